@@ -1,0 +1,31 @@
+"""Graph to self-contained C."""
+
+from __future__ import annotations
+
+from qir.backends.c.kernels import Bound, Family, Variant, register_kernel
+from qir.backends.c.module import CModule, Vectors
+from qir.backends.c.plan import plan
+from qir.backends.c.targets import c_target
+from qir.ir.graph import Graph
+
+__all__ = ["Bound", "CModule", "Family", "Variant", "compile_c", "register_kernel"]
+
+
+def compile_c(
+    graph: Graph, *, name: str = "net", target: str = "portable", test_vectors: Vectors = (), source_hash: str = ""
+) -> CModule:
+    """Compiles a graph to C.
+
+    Args:
+        graph: stage INT, or FLOAT with ONNX operators; every shape known.
+        name: of the model: becomes the prefix of every symbol and file.
+        target: what the code may use; see qir.backends.c.targets.
+        test_vectors: (inputs, expected outputs) that the emitted main.c checks.
+        source_hash: identifies the user's model in the emitted header.
+
+    Raises:
+        UnsupportedError: for operators and types that no kernel takes.
+        ShapeError: for sizes that are not known.
+    """
+    row = c_target(target)
+    return CModule(plan(graph, row, source_hash=source_hash), name, row.flags, test_vectors)

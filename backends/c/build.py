@@ -1,0 +1,159 @@
+"""Compiles emitted C with the system's compiler and calls it: the only place that starts processes or loads libraries."""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import importlib.util
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+
+from qir.errors import BuildError
+
+_BASE_FLAGS = ("-std=c11", "-O2")
+
+
+@lru_cache(maxsize=8)
+def find_compiler(wanted: str | None = None) -> tuple[str, ...]:
+    """The command of a C compiler: `wanted`, else cc, gcc, clang, else the ziglang package.
+
+    Args:
+        wanted: a command, usually the environment variable CC.
+
+    Raises:
+        BuildError: where there is none.
+    """
+    if wanted:
+        words = tuple(shlex.split(wanted))
+        if words and shutil.which(words[0]):
+            return words
+        raise BuildError(f"the compiler '{wanted}' named by CC is not there", fix="Correct or unset CC")
+    for name in ("cc", "gcc", "clang"):
+        if shutil.which(name):
+            return (name,)
+    if importlib.util.find_spec("ziglang") is not None:
+        return (sys.executable, "-m", "ziglang", "cc")
+    raise BuildError("no C compiler was found", fix="Install gcc or clang, or run: pip install ziglang")
+
+
+def compiler() -> tuple[str, ...]:
+    """The compiler in use now.
+
+    Raises:
+        BuildError: where there is none.
+    """
+    return find_compiler(os.environ.get("CC"))
+
+
+def cache_folder() -> Path:
+    """Where built libraries are kept: the user's cache directory by the platform's rules."""
+    if sys.platform == "win32":
+        base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+    elif sys.platform == "darwin":
+        base = Path.home() / "Library" / "Caches"
+    else:
+        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return base / "qir"
+
+
+@lru_cache(maxsize=8)
+def _version(command: tuple[str, ...]) -> str:
+    done = subprocess.run([*command, "--version"], capture_output=True, text=True, check=False)
+    return done.stdout.strip()
+
+
+def _key(files: Mapping[str, str], command: Sequence[str], flags: Sequence[str]) -> str:
+    digest = hashlib.sha256()
+    for text in (_version(tuple(command)), *command, *flags, sys.platform):
+        digest.update(text.encode() + b"\0")
+    for name in sorted(files):
+        digest.update(name.encode() + b"\0" + files[name].encode() + b"\0")
+    return digest.hexdigest()[:32]
+
+
+def run_compiler(files: Mapping[str, str], arguments: Sequence[str], folder: Path) -> None:
+    """Writes files into a folder and runs the compiler there.
+
+    Raises:
+        BuildError: with the first lines that the compiler said.
+    """
+    for name, text in files.items():
+        (folder / name).write_text(text, encoding="utf-8", newline="\n")
+    command = [*compiler(), *arguments]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    if done.returncode:
+        said = "\n".join(done.stderr.strip().splitlines()[:12])
+        raise BuildError(
+            f"the C compiler refused the generated code\n  {shlex.join(command)}\n{said}\n",
+            fix="If the compiler is old or unusual set CC to another one; otherwise report this as a bug of qir",
+        )
+
+
+def _into_cache(name: str, files: Mapping[str, str], arguments: Sequence[str]) -> Path:
+    """Builds `name` once for the same files, compiler and arguments."""
+    folder = cache_folder() / _key(files, compiler(), arguments)
+    target = folder / name
+    if target.exists():
+        return target
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        folder = Path(tempfile.mkdtemp(prefix="qir-"))
+        target = folder / name
+    with tempfile.TemporaryDirectory(prefix="qir-build-") as work:
+        run_compiler(files, [*arguments, "-o", name], Path(work))
+        with tempfile.NamedTemporaryFile(dir=folder, delete=False) as copy:
+            copy.write((Path(work) / name).read_bytes())
+    os.chmod(copy.name, 0o700)
+    os.replace(copy.name, target)
+    return target
+
+
+def shared_library(files: Mapping[str, str], flags: Sequence[str] = (), base: Sequence[str] = _BASE_FLAGS) -> Path:
+    """Path of a shared library of all .c files, built or from the cache.
+
+    Raises:
+        BuildError: where no compiler is found or it refuses the code.
+    """
+    position = () if sys.platform == "win32" else ("-fPIC",)
+    sources = sorted(name for name in files if name.endswith(".c"))
+    math = () if sys.platform == "win32" else ("-lm",)
+    suffix = {"win32": "dll", "darwin": "dylib"}.get(sys.platform, "so")
+    return _into_cache(f"net.{suffix}", files, [*base, *flags, *position, "-shared", *sources, *math])
+
+
+def load(path: Path) -> ctypes.CDLL:
+    """Loads a library for calls from Python."""
+    return ctypes.CDLL(str(path))
+
+
+def pointer(address: int) -> ctypes.c_void_p:
+    """An address as a pointer argument."""
+    return ctypes.c_void_p(address)
+
+
+def timing(library: ctypes.CDLL, function: str, count: int, arguments: Sequence[ctypes.c_void_p]) -> list[float]:
+    """Seconds of each of `count` runs, from a timing function `void f(int count, double *seconds, ...)`."""
+    seconds = (ctypes.c_double * count)()
+    call = getattr(library, function)
+    call.restype = None
+    call(ctypes.c_int(count), seconds, *arguments)
+    return list(seconds)
+
+
+def text_size(files: Mapping[str, str], source: str, flags: Sequence[str] = ()) -> int | None:
+    """Bytes of machine code (.text sections) of one source file; None where the `size` tool is missing."""
+    if shutil.which("size") is None:
+        return None
+    only = {name: text for name, text in files.items() if name.endswith(".h") or name == source}
+    path = _into_cache("net.o", only, [*_BASE_FLAGS, *flags, "-c", source])
+    done = subprocess.run(["size", "-A", str(path)], capture_output=True, text=True, check=False)
+    rows = [line.split() for line in done.stdout.splitlines()]
+    return sum(int(row[1]) for row in rows if len(row) >= 2 and row[0].startswith(".text") and row[1].isdigit())

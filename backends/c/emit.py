@@ -1,0 +1,258 @@
+"""Program to C files. Prints what the Program says and decides nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from qir import __version__
+from qir.backends.c.literals import array, comment, scalar, string, struct
+from qir.backends.c.names import identifier, unique
+from qir.backends.c.program import (
+    CTYPES,
+    Arg,
+    Call,
+    Data,
+    Input,
+    Output,
+    Port,
+    Program,
+    Scalar,
+    Scratch,
+    Struct,
+    data_key,
+)
+from qir.backends.c.source import gather, prefixed
+
+_ERRORS = (
+    ("OK", "no error"),
+    ("ERROR_NULL", "an argument is NULL"),
+    ("ERROR_ALIGNMENT", "the arena is not aligned"),
+)
+
+
+@dataclass(frozen=True)
+class Names:
+    """C names of one model.
+
+    Attributes:
+        prefix: of every symbol and file.
+        inputs, outputs: parameter names of the ports.
+    """
+
+    prefix: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+
+    @property
+    def macro(self) -> str:
+        return self.prefix.upper()
+
+
+def names_of(program: Program, name: str) -> Names:
+    """Chooses C names that cannot clash with each other, with C or with C++."""
+    ports = unique([p.name for p in (*program.inputs, *program.outputs)], "value")
+    count = len(program.inputs)
+    return Names(identifier(name), tuple(ports[:count]), tuple(ports[count:]))
+
+
+def emit(program: Program, name: str) -> dict[str, str]:
+    """File name to text: header, code, kernels and weights.
+
+    Args:
+        program: from `plan`.
+        name: of the model; becomes the prefix.
+    """
+    names = names_of(program, name)
+    weights = _WeightNames(program, names.prefix)
+    return {
+        f"{names.prefix}.h": _header(program, names),
+        f"{names.prefix}.c": _code(program, names, weights),
+        f"{names.prefix}_kernels.h": _kernels(program, names),
+        f"{names.prefix}_weights.h": weights.header(names),
+        f"{names.prefix}_weights.c": weights.source(names),
+    }
+
+
+def parameters(program: Program, names: Names, codes: bool, types: bool = True) -> str:
+    """Parameter list (or argument list) of net_run and net_run_q, arena first."""
+    rows = [(p, n, "const ") for p, n in zip(program.inputs, names.inputs, strict=True)]
+    rows += [(p, n, "") for p, n in zip(program.outputs, names.outputs, strict=True)]
+    if not types:
+        return ", ".join(("arena", *(n for _, n, _ in rows)))
+    listed = [f"{const}{CTYPES[(p.code if codes and p.code else p.dtype).name]} *{n}" for p, n, const in rows]
+    return ", ".join(("void *arena", *listed))
+
+
+def is_quantized(program: Program) -> bool:
+    """True where some input or output has codes, so that net_run_q exists."""
+    return any(port.border for port in (*program.inputs, *program.outputs))
+
+
+def _port_macros(port: Port, macro: str) -> list[str]:
+    shape = ", ".join(map(str, port.shape))
+    lines = [
+        f"/* {comment(port.name)}: {port.dtype} [{shape}] */",
+        f"#define {macro}_ELEMENTS {port.elements}",
+        f"#define {macro}_RANK {len(port.shape)}",
+    ]
+    if port.shape:
+        lines.append(f"#define {macro}_SHAPE {{{shape}}}")
+    if port.code:
+        lines += [
+            f"/* {port.code} codes: real = (code - zero point) * scale */",
+            f"#define {macro}_SCALE {scalar(port.scale, 'float')}",
+            f"#define {macro}_ZERO_POINT {port.zero_point}",
+        ]
+    return lines
+
+
+def _header(program: Program, names: Names) -> str:
+    n, m = names.prefix, names.macro
+    lines = [
+        f"/* {n}: a neural network as C, made by qir {__version__}. Do not edit. */",
+        f"#ifndef {m}_H", f"#define {m}_H", "", "#include <stddef.h>", "#include <stdint.h>", "",
+        f"#define {m}_QIR_VERSION {string(__version__)}",
+        f"#define {m}_MODEL_HASH {string(program.source_hash)}", "",
+        "/* The caller's working memory, aligned as said; nothing is kept in it between runs. */",
+        f"#define {m}_ARENA_BYTES {max(program.arena_bytes, 1)}",
+        f"#define {m}_ARENA_ALIGNMENT {program.alignment}",
+        "/* Constant arrays (weights, biases, tables). */",
+        f"#define {m}_WEIGHT_BYTES {program.weight_bytes}", "",
+    ]  # fmt: skip
+    for side, ports, spelt in (("IN", program.inputs, names.inputs), ("OUT", program.outputs, names.outputs)):
+        lines.append(f"#define {m}_{side}PUTS {len(ports)}")
+        for port, text in zip(ports, spelt, strict=True):
+            lines += _port_macros(port, f"{m}_{side}_{text.upper()}")
+        lines.append("")
+    lines += [f"#define {m}_{code} {number}" for number, (code, _) in enumerate(_ERRORS)]
+    lines += [
+        "", "#ifdef __cplusplus", 'extern "C" {', "#endif", "",
+        "/* Runs the network. Tensors are in the model's own (row-major) layout; inputs and outputs must not overlap.",
+        f"   Returns {m}_OK or an error code. No state is kept: calls with different arenas may run at the same time. */",
+        f"int {n}_run({parameters(program, names, False)});", "",
+    ]  # fmt: skip
+    if is_quantized(program):
+        lines += [
+            "/* The same on codes: quantized inputs and outputs are taken and given as they are inside the network. */",
+            f"int {n}_run_q({parameters(program, names, True)});", "",
+        ]  # fmt: skip
+    lines += [
+        "/* What an error code means. */", f"const char *{n}_error(int code);", "",
+        "#ifdef __cplusplus", "}", "#endif", "", "#endif", "",
+    ]  # fmt: skip
+    return "\n".join(lines)
+
+
+def _kernels(program: Program, names: Names) -> str:
+    system, text = gather(list(dict.fromkeys(call.kernel for call in program.every_call)))
+    includes = "".join(f"#include <{header}>\n" for header in system)
+    guard = f"{names.macro}_KERNELS_H"
+    head = f"/* The functions that {names.prefix}.c calls. */\n#ifndef {guard}\n#define {guard}\n\n"
+    return prefixed(f"{head}{includes}\n{text}\n#endif\n", names.prefix)
+
+
+class _WeightNames:
+    """Names of the constant arrays and their files."""
+
+    def __init__(self, program: Program, prefix: str) -> None:
+        self.data = program.data
+        self.names = {data_key(data): f"{prefix}_w{i}" for i, data in enumerate(self.data)}
+
+    def __getitem__(self, data: Data) -> str:
+        return self.names[data_key(data)]
+
+    def header(self, names: Names) -> str:
+        guard = f"{names.macro}_WEIGHTS_H"
+        lines = [f"/* Constant arrays of {names.prefix}. */", f"#ifndef {guard}", f"#define {guard}", "",
+                 "#include <stdint.h>", "", "#ifdef __cplusplus", 'extern "C" {', "#endif", ""]  # fmt: skip
+        for data in self.data:
+            kind, size = CTYPES[data.array.dtype.name], max(data.array.size, 1)
+            lines.append(f"extern const {kind} {self[data]}[{size}]; /* {comment(data.role)} */")
+        lines += ["", "#ifdef __cplusplus", "}", "#endif", "", "#endif", ""]
+        return "\n".join(lines)
+
+    def source(self, names: Names) -> str:
+        parts = [f'#include "{names.prefix}_weights.h"\n\n#include <math.h>\n' if self._needs_math() else
+                 f'#include "{names.prefix}_weights.h"\n']  # fmt: skip
+        if not self.data:
+            parts.append(f"typedef int {names.prefix}_has_no_weights;\n")
+        for data in self.data:
+            kind, items = array(data.array)
+            parts.append(f"const {kind} {self[data]}[{max(data.array.size, 1)}] = {{\n{items}\n}};\n")
+        return "\n".join(parts)
+
+    def _needs_math(self) -> bool:
+        return any(d.array.dtype.kind == "f" and not bool((abs(d.array) < float("inf")).all()) for d in self.data)
+
+
+class _Code:
+    """Prints calls: pointers into the arena or to the caller, constants by name."""
+
+    def __init__(self, program: Program, names: Names, weights: _WeightNames) -> None:
+        self.program, self.names, self.weights = program, names, weights
+        self.structs: dict[Struct, str] = {}
+
+    def pointer(self, value: str, const: str, borders: bool) -> str:
+        """A value's address; `borders`: in net_run itself, where codes of the borders lie in the arena."""
+        buffer = self.program.buffers[self.program.values[value]]
+        if buffer.place != "arena" and not borders:
+            return (self.names.inputs if buffer.place == "input" else self.names.outputs)[buffer.port]
+        kind = CTYPES[self.program.dtypes[value].name]
+        place = f"memory + {buffer.offset}" if buffer.offset else "memory"
+        return place if kind == "uint8_t" else f"({const}{kind} *)({const}void *)({place})"
+
+    def argument(self, arg: Arg, borders: bool) -> str:
+        if isinstance(arg, (Input, Output)):
+            const = "const " if isinstance(arg, Input) else ""
+            for ports, spelt in ((self.program.inputs, self.names.inputs), (self.program.outputs, self.names.outputs)):
+                for port, text in zip(ports, spelt, strict=True):
+                    if borders and port.name == arg.value and port.border is not None:
+                        return text
+            return self.pointer(arg.value, const, borders)
+        if isinstance(arg, Data):
+            return self.weights[arg]
+        if isinstance(arg, Scalar):
+            return scalar(arg.value, arg.kind)
+        if isinstance(arg, Scratch):
+            return f"memory + {self.program.buffers[self.program.values[arg.name]].offset}"
+        return f"&{self.structs.setdefault(arg, f'{self.names.prefix}_s{len(self.structs)}')}"
+
+    def call(self, call: Call, borders: bool = False) -> str:
+        args = ", ".join(self.argument(arg, borders) for arg in call.args)
+        return f"    /* {comment(call.op)} {comment(call.node)} */\n    {call.kernel.emitted}({args});"
+
+
+def _code(program: Program, names: Names, weights: _WeightNames) -> str:
+    n, m, code = names.prefix, names.macro, _Code(program, names, weights)
+    body = [code.call(call) for call in program.calls]
+    entry = [code.call(p.border, True) for p in program.inputs if p.border]
+    leave = [code.call(p.border, True) for p in program.outputs if p.border]
+    structs = [f"static const {kind.kind} {name} = {{\n{struct(kind)}\n}};\n" for kind, name in code.structs.items()]
+    inner = parameters(program, names, True).replace("void *arena", "uint8_t *memory", 1)
+    text = [f'#include "{n}.h"\n#include "{n}_kernels.h"\n#include "{n}_weights.h"\n', *structs]
+    unused = [f"    (void){text};" for text in ("memory", *names.inputs, *names.outputs)]
+    text.append(f"static void {n}_calls({inner}) {{\n" + "\n".join(unused + body) + "\n}\n")
+    text.append(_checked(program, names, False, entry, leave, code))
+    if is_quantized(program):
+        text.append(_checked(program, names, True, [], [], code))
+    cases = "".join(f'        case {m}_{error}:\n            return "{words}";\n' for error, words in _ERRORS)
+    text.append(f"const char *{n}_error(int code) {{\n    switch (code) {{\n{cases}        default:\n"
+                '            return "unknown error";\n    }\n}\n')  # fmt: skip
+    return prefixed("\n".join(text), n)
+
+
+def _checked(program: Program, names: Names, codes: bool, entry: list[str], leave: list[str], code: _Code) -> str:
+    m, suffix = names.macro, "_q" if codes else ""
+    pointers = ("arena", *names.inputs, *names.outputs)
+    null = " || ".join(f"!{p}" for p in pointers)
+    args = ["memory"]
+    for port, text in zip((*program.inputs, *program.outputs), (*names.inputs, *names.outputs), strict=True):
+        args.append(code.pointer(port.value, "", True) if port.border and not codes else text)
+    lines = [
+        f"int {names.prefix}_run{suffix}({parameters(program, names, codes)}) {{",
+        "    uint8_t *const memory = (uint8_t *)arena;",
+        f"    if ({null}) {{", f"        return {m}_ERROR_NULL;", "    }",
+        f"    if ((uintptr_t)arena % {m}_ARENA_ALIGNMENT != 0) {{", f"        return {m}_ERROR_ALIGNMENT;", "    }",
+        *entry, f"    {names.prefix}_calls({', '.join(args)});", *leave, f"    return {m}_OK;", "}", "",
+    ]  # fmt: skip
+    return "\n".join(lines)

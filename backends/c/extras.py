@@ -1,0 +1,158 @@
+"""What is emitted around the network: a self-test, a build file, a report."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from qir.backends.c.emit import Names
+from qir.backends.c.literals import array, comment
+from qir.backends.c.program import CTYPES, Port, Program
+
+_TOLERANCE = 1e-4
+
+
+def extra_files(
+    program: Program,
+    names: Names,
+    vectors: Sequence[tuple[Mapping[str, np.ndarray], Mapping[str, np.ndarray]]],
+    flags: Sequence[str],
+) -> dict[str, str]:
+    """main.c, CMakeLists.txt and report.json.
+
+    Args:
+        vectors: (inputs, expected outputs) at the real interface.
+        flags: compiler flags that the kernels need.
+    """
+    return {
+        "main.c": _main(program, names, vectors),
+        "CMakeLists.txt": _cmake(names, flags),
+        "report.json": _report(program, names),
+    }
+
+
+def _table(port: Port, name: str, rows: Sequence[np.ndarray]) -> str:
+    stacked = np.stack([np.asarray(row, port.dtype.numpy).reshape(-1) for row in rows])
+    kind, items = array(stacked)
+    return f"static const {kind} {name}[] = {{ /* {comment(port.name)} */\n{items}\n}};\n"
+
+
+def _main(
+    program: Program, names: Names, vectors: Sequence[tuple[Mapping[str, np.ndarray], Mapping[str, np.ndarray]]]
+) -> str:
+    n, m = names.prefix, names.macro
+    tables, feeds, checks, rooms, results = [], [], [], [], []
+    for port, text in zip(program.inputs, names.inputs, strict=True):
+        if vectors:
+            tables.append(_table(port, f"given_{text}", [feed[port.name] for feed, _ in vectors]))
+        else:
+            tables.append(f"static const {CTYPES[port.dtype.name]} given_{text}[{max(port.elements, 1)}] = {{0}};\n")
+        feeds.append(f"given_{text} + (size_t)i * {port.elements}")
+    for port, text in zip(program.outputs, names.outputs, strict=True):
+        kind = CTYPES[port.dtype.name]
+        rooms.append(f"static {kind} result_{text}[{max(port.elements, 1)}];\n")
+        results.append(f"result_{text}")
+        if vectors:
+            tables.append(_table(port, f"wanted_{text}", [wanted[port.name] for _, wanted in vectors]))
+        expected = f"wanted_{text}[(size_t)i * {port.elements} + k]" if vectors else f"result_{text}[k]"
+        test = f"differs((double)result_{text}[k], (double){expected})" if port.dtype.is_float else (
+            f"result_{text}[k] != {expected}")  # fmt: skip
+        checks.append(
+            f"        for (k = 0; k < {port.elements}; ++k) {{\n            wrong += {test} ? 1 : 0;\n        }}\n"
+        )
+    call = ", ".join(("arena", *feeds, *results))
+    count = max(len(vectors), 1)
+    claim = "expected outputs" if vectors else "no expected outputs were shipped: this only shows that it runs"
+    return f"""/* Runs {n} on {count} input(s) and compares with the {claim}. Exit code 0: all passed. */
+#include "{n}.h"
+
+#include <stdio.h>
+
+{"".join(tables)}
+{"".join(rooms)}
+/* Room for the alignment that the arena needs. */
+static unsigned char memory[{m}_ARENA_BYTES + {m}_ARENA_ALIGNMENT];
+
+{_DIFFERS if any(port.dtype.is_float for port in program.outputs) else ""}int main(void) {{
+    void *const arena = memory + ({m}_ARENA_ALIGNMENT - (uintptr_t)memory % {m}_ARENA_ALIGNMENT);
+    int failed = 0;
+    int i;
+    for (i = 0; i < {count}; ++i) {{
+        long wrong = 0;
+        long k;
+        const int status = {n}_run({call});
+        if (status != {m}_OK) {{
+            printf("vector %d: error: %s\\n", i, {n}_error(status));
+            return 2;
+        }}
+{"".join(checks)}        printf("vector %d: %s (%ld wrong)\\n", i, wrong ? "FAIL" : "pass", wrong);
+        failed += wrong ? 1 : 0;
+    }}
+    printf("%s\\n", failed ? "FAILED" : "PASSED");
+    return failed ? 1 : 0;
+}}
+"""
+
+
+_DIFFERS = f"""/* Beyond the rounding that differs between a compiler's math library and the one used to make the vectors. */
+static int differs(double a, double b) {{
+    const double size = b < 0 ? -b : b;
+    const double gap = a < b ? b - a : a - b;
+    return a == b || (a != a && b != b) ? 0 : !(gap <= {_TOLERANCE} * (size > 1 ? size : 1));
+}}
+
+"""
+
+
+def _cmake(names: Names, flags: Sequence[str]) -> str:
+    n = names.prefix
+    options = f"target_compile_options({n} PRIVATE {' '.join(flags)})\n" if flags else ""
+    return f"""cmake_minimum_required(VERSION 3.10)
+project({n} C)
+
+if(NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CONFIGURATION_TYPES)
+  set(CMAKE_BUILD_TYPE Release)
+endif()
+
+add_library({n} STATIC {n}.c {n}_weights.c)
+target_include_directories({n} PUBLIC ${{CMAKE_CURRENT_SOURCE_DIR}})
+set_target_properties({n} PROPERTIES C_STANDARD 99 POSITION_INDEPENDENT_CODE ON)
+{options}if(UNIX)
+  target_link_libraries({n} PUBLIC m)
+endif()
+
+add_executable({n}_test main.c)
+target_link_libraries({n}_test PRIVATE {n})
+enable_testing()
+add_test(NAME {n} COMMAND {n}_test)
+"""
+
+
+def _report(program: Program, names: Names) -> str:
+    document = {
+        "name": names.prefix,
+        "target": program.target,
+        "model_hash": program.source_hash,
+        "requantization": program.requantization,
+        "arena_bytes": program.arena_bytes,
+        "arena_lower_bound": program.arena_lower_bound,
+        "weight_bytes": program.weight_bytes,
+        "macs": program.macs,
+        "inputs": [_port(port) for port in program.inputs],
+        "outputs": [_port(port) for port in program.outputs],
+        "layers": [
+            {"node": call.node, "op": call.op, "kernel": call.kernel.emitted, "macs": call.macs,
+             "weight_bytes": sum(a.array.nbytes for a in call.args if hasattr(a, "array")), "origin": list(call.origin)}
+            for call in program.every_call
+        ],
+    }  # fmt: skip
+    return json.dumps(document, indent=2) + "\n"
+
+
+def _port(port: Port) -> dict[str, object]:
+    described: dict[str, object] = {"name": port.name, "type": str(port.dtype), "shape": list(port.shape)}
+    if port.code is not None:
+        described["codes"] = {"type": str(port.code), "scale": port.scale, "zero_point": port.zero_point}
+    return described

@@ -1,0 +1,193 @@
+"""Kernels: which C function computes which operator.
+
+How to add a family (one folder `kernels/<family>/`; it is discovered, nothing else is to be edited):
+
+1. `<family>.h`: the contract: equation, layouts, ranges, why nothing overflows; parameter structs. Starts with an
+   include guard and `#include "../../runtime/qir_runtime.h"`; other local headers may be included the same way.
+2. `<name>__portable.c`: C99, includes the header, defines one function `void qir_<op>_<types>__portable(...)` (not
+   static). Own helpers are static and their names start with the function's name left of "__". It must compile alone
+   under gcc and clang with -std=c99 -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror and as C++17.
+   *Templates*: identifiers such as QIR_T get defaults in a block
+       /* template: begin */
+       #define QIR_T float
+       /* template: end */
+   which is dropped on emission, when `Kernel.substitutions` (("QIR_T", "int32_t"), ...) replaces whole identifiers
+   by text; `Kernel.name` gives the instance its own function name.
+   No libc but memcpy, memset and, in float kernels, math.h. `restrict` must be spelt QIR_RESTRICT, and only on
+   pointers that `in_place` does not let alias.
+3. `__init__.py`: `FAMILY = Family(name, ops, layout, variants)`, or `FAMILIES = (...)`.
+   - layout: a rule of qir.backends.c.orders (CHANNELS_LAST, FOLLOW, PLAIN) or your own function of the same type.
+   - Variant(isa, source, accepts, bind): `accepts(site)` returns None or the reason why not; `bind(site)` returns
+     `Bound(kernel, args)`. Both see a `Site` (qir/backends/c/site.py): operands with logical shape, stored order,
+     strides, constant values. Arguments come in the order of the C parameters: `x.read`, `y.write`,
+     `Data(array, role)`, `Scalar(value, ctype)`, `Struct("qir_..", fields)`, `Scratch(bytes)` (qir/backends/c/program.py).
+   - in_place: input slots whose bytes the output may take over (same shape, order and element type; the kernel reads
+     element i before it writes element i).
+   - pointwise: True where y[i] depends on x[i] of slot 0 alone whatever the axes mean.
+   - permuted_rows: True where bind honours `site.input(0).rows`.
+
+Test: tests/backends/c/graphs.py builds one-node graphs, compiles many at once and compares with the references.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeAlias
+
+from qir.backends.c.orders import LayoutRule
+from qir.backends.c.program import Arg, Kernel
+from qir.backends.c.site import Site
+from qir.errors import UnsupportedError
+
+
+@dataclass(frozen=True)
+class Bound:
+    """A kernel with its arguments, in the order of the C parameters."""
+
+    kernel: Kernel
+    args: tuple[Arg, ...]
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One implementation of a family.
+
+    Attributes:
+        isa: portable, avx2, neon, ...
+        source: its C file.
+        accepts: None where it can take the site, else the reason why not.
+        bind: the call; packs constants.
+        name: distinguishes variants of one ISA in explanations.
+    """
+
+    isa: str
+    source: Path
+    accepts: Callable[[Site], str | None]
+    bind: Callable[[Site], Bound]
+    name: str = ""
+
+    @property
+    def title(self) -> str:
+        return self.name or self.source.stem
+
+
+@dataclass(frozen=True)
+class Family:
+    """Kernels that compute the same operators over the same data layout.
+
+    Attributes:
+        name: of its folder.
+        ops: operators it computes.
+        layout: rule for the orders of its operands.
+        variants: tried in this order within an ISA.
+        takes: whether the family is meant for this node at all (element types); seen before orders are chosen, with
+            every operand in plain order. Of several families for one operator the first that takes it is used.
+        in_place: input slots whose bytes the first output may take over.
+        pointwise: y[i] depends on x[i] alone.
+        permuted_rows: honours Operand.rows of input 0.
+    """
+
+    name: str
+    ops: tuple[str, ...]
+    layout: LayoutRule
+    variants: tuple[Variant, ...]
+    takes: Callable[[Site], str | None] = field(default=lambda site: None)
+    in_place: tuple[int, ...] = ()
+    pointwise: bool = False
+    permuted_rows: bool = False
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What `select` chose, and why not the others."""
+
+    variant: Variant
+    refused: tuple[tuple[str, str], ...]
+
+
+Registry: TypeAlias = dict[str, list[Family]]
+_REGISTRY: Registry = {}
+_DISCOVERED: list[str] = []
+
+
+def register_kernel(family: Family) -> Family:
+    """Adds a family; those added by users are asked before qir's own.
+
+    Use as `qir.backends.c.register_kernel(Family(...))`; sources may lie anywhere.
+    """
+    for op in family.ops:
+        _REGISTRY.setdefault(op, []).insert(0, family)
+    return family
+
+
+def _discover() -> None:
+    if _DISCOVERED:
+        return
+    _DISCOVERED.append("done")
+    for module in sorted(pkgutil.iter_modules(__path__), key=lambda info: info.name):
+        found = importlib.import_module(f"{__name__}.{module.name}")
+        for family in getattr(found, "FAMILIES", None) or (found.FAMILY,):
+            for op in family.ops:
+                _REGISTRY.setdefault(op, []).append(family)
+
+
+def operators() -> tuple[str, ...]:
+    """Every operator that some family computes."""
+    _discover()
+    return tuple(sorted(_REGISTRY))
+
+
+def families() -> tuple[Family, ...]:
+    """Every family once."""
+    _discover()
+    return tuple({id(family): family for found in _REGISTRY.values() for family in found}.values())
+
+
+def family_of(site: Site) -> Family:
+    """The family that is meant for a node.
+
+    Args:
+        site: operands in plain order.
+
+    Raises:
+        UnsupportedError: where none is, with what each said.
+    """
+    _discover()
+    reasons = []
+    for family in _REGISTRY.get(site.node.op, ()):
+        reason = family.takes(site)
+        if reason is None:
+            return family
+        reasons.append(f"{family.name}: {reason}")
+    why = f" ({'; '.join(reasons)})" if reasons else ""
+    raise UnsupportedError(
+        f"the C backend has no kernel for {site.node.op} with {site.types}{why}",
+        node=site.node.name,
+        fix="Register a kernel with qir.register_kernel, or keep this part of the model out of the C code",
+    )
+
+
+def select(family: Family, site: Site, isas: tuple[str, ...]) -> Selection:
+    """The first variant that accepts the site, by ISA in the order given, then portable.
+
+    Raises:
+        UnsupportedError: where no variant does, with every reason.
+    """
+    refused: list[tuple[str, str]] = []
+    for isa in dict.fromkeys((*isas, "portable")):
+        for variant in family.variants:
+            if variant.isa == isa:
+                reason = variant.accepts(site)
+                if reason is None:
+                    return Selection(variant, tuple(refused))
+                refused.append((variant.title, reason))
+    why = "; ".join(f"{name}: {reason}" for name, reason in refused) or "no variant for this target"
+    raise UnsupportedError(
+        f"no kernel of family {family.name} accepts {site.node.op} with {site.types} ({why})",
+        node=site.node.name,
+        fix="Register a kernel with qir.register_kernel, or keep this part of the model out of the C code",
+    )

@@ -1,0 +1,25 @@
+/* Weighted sum of two tensors of uint8 codes, with broadcasting:
+
+   y = clamp(rint((offset + a * a_multiplier) + b * b_multiplier), low, high)
+
+   every step in float32. The offset holds all zero points: with real = (code - zero) * scale it is
+   zero_y - zero_a * scale_a / scale_y - zero_b * scale_b / scale_y. y may share its bytes with an operand of its own
+   shape. */
+#ifndef QIR_ADD_U8_H
+#define QIR_ADD_U8_H
+
+#include "../../runtime/qir_broadcast.h"
+
+typedef struct {
+    float a_multiplier;
+    float b_multiplier;
+    float offset;
+    qir_requant requant;
+} qir_add_u8_numbers;
+
+static inline uint8_t qir_add_u8_one(uint8_t a, uint8_t b, const qir_add_u8_numbers *n) {
+    const float first = n->offset + (float)a * n->a_multiplier;
+    return (uint8_t)qir_code(first + (float)b * n->b_multiplier, &n->requant);
+}
+
+#endif

@@ -1,0 +1,50 @@
+"""qir.IntConvTranspose: uint8 activations, int8 weights; codes or reals out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from qir.backends.c.kernels import Bound, Family, Variant
+from qir.backends.c.loops import window_fields
+from qir.backends.c.orders import CHANNELS_LAST
+from qir.backends.c.program import Data, Kernel, Struct
+from qir.backends.c.requant import constants_missing, output_types, overflow, pack_blocks, per_channel, requant
+from qir.backends.c.site import Site
+from qir.ops.window import transposed_window
+
+_SOURCE = Path(__file__).parent / "conv_transpose_u8__portable.c"
+_FUNCTION = "qir_conv_transpose_u8s8_T__portable"
+
+
+def _weights(site: Site) -> np.ndarray:
+    """[C, M/g, *K] as the weights [M, C/g, *K] of a convolution."""
+    w, groups = np.asarray(site.constant(1), np.int8), int(site.node.attr("group", 1))
+    split = w.reshape(groups, w.shape[0] // groups, *w.shape[1:])
+    return split.swapaxes(1, 2).reshape(groups * w.shape[1], w.shape[0] // groups, *w.shape[2:])
+
+
+def _accepts(site: Site) -> str | None:
+    if (reason := constants_missing(site)) is not None:
+        return reason
+    if not 3 <= site.input(0).rank <= 5:
+        return f"{site.input(0).rank - 2} spatial axes, 1 to 3 are supported"
+    return overflow(np.asarray(site.constant(2)), _weights(site))
+
+
+def _bind(site: Site) -> Bound:
+    x, node, w = site.input(0), site.node, _weights(site)
+    groups = int(node.attr("group", 1))
+    shape = Struct("qir_conv_u8_shape", (
+        ("window", window_fields(x.shape[0], transposed_window(node, x.shape[2:], w.shape[2:]))), ("groups", groups),
+        ("in_channels", w.shape[1]), ("out_channels", w.shape[0] // groups),
+        ("x_zero_point", int(node.attr("x_zero_point", 0))), ("requant", requant(node)),
+    ))  # fmt: skip
+    data = (Data(pack_blocks(w, groups, 8), "weights"), Data(np.asarray(site.constant(2), np.int32), "bias"),
+            Data(per_channel(site.constant(3), w.shape[0]), "multipliers"))  # fmt: skip
+    return Bound(Kernel(_FUNCTION, _SOURCE, *output_types(site, _FUNCTION)), (shape, x.read, *data, site.output.write))
+
+
+FAMILY = Family("conv_transpose_u8", ("qir.IntConvTranspose",), CHANNELS_LAST,
+                (Variant("portable", _SOURCE, _accepts, _bind),))  # fmt: skip

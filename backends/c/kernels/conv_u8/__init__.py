@@ -1,0 +1,91 @@
+"""qir.IntConv: uint8 activations, int8 weights; codes or reals out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from qir.backends.c.kernels import Bound, Family, Variant
+from qir.backends.c.loops import window_fields
+from qir.backends.c.orders import CHANNELS_LAST
+from qir.backends.c.program import Data, Kernel, Struct
+from qir.backends.c.requant import (
+    constants_missing,
+    output_types,
+    overflow,
+    pack_blocks,
+    per_channel,
+    requant,
+    restored_bias,
+)
+from qir.backends.c.site import Site
+from qir.ops.window import window
+
+_HERE = Path(__file__).parent
+_GENERIC, _DEPTHWISE = _HERE / "conv_u8__portable.c", _HERE / "conv_u8_depthwise__portable.c"
+
+
+def _parts(site: Site) -> tuple[np.ndarray, np.ndarray, int]:
+    """Weights [M, C/g, *K], bias without its zero-point term, zero point."""
+    zero = int(site.node.attr("x_zero_point", 0))
+    w = np.asarray(site.constant(1), np.int8)
+    return w, restored_bias(np.asarray(site.constant(2)), w, zero), zero
+
+
+def conv_shape(site: Site) -> Struct:
+    """The qir_conv_u8_shape of a site."""
+    x, w, node = site.input(0), site.input(1), site.node
+    groups = int(node.attr("group", 1))
+    return Struct("qir_conv_u8_shape", (
+        ("window", window_fields(x.shape[0], window(node, x.shape[2:], w.shape[2:]))), ("groups", groups),
+        ("in_channels", w.shape[1]), ("out_channels", w.shape[0] // groups),
+        ("x_zero_point", int(node.attr("x_zero_point", 0))), ("requant", requant(node)),
+    ))  # fmt: skip
+
+
+def accepts(site: Site) -> str | None:
+    """What every variant needs: constant weights, 1 to 3 spatial axes, accumulators inside int32."""
+    if (reason := constants_missing(site)) is not None:
+        return reason
+    if not 3 <= site.input(0).rank <= 5:
+        return f"{site.input(0).rank - 2} spatial axes, 1 to 3 are supported"
+    w, bias, _ = _parts(site)
+    return overflow(bias, w)
+
+
+def _accepts_depthwise(site: Site) -> str | None:
+    x, w = site.input(0), site.input(1)
+    if not (int(site.node.attr("group", 1)) == w.shape[0] == x.shape[1] and w.shape[1] == 1 and w.shape[0] > 1):
+        return "not one input and one output channel a group"
+    return accepts(site)
+
+
+def _bound(site: Site, function: str, source: Path, weights: np.ndarray) -> Bound:
+    w, bias, _ = _parts(site)
+    data = (Data(weights, "weights"), Data(bias.astype(np.int32), "bias"),
+            Data(per_channel(site.constant(3), w.shape[0]), "multipliers"))  # fmt: skip
+    kernel = Kernel(function, source, *output_types(site, function))
+    return Bound(kernel, (conv_shape(site), site.input(0).read, *data, site.output.write))
+
+
+def _bind(site: Site) -> Bound:
+    packed = pack_blocks(_parts(site)[0], int(site.node.attr("group", 1)), 8)
+    return _bound(site, "qir_conv_u8s8_T__portable", _GENERIC, packed)
+
+
+def _bind_depthwise(site: Site) -> Bound:
+    w = _parts(site)[0]
+    packed = np.ascontiguousarray(w.reshape(w.shape[0], -1).T)
+    return _bound(site, "qir_conv_u8s8_depthwise_T__portable", _DEPTHWISE, packed)
+
+
+FAMILY = Family(
+    "conv_u8",
+    ("qir.IntConv",),
+    CHANNELS_LAST,
+    (
+        Variant("portable", _DEPTHWISE, _accepts_depthwise, _bind_depthwise),
+        Variant("portable", _GENERIC, accepts, _bind),
+    ),
+)

@@ -1,0 +1,36 @@
+"""MaxPool of any element type, without indices."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from qir.backends.c.kernels import Bound, Family, Variant
+from qir.backends.c.loops import window_fields
+from qir.backends.c.orders import CHANNELS_LAST
+from qir.backends.c.program import Field, Kernel, Scalar, Struct
+from qir.backends.c.site import Site
+from qir.ops.window import window
+
+_SOURCE = Path(__file__).parent / "maxpool__portable.c"
+_NAMES = ("batch", "in", "out", "kernel", "stride", "dilation", "pad")
+
+
+def _takes(site: Site) -> str | None:
+    return "indices are not computed" if len(site.outputs) > 1 and site.outputs[1] is not None else None
+
+
+def _accepts(site: Site) -> str | None:
+    spatial = site.input(0).rank - 2
+    return None if 1 <= spatial <= 3 else f"{spatial} spatial axes, 1 to 3 are supported"
+
+
+def _bind(site: Site) -> Bound:
+    x, node = site.input(0), site.node
+    values = window_fields(x.shape[0], window(node, x.shape[2:], node.attr("kernel_shape")))
+    fields: tuple[Field, ...] = values if isinstance(values, tuple) else (values,)
+    kernel = Kernel("qir_maxpool_T__portable", _SOURCE, f"qir_maxpool_{x.short}__portable", (("QIR_T", x.ctype),))
+    args = (Struct("qir_window", tuple(zip(_NAMES, fields, strict=True))), Scalar(x.shape[1]), x.read, site.output.write)
+    return Bound(kernel, args)
+
+
+FAMILY = Family("maxpool", ("MaxPool",), CHANNELS_LAST, (Variant("portable", _SOURCE, _accepts, _bind),), takes=_takes)

@@ -1,0 +1,60 @@
+"""qir.IntMean: means of uint8 codes over axes; codes or reals out."""
+
+from __future__ import annotations
+
+from math import prod
+from pathlib import Path
+
+import numpy as np
+
+from qir.backends.c.kernels import Bound, Family, Variant
+from qir.backends.c.loops import led, merged_loops, too_many_loops
+from qir.backends.c.orders import Orders, reduced
+from qir.backends.c.program import Kernel, Struct
+from qir.backends.c.requant import output_types, requant
+from qir.backends.c.site import Site
+
+_SOURCE = Path(__file__).parent / "mean_u8__portable.c"
+_FUNCTION = "qir_mean_u8_T__portable"
+
+
+def _axes(site: Site) -> frozenset[int]:
+    return frozenset(int(axis) % site.input(0).rank for axis in site.node.attr("axes"))
+
+
+def _layout(site: Site) -> Orders:
+    keepdims = bool(site.node.attr("keepdims", 1))
+    return Orders((site.input(0).order,), (reduced(site.input(0).order, _axes(site), keepdims),))
+
+
+def _loops(site: Site, wanted: bool) -> list[tuple[int, ...]]:
+    """Loops over the reduced (or the kept) axes as stored."""
+    x, axes = site.input(0), _axes(site)
+    chosen = [axis for axis in x.order if (axis in axes) == wanted]
+    return merged_loops([x.shape[axis] for axis in chosen], [x.strides[axis] for axis in chosen])
+
+
+def _count(site: Site) -> int:
+    return prod(site.input(0).shape[axis] for axis in _axes(site))
+
+
+def _accepts(site: Site) -> str | None:
+    if _count(site) * 255 >= 1 << 31:
+        return "a sum could leave int32"
+    return too_many_loops(_loops(site, True)) or too_many_loops(_loops(site, False))
+
+
+def _bind(site: Site) -> Bound:
+    node, kept, gone = site.node, _loops(site, False), _loops(site, True)
+    multiplier = np.float32(node.attr("multiplier")) / np.float32(_count(site))
+    shape = Struct("qir_mean_u8_shape", (
+        ("kept", led(kept, 0, 1)), ("kept_stride", led(kept, 1, 0)),
+        ("reduced", led(gone, 0, 1)), ("reduced_stride", led(gone, 1, 0)),
+        ("x_zero_point", int(node.attr("x_zero_point", 0))), ("multiplier", float(multiplier)),
+        ("requant", requant(node)),
+    ))  # fmt: skip
+    kernel = Kernel(_FUNCTION, _SOURCE, *output_types(site, _FUNCTION))
+    return Bound(kernel, (shape, site.input(0).read, site.output.write))
+
+
+FAMILY = Family("mean_u8", ("qir.IntMean",), _layout, (Variant("portable", _SOURCE, _accepts, _bind),))

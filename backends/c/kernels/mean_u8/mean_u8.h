@@ -1,0 +1,22 @@
+/* Mean of uint8 codes over some axes:
+
+   y[i] = store(sum over j of (x[i . kept_stride + j . reduced_stride] - x_zero_point), multiplier)
+
+   the multiplier holds the division by the number of elements. y is contiguous over the kept sizes.
+   Overflow: the binder checks count * 255 < 2^31. */
+#ifndef QIR_MEAN_U8_H
+#define QIR_MEAN_U8_H
+
+#include "../../runtime/qir_runtime.h"
+
+typedef struct {
+    int32_t kept[6];
+    int32_t kept_stride[6];
+    int32_t reduced[6];
+    int32_t reduced_stride[6];
+    int32_t x_zero_point;
+    float multiplier;
+    qir_requant requant;
+} qir_mean_u8_shape;
+
+#endif

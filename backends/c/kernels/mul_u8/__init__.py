@@ -1,0 +1,34 @@
+"""qir.IntMul: the product of two tensors of uint8 codes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from qir.backends.c.kernels import Bound, Family, Variant
+from qir.backends.c.loops import broadcast_loops, broadcast_struct, too_many_loops
+from qir.backends.c.orders import FOLLOW
+from qir.backends.c.program import Kernel, Struct
+from qir.backends.c.requant import output_types, requant
+from qir.backends.c.site import Site
+
+_SOURCE = Path(__file__).parent / "mul_u8__portable.c"
+_FUNCTION = "qir_mul_u8u8_T__portable"
+
+
+def _accepts(site: Site) -> str | None:
+    return too_many_loops(broadcast_loops(site.input(0), site.input(1), site.output))
+
+
+def _bind(site: Site) -> Bound:
+    a, b, y, node = site.input(0), site.input(1), site.output, site.node
+    numbers = Struct("qir_mul_u8_numbers", (
+        ("a_zero_point", int(node.attr("a_zero_point", 0))), ("b_zero_point", int(node.attr("b_zero_point", 0))),
+        ("multiplier", float(np.float32(node.attr("multiplier")))), ("requant", requant(node)),
+    ))  # fmt: skip
+    kernel = Kernel(_FUNCTION, _SOURCE, *output_types(site, _FUNCTION))
+    return Bound(kernel, (broadcast_struct(a, b, y), numbers, a.read, b.read, y.write))
+
+
+FAMILY = Family("mul_u8", ("qir.IntMul",), FOLLOW, (Variant("portable", _SOURCE, _accepts, _bind),), in_place=(0, 1))

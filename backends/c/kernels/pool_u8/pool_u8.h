@@ -1,0 +1,23 @@
+/* Average pooling of uint8 codes, 1 to 3 spatial axes:
+
+   y[n, o, c] = store(sum over taps inside the input of (x[n, o * stride + t * dilation - pad, c] - x_zero_point),
+                      multiplier / (float)count)
+
+   count is the number of those taps, or, where padding counts, of those that start before counted_end (the end of the
+   declared padding); at least 1. Layouts: x and y [N, D, H, W, C]. Overflow: the binder checks taps * 255 < 2^31. */
+#ifndef QIR_POOL_U8_H
+#define QIR_POOL_U8_H
+
+#include "../../runtime/qir_window.h"
+
+typedef struct {
+    qir_window window;
+    int32_t channels;
+    int32_t counts_padding;
+    int32_t counted_end[3];
+    int32_t x_zero_point;
+    float multiplier;
+    qir_requant requant;
+} qir_pool_u8_shape;
+
+#endif

@@ -1,0 +1,50 @@
+#include "pool_u8.h"
+
+/* template: begin */
+#define QIR_Y uint8_t
+#define QIR_STORE qir_store_u8
+/* template: end */
+
+/* Number of taps that the average divides by. */
+static int32_t qir_pool_u8_T_count(const qir_pool_u8_shape *s, const qir_taps *t) {
+    int32_t axis, count = 1;
+    for (axis = 0; axis < 3; ++axis) {
+        int32_t taps = t->last[axis] - t->first[axis];
+        if (s->counts_padding) {
+            const int32_t d = s->window.dilation[axis], left = s->counted_end[axis] - t->start[axis];
+            taps = left > 0 ? (left + d - 1) / d : 0;
+            taps = taps < s->window.kernel[axis] ? taps : s->window.kernel[axis];
+        }
+        count *= taps > 0 ? taps : 0;
+    }
+    return count > 0 ? count : 1;
+}
+
+void qir_pool_u8_T__portable(const qir_pool_u8_shape *s, const uint8_t *QIR_RESTRICT x, QIR_Y *QIR_RESTRICT y) {
+    const int32_t channels = s->channels, pixels = qir_pixels(&s->window);
+    int32_t pixel, first;
+    for (pixel = 0; pixel < pixels; ++pixel) {
+        qir_taps t;
+        float multiplier;
+        qir_find_taps(&s->window, pixel, &t);
+        multiplier = s->multiplier / (float)qir_pool_u8_T_count(s, &t);
+        for (first = 0; first < channels; first += 16) {
+            const int32_t width = channels - first < 16 ? channels - first : 16;
+            int32_t acc[16] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0};
+            int32_t a, b, c, j;
+            for (a = t.first[0]; a < t.last[0]; ++a) {
+                for (b = t.first[1]; b < t.last[1]; ++b) {
+                    for (c = t.first[2]; c < t.last[2]; ++c) {
+                        const uint8_t *const from = x + qir_under_tap(&s->window, &t, a, b, c) * channels + first;
+                        for (j = 0; j < width; ++j) {
+                            acc[j] += from[j] - s->x_zero_point;
+                        }
+                    }
+                }
+            }
+            for (j = 0; j < width; ++j) {
+                QIR_STORE(acc[j], multiplier, &s->requant, y++);
+            }
+        }
+    }
+}

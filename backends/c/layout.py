@@ -1,0 +1,256 @@
+"""Gives every value a storage order, makes aliases of what moves no bytes, and puts copies where orders clash."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from math import prod
+
+import numpy as np
+
+from qir.backends.c.kernels import Family, family_of
+from qir.backends.c.orders import reshaped, transposed
+from qir.backends.c.site import Operand, Order, Site, plain, same_bytes
+from qir.errors import ShapeError, UnsupportedError
+from qir.ir.graph import Graph, Node
+from qir.ir.types import TensorType
+
+RESHAPES = frozenset(("Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity"))
+ALIASES = RESHAPES | {"Transpose"}
+"""Operators that move no bytes where the storage order allows it."""
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A node with its family and operands."""
+
+    site: Site
+    family: Family
+
+
+@dataclass
+class Layout:
+    """Orders of all values of a graph, and the kernels' sites in execution order (filled by `lay_out`).
+
+    Attributes:
+        graph: what is laid out; border nodes are not in `placed`.
+        placed: sites in execution order, copies included.
+        operands: every stored value (constants excluded).
+        root: value to the value whose bytes it shares (itself where it has its own).
+        outputs: for each output of the graph, the value that holds it in plain order with bytes of its own.
+    """
+
+    graph: Graph
+    placed: list[Placed] = field(default_factory=list)
+    operands: dict[str, Operand] = field(default_factory=dict)
+    root: dict[str, str] = field(default_factory=dict)
+    outputs: list[str] = field(default_factory=list)
+    _constants: dict[str, np.ndarray] = field(default_factory=dict)
+    _copies: dict[tuple[str, Order], Operand] = field(default_factory=dict)
+
+    def operand(self, name: str, order: Order | None = None) -> Operand:
+        """A value as it is stored now, or a constant in `order`."""
+        if name in self._constants:
+            kind = self._type(name)
+            return Operand(name, kind.dtype, kind.sizes, order or plain(len(kind.sizes)), self._constants[name])
+        return self.operands[name]
+
+    def _type(self, name: str) -> TensorType:
+        return static_type(self.graph, name)
+
+    def add_input(self, name: str) -> None:
+        """A value that is there before the first call, in plain order."""
+        kind = self._type(name)
+        self.operands[name] = Operand(name, kind.dtype, kind.sizes, plain(len(kind.sizes)))
+        self.root[name] = name
+
+    def add_constants(self) -> None:
+        for name, constant in self.graph.constants.items():
+            if isinstance(self.graph.types.get(name), TensorType):
+                self._constants[name] = constant.value
+
+    def _wanted(self, name: str, order: Order) -> Operand:
+        found = self.operand(name, order)
+        if found.value is not None:
+            return found
+        if same_bytes(found.shape, found.order, order):
+            return replace(found, order=order)
+        key = (name, order)
+        if key not in self._copies:
+            copy = f"{name}/stored{''.join(map(str, order))}"
+            self._copies[key] = self._copy("qir.Reorder", found, copy, order)
+        return replace(self._copies[key], order=order)
+
+    def _copy(self, op: str, source: Operand, name: str, order: Order) -> Operand:
+        result = Operand(name, source.dtype, source.shape, order)
+        site = Site(Node(op, (source.name,), (name,), name=name), (source,), (result,))
+        self.placed.append(Placed(site, family_of(site)))
+        self.operands[name], self.root[name] = result, name
+        return result
+
+    def _alias(self, name: str, source: Operand, order: Order, rows: np.ndarray | None = None) -> None:
+        kind = self._type(name)
+        self.operands[name] = Operand(name, kind.dtype, kind.sizes, order, None, rows)
+        self.root[name] = self.root[source.name]
+
+    def add_alias(self, node: Node) -> None:
+        """Reshape, Transpose and the like: the same bytes under another shape, after a copy where need be."""
+        source, name = self.operand(node.inputs[0]), node.outputs[0]
+        kind = self._type(name)
+        if source.value is not None:
+            perm = node.attr("perm") or tuple(reversed(range(source.rank)))
+            moved = source.value.transpose(perm) if node.op == "Transpose" else source.value.reshape(kind.sizes)
+            self._constants[name] = np.ascontiguousarray(moved)
+            return
+        if node.op == "Transpose":
+            perm = node.attr("perm") or tuple(reversed(range(source.rank)))
+            self._alias(name, source, transposed(source.order, tuple(perm)))
+            return
+        order = reshaped(source.shape, source.order, kind.sizes)
+        if order is None:
+            rows = self._rows(source, name, kind.sizes)
+            if rows is not None:
+                self._alias(name, source, plain(len(kind.sizes)), rows)
+                return
+            source, order = self._wanted(source.name, plain(source.rank)), plain(len(kind.sizes))
+        self._alias(name, source, order)
+
+    def _rows(self, source: Operand, name: str, target: tuple[int, ...]) -> np.ndarray | None:
+        """How the last axis of a flattened value is permuted, where all its users can take it so."""
+        if not target or not all(self._takes_rows(user, name) for user in self.graph.index.consumers(name)):
+            return None
+        if self.graph.index.is_output(name):
+            return None
+        for split in range(source.rank):
+            if prod(source.shape[split:]) == target[-1]:
+                stored = [axis for axis in source.order if source.shape[axis] != 1]
+                inner = [axis for axis in stored if axis >= split]
+                outer = [axis for axis in range(split) if source.shape[axis] != 1]
+                if stored == outer + inner:
+                    numbers = np.arange(target[-1]).reshape(source.shape[split:])
+                    ones = [axis for axis in range(split, source.rank) if source.shape[axis] == 1]
+                    return numbers.transpose([axis - split for axis in ones + inner]).reshape(-1)
+        return None
+
+    def _takes_rows(self, node: Node, value: str) -> bool:
+        if node.op in ALIASES or node.reads.count(value) != 1 or node.input(0) != value:
+            return False
+        family = self._family(node)
+        if family.permuted_rows:
+            return node.input(1) in self.graph.constants and not node.attr("transA", 0)
+        if not family.pointwise or len(node.outputs) != 1 or self.graph.index.is_output(node.outputs[0]):
+            return False
+        users = self.graph.index.consumers(node.outputs[0])
+        return bool(users) and all(self._takes_rows(user, node.outputs[0]) for user in users)
+
+    def _site(self, node: Node, plain_orders: bool) -> Site:
+        def operand(name: str) -> Operand | None:
+            if not name:
+                return None
+            kind = self._type(name)
+            if not plain_orders and name in self.operands:
+                return self.operands[name]
+            return Operand(name, kind.dtype, kind.sizes, plain(len(kind.sizes)), self._constants.get(name))
+
+        return Site(node, tuple(map(operand, node.inputs)), tuple(map(operand, node.outputs)))
+
+    def _family(self, node: Node) -> Family:
+        return family_of(self._site(node, plain_orders=True))
+
+    def add_node(self, node: Node) -> None:
+        """A node that some kernel computes."""
+        if node.subgraphs:
+            raise UnsupportedError(
+                f"{node.op} keeps its body, which the C backend does not run", node=node.name,
+                fix="Bind the inputs that decide it with bind={...}, so that it folds away",
+            )  # fmt: skip
+        family = self._family(node)
+        site = self._site(node, plain_orders=False)
+        rows = site.inputs[0].rows if site.inputs and site.inputs[0] else None
+        if rows is None:
+            orders = family.layout(site)
+            inputs = tuple(
+                self._wanted(name, order) if name and order is not None else None
+                for name, order in zip(node.inputs, orders.inputs, strict=True)
+            )
+        else:
+            orders = family.layout(self._site(node, plain_orders=True))
+            inputs = tuple(self.operand(name) if name else None for name in node.inputs)
+        outputs: list[Operand | None] = []
+        for name, order in zip(node.outputs, orders.outputs, strict=True):
+            if not name or order is None:
+                outputs.append(None)
+                continue
+            kind = self._type(name)
+            kept = rows if rows is not None and not family.permuted_rows else None
+            self.operands[name] = Operand(name, kind.dtype, kind.sizes, order, None, kept)
+            self.root[name] = name
+            outputs.append(self.operands[name])
+        self.placed.append(Placed(Site(node, inputs, tuple(outputs)), family))
+
+    def add_output(self, name: str, taken: set[str]) -> None:
+        """Holds a result in plain order, in bytes that no input and no other result has."""
+        found = self.operand(name)
+        if found.value is None:
+            found = self._wanted(name, plain(found.rank))
+        if found.value is not None or self.root[found.name] in taken:
+            number = len(self.outputs)
+            found = self._copy("qir.Copy", found, f"{name}/output{number}", plain(found.rank))
+        taken.add(self.root[found.name])
+        self.outputs.append(found.name)
+
+
+def static_type(graph: Graph, name: str) -> TensorType:
+    """The type of a value, all of whose sizes must be known.
+
+    Raises:
+        UnsupportedError: for sequences, optionals and opaque values.
+        ShapeError: where a size is not a known number.
+    """
+    kind = graph.types[name]
+    if not isinstance(kind, TensorType):
+        raise UnsupportedError(f"the C backend has no form for a {kind}", tensor=name, fix="Use tensors only")
+    if not kind.is_static:
+        origin = f" (input '{name}')" if name in graph.inputs else ""
+        symbols = [str(d) for d in kind.shape or () if isinstance(d, str)]
+        example = ", ".join(f"'{symbol}': 1" for symbol in symbols) or "'N': 1"
+        raise ShapeError(
+            f"the shape {kind} is not fixed{origin}, and C code needs every size", tensor=name,
+            fix=f"Bind it with shapes={{{example}}}",
+        )  # fmt: skip
+    return kind
+
+
+def live_nodes(graph: Graph) -> Iterator[Node]:
+    """Nodes that some output depends on, in execution order."""
+    wanted = set(graph.outputs)
+    kept: list[Node] = []
+    for node in reversed(graph.nodes):
+        if wanted.intersection(node.outputs):
+            kept.append(node)
+            wanted.update(node.reads)
+    return reversed(kept)
+
+
+def lay_out(graph: Graph, nodes: list[Node], inputs: tuple[str, ...], outputs: tuple[str, ...]) -> Layout:
+    """Lays out the nodes between the borders.
+
+    Args:
+        graph: the whole graph.
+        nodes: those to run, borders excluded, in execution order.
+        inputs: values that are given.
+        outputs: values that are results, one for each output of the program.
+    """
+    layout = Layout(graph)
+    layout.add_constants()
+    for name in dict.fromkeys(inputs):
+        layout.add_input(name)
+    for node in nodes:
+        if node.op in ALIASES:
+            layout.add_alias(node)
+        else:
+            layout.add_node(node)
+    taken = set(inputs)
+    for name in outputs:
+        layout.add_output(name, taken)
+    return layout

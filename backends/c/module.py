@@ -1,0 +1,201 @@
+"""A compiled network: its files, and the same network running in this process."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import statistics
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from types import MappingProxyType
+
+import numpy as np
+
+from qir.backends.c.build import load, pointer, shared_library, text_size, timing
+from qir.backends.c.emit import Names, emit, is_quantized, names_of, parameters
+from qir.backends.c.extras import extra_files
+from qir.backends.c.program import Port, Program
+from qir.errors import DataError, OutputError, QirError
+from qir.ir.dtype import DType
+
+Vectors = Sequence[tuple[Mapping[str, np.ndarray], Mapping[str, np.ndarray]]]
+
+_ALIGNMENT = 64
+
+
+@dataclass(frozen=True, eq=False)
+class CModule:
+    """A network as C.
+
+    Attributes:
+        program: what was planned.
+        name: of the model.
+        flags: compiler flags that the target's kernels need.
+        vectors: (inputs, expected outputs) that the emitted main.c checks.
+    """
+
+    program: Program
+    name: str
+    flags: tuple[str, ...] = ()
+    vectors: Vectors = field(default=())
+
+    @cached_property
+    def _core(self) -> Mapping[str, str]:
+        return MappingProxyType(emit(self.program, self.name))
+
+    @property
+    def _names(self) -> Names:
+        return names_of(self.program, self.name)
+
+    def files(self) -> dict[str, str]:
+        """File name to text of everything that is emitted."""
+        return {**self._core, **extra_files(self.program, self._names, self.vectors, self.flags)}
+
+    def save(self, folder: str | os.PathLike[str]) -> Path:
+        """Writes the files; each appears whole or not at all.
+
+        Raises:
+            OutputError: where the folder cannot be written.
+        """
+        target = Path(folder)
+        try:
+            target.mkdir(parents=True, exist_ok=True)
+            for name, text in self.files().items():
+                with tempfile.NamedTemporaryFile("w", dir=target, delete=False, encoding="utf-8", newline="\n") as file:
+                    file.write(text)
+                os.chmod(file.name, 0o644)
+                os.replace(file.name, target / name)
+        except OSError as error:
+            raise OutputError(f"cannot write '{target}' ({error})", fix="Choose a folder that you may write") from error
+        return target
+
+    @property
+    def arena_bytes(self) -> int:
+        """Working memory that the caller must give."""
+        return self.program.arena_bytes
+
+    @property
+    def arena_lower_bound(self) -> int:
+        """The most bytes alive at once: no placement of these buffers needs less."""
+        return self.program.arena_lower_bound
+
+    @property
+    def weight_bytes(self) -> int:
+        """Bytes of constant arrays."""
+        return self.program.weight_bytes
+
+    @property
+    def code_bytes(self) -> int | None:
+        """Bytes of machine code as built here; None where it cannot be measured."""
+        return text_size(self._core, f"{self._names.prefix}.c", self.flags)
+
+    def explain(self) -> str:
+        """Which kernel computes each node, and why others were refused."""
+        lines = []
+        for node, kernel, refused in self.program.explanations:
+            lines.append(f"{node}: {kernel}")
+            lines += [f"    not {variant}: {reason}" for variant, reason in refused]
+        return "\n".join(lines)
+
+    @cached_property
+    def library(self) -> ctypes.CDLL:
+        """The network built by the system's compiler.
+
+        Raises:
+            BuildError: where no compiler is found or it refuses the code.
+        """
+        shim = {f"{self._names.prefix}_bench.c": _bench(self.program, self._names)}
+        return load(shared_library({**self._core, **shim}, self.flags))
+
+    def run(self, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Runs net_run on real inputs.
+
+        Args:
+            feeds: one array an input, of its type and shape.
+
+        Raises:
+            DataError: where an input is missing, unknown or does not fit.
+            BuildError: as `library`.
+        """
+        return self._run(feeds, codes=False)
+
+    def run_codes(self, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Runs net_run_q: quantized inputs and outputs are codes. The same as `run` where none is."""
+        return self._run(feeds, codes=is_quantized(self.program))
+
+    def benchmark(self, feeds: Mapping[str, np.ndarray], n: int = 100) -> float:
+        """Median seconds of one net_run over `n` runs, timed in C, one thread."""
+        if n < 1:
+            raise DataError(f"benchmark needs at least one run, not {n}")
+        arrays, arguments, _ = self._arguments(feeds, codes=False)
+        timing(self.library, f"{self._names.prefix}_bench", 1, arguments)
+        seconds = timing(self.library, f"{self._names.prefix}_bench", n, arguments)
+        del arrays
+        return statistics.median(seconds)
+
+    def _run(self, feeds: Mapping[str, np.ndarray], codes: bool) -> dict[str, np.ndarray]:
+        arrays, arguments, results = self._arguments(feeds, codes)
+        suffix = "_q" if codes else ""
+        status = getattr(self.library, f"{self._names.prefix}_run{suffix}")(*arguments)
+        del arrays
+        if status:
+            raise QirError(f"{self.name}_run failed with code {status}")
+        return results
+
+    def _arguments(
+        self, feeds: Mapping[str, np.ndarray], codes: bool
+    ) -> tuple[list[np.ndarray], list[ctypes.c_void_p], dict[str, np.ndarray]]:
+        known = [port.name for port in self.program.inputs]
+        for name in feeds:
+            if name not in known:
+                raise DataError("there is no such input", tensor=name, fix=f"The inputs are {', '.join(known)}")
+        room = np.zeros(max(self.arena_bytes, 1) + _ALIGNMENT, np.uint8)
+        arrays = [room]
+        arguments = [pointer(-(-room.ctypes.data // _ALIGNMENT) * _ALIGNMENT)]
+        for port in self.program.inputs:
+            array = _fitting(port, feeds.get(port.name), _type(port, codes))
+            arrays.append(array)
+            arguments.append(pointer(array.ctypes.data))
+        results = {}
+        for port in self.program.outputs:
+            results[port.name] = np.zeros(port.shape, _type(port, codes).numpy)
+            arguments.append(pointer(results[port.name].ctypes.data))
+        return arrays, arguments, results
+
+
+def _type(port: Port, codes: bool) -> DType:
+    return port.code if codes and port.code is not None else port.dtype
+
+
+def _fitting(port: Port, given: np.ndarray | None, dtype: DType) -> np.ndarray:
+    if given is None:
+        raise DataError("this input was not given", tensor=port.name)
+    array = np.asarray(given)
+    if array.shape != port.shape:
+        raise DataError(f"shape {list(array.shape)} was given, {list(port.shape)} is needed", tensor=port.name)
+    if array.dtype != dtype.numpy:
+        if not np.can_cast(array.dtype, dtype.numpy, "same_kind"):
+            raise DataError(f"type {array.dtype} was given, {dtype} is needed", tensor=port.name)
+        array = array.astype(dtype.numpy)
+    result = np.zeros(array.size + 1, dtype.numpy)[: array.size].reshape(array.shape)
+    result[...] = array
+    return result
+
+
+def _bench(program: Program, names: Names) -> str:
+    """C that times single runs; part of the library built here, never of what is emitted."""
+    n = names.prefix
+    return (
+        f'#include "{n}.h"\n#include <time.h>\n\n'
+        f"void {n}_bench(int count, double *seconds, {parameters(program, names, False)});\n\n"
+        f"void {n}_bench(int count, double *seconds, {parameters(program, names, False)}) {{\n"
+        "    struct timespec start, end;\n    int i;\n    for (i = 0; i < count; ++i) {\n"
+        "        timespec_get(&start, TIME_UTC);\n"
+        f"        (void){n}_run({parameters(program, names, False, types=False)});\n"
+        "        timespec_get(&end, TIME_UTC);\n"
+        "        seconds[i] = (double)(end.tv_sec - start.tv_sec) + (double)(end.tv_nsec - start.tv_nsec) * 1e-9;\n"
+        "    }\n}\n"
+    )

@@ -1,0 +1,203 @@
+"""Graph to Program: kernels chosen, weights packed, buffers placed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from qir.backends.c.kernels import family_of, select
+from qir.backends.c.layout import Layout, Placed, lay_out, live_nodes, static_type
+from qir.backends.c.memory import check, place
+from qir.backends.c.program import Arg, Buffer, Call, Input, Output, Port, Program, Scratch
+from qir.backends.c.site import Operand, Site, plain, same_bytes
+from qir.backends.c.targets import CTarget
+from qir.ir.dtype import DType
+from qir.ir.graph import Graph, Node
+from qir.ops.weighted import macs
+
+Explanation = tuple[str, str, tuple[tuple[str, str], ...]]
+
+
+def plan(graph: Graph, target: CTarget, *, source_hash: str = "") -> Program:
+    """Decides everything that the emitter prints.
+
+    Args:
+        graph: stage INT, or FLOAT with plain ONNX operators; every shape known.
+        target: which kernels may be used.
+        source_hash: identifies the user's model in the emitted header.
+
+    Raises:
+        UnsupportedError: for operators and types that no kernel takes.
+        ShapeError: for unknown sizes.
+    """
+    for name in (*graph.inputs, *graph.outputs):
+        static_type(graph, name)
+    nodes = list(live_nodes(graph))
+    entries = {name: node for name in graph.inputs if (node := _entry(graph, name)) is not None}
+    leaves = {name: node for name in graph.outputs if (node := _leave(graph, name)) is not None}
+    borders = {id(node) for node in (*entries.values(), *leaves.values())}
+    inner_inputs = tuple(entries[name].outputs[0] if name in entries else name for name in graph.inputs)
+    inner_outputs = tuple(leaves[name].inputs[0] if name in leaves else name for name in graph.outputs)
+    layout = lay_out(graph, [n for n in nodes if id(n) not in borders], inner_inputs, inner_outputs)
+
+    calls, explanations = [], []
+    for placed in layout.placed:
+        call, explanation = _call(graph, placed, target)
+        calls.append(call)
+        explanations.append(explanation)
+    inputs, outputs = [], []
+    for name, value in zip(graph.inputs, inner_inputs, strict=True):
+        port, notes = _port(graph, name, value, entries.get(name), layout, target)
+        inputs.append(port)
+        explanations = notes + explanations
+    for name, value in zip(graph.outputs, layout.outputs, strict=True):
+        port, notes = _port(graph, name, value, leaves.get(name), layout, target)
+        outputs.append(port)
+        explanations += notes
+    memory = _buffers(layout, calls, inputs, outputs)
+    return _finish(graph, target, layout, memory, inputs, outputs, explanations, source_hash)
+
+
+def _entry(graph: Graph, name: str) -> Node | None:
+    """The node that alone reads an input and turns it into codes."""
+    user = graph.index.sole_consumer(name)
+    return user if user is not None and user.op == "qir.Quantize" and not graph.index.is_output(user.outputs[0]) else None
+
+
+def _leave(graph: Graph, name: str) -> Node | None:
+    """The node that turns codes into an output that nothing else reads."""
+    node = graph.index.producer(name)
+    if node is None or node.op != "qir.Dequantize" or graph.index.consumers(name) or graph.outputs.count(name) != 1:
+        return None
+    return node if node.attr("axis") is None and node.inputs[0] not in graph.constants else None
+
+
+def _call(graph: Graph, placed: Placed, target: CTarget) -> tuple[Call, Explanation]:
+    node, site = placed.site.node, placed.site
+    chosen = select(placed.family, site, target.isas)
+    bound = chosen.variant.bind(site)
+    args: tuple[Arg, ...] = tuple(
+        Scratch(arg.nbytes, f"{node.name or node.outputs[0]}/scratch{i}") if isinstance(arg, Scratch) else arg
+        for i, arg in enumerate(bound.args)
+    )
+    known = all(name in graph.types for name in (*node.inputs[:2], node.outputs[0]) if name)
+    title = node.name or node.outputs[0]
+    work = (macs(node, graph) if known and len(node.inputs) > 1 else None) or 0
+    return Call(bound.kernel, args, title, node.op, work, node.origin), (title, bound.kernel.emitted, chosen.refused)
+
+
+def _port(
+    graph: Graph, name: str, value: str, border: Node | None, layout: Layout, target: CTarget
+) -> tuple[Port, list[Explanation]]:
+    kind = static_type(graph, name)
+    if border is None:
+        return Port(name, kind.dtype, kind.sizes, value), []
+    real = Operand(name, kind.dtype, kind.sizes, plain(len(kind.sizes)))
+    codes = replace(layout.operands[value], order=plain(len(kind.sizes)))
+    ends = (real, codes) if border.op == "qir.Quantize" else (codes, real)
+    site = Site(border, (ends[0],), (ends[1],))
+    call, note = _call(graph, Placed(site, family_of(site)), target)
+    scale, zero = float(border.attr("scale")), int(border.attr("zero_point"))
+    return Port(name, kind.dtype, kind.sizes, value, codes.dtype, scale, zero, call), [note]
+
+
+@dataclass
+class _Memory:
+    """Groups of values that share bytes, with the calls that touch them."""
+
+    group: dict[str, str]
+    last: dict[str, int]
+    first: dict[str, int]
+    nbytes: dict[str, int]
+    calls: list[Call]
+    scratch: list[Buffer]
+
+
+def _buffers(layout: Layout, calls: list[Call], inputs: list[Port], outputs: list[Port]) -> _Memory:
+    """Lifetimes by value group; element-wise results take over the bytes of an operand that dies."""
+    group, end = dict(layout.root), len(calls)
+    first: dict[str, int] = {port.value: -1 for port in inputs}
+    last: dict[str, int] = {}
+    nbytes: dict[str, int] = {}
+    scratch: list[Buffer] = []
+    for number, call in enumerate(calls):
+        for arg in call.args:
+            if isinstance(arg, Input):
+                last[group[arg.value]] = number
+            elif isinstance(arg, Output):
+                first.setdefault(group[arg.value], number)
+                last[group[arg.value]] = max(number, last.get(group[arg.value], number))
+            elif isinstance(arg, Scratch):
+                scratch.append(Buffer(arg.name, arg.nbytes, "arena", 0, number, number))
+    for port in outputs:
+        last[group[port.value]] = end
+    fixed = {port.value for port in inputs}
+    results = {group[port.value] for port in outputs}
+    for number, placed in enumerate(layout.placed):
+        donor = _donor(placed, group, last, number, fixed, results)
+        if donor is None:
+            continue
+        old, new = group[placed.site.output.name], donor
+        for value, root in group.items():
+            if root == old:
+                group[value] = new
+        last[new] = max(last[old], last[new])
+        first.pop(old)
+        last.pop(old)
+        if old in results:
+            results.add(new)
+    for value, operand in layout.operands.items():
+        nbytes[group[value]] = max(nbytes.get(group[value], 0), operand.nbytes)
+    return _Memory(group, last, first, nbytes, calls, scratch)
+
+
+def _donor(
+    placed: Placed, group: dict[str, str], last: dict[str, int], number: int, fixed: set[str], results: set[str]
+) -> str | None:
+    site = placed.site
+    if len([y for y in site.outputs if y]) != 1:
+        return None
+    y = site.output
+    stored = [x for x in site.inputs if x is not None and x.value is None]
+    for slot in placed.family.in_place:
+        x = site.optional(slot)
+        if x is None or x.value is not None or x.dtype != y.dtype or x.shape != y.shape:
+            continue
+        root = group[x.name]
+        if not same_bytes(x.shape, x.order, y.order) or root in fixed or root in results or last[root] != number:
+            continue
+        others = [o for o in stored if group[o.name] == root]
+        if all(o.shape == x.shape and same_bytes(o.shape, o.order, x.order) for o in others):
+            return root
+    return None
+
+
+def _finish(
+    graph: Graph, target: CTarget, layout: Layout, memory: _Memory, inputs: list[Port], outputs: list[Port],
+    explanations: Iterable[Explanation], source_hash: str,
+) -> Program:  # fmt: skip
+    ports: dict[str, tuple[str, int, bool]] = {}
+    for side, row in (("input", inputs), ("output", outputs)):
+        for number, port in enumerate(row):
+            ports[memory.group[port.value]] = (side, number, port.border is not None)
+    arena: list[Buffer] = list(memory.scratch)
+    outside: list[Buffer] = []
+    for root in memory.nbytes:
+        if root not in memory.first:
+            continue
+        size, first = memory.nbytes[root], memory.first[root]
+        last = memory.last.get(root, first)
+        side, number, quantized = ports.get(root, ("arena", -1, True))
+        buffer = Buffer(root, size, side, 0, first, last, number)
+        (arena if quantized else outside).append(buffer)
+    placement = place(arena, target.alignment)
+    check(placement.buffers, placement.arena_bytes, target.alignment)
+    buffers = (*placement.buffers, *outside)
+    number_of = {buffer.name: i for i, buffer in enumerate(buffers)}
+    values = {value: number_of[root] for value, root in memory.group.items() if root in number_of}
+    values.update({buffer.name: number_of[buffer.name] for buffer in memory.scratch})
+    dtypes: dict[str, DType] = {name: operand.dtype for name, operand in layout.operands.items()}
+    return Program(
+        tuple(inputs), tuple(outputs), tuple(memory.calls), buffers, values, dtypes, placement.arena_bytes,
+        placement.lower_bound, target.alignment, "float32", tuple(explanations), source_hash, target.name,
+    )  # fmt: skip

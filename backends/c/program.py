@@ -1,0 +1,255 @@
+"""The Program: everything that the emitter prints, decided. Frozen data only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+
+from qir.errors import UnsupportedError
+from qir.ir.dtype import DType
+
+CTYPES: dict[str, str] = {
+    "float32": "float", "float64": "double", "bool": "uint8_t",
+    "int8": "int8_t", "int16": "int16_t", "int32": "int32_t", "int64": "int64_t",
+    "uint8": "uint8_t", "uint16": "uint16_t", "uint32": "uint32_t", "uint64": "uint64_t",
+}  # fmt: skip
+SHORT: dict[str, str] = {
+    "float32": "f32", "float64": "f64", "bool": "b8", "int8": "s8", "int16": "s16", "int32": "s32", "int64": "s64",
+    "uint8": "u8", "uint16": "u16", "uint32": "u32", "uint64": "u64",
+}  # fmt: skip
+"""How an element type is spelt inside a kernel's name."""
+
+
+def ctype(dtype: DType, *, node: str | None = None, tensor: str | None = None) -> str:
+    """The C type that holds one element.
+
+    Raises:
+        UnsupportedError: for types that the C backend does not store (16-bit floats, strings, complex numbers, ...).
+    """
+    if dtype.name not in CTYPES:
+        raise UnsupportedError(
+            f"the C backend has no type for {dtype}", node=node, tensor=tensor, fix="Convert it to float32 or an integer"
+        )
+    return CTYPES[dtype.name]
+
+
+@dataclass(frozen=True)
+class Input:
+    """A kernel's argument: a pointer to the bytes of a value, only read."""
+
+    value: str
+
+
+@dataclass(frozen=True)
+class Output:
+    """A kernel's argument: a pointer to the bytes of a value, which the call writes."""
+
+    value: str
+
+
+@dataclass(frozen=True, eq=False)
+class Data:
+    """A kernel's argument: a pointer to a constant array (flash).
+
+    Attributes:
+        array: contiguous, of the numpy type whose C type the kernel's parameter has.
+        role: what it is, for the emitted comment (weights, bias, table, ...).
+    """
+
+    array: np.ndarray
+    role: str = "constant"
+
+
+@dataclass(frozen=True)
+class Scalar:
+    """A kernel's argument: a number. `kind` is its C type: int32_t, size_t, float, double, ..."""
+
+    value: int | float
+    kind: str = "int32_t"
+
+
+Field: TypeAlias = "int | float | tuple[Field, ...]"
+
+
+@dataclass(frozen=True)
+class Struct:
+    """A kernel's argument: a pointer to a constant struct (flash).
+
+    Attributes:
+        kind: name of the struct type, defined in the family's header.
+        fields: (field name, value) in the order of the definition; floats are float32; tuples fill arrays or structs.
+    """
+
+    kind: str
+    fields: tuple[tuple[str, Field], ...]
+
+
+@dataclass(frozen=True)
+class Scratch:
+    """A kernel's argument: a pointer to `nbytes` of the arena that only this call uses (`void *` parameter)."""
+
+    nbytes: int
+    name: str = ""
+
+
+Arg: TypeAlias = Input | Output | Data | Scalar | Struct | Scratch
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """One instance of a kernel source file.
+
+    Attributes:
+        function: the function's name in the file.
+        source: the file.
+        name: the function's name once emitted; "" keeps `function`. Every identifier of the file that starts with
+            the part of `function` left of "__" is renamed alike, so helpers follow.
+        substitutions: (identifier of the file, C text to put for it).
+    """
+
+    function: str
+    source: Path
+    name: str = ""
+    substitutions: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def emitted(self) -> str:
+        return self.name or self.function
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call of a kernel.
+
+    Attributes:
+        kernel, args: what is called with what.
+        node: name of the node it computes.
+        op: the node's operator.
+        macs: multiply-accumulates.
+        origin: names in the user's model.
+    """
+
+    kernel: Kernel
+    args: tuple[Arg, ...]
+    node: str
+    op: str = ""
+    macs: int = 0
+    origin: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Buffer:
+    """Bytes that one or more values share.
+
+    Attributes:
+        name: the value that opened it.
+        nbytes: size.
+        place: arena; input or output where the calls reach it through the caller's pointer. Codes of a quantized border
+            have an offset too: net_run keeps them in the arena, net_run_q leaves them with the caller.
+        offset: bytes from the arena's start.
+        first, last: numbers of the calls between which it holds something (-1: before the first call).
+        port: number of the program's input or output, -1 for the arena.
+    """
+
+    name: str
+    nbytes: int
+    place: str = "arena"
+    offset: int = 0
+    first: int = 0
+    last: int = 0
+    port: int = -1
+
+
+@dataclass(frozen=True)
+class Port:
+    """An input or output of the program.
+
+    Attributes:
+        name: the model's name for it.
+        dtype, shape: at the real interface (net_run), in plain (ONNX) layout.
+        value: the value that the calls between the borders read or write.
+        code: element type of the codes (net_run_q) where the border is quantized, else None.
+        scale, zero_point: of those codes.
+        border: the call that turns reals into codes or back; None where `value` is the port itself.
+    """
+
+    name: str
+    dtype: DType
+    shape: tuple[int, ...]
+    value: str
+    code: DType | None = None
+    scale: float = 1.0
+    zero_point: int = 0
+    border: Call | None = None
+
+    @property
+    def elements(self) -> int:
+        return int(np.prod(self.shape, dtype=np.int64))
+
+
+@dataclass(frozen=True)
+class Program:
+    """A network as a straight list of kernel calls over one arena.
+
+    Attributes:
+        inputs, outputs: the interface.
+        calls: in execution order, borders excluded.
+        buffers: every buffer, scratch included.
+        values: value to the index of its buffer.
+        dtypes: value to its element type.
+        arena_bytes: size of the arena.
+        arena_lower_bound: the most bytes alive at once: no placement needs less.
+        alignment: of the arena and of every buffer in it.
+        requantization: how accumulators become codes (DESIGN: float32).
+        explanations: (node, kernel, ((variant, why refused), ...)).
+        source_hash: of the model this came from.
+        target: its name.
+    """
+
+    inputs: tuple[Port, ...]
+    outputs: tuple[Port, ...]
+    calls: tuple[Call, ...]
+    buffers: tuple[Buffer, ...]
+    values: Mapping[str, int]
+    dtypes: Mapping[str, DType]
+    arena_bytes: int
+    arena_lower_bound: int
+    alignment: int = 16
+    requantization: str = "float32"
+    explanations: tuple[tuple[str, str, tuple[tuple[str, str], ...]], ...] = field(default=())
+    source_hash: str = ""
+    target: str = "portable"
+
+    @property
+    def data(self) -> tuple[Data, ...]:
+        """Constant arrays that the calls use, equal ones once."""
+        found: dict[tuple[str, bytes], Data] = {}
+        for call in self.every_call:
+            for arg in call.args:
+                if isinstance(arg, Data):
+                    found.setdefault(data_key(arg), arg)
+        return tuple(found.values())
+
+    @property
+    def every_call(self) -> tuple[Call, ...]:
+        """Calls in execution order, borders included."""
+        entry = tuple(port.border for port in self.inputs if port.border)
+        leave = tuple(port.border for port in self.outputs if port.border)
+        return (*entry, *self.calls, *leave)
+
+    @property
+    def weight_bytes(self) -> int:
+        return sum(data.array.nbytes for data in self.data)
+
+    @property
+    def macs(self) -> int:
+        return sum(call.macs for call in self.calls)
+
+
+def data_key(data: Data) -> tuple[str, bytes]:
+    """Equal for arrays that may share their bytes."""
+    return (data.array.dtype.str, data.array.tobytes())

@@ -1,0 +1,83 @@
+"""Parameters that the integer families share: requantization and biases."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from qir.backends.c.program import Field, Struct
+from qir.backends.c.site import Site
+from qir.ir.graph import Node
+
+
+def requant(node: Node) -> Field:
+    """The qir_requant (low, high, zero_point) of a node's y_zero_point, qmin and qmax.
+
+    A node that gives reals has none of these: its kernel never reads the struct.
+    """
+    zero = int(node.attr("y_zero_point", 0))
+    return (float(int(node.attr("qmin", 0)) - zero), float(int(node.attr("qmax", 255)) - zero), zero)
+
+
+def requant_struct(zero_point: int, qmin: int, qmax: int) -> Struct:
+    """A qir_requant as an argument of its own."""
+    fields: tuple[tuple[str, Field], ...] = (
+        ("low", float(qmin - zero_point)), ("high", float(qmax - zero_point)), ("zero_point", zero_point),
+    )  # fmt: skip
+    return Struct("qir_requant", fields)
+
+
+def requant_of(node: Node) -> Struct:
+    """The qir_requant of a node as an argument of its own."""
+    return requant_struct(*(int(node.attr(k, d)) for k, d in (("y_zero_point", 0), ("qmin", 0), ("qmax", 255))))
+
+
+def output_types(site: Site, function: str) -> tuple[str, tuple[tuple[str, str], ...]]:
+    """Emitted name and substitutions of a kernel template `..._T__isa` with QIR_Y and QIR_STORE."""
+    short = site.output.short
+    return function.replace("_T__", f"_{short}__"), (("QIR_Y", site.output.ctype), ("QIR_STORE", f"qir_store_{short}"))
+
+
+def weight_sums(w: np.ndarray) -> np.ndarray:
+    """int64 sums over all axes but the first."""
+    sums: np.ndarray = w.reshape(w.shape[0], -1).astype(np.int64).sum(axis=1)
+    return sums
+
+
+def restored_bias(bias: np.ndarray, w: np.ndarray, x_zero_point: int) -> np.ndarray:
+    """The int64 bias with its folded term -x_zero_point * sum(w) taken out again.
+
+    Kernels that subtract the zero point from each activation then need no rule for taps outside the input.
+
+    Args:
+        bias: [M].
+        w: [M, ...], output channels first.
+    """
+    restored: np.ndarray = bias.astype(np.int64) + x_zero_point * weight_sums(w)
+    return restored
+
+
+def overflow(bias: np.ndarray, w: np.ndarray) -> str | None:
+    """The reason to refuse int8 weights [M, ...] whose accumulators might leave int32."""
+    most = np.abs(bias.astype(np.int64)) + 255 * weight_sums(np.abs(w.astype(np.int64)))
+    return "an accumulator could leave int32" if np.any(most >= 1 << 31) else None
+
+
+def constants_missing(site: Site) -> str | None:
+    """The reason to refuse a node whose weights, bias or multipliers (inputs 1 to 3) are not constants."""
+    missing = any(site.constant(slot) is None for slot in (1, 2, 3))
+    return "weights, bias and multipliers must be constants" if missing else None
+
+
+def pack_blocks(w: np.ndarray, groups: int, block: int) -> np.ndarray:
+    """[M, C/g, *K] to [g][ceil(M/g / block)][taps][C/g][block], zeros beyond the last channel."""
+    channels, taps = w.shape[1], int(np.prod(w.shape[2:]))
+    per_group = w.shape[0] // groups
+    blocks = -(-per_group // block)
+    padded = np.zeros((groups, blocks * block, channels, taps), np.int8)
+    padded[:, :per_group] = w.reshape(groups, per_group, channels, taps)
+    return np.ascontiguousarray(padded.reshape(groups, blocks, block, channels, taps).transpose(0, 1, 4, 3, 2))
+
+
+def per_channel(values: np.ndarray | None, channels: int) -> np.ndarray:
+    """float32 multipliers, one a channel."""
+    return np.ascontiguousarray(np.broadcast_to(np.asarray(values, np.float32), (channels,)))

@@ -1,0 +1,63 @@
+/* What all kernels share. Arithmetic on float is one rounded operation at a time, rounding to nearest even. */
+#ifndef QIR_RUNTIME_H
+#define QIR_RUNTIME_H
+
+#include <float.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#if defined(__FAST_MATH__) || defined(__ASSOCIATIVE_MATH__) || defined(__RECIPROCAL_MATH__)
+#error "build without -ffast-math and its parts: results would no longer equal the reference"
+#endif
+#if defined(FLT_EVAL_METHOD) && FLT_EVAL_METHOD != 0 && FLT_EVAL_METHOD != 16
+#error "float arithmetic is carried out in a wider type; on 32-bit x86 build with -msse2 -mfpmath=sse"
+#endif
+
+/* A product and a sum must not become one fused operation, whatever flags the user builds with. */
+#if defined(__clang__)
+#pragma STDC FP_CONTRACT OFF
+#elif defined(__GNUC__)
+#pragma GCC optimize("fp-contract=off")
+#elif defined(_MSC_VER)
+#pragma fp_contract(off)
+#endif
+
+#if defined(__cplusplus) || defined(_MSC_VER)
+#define QIR_RESTRICT __restrict
+#else
+#define QIR_RESTRICT restrict
+#endif
+
+/* How a real result becomes a code: clamp(rint(v) + zero_point, qmin, qmax) with low = qmin - zero_point and
+   high = qmax - zero_point. */
+typedef struct {
+    float low;
+    float high;
+    int32_t zero_point;
+} qir_requant;
+
+/* rint(v) for |v| <= 2^22, halves to even: adding 1.5 * 2^23 leaves no bits for a fraction. */
+static inline int32_t qir_round(float v) {
+    return (int32_t)((v + 12582912.0f) - 12582912.0f);
+}
+
+/* Clamped before rounding: the bounds are integers, so the order does not matter, and nothing can overflow.
+   NaN gives the low bound. */
+static inline int32_t qir_code(float v, const qir_requant *q) {
+    v = v > q->low ? v : q->low;
+    v = v < q->high ? v : q->high;
+    return qir_round(v) + q->zero_point;
+}
+
+/* Stores of one accumulator: as a uint8 code, or as the real number itself. */
+static inline void qir_store_u8(int32_t acc, float multiplier, const qir_requant *q, uint8_t *y) {
+    *y = (uint8_t)qir_code((float)acc * multiplier, q);
+}
+
+static inline void qir_store_f32(int32_t acc, float multiplier, const qir_requant *q, float *y) {
+    (void)q;
+    *y = (float)acc * multiplier;
+}
+
+#endif

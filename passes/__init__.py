@@ -1,0 +1,28 @@
+"""The passes that come with qir, one a file; this table names them."""
+
+from qir.passmanager.registry import register_passes
+
+register_passes(
+    {
+        name: f"qir.passes.{where}"
+        for name, where in {
+            "fold-constants": "clean.fold_constants:FoldConstants",
+            "eliminate-dead-code": "clean.dead_code:EliminateDeadCode",
+            "eliminate-identities": "clean.identities:EliminateIdentities",
+            "merge-duplicates": "clean.duplicates:MergeDuplicates",
+            "cancel-transposes": "clean.transposes:CancelTransposes",
+            "fold-batchnorm": "fuse.batchnorm:FoldBatchNorm",
+            "fuse-pad": "fuse.pad:FusePad",
+            "fuse-matmul-add": "fuse.matmul_add:FuseMatMulAdd",
+            "fold-affine": "fuse.affine:FoldAffine",
+            "recognize-activations": "fuse.activations:RecognizeActivations",
+            "recognize-layernorm": "fuse.layernorm:RecognizeLayerNorm",
+            "calibrate": "quantize.calibrate:Calibrate",
+            "quantize": "quantize.assign:Quantize",
+            "quantize-weights": "quantize.weights:QuantizeWeights",
+            "quantize-biases": "quantize.biases:QuantizeBiases",
+            "absorb-activations": "quantize.absorb:AbsorbActivations",
+            "lower-integer": "lower.integer:LowerInteger",
+        }.items()
+    }
+)

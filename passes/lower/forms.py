@@ -1,0 +1,207 @@
+"""The integer form of each operator. A form returns False where the node must run in float instead."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import prod
+from typing import TypeAlias
+
+import numpy as np
+
+from qir.evaluate import evaluate
+from qir.ir.dtype import FLOAT32, UINT8
+from qir.ir.graph import Graph, Node, Stage
+from qir.ir.types import Affine, TensorType
+from qir.ops.window import window
+from qir.passes.lower.codes import Codes, Lowering, unsigned
+from qir.passes.lower.weighted import conv, conv_transpose, gemm, matmul
+from qir.quant.scales import decode, encode
+
+Form: TypeAlias = Callable[[Node, Lowering], bool]
+
+MOVES = ("DepthToSpace", "Expand", "Flatten", "Gather", "Identity", "MaxPool", "ReduceMax", "ReduceMin", "Reshape",
+         "Slice", "SpaceToDepth", "Split", "Squeeze", "Tile", "Transpose", "Unsqueeze", "qir.Requantize")  # fmt: skip
+UNARY = ("Abs", "Acos", "Asin", "Atan", "Ceil", "Celu", "Clip", "Cos", "Div", "Elu", "Erf", "Exp", "Floor", "Gelu",
+         "HardSigmoid", "HardSwish", "LeakyRelu", "Log", "Mish", "Neg", "Pow", "PRelu", "Reciprocal", "Relu", "Round",
+         "Selu", "Sigmoid", "Sin", "Softplus", "Softsign", "Sqrt", "Tanh", "ThresholdedRelu")  # fmt: skip
+
+
+def _lookup(node: Node, low: Lowering) -> bool:
+    """A function of one operand: a table of its 256 results, made by the operator itself on dequantized codes."""
+    live = [name for name in node.inputs if name and name not in low.graph.constants]
+    if len(live) != 1 or any(low.graph.constants[n].value.size != 1 for n in node.inputs if n and n not in live):
+        return False
+    source, result = low.quant(live[0]), low.quant(node.outputs[0])
+    if source is None or result is None or unsigned(source) is None or unsigned(result) is None:
+        return False
+    table = low.constant(f"{node.name}_table", _table(node, live[0], low.graph, source, result))
+    low.integer(node, "qir.Lookup", (low.codes(live[0]), table), {})
+    return True
+
+
+def _table(node: Node, live: str, graph: Graph, source: Affine, result: Affine) -> np.ndarray:
+    all_codes = np.arange(source.storage.min, source.storage.max + 1).astype(source.storage.numpy)
+    single = node.with_(inputs=tuple("x" if name == live else name for name in node.inputs), outputs=("y",))
+    constants = {name: graph.constants[name] for name in single.inputs if name in graph.constants}
+    vector = TensorType(FLOAT32, (all_codes.size,))
+    types = {"x": vector, "y": vector, **{name: graph.types[name] for name in constants}}
+    function = Graph("table", ("x",), ("y",), (single,), types, constants, Stage.FLOAT, graph.opsets)
+    codes = encode(evaluate(function, {"x": decode(all_codes, source)})["y"], result)
+    return (codes.astype(np.int16) - result.storage.min).astype(np.uint8)
+
+
+def _recoded(codes: str, name: str, source: Codes, to: Codes, low: Lowering) -> str:
+    """Codes moved to another scale and zero point by a table; themselves where they already fit."""
+    if source == to:
+        return codes
+    table = encode(decode(np.arange(256, dtype=np.uint8), source.affine), to.affine)
+    result = low.value(f"{name}_recoded", TensorType(UINT8, low.graph.tensor(name).shape))
+    low.add("qir.Lookup", (codes, low.constant(f"{result}_table", table)), (result,), {}, ())
+    return result
+
+
+def _move(node: Node, low: Lowering) -> bool:
+    """Operators that only move or select codes; results with codes of their own are moved there by a table."""
+    source = low.unsigned(node.inputs[0])
+    if source is None or any(name and low.unsigned(name) is None for name in node.outputs):
+        return False
+    if node.op == "MaxPool" and len(node.outputs) > 1:
+        return False
+    results = []
+    for name in node.outputs:
+        same = not name or low.unsigned(name) == source
+        results.append(low.code_name(name) if name and same else "" if not name else low.value(
+            f"{name}_moved", TensorType(UINT8, low.graph.tensor(name).shape)))  # fmt: skip
+    inputs = (low.codes(node.inputs[0]), *(low.real(name) if name else "" for name in node.inputs[1:]))
+    op = "Identity" if node.op == "qir.Requantize" else node.op
+    low.add(op, inputs, results, node.attrs, node.origin, node.name)
+    for name, moved in zip(node.outputs, results, strict=True):
+        to = low.unsigned(name) if name else None
+        if to is not None and to != source:
+            table = encode(decode(np.arange(256, dtype=np.uint8), source.affine), to.affine)
+            constant = low.constant(f"{name}_table", table)
+            low.add("qir.Lookup", (moved, constant), (low.code_name(name),), {}, node.origin)
+    return True
+
+
+def _resize(node: Node, low: Lowering) -> bool:
+    return node.attr("mode", "nearest") == "nearest" and _move(node, low)
+
+
+def _pad(node: Node, low: Lowering) -> bool:
+    """Pads with the code of the padding value, which must be among the codes."""
+    source = low.unsigned(node.inputs[0])
+    filler = node.input(2)
+    if source is None or low.unsigned(node.outputs[0]) != source or (filler and filler not in low.graph.constants):
+        return False
+    value = float(low.graph.constants[filler].value.reshape(-1)[0]) if filler else 0.0
+    code = encode(np.array(value, np.float32), source.affine)
+    if abs(float(decode(code, source.affine)) - value) > 0.5 * float(source.scale):
+        return False
+    rest = [low.real(name) if name else "" for name in node.inputs[3:]]
+    inputs = (low.codes(node.inputs[0]), low.real(node.inputs[1]), low.constant(f"{node.name}_code", code), *rest)
+    low.integer(node, "Pad", inputs, node.attrs)
+    return True
+
+
+def _concat(node: Node, low: Lowering) -> bool:
+    to = low.unsigned(node.outputs[0])
+    sources = [low.unsigned(name) for name in node.inputs]
+    if to is None or any(source is None for source in sources):
+        return False
+    parts = [_recoded(low.codes(name), name, source, to, low)
+             for name, source in zip(node.inputs, sources, strict=True) if source is not None]  # fmt: skip
+    low.integer(node, "Concat", parts, node.attrs)
+    return True
+
+
+def _operands(node: Node, low: Lowering) -> tuple[Codes, Codes, Codes] | None:
+    a, b, y = (low.unsigned(name) for name in (*node.inputs[:2], node.outputs[0]))
+    return None if a is None or b is None or y is None else (a, b, y)
+
+
+def _add(node: Node, low: Lowering) -> bool:
+    """`y = rint((offset + a * s_a/s_y) + b * s_b/s_y)`, the order of onnxruntime's QLinearAdd on x86."""
+    found = _operands(node, low)
+    if found is None:
+        return False
+    a, b, y = found
+    a_ratio, b_ratio = a.scale / y.scale, b.scale / y.scale
+    if node.op == "Sub":
+        b_ratio = -b_ratio
+    offset = np.float32(y.zero_point) - (a_ratio * np.float32(a.zero_point) + b_ratio * np.float32(b.zero_point))
+    attrs = {"a_multiplier": float(a_ratio), "b_multiplier": float(b_ratio), "offset": float(offset),
+             "qmin": y.qmin, "qmax": y.qmax}  # fmt: skip
+    low.integer(node, "qir.IntAdd", (low.codes(node.inputs[0]), low.codes(node.inputs[1])), attrs)
+    return True
+
+
+def _mul(node: Node, low: Lowering) -> bool:
+    found = _operands(node, low)
+    if found is None:
+        return False
+    a, b, y = found
+    attrs = {"a_zero_point": a.zero_point, "b_zero_point": b.zero_point,
+             "multiplier": float(np.float32(a.scale * b.scale) / y.scale), **y.attrs}  # fmt: skip
+    low.integer(node, "qir.IntMul", (low.codes(node.inputs[0]), low.codes(node.inputs[1])), attrs)
+    return True
+
+
+def _average(node: Node, low: Lowering) -> tuple[Codes, dict[str, object]] | None:
+    x, y = low.unsigned(node.inputs[0]), low.unsigned(node.outputs[0])
+    if x is None or y is None:
+        return None
+    return x, {"x_zero_point": x.zero_point, "multiplier": float(x.scale / y.scale), **y.attrs}
+
+
+def _average_pool(node: Node, low: Lowering) -> bool:
+    found = _average(node, low)
+    kind = low.graph.tensor(node.inputs[0])
+    if found is None or not kind.is_static:
+        return False
+    kernel = node.attr("kernel_shape")
+    win = window(node, kind.sizes[2:], kernel)
+    geometry = {"kernel_shape": tuple(kernel), "strides": win.strides, "dilations": win.dilations,
+                "pads": (*win.begin, *win.declared_end), "ceil_mode": node.attr("ceil_mode", 0),
+                "count_include_pad": node.attr("count_include_pad", 0)}  # fmt: skip
+    low.integer(node, "qir.IntAveragePool", (low.codes(node.inputs[0]),), {**geometry, **found[1]})
+    return True
+
+
+def _mean(node: Node, low: Lowering) -> bool:
+    found = _average(node, low)
+    shape = low.graph.tensor(node.inputs[0]).shape
+    if found is None or shape is None:
+        return False
+    if node.op == "GlobalAveragePool":
+        axes, keep = tuple(range(2, len(shape))), 1
+    else:
+        given = low.graph.value(node.input(1)) if node.input(1) else np.array([])
+        if given is None or (given.size == 0 and node.attr("noop_with_empty_axes", 0)):
+            return False
+        axes = tuple(sorted(int(a) % len(shape) for a in given)) or tuple(range(len(shape)))
+        keep = node.attr("keepdims", 1)
+    sizes = [shape[axis] for axis in axes]
+    if not all(isinstance(size, int) for size in sizes) or prod(s for s in sizes if isinstance(s, int)) > 2**23:
+        return False  # the accumulator of 255 * count must fit int32
+    low.integer(node, "qir.IntMean", (low.codes(node.inputs[0]),), {"axes": axes, "keepdims": keep, **found[1]})
+    return True
+
+
+FORMS: dict[str, Form] = {
+    **dict.fromkeys(MOVES, _move),
+    **dict.fromkeys(UNARY, _lookup),
+    "Add": lambda node, low: _add(node, low) or _lookup(node, low),
+    "Sub": lambda node, low: _add(node, low) or _lookup(node, low),
+    "Mul": lambda node, low: _mul(node, low) or _lookup(node, low),
+    "AveragePool": _average_pool,
+    "Concat": _concat,
+    "Conv": conv,
+    "ConvTranspose": conv_transpose,
+    "Gemm": gemm,
+    "GlobalAveragePool": _mean,
+    "MatMul": matmul,
+    "Pad": _pad,
+    "ReduceMean": _mean,
+    "Resize": _resize,
+}

@@ -1,0 +1,52 @@
+"""`lower-integer`: from codes as types (stage QUANT) to explicit integer arithmetic (stage INT).
+
+Every 8-bit activation becomes uint8 (int8 codes and zero points move by 128, exactly). Zero points are folded into
+biases, scales into multipliers `m = float32(float32(s_x * s_w) / s_y)`. Operators without an integer form run in float
+between qir.Dequantize and qir.Quantize, so every network lowers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from qir.ir.dtype import FLOAT32, UINT8
+from qir.ir.graph import Constant, Graph, Node, Stage
+from qir.ir.types import Affine, TensorType
+from qir.passes.lower.codes import Lowering
+from qir.passes.lower.forms import FORMS
+from qir.passmanager.base import Context, Pass, Promise
+from qir.quant.scales import decode
+from qir.rewrite.bodies import map_bodies
+
+
+@dataclass(frozen=True)
+class LowerInteger(Pass):
+    """Makes the arithmetic of codes explicit."""
+
+    name: ClassVar[str] = "lower-integer"
+    needs: ClassVar[frozenset[Stage]] = frozenset({Stage.QUANT})
+    gives: ClassVar[Stage | None] = Stage.INT
+    promise: ClassVar[Promise] = Promise.LOSSY
+
+    def run(self, graph: Graph, context: Context) -> Graph:
+        graph = map_bodies(graph, _lower)
+        return _lower(graph)
+
+
+def _lower(graph: Graph) -> Graph:
+    low = Lowering(graph)
+    for name in graph.inputs:
+        low.define(name, name)
+    for node in graph.nodes:
+        form = FORMS.get(node.op)
+        if form is None or not form(node, low):
+            _in_float(node, low)
+    return low.build()
+
+
+def _in_float(node: Node, low: Lowering) -> None:
+    """Runs a node on real values; its quantized results are rounded afterwards."""
+    low.emit(node.with_(inputs=tuple(low.real(name) if name else "" for name in node.inputs)), node.outputs)

@@ -1,0 +1,155 @@
+"""Integer forms of layers with weights.
+
+`sum (q_x - z_x) q_w = sum q_x q_w - z_x sum q_w`: the second term is known at compile time and joins the bias. The
+accumulator times `m = float32(float32(s_x * s_w) / s_y)` is the result in units of its codes.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from qir.ir.dtype import INT8, UINT8
+from qir.ir.graph import Node
+from qir.ops.window import window
+from qir.passes.lower.codes import Codes, Lowering
+from qir.quant.fixedpoint import multiplier
+from qir.quant.scales import encode
+
+
+def _weight(name: str, channel_axis: int, low: Lowering) -> tuple[np.ndarray, np.ndarray] | None:
+    """Signed weight codes with zero point 0 and their scales ([] or one a channel); None where that is not exact."""
+    constant, quant = low.graph.constants.get(name), low.quant(name)
+    if constant is None or quant is None or quant.block_size or quant.storage not in (INT8, UINT8):
+        return None
+    if quant.axis is not None and quant.axis % constant.value.ndim != channel_axis % constant.value.ndim:
+        return None
+    zero = quant.zero_point.reshape(-1)
+    codes = (encode(constant.value, quant) if constant.codes is None else constant.codes).astype(np.int32)
+    centred = codes - zero[0]
+    if (zero != zero[0]).any() or centred.min(initial=0) < -128 or centred.max(initial=0) > 127:
+        return None
+    return centred.astype(np.int8), quant.scale.reshape(-1) if quant.axis is not None else quant.scale.reshape(())
+
+
+def _bias(node: Node, slot: int, scale: np.ndarray, channels: int, low: Lowering) -> np.ndarray | None:
+    """Bias in accumulator units, int64 [channels]; None where it is not a constant per channel."""
+    name = node.input(slot)
+    if not name:
+        return np.zeros(channels, np.int64)
+    constant, quant = low.graph.constants.get(name), low.quant(name)
+    if constant is None or constant.value.size not in (1, channels) or (constant.value.ndim > 1 and max(constant.value.shape[:-1]) > 1):
+        return None
+    if quant is not None and constant.codes is not None and np.array_equal(quant.scale.reshape(-1), scale.reshape(-1)):
+        codes = constant.codes.astype(np.int64).reshape(-1)
+    else:
+        codes = np.rint(constant.value.reshape(-1).astype(np.float64) / scale.reshape(-1)).astype(np.int64)
+    return np.broadcast_to(codes, (channels,)).copy()
+
+
+def _finish(node: Node, op: str, x: Codes, weight: np.ndarray, scale: np.ndarray, bias: np.ndarray, attrs: dict[str, Any],
+            low: Lowering) -> bool:  # fmt: skip
+    """Adds the node unless its accumulator could overflow or its result has codes of another kind."""
+    output = node.outputs[0]
+    result = low.unsigned(output)
+    if low.quant(output) is not None and result is None:
+        return False
+    if np.abs(bias).max(initial=0) + 255 * np.abs(weight.astype(np.int64)).sum(axis=_reduced(op, weight)).max(initial=0) >= 2**31:
+        return False
+    channels = bias.size
+    factor = multiplier(x.scale, scale, result.scale) if result is not None else np.float32(x.scale) * scale
+    factors = np.broadcast_to(np.asarray(factor, np.float32), (channels,))
+    names = (
+        low.codes(node.inputs[0]),
+        low.constant(f"{node.inputs[1]}_codes", weight),
+        low.constant(f"{node.name}_bias", bias.astype(np.int32)),
+        low.constant(f"{node.name}_multiplier", factors),
+    )
+    low.integer(node, op, names, {**attrs, **(result.attrs if result is not None else {})})
+    return True
+
+
+def _reduced(op: str, weight: np.ndarray) -> tuple[int, ...]:
+    if op == "qir.IntGemm":
+        return (0,)
+    return tuple(range(1, weight.ndim)) if op == "qir.IntConv" else (0, *range(2, weight.ndim))
+
+
+def conv(node: Node, low: Lowering) -> bool:
+    """Conv to qir.IntConv: padding becomes explicit and pads with the zero point's code."""
+    x, found = low.unsigned(node.inputs[0]), _weight(node.inputs[1], 0, low)
+    kind = low.graph.tensor(node.inputs[0])
+    if x is None or found is None or not kind.is_static and node.attr("auto_pad", "NOTSET") != "NOTSET":
+        return False
+    weight, scale = found
+    bias = _bias(node, 2, np.float32(x.scale) * scale, weight.shape[0], low)
+    if bias is None:
+        return False
+    bias -= x.zero_point * weight.astype(np.int64).sum(axis=tuple(range(1, weight.ndim)))
+    rank = weight.ndim - 2
+    if kind.is_static:
+        win = window(node, kind.sizes[2:], weight.shape[2:])
+        pads = (*win.begin, *win.declared_end)
+    else:
+        pads = tuple(node.attr("pads") or (0,) * (2 * rank))
+    attrs = {"strides": tuple(node.attr("strides") or (1,) * rank), "dilations": tuple(node.attr("dilations") or (1,) * rank),
+             "pads": pads, "group": node.attr("group", 1), "x_zero_point": x.zero_point}  # fmt: skip
+    return _finish(node, "qir.IntConv", x, weight, scale, bias, attrs, low)
+
+
+def conv_transpose(node: Node, low: Lowering) -> bool:
+    """ConvTranspose to qir.IntConvTranspose, which subtracts the zero point itself: taps are absent at borders."""
+    x, found = low.unsigned(node.inputs[0]), _weight(node.inputs[1], 1, low)
+    if x is None or found is None:
+        return False
+    weight, scale = found
+    channels = weight.shape[1] * node.attr("group", 1)
+    if scale.ndim and scale.size != channels:
+        return False
+    bias = _bias(node, 2, np.float32(x.scale) * scale, channels, low)
+    if bias is None:
+        return False
+    attrs = {key: value for key, value in node.attrs.items() if key != "kernel_shape"}
+    return _finish(node, "qir.IntConvTranspose", x, weight, scale, bias, {**attrs, "x_zero_point": x.zero_point}, low)
+
+
+def gemm(node: Node, low: Lowering) -> bool:
+    """Gemm to qir.IntGemm with the weight as [K, N]."""
+    if node.attr("transA", 0) or node.attr("alpha", 1.0) != 1.0 or (node.input(2) and node.attr("beta", 1.0) != 1.0):
+        return False
+    transposed = bool(node.attr("transB", 0))
+    return _int_gemm(node, 0 if transposed else 1, transposed, 2, low)
+
+
+def matmul(node: Node, low: Lowering) -> bool:
+    """MatMul by a constant matrix to qir.IntGemm, of two activations to qir.IntMatMul."""
+    if node.inputs[1] in low.graph.constants:
+        return low.graph.constants[node.inputs[1]].value.ndim == 2 and _int_gemm(node, 1, False, 3, low)
+    a, b, y = (low.unsigned(name) for name in (*node.inputs, node.outputs[0]))
+    if a is None or b is None or (y is None and low.quant(node.outputs[0]) is not None):
+        return False
+    shapes = [low.graph.tensor(name).shape for name in node.inputs]
+    if any(shape is None or len(shape) < 2 for shape in shapes):
+        return False
+    depth = shapes[0][-1] if shapes[0] else None
+    if not isinstance(depth, int) or depth * 255 * 255 >= 2**31:
+        return False
+    factor = multiplier(a.scale, b.scale, y.scale) if y is not None else np.float32(a.scale * b.scale)
+    attrs = {"a_zero_point": a.zero_point, "b_zero_point": b.zero_point, "multiplier": float(factor),
+             **(y.attrs if y is not None else {})}  # fmt: skip
+    low.integer(node, "qir.IntMatMul", (low.codes(node.inputs[0]), low.codes(node.inputs[1])), attrs)
+    return True
+
+
+def _int_gemm(node: Node, channel_axis: int, transposed: bool, bias_slot: int, low: Lowering) -> bool:
+    x, found = low.unsigned(node.inputs[0]), _weight(node.inputs[1], channel_axis, low)
+    if x is None or found is None:
+        return False
+    weight, scale = found
+    matrix = weight.T if transposed else weight
+    bias = _bias(node, bias_slot, np.float32(x.scale) * scale, matrix.shape[1], low)
+    if bias is None:
+        return False
+    bias -= x.zero_point * matrix.astype(np.int64).sum(axis=0)
+    return _finish(node, "qir.IntGemm", x, np.ascontiguousarray(matrix), scale, bias, {}, low)

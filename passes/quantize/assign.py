@@ -1,0 +1,116 @@
+"""`quantize`: gives every value that an integer operator reads or makes its codes.
+
+Ranges come from `calibrate`. Operators that only move codes share one Affine with their input. A Relu or Clip after an
+integer operator is part of it where its clamp is the codes' own (passes/quantize/clamp.py), so only its result is
+rounded. Weights and biases are rounded by the passes that follow.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from qir.ir.graph import Graph, Node, Stage
+from qir.ir.types import Affine, TensorType
+from qir.passes.quantize.clamp import bounds, is_absorbed
+from qir.passes.quantize.placement import Placement, needs_code_output, place
+from qir.passmanager.base import Context, Pass, Promise
+from qir.quant.scales import affine_params
+from qir.rewrite.bodies import map_bodies
+from qir.rewrite.editor import Editor
+
+
+@dataclass(frozen=True)
+class Quantize(Pass):
+    """Assigns codes to activations.
+
+    Attributes:
+        symmetric: zero point in the middle of the codes.
+    """
+
+    name: ClassVar[str] = "quantize"
+    needs: ClassVar[frozenset[Stage]] = frozenset({Stage.FLOAT, Stage.QUANT})
+    gives: ClassVar[Stage | None] = Stage.QUANT
+    promise: ClassVar[Promise] = Promise.LOSSY
+    symmetric: bool = False
+
+    def run(self, graph: Graph, context: Context) -> Graph:
+        graph = graph.with_(stage=Stage.QUANT)
+        graph = map_bodies(graph, lambda body: self._assign(body, context))
+        return self._assign(graph, context)
+
+    def _assign(self, graph: Graph, context: Context) -> Graph:
+        placed = place(graph, context)
+        edit = Editor(graph)
+        for node in graph.nodes:
+            rule = placed.rules.get(node.name)
+            if rule is None:
+                continue
+            for name in rule.data_inputs(node):
+                self._input(name, node, edit, context)
+            if not needs_code_output(node, graph, placed):
+                continue
+            if rule.kind == "same":
+                source = edit.types[rule.data_inputs(node)[0]]
+                assert isinstance(source, TensorType)
+                _set_quant(edit, node.outputs, source.quant)
+            else:
+                self._result(node, rule.range, placed, edit, context)
+        return edit.build(stage=Stage.QUANT)
+
+    def _affine(self, low: float, high: float, context: Context) -> Affine:
+        storage = context.target.activation
+        scale, zero_point = affine_params(low, high, storage, symmetric=self.symmetric)
+        return Affine(storage, scale, zero_point)
+
+    def _input(self, name: str, node: Node, edit: Editor, context: Context) -> None:
+        kind = edit.types[name]
+        if not isinstance(kind, TensorType) or kind.quant is not None:
+            return
+        if name in edit.constants:
+            value = edit.constants[name].value
+            quant = self._affine(float(value.min(initial=0)), float(value.max(initial=0)), context)
+            if len(edit.graph.index.consumers(name)) > 1:
+                self._copy(name, quant, node, edit)
+            else:
+                _set_quant(edit, (name,), quant)
+        else:
+            _set_quant(edit, (name,), self._affine(*_range(name, edit), context))
+
+    def _copy(self, name: str, quant: Affine, node: Node, edit: Editor) -> None:
+        """A constant used twice is duplicated, one set of codes a use."""
+        copy = edit.constant(f"{name}_{node.name}", edit.constants[name].value, quant=quant)
+        for slot, operand in enumerate(node.inputs):
+            if operand == name:
+                edit.replace_input(node, slot, copy)
+
+    def _result(self, node: Node, fixed: tuple[float, float] | None, placed: Placement, edit: Editor,
+                context: Context) -> None:  # fmt: skip
+        output = node.outputs[0]
+        user = edit.graph.index.sole_consumer(output)
+        limits = bounds(user, edit.graph) if user is not None else None
+        if user is not None and limits is not None and user.outputs[0] in edit.ranges:
+            quant = self._affine(*_override(user, node, _range(user.outputs[0], edit), context), context)
+            if is_absorbed(limits, quant):
+                _set_quant(edit, user.outputs, quant)
+                return
+        _set_quant(edit, (output,), self._affine(*_override(node, node, fixed or _range(output, edit), context), context))
+
+
+def _override(node: Node, producer: Node, found: tuple[float, float], context: Context) -> tuple[float, float]:
+    layer = context.recipe.layer((node.name, *node.origin, producer.name, *producer.origin), producer.op)
+    return layer.range or found
+
+
+def _range(name: str, edit: Editor) -> tuple[float, float]:
+    low, high = edit.ranges[name]
+    return float(np.float32(low)), float(np.float32(high))
+
+
+def _set_quant(edit: Editor, names: tuple[str, ...], quant: Affine | None) -> None:
+    for name in names:
+        kind = edit.types.get(name)
+        if name and isinstance(kind, TensorType):
+            edit.set_type(name, TensorType(kind.dtype, kind.shape, quant))

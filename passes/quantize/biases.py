@@ -1,0 +1,69 @@
+"""`quantize-biases`: rounds the biases of integer layers to int32 with scale s_x * s_w.
+
+Where a bias would leave int32 because s_x * s_w is tiny, the channel's weight scale is raised and its weight rounded
+again (qir.quant.scales.bias_params).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import numpy as np
+
+from qir.ir.dtype import INT32
+from qir.ir.graph import Graph, Node, Stage
+from qir.ir.types import Affine
+from qir.ops.weighted import Weighted, weighted
+from qir.passes.quantize.weights import set_codes
+from qir.passmanager.base import Context, Pass, Promise
+from qir.quant.scales import bias_params
+from qir.rewrite.bodies import map_bodies
+from qir.rewrite.editor import Editor
+
+
+@dataclass(frozen=True)
+class QuantizeBiases(Pass):
+    """Rounds the bias of every layer whose input and weight are codes."""
+
+    name: ClassVar[str] = "quantize-biases"
+    needs: ClassVar[frozenset[Stage]] = frozenset({Stage.QUANT})
+    promise: ClassVar[Promise] = Promise.LOSSY
+
+    def run(self, graph: Graph, context: Context) -> Graph:
+        return _quantize_biases(map_bodies(graph, _quantize_biases))
+
+
+def _quantize_biases(graph: Graph) -> Graph:
+    edit = Editor(graph)
+    for node in graph.nodes:
+        slots = weighted(node, graph)
+        if slots is None or slots.bias < 0 or node.input(slots.bias) not in graph.constants:
+            continue
+        data, weight = graph.tensor(node.inputs[0]).quant, graph.tensor(node.inputs[slots.weight]).quant
+        if data is None or weight is None or graph.tensor(node.inputs[slots.bias]).quant is not None:
+            continue
+        _round(edit, node, slots, data, weight)
+    return edit.build()
+
+
+def _round(edit: Editor, node: Node, slots: Weighted, data: Affine, weight: Affine) -> None:
+    bias = edit.constants[edit.current(node).inputs[slots.bias]].value
+    largest = 255 * np.abs(_codes(edit, node, slots)).sum(axis=_others(edit, node, slots, weight), dtype=np.int64)
+    codes, scale, weight_scale = bias_params(bias.reshape(-1), data.scale, weight.scale, headroom=largest)
+    if not np.array_equal(weight_scale, weight.scale):
+        set_codes(edit, node, slots.weight, replace(weight, scale=weight_scale))
+    axis = None if np.ndim(scale) == 0 else bias.ndim - 1
+    set_codes(edit, node, slots.bias, Affine(INT32, scale, np.zeros_like(scale, np.int32), axis), codes.reshape(bias.shape))
+
+
+def _codes(edit: Editor, node: Node, slots: Weighted) -> np.ndarray:
+    codes = edit.constants[edit.current(node).inputs[slots.weight]].codes
+    assert codes is not None  # the weight's type has codes
+    return codes.astype(np.int32)
+
+
+def _others(edit: Editor, node: Node, slots: Weighted, weight: Affine) -> tuple[int, ...]:
+    """The axes that one accumulator sums over, at most: all but the channel's."""
+    rank = edit.constants[edit.current(node).inputs[slots.weight]].value.ndim
+    return tuple(axis for axis in range(rank) if weight.axis is None or axis != weight.axis % rank)

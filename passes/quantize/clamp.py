@@ -1,0 +1,38 @@
+"""Relu and Clip as clamps of codes.
+
+Rounding to codes clamps to [qmin, qmax]. A Clip to [a, b] before it changes nothing exactly where the bounds lie outside
+the codes: `rint(a / scale) + zero_point <= qmin` and `rint(b / scale) + zero_point >= qmax`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from qir.ir.graph import Graph, Node
+from qir.ir.types import Affine
+
+
+def bounds(node: Node, graph: Graph) -> tuple[float, float] | None:
+    """The real bounds of a Relu or Clip; None for other nodes and for bounds not known at compile time."""
+    if node.op == "Relu":
+        return 0.0, float("inf")
+    if node.op != "Clip":
+        return None
+    found = []
+    for slot, default in ((1, float("-inf")), (2, float("inf"))):
+        name = node.input(slot)
+        value = graph.value(name) if name else np.array(default)
+        if value is None:
+            return None
+        found.append(float(value.reshape(-1)[0]))
+    return found[0], found[1]
+
+
+def is_absorbed(limits: tuple[float, float], quant: Affine) -> bool:
+    """Whether rounding to these per-tensor codes does all that a clamp to real bounds does."""
+    if quant.axis is not None:
+        return False
+    scale, zero = np.float32(quant.scale), int(quant.zero_point)
+    low = -np.inf if limits[0] == -np.inf else np.rint(np.float32(limits[0]) / scale) + zero
+    high = np.inf if limits[1] == np.inf else np.rint(np.float32(limits[1]) / scale) + zero
+    return bool(low <= quant.qmin and high >= quant.qmax)

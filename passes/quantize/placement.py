@@ -1,0 +1,108 @@
+"""Which nodes run on codes, and which values must therefore be codes.
+
+Weighted operators that the target runs as integers are the seeds. Other operators join where their operands are codes
+anyway, so that no operator is wrapped in conversions for nothing; what follows a layer that can give real results
+directly, and feeds nothing integer, stays float.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from qir.ir.dtype import FLOAT32
+from qir.ir.graph import Graph, Node
+from qir.ir.types import TensorType
+from qir.passmanager.base import Context
+from qir.target import IntegerRule
+
+CLAMPS = ("Relu", "Clip")
+
+
+@dataclass
+class Placement:
+    """The outcome: rules of the nodes that run on codes, by node name, and why the others do not."""
+
+    rules: dict[str, IntegerRule] = field(default_factory=dict)
+    reasons: dict[str, str] = field(default_factory=dict)
+
+    def __contains__(self, node: Node | None) -> bool:
+        return node is not None and node.name in self.rules
+
+
+def place(graph: Graph, context: Context) -> Placement:
+    """Chooses the nodes of one graph (its bodies are placed on their own)."""
+    result = Placement()
+    candidates: dict[str, IntegerRule] = {}
+    for node in graph.nodes:
+        rule = _candidate(node, graph, context)
+        if isinstance(rule, str):
+            result.reasons[node.name] = rule
+        else:
+            candidates[node.name] = rule
+    seeds = {name for name, rule in candidates.items() if rule.kind == "weighted"}
+    wanted = {x for node in graph.nodes if node.name in seeds for x in candidates[node.name].data_inputs(node)}
+    for node in graph.nodes:
+        rule = candidates.get(node.name)
+        if rule is None:
+            continue
+        if rule.kind == "weighted" or all(_is_code(x, graph, result, wanted) for x in rule.data_inputs(node)):
+            result.rules[node.name] = rule
+        else:
+            result.reasons[node.name] = "its operands are not codes: converting them would cost more than it saves"
+    _prune_tail(graph, result)
+    return result
+
+
+def _candidate(node: Node, graph: Graph, context: Context) -> IntegerRule | str:
+    if context.recipe.layer((node.name, *node.origin), node.op).activation_bits is None:
+        return "the recipe keeps it in float"
+    rule = context.target.rule(node, graph)
+    if isinstance(rule, str):
+        return rule
+    for name in (*rule.data_inputs(node), node.outputs[0]):
+        kind = graph.types.get(name)
+        if not isinstance(kind, TensorType) or kind.dtype != FLOAT32:
+            return f"%{name} is {kind}, not a float32 tensor"
+        if name not in graph.constants and name not in graph.ranges and rule.range is None:
+            return f"%{name} has no calibrated range"
+    return rule
+
+
+def _is_code(name: str, graph: Graph, placed: Placement, wanted: set[str]) -> bool:
+    if name in graph.constants or name in wanted:
+        return True
+    producer = graph.index.producer(name)
+    if producer is not None and producer.op in CLAMPS and producer not in placed:
+        before = graph.index.producer(producer.inputs[0])
+        return before in placed and graph.index.sole_consumer(producer.inputs[0]) is producer
+    return producer in placed
+
+
+def _prune_tail(graph: Graph, placed: Placement) -> None:
+    """Takes out what follows a layer that can give real results, where nothing integer follows."""
+    for node in reversed(graph.nodes):
+        rule = placed.rules.get(node.name)
+        if rule is None or rule.kind == "weighted":
+            continue
+        producers = [graph.index.producer(x) for x in rule.data_inputs(node) if x not in graph.constants]
+        direct = [placed.rules[p.name].float_output for p in producers if p is not None and p in placed]
+        if producers and len(direct) == len(producers) and all(direct) and not _feeds_codes(node.outputs, graph, placed):
+            del placed.rules[node.name]
+            placed.reasons[node.name] = "nothing integer follows: it takes the layer's real results"
+
+
+def _feeds_codes(outputs: Iterable[str], graph: Graph, placed: Placement) -> bool:
+    for name in outputs:
+        for user in graph.index.consumers(name):
+            rule = placed.rules.get(user.name)
+            if rule is not None and name in rule.data_inputs(user):
+                return True
+            if user.op in CLAMPS and rule is None and _feeds_codes(user.outputs, graph, placed):
+                return True
+    return False
+
+
+def needs_code_output(node: Node, graph: Graph, placed: Placement) -> bool:
+    """Whether a placed node's result must be codes: always, unless it may stay real and nothing integer follows."""
+    return not placed.rules[node.name].float_output or _feeds_codes(node.outputs, graph, placed)

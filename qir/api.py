@@ -1,0 +1,246 @@
+"""The main door: `qir.compile`."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import qir.backends  # noqa: F401  (registers the targets)
+from qir.backends.c.module import CModule
+from qir.backends.c.plan import compile_c
+from qir.backends.onnx.fusion import FusionReport, predict
+from qir.backends.onnx.module import OnnxModule
+from qir.calibration import Feeds, Preprocess, feeds
+from qir.debug.report import report_text
+from qir.errors import DataError, RecipeError
+from qir.evaluate import evaluate
+from qir.ir.graph import Graph
+from qir.onnxio.lift import lift
+from qir.passmanager.base import Context, Pass
+from qir.passmanager.instruments import Timer
+from qir.passmanager.manager import Instrument, run
+from qir.passmanager.registry import parse_pipeline
+from qir.passmanager.trace import Trace
+from qir.pipeline import default_pipeline
+from qir.recipe import Recipe
+from qir.recipe import recipe as find_recipe
+from qir.target import Target
+from qir.target import target as find_target
+
+
+@dataclass(frozen=True, eq=False)
+class Compiled:
+    """What `qir.compile` gives.
+
+    Attributes:
+        target, recipe: as compiled for.
+        source: the lifted model, before any pass.
+        graph: the graph that was emitted.
+        passes: what was applied, in order.
+        notes: what the passes found worth telling.
+        timer: seconds of each pass.
+        trace: every step, if asked for.
+        seconds: of the whole compilation.
+    """
+
+    target: Target
+    recipe: Recipe
+    source: Graph
+    graph: Graph
+    passes: tuple[Pass, ...]
+    notes: tuple[str, ...]
+    timer: Timer
+    trace: Trace | None
+    seconds: float = field(default=0.0)
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Writes the result; whole or not at all."""
+        raise NotImplementedError
+
+    def run(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Runs the result on real inputs by name; real outputs by name."""
+        raise NotImplementedError
+
+    def report(self) -> str:
+        """What was done, layer by layer, as text."""
+        return report_text(self.graph, self.target, self.timer, self.notes, self._sizes())
+
+    def _sizes(self) -> Mapping[str, int | None]:
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, eq=False)
+class CompiledOnnx(Compiled):
+    """A QDQ ONNX model."""
+
+    module: OnnxModule = field(kw_only=True)
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Writes the .onnx file.
+
+        Raises:
+            OutputError: where it cannot be written.
+        """
+        return self.module.save(path)
+
+    def run(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Runs the model in onnxruntime with all its optimizations.
+
+        Raises:
+            DataError: for missing or unfitting inputs.
+        """
+        return self.module.run(inputs)
+
+    def fusion_report(self) -> FusionReport:
+        """What onnxruntime will run as integers, node by node, and why the rest will not."""
+        return predict(self.graph)
+
+    def _sizes(self) -> Mapping[str, int | None]:
+        return {"model": self.module.model_bytes}
+
+
+@dataclass(frozen=True, eq=False)
+class CompiledC(Compiled):
+    """A network as C; `module` has its files, plan and kernels."""
+
+    module: CModule = field(kw_only=True)
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Writes the folder of C.
+
+        Raises:
+            OutputError: where it cannot be written.
+        """
+        return self.module.save(path)
+
+    def run(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Builds the C with the system's compiler (once) and runs it.
+
+        Raises:
+            DataError: for missing or unfitting inputs.
+            BuildError: without a working compiler.
+        """
+        return self.module.run(inputs)
+
+    def benchmark(self, inputs: Mapping[str, np.ndarray], n: int = 100) -> float:
+        """Median seconds of one inference, timed in C, one thread."""
+        return self.module.benchmark(inputs, n)
+
+    def explain(self) -> str:
+        """Which kernel computes each node, and why others were refused."""
+        return self.module.explain()
+
+    @property
+    def arena_bytes(self) -> int:
+        """Working memory that the caller of net_run gives."""
+        return self.module.arena_bytes
+
+    @property
+    def weight_bytes(self) -> int:
+        """Constant arrays."""
+        return self.module.weight_bytes
+
+    @property
+    def code_bytes(self) -> int | None:
+        """Machine code as built on this machine; None where it cannot be measured."""
+        return self.module.code_bytes
+
+    def _sizes(self) -> Mapping[str, int | None]:
+        return {"weights": self.weight_bytes, "arena": self.arena_bytes,
+                "arena lower bound": self.module.arena_lower_bound, "code": self.code_bytes}  # fmt: skip
+
+
+def compile(  # noqa: A001  (the name users look for)
+    model: Any,
+    calibration: Any = None,
+    *,
+    target: str = "onnx",
+    recipe: str | Path | Recipe = "int8",
+    shapes: Mapping[str, int | Sequence[int]] | None = None,
+    bind: Mapping[str, Any] | None = None,
+    example_inputs: Any = None,
+    preprocess: Preprocess | None = None,
+    passes: str | Iterable[Pass] | None = None,
+    name: str = "net",
+    trace: bool | str | os.PathLike[str] = False,
+    instruments: Iterable[Instrument] = (),
+    seed: int = 0,
+) -> CompiledOnnx | CompiledC:
+    """Compiles a float model.
+
+    Args:
+        model: a path, bytes, an onnx.ModelProto, or a torch.nn.Module (with `example_inputs`).
+        calibration: unlabelled samples: arrays, a dict, an iterable of either, an .npz or .npy file, a folder of images
+            (with `preprocess`), or a callable that gives an iterable. Without it only weights are quantized.
+        target: see `qir.targets()`.
+        recipe: an alias (int8, float, weights-int8), the grammar (w8a8), a .toml file, or a qir.Recipe.
+        shapes: sizes for dimension symbols, `{"N": 1}`, or whole shapes by input name.
+        bind: inputs with a fixed value.
+        preprocess: how images become inputs; it is folded into the first layer where that is exact.
+        passes: replaces the default pipeline: text such as "fold-constants,quantize", or passes.
+        name: of the C functions and files.
+        trace: True keeps every step; a path also writes them there.
+        instruments: called after every pass.
+        seed: of every random choice.
+
+    Returns:
+        CompiledOnnx for target onnx, else CompiledC.
+
+    Raises:
+        QirError: one of its children for everything that can be wrong with the arguments or the model.
+    """
+    start = time.perf_counter()
+    where, numbers = find_target(target), find_recipe(recipe)
+    if isinstance(calibration, (int, float)):
+        raise DataError(f"calibration is a {type(calibration).__name__}", fix="Give samples, not how many")
+    source = lift(model, shapes=shapes, bind=bind, example_inputs=example_inputs)
+    samples = None if calibration is None else _samples(calibration, source, preprocess)
+    context = Context(where, numbers, samples, seed)
+    chosen = _passes(passes, numbers, where, samples is not None)
+    if samples is None and numbers.default.activation_bits is not None:
+        context.notes.append("no calibration data: weights are quantized, activations stay float")
+    timer, kept = Timer(), Trace() if trace else None
+    hooks = [timer, *([kept] if kept is not None else []), *instruments]
+    graph = run(source, chosen, context, hooks)
+    if kept is not None and not isinstance(trace, bool):
+        kept.save(Path(trace))
+    common = (where, numbers, source, graph, chosen)
+    if where.backend == "onnx":
+        onnx_module = OnnxModule.of(graph)
+        return CompiledOnnx(*common, tuple(context.notes), timer, kept, time.perf_counter() - start, module=onnx_module)
+    module = compile_c(graph, name=name, target=where.name, vectors=_vectors(graph, samples, seed))
+    return CompiledC(*common, tuple(context.notes), timer, kept, time.perf_counter() - start, module=module)
+
+
+def _samples(calibration: Any, source: Graph, preprocess: Preprocess | None) -> Feeds:
+    return feeds(calibration, {name: source.types[name] for name in source.inputs}, preprocess=preprocess)
+
+
+def _passes(given: str | Iterable[Pass] | None, recipe: Recipe, target: Target, has_data: bool) -> tuple[Pass, ...]:
+    if given is None:
+        return default_pipeline(recipe, target, has_data=has_data)
+    passes = parse_pipeline(given) if isinstance(given, str) else tuple(given)
+    if not all(isinstance(one, Pass) for one in passes):
+        raise RecipeError("`passes` holds something that is no pass", fix="Give text or qir.Pass objects")
+    return passes
+
+
+def _vectors(graph: Graph, samples: Feeds | None, seed: int) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+    """One test vector for the emitted main.c: the first sample, or seeded noise; expected outputs by the reference."""
+    if samples is not None:
+        inputs: dict[str, Any] = dict(next(iter(samples)))
+    else:
+        random = np.random.default_rng(seed)
+        inputs = {}
+        for name in graph.inputs:
+            kind = graph.tensor(name)
+            if not kind.is_static or not kind.dtype.is_float:
+                return []
+            inputs[name] = random.standard_normal(kind.sizes).astype(kind.dtype.numpy)
+    return [(inputs, evaluate(graph, inputs))]

@@ -1,0 +1,49 @@
+"""The report of a compilation, as text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from qir.ir.graph import Graph, Node
+from qir.ir.types import TensorType
+from qir.ops.weighted import macs
+from qir.passmanager.instruments import Timer
+from qir.target import Target
+
+
+def report_text(graph: Graph, target: Target, timer: Timer, notes: tuple[str, ...],
+                sizes: Mapping[str, int | None]) -> str:  # fmt: skip
+    """Layers (operator, types, multiply-accumulates), sizes, notes, and what each pass took."""
+    rows = [_row(node, graph) for node in graph.nodes]
+    width = [max((len(row[i]) for row in rows), default=0) for i in range(3)]
+    lines = [f"{graph.name} for {target.name}: {len(graph.nodes)} nodes, {_millions(graph)} M multiply-accumulates", ""]
+    lines += ["  ".join(cell.ljust(w) for cell, w in zip(row, [*width, 0], strict=True)).rstrip() for row in rows]
+    lines += ["", *(f"{label}: {bytes_text(value)}" for label, value in sizes.items())]
+    lines += ["", *notes] if notes else []
+    return "\n".join([*lines, "", "passes:", str(timer)])
+
+
+def _row(node: Node, graph: Graph) -> tuple[str, str, str, str]:
+    count = macs(node, graph)
+    types = " -> ".join(", ".join(_short(graph, name) for name in names if name and name not in graph.constants)
+                        for names in (node.inputs, node.outputs))  # fmt: skip
+    return node.name, node.op, types, "" if count is None else f"{count:,} MACs"
+
+
+def _short(graph: Graph, name: str) -> str:
+    kind = graph.types.get(name)
+    if not isinstance(kind, TensorType):
+        return str(kind)
+    shape = "x".join("?" if dim is None else str(dim) for dim in kind.shape or ())
+    return f"{kind.quant.storage if kind.quant is not None else kind.dtype}[{shape}]"
+
+
+def _millions(graph: Graph) -> str:
+    return f"{sum(macs(node, graph) or 0 for node in graph.nodes) / 1e6:.2f}"
+
+
+def bytes_text(count: int | None) -> str:
+    """A size for people: exact bytes, and kB above 10,000."""
+    if count is None:
+        return "not measured"
+    return f"{count:,} bytes" + (f" ({count / 1000:.1f} kB)" if count >= 10_000 else "")

@@ -1,0 +1,131 @@
+"""Runs graphs: the reference meaning of every stage.
+
+FLOAT and QUANT graphs run in onnxruntime with its fusions off; INT graphs run node by node, qir's integer operators by
+their exact numpy references.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import onnxruntime as ort
+
+from qir.errors import DataError, ModelError
+from qir.ir.graph import Graph, Node, Stage
+from qir.ir.types import UNKNOWN
+from qir.onnxio.export import export
+from qir.ops import OPS
+
+
+class Runner:
+    """A graph made ready to run many times.
+
+    Args:
+        graph: FLOAT or QUANT.
+        taps: further values to return beside the outputs; quantized values come dequantized.
+        optimize: let onnxruntime fuse (integer kernels for quantized models); off for the reference.
+
+    Raises:
+        ModelError: where onnxruntime refuses the model; its reason is quoted.
+    """
+
+    def __init__(self, graph: Graph, taps: Iterable[str] = (), *, optimize: bool = False) -> None:
+        wanted = tuple(name for name in dict.fromkeys(taps) if name not in graph.outputs)
+        self.inputs = graph.inputs
+        self.names = (*graph.outputs, *wanted)
+        self._given = {name: graph.constants[name].value for name in wanted if name in graph.constants}
+        live = tuple(name for name in wanted if name not in self._given and name not in graph.inputs)
+        self._echoed = tuple(name for name in wanted if name in graph.inputs)
+        tapped = graph.with_(outputs=(*graph.outputs, *live)) if live else graph
+        self._outputs = tapped.outputs
+        self._session = session(export(tapped).SerializeToString(), optimize=optimize)
+
+    def __call__(self, feeds: Mapping[str, Any]) -> dict[str, Any]:
+        """Outputs and taps by name.
+
+        Raises:
+            DataError: where inputs are missing or onnxruntime refuses them.
+        """
+        missing = [name for name in self.inputs if name not in feeds]
+        if missing:
+            raise DataError(f"input {', '.join(missing)} is missing", fix=f"Give all of {', '.join(self.inputs)}")
+        try:
+            results = self._session.run(list(self._outputs), {name: feeds[name] for name in self.inputs})
+        except Exception as error:  # onnxruntime raises its own types, with no common base of use
+            raise DataError(f"onnxruntime could not run the model: {error}", fix="Check the inputs' shapes and types") from None
+        found = dict(zip(self._outputs, results, strict=True))
+        found |= {name: feeds[name] for name in self._echoed}
+        return found | self._given
+
+
+def session(model: bytes, *, optimize: bool = True, threads: int = 0) -> ort.InferenceSession:
+    """An onnxruntime CPU session.
+
+    Args:
+        optimize: all of onnxruntime's graph optimizations, or none.
+        threads: 0 for onnxruntime's own choice.
+
+    Raises:
+        ModelError: where onnxruntime refuses the model.
+    """
+    options = ort.SessionOptions()
+    level = ort.GraphOptimizationLevel
+    options.graph_optimization_level = level.ORT_ENABLE_ALL if optimize else level.ORT_DISABLE_ALL
+    options.log_severity_level = 4
+    options.intra_op_num_threads = threads
+    try:
+        return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    except Exception as error:
+        raise ModelError(f"onnxruntime refuses the model: {error}", fix="Check that it is a valid ONNX model") from None
+
+
+def evaluate(graph: Graph, feeds: Mapping[str, Any], taps: Sequence[str] = ()) -> dict[str, Any]:
+    """The outputs of a graph, and of any values named in `taps`, for one set of inputs.
+
+    Args:
+        graph: of any stage.
+        feeds: input name to array; real values, also where an input is quantized.
+
+    Raises:
+        DataError: for missing or unfitting inputs.
+    """
+    if graph.stage is not Stage.INT:
+        return Runner(graph, taps)(feeds)
+    return _evaluate_int(graph, feeds, taps)
+
+
+def _evaluate_int(graph: Graph, feeds: Mapping[str, Any], taps: Sequence[str]) -> dict[str, Any]:
+    values: dict[str, Any] = {name: constant.value for name, constant in graph.constants.items()}
+    for name in graph.inputs:
+        if name not in feeds:
+            raise DataError(f"input {name} is missing", fix=f"Give all of {', '.join(graph.inputs)}")
+        values[name] = np.asarray(feeds[name])
+    for node in graph.nodes:
+        definition = OPS.get(node.op)
+        if definition is not None and definition.reference is not None:
+            results = definition.reference(node, [values[name] for name in node.inputs if name])
+        else:
+            results = run_node(node, graph, values)
+        values.update({name: result for name, result in zip(node.outputs, results, strict=False) if name})
+    return {name: values[name] for name in (*graph.outputs, *taps)}
+
+
+def run_node(node: Node, graph: Graph, values: Mapping[str, Any]) -> Sequence[Any]:
+    """Runs one ONNX node by itself in onnxruntime on given operands."""
+    live = tuple(name for name in dict.fromkeys(node.reads) if name not in graph.constants)
+    runner = _single(node, graph, live)
+    found = runner({name: values[name] for name in live})
+    return [found.get(name) for name in node.outputs]
+
+
+@lru_cache(maxsize=512)
+def _single(node: Node, graph: Graph, live: tuple[str, ...]) -> Runner:
+    outputs = tuple(name for name in node.outputs if name)
+    names = {*live, *node.reads, *outputs}
+    types = {name: graph.types.get(name, UNKNOWN) for name in names}
+    constants = {name: graph.constants[name] for name in node.reads if name in graph.constants}
+    return Runner(graph.with_(inputs=live, outputs=outputs, nodes=(node,), types=types, constants=constants,
+                              ranges={}, stage=Stage.FLOAT))  # fmt: skip

@@ -1,0 +1,59 @@
+"""Operators that multiply by a stored weight: where the weight is and which axis of it is the output channel."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+
+from qir.ir.graph import Graph, Node
+from qir.ir.types import TensorType
+
+
+@dataclass(frozen=True)
+class Weighted:
+    """Slots and axes of one operator's weight.
+
+    Attributes:
+        weight, bias: input slots; bias -1 where the operator has none.
+        channel_axis: the weight's output-channel axis, counted from the front unless negative.
+    """
+
+    weight: int
+    bias: int
+    channel_axis: int
+
+
+def weighted(node: Node, graph: Graph) -> Weighted | None:
+    """The weight layout of a node whose weight is a constant; None for other nodes."""
+    if node.op == "Conv":
+        found = Weighted(1, 2, 0)
+    elif node.op == "ConvTranspose":
+        found = Weighted(1, 2, 1)
+    elif node.op == "Gemm":
+        found = Weighted(1, 2, 0 if node.attr("transB", 0) else 1)
+    elif node.op == "MatMul":
+        found = Weighted(1, -1, -1)
+    else:
+        return None
+    return found if node.input(found.weight) in graph.constants else None
+
+
+def macs(node: Node, graph: Graph) -> int | None:
+    """Multiply-accumulates of one evaluation of a Conv, ConvTranspose, Gemm or MatMul (or its integer form).
+
+    Returns:
+        None for other operators and where shapes are not known numbers.
+    """
+    kind = node.op.removeprefix("qir.Int")
+    if kind not in ("Conv", "ConvTranspose", "Gemm", "MatMul"):
+        return None
+    types = [graph.types.get(name) for name in (node.inputs[0], node.inputs[1], node.outputs[0])]
+    if not all(isinstance(t, TensorType) and t.is_static for t in types):
+        return None
+    x, w, y = (t.sizes for t in types if isinstance(t, TensorType))
+    if kind == "Conv":
+        return prod(y) * prod(w[1:])
+    if kind == "ConvTranspose":
+        return prod(x) * prod(w[1:])
+    reduced = x[-1] if kind == "MatMul" or not node.attr("transA", 0) else x[0]
+    return prod(y) * reduced

@@ -1,0 +1,74 @@
+"""What a pass is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from enum import Enum
+from typing import ClassVar
+
+from qir.calibration import Feeds
+from qir.ir.graph import Graph, Stage
+from qir.recipe import Recipe
+from qir.statistics import Statistics
+from qir.target import Target
+
+
+class Promise(Enum):
+    """What a pass says of the numbers: equal up to float rounding, changed on purpose, or untouched."""
+
+    EXACT = "exact"
+    LOSSY = "lossy"
+    ANNOTATE = "annotate"
+
+
+@dataclass
+class Context:
+    """What passes may look at beside the graph.
+
+    Attributes:
+        target: where the network will run.
+        recipe: what to do to the numbers.
+        feeds: calibration samples; None without data.
+        seed: of every random choice.
+        statistics: filled by `calibrate`.
+        notes: findings for the report, in order.
+    """
+
+    target: Target
+    recipe: Recipe = field(default_factory=Recipe)
+    feeds: Feeds | None = None
+    seed: int = 0
+    statistics: Statistics | None = None
+    notes: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Pass:
+    """One step from graph to graph. Subclasses are frozen dataclasses whose fields are the pass's options.
+
+    Attributes:
+        name: kebab-case, as written in pipelines.
+        needs: stages it accepts.
+        gives: the stage of its result; None leaves it as it is.
+        promise: what it says of the numbers.
+        needs_data: whether it reads `context.feeds`.
+    """
+
+    name: ClassVar[str]
+    needs: ClassVar[frozenset[Stage]] = frozenset({Stage.FLOAT, Stage.QUANT})
+    gives: ClassVar[Stage | None] = None
+    promise: ClassVar[Promise] = Promise.EXACT
+    needs_data: ClassVar[bool] = False
+
+    def run(self, graph: Graph, context: Context) -> Graph:
+        """The new graph; the same object where nothing changed."""
+        raise NotImplementedError
+
+    def __str__(self) -> str:
+        options = []
+        for option in fields(self):
+            value = getattr(self, option.name)
+            if value != option.default:
+                text = "[" + ",".join(map(str, value)) + "]" if isinstance(value, tuple) else str(value)
+                options.append(f"{option.name.replace('_', '-')}={text.lower() if isinstance(value, bool) else text}")
+        return self.name + ("{" + ",".join(options) + "}" if options else "")

@@ -1,0 +1,184 @@
+"""Recipes: what to do to the numbers, as data."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field, fields, replace
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+from qir.errors import RecipeError
+
+ALIASES = {"int8": "w8a8", "float": "float", "weights-int8": "w8"}
+_GRAMMAR = re.compile(r"w(?P<w>8)(a(?P<a>8))?")
+METHODS = ("minmax", "percentile", "mse")
+
+
+@dataclass(frozen=True)
+class Layer:
+    """How one layer is treated.
+
+    Attributes:
+        weight_bits: 8, or None to leave weights float.
+        activation_bits: 8, or None to leave activations float.
+        per_channel: a scale for each output channel of a weight, else one for the whole tensor.
+        range: (low, high) that replaces the calibrated range of the layer's output.
+    """
+
+    weight_bits: int | None = 8
+    activation_bits: int | None = 8
+    per_channel: bool = True
+    range: tuple[float, float] | None = None
+
+    @property
+    def is_float(self) -> bool:
+        return self.weight_bits is None and self.activation_bits is None
+
+
+@dataclass(frozen=True)
+class Override:
+    """Changes some fields of `Layer` where a node matches.
+
+    Attributes:
+        match: a glob on the node's name (in the user's model), or an operator's name.
+        changes: fields of Layer with their new values.
+    """
+
+    match: str
+    changes: tuple[tuple[str, Any], ...] = ()
+
+    def applies(self, names: Iterable[str], op: str) -> bool:
+        return op == self.match or any(fnmatchcase(name, self.match) for name in names)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Defaults for every layer, how ranges are chosen, and ordered overrides (later ones win).
+
+    Attributes:
+        default: treatment of a layer that no override names.
+        calibration: minmax, percentile or mse.
+        percentile: share of samples that the percentile method keeps inside the range, in percent.
+        overrides: in order.
+    """
+
+    default: Layer = field(default_factory=Layer)
+    calibration: str = "minmax"
+    percentile: float = 99.99
+    overrides: tuple[Override, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.calibration not in METHODS:
+            raise RecipeError(f"calibration method '{self.calibration}' is unknown", fix=f"Choose one of {', '.join(METHODS)}")
+        if not 50 < self.percentile <= 100:
+            raise RecipeError(f"percentile {self.percentile} is not in (50, 100]", fix="Try 99.99")
+
+    def layer(self, names: Iterable[str], op: str) -> Layer:
+        """The treatment of a node.
+
+        Args:
+            names: the node's name and those of the user's nodes it stands for.
+            op: its operator.
+        """
+        known = tuple(names)
+        found = self.default
+        for override in self.overrides:
+            if override.applies(known, op):
+                found = replace(found, **dict(override.changes))
+        return found
+
+    def with_override(self, match: str, **changes: Any) -> Recipe:
+        """The recipe with one more override, checked.
+
+        `float=True` is short for weights and activations both left float.
+        """
+        if changes.pop("float", False):
+            changes |= {"weight_bits": None, "activation_bits": None}
+        allowed = {f.name for f in fields(Layer)}
+        for name in changes:
+            if name not in allowed:
+                raise RecipeError(f"override of '{match}' sets '{name}', which is no field of a layer",
+                                  fix=f"Choose from {', '.join(sorted(allowed))}, float")  # fmt: skip
+        return replace(self, overrides=(*self.overrides, Override(match, tuple(sorted(changes.items())))))
+
+    def to_toml(self) -> str:
+        """The recipe as TOML; `Recipe.from_toml` reads it back to an equal recipe."""
+        lines = [f'calibration = "{self.calibration}"', f"percentile = {self.percentile}", "", "[default]"]
+        lines += [f"{key} = {_toml(value)}" for key, value in asdict(self.default).items() if value is not None]
+        missing = [key for key in ("weight_bits", "activation_bits") if getattr(self.default, key) is None]
+        lines += [f'{key} = "float"' for key in missing]
+        for override in self.overrides:
+            lines += ["", "[[override]]", f"match = {_toml(override.match)}"]
+            lines += [f"{key} = {_toml(value)}" for key, value in override.changes]
+        return "\n".join(lines) + "\n"
+
+    @staticmethod
+    def from_toml(text: str) -> Recipe:
+        """Reads the TOML form.
+
+        Raises:
+            RecipeError: for text that is not TOML or names that no recipe has.
+        """
+        try:
+            import tomllib
+        except ImportError:  # Python 3.10
+            import tomli as tomllib
+        try:
+            data = tomllib.loads(text)
+        except tomllib.TOMLDecodeError as error:
+            raise RecipeError(f"the recipe is not valid TOML: {error}", fix="Mend that line") from None
+        overrides = data.pop("override", [])
+        default = data.pop("default", {})
+        unknown = set(data) - {"calibration", "percentile"}
+        if unknown or not isinstance(overrides, list):
+            raise RecipeError(f"a recipe has no entry {', '.join(sorted(unknown)) or 'override of that form'}",
+                              fix="Use calibration, percentile, [default] and [[override]]")  # fmt: skip
+        recipe = Recipe(**data)
+        for entry in [{"match": "*", **default}] if default else []:
+            merged = recipe.with_override(entry.pop("match"), **_from_toml(entry))
+            recipe = replace(recipe, default=merged.layer(("",), ""))
+        for entry in overrides:
+            changes = dict(entry)
+            if "match" not in changes:
+                raise RecipeError("an [[override]] has no 'match'", fix='Add match = "node-name-glob" or an operator')
+            recipe = recipe.with_override(changes.pop("match"), **_from_toml(changes))
+        return recipe
+
+
+def _from_toml(entry: dict[str, Any]) -> dict[str, Any]:
+    return {k: None if v == "float" else tuple(v) if isinstance(v, list) else v for k, v in entry.items()}
+
+
+def _toml(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str):
+        return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    if isinstance(value, tuple):
+        return "[" + ", ".join(_toml(v) for v in value) + "]"
+    return '"float"' if value is None else str(value)
+
+
+def recipe(spec: str | Path | Recipe) -> Recipe:
+    """A recipe from an alias (int8, float, weights-int8), the grammar (w8a8, w8), a .toml file, or itself.
+
+    Raises:
+        RecipeError: for anything else, with the choices.
+    """
+    if isinstance(spec, Recipe):
+        return spec
+    text = str(spec)
+    if text.endswith(".toml"):
+        try:
+            return Recipe.from_toml(Path(text).read_text())
+        except OSError as error:
+            raise RecipeError(f"the recipe file {text} cannot be read: {error.strerror}", fix="Check the path") from None
+    text = ALIASES.get(text, text)
+    if text == "float":
+        return Recipe(default=Layer(None, None))
+    found = _GRAMMAR.fullmatch(text)
+    if not found:
+        raise RecipeError(f"recipe '{spec}' is not understood", fix=f"Choose {', '.join(ALIASES)}, w8a8, w8, or a .toml file")
+    return Recipe(default=Layer(int(found["w"]), int(found["a"]) if found["a"] else None))

@@ -1,0 +1,7 @@
+"""What calibration learns about the values of a network: it is filled once and then only asked."""
+
+from qir.statistics.collection import Statistics
+from qir.statistics.histogram import BINS, Histogram
+from qir.statistics.ranges import RANGE_METHODS, value_range
+
+__all__ = ["BINS", "RANGE_METHODS", "Histogram", "Statistics", "value_range"]

@@ -1,0 +1,112 @@
+"""Targets: what a backend can run, as data. Backends register them; passes see only `context.target`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Literal, TypeAlias
+
+from qir.errors import RecipeError
+from qir.ir.dtype import INT8, UINT8, DType
+from qir.ir.graph import Graph, Node
+from qir.ops.weighted import weighted
+
+Condition: TypeAlias = Callable[[Node, Graph], "str | None"]
+"""None where a node qualifies, else the reason why not."""
+
+
+def always(node: Node, graph: Graph) -> str | None:
+    """The condition that every node meets."""
+    return None
+
+
+@dataclass(frozen=True)
+class IntegerRule:
+    """How a target runs an operator on integer codes.
+
+    Attributes:
+        kind: `weighted` multiplies by a constant weight; `own` gives its result codes of their own; `same` only moves
+            or selects codes, its result shares its input's.
+        inputs: slots of the operands that must be codes; None for all.
+        accepts: further conditions on the node.
+        float_output: the result may stay real (accumulators times scale).
+        range: the real range of the result where the operator fixes it.
+        two_activations: a weighted operator that also runs where both operands are activations.
+    """
+
+    kind: Literal["weighted", "own", "same"]
+    inputs: tuple[int, ...] | None = (0,)
+    accepts: Condition = always
+    float_output: bool = False
+    range: tuple[float, float] | None = None
+    two_activations: bool = False
+
+    def data_inputs(self, node: Node) -> tuple[str, ...]:
+        """The operands that must be codes."""
+        names = node.inputs if self.inputs is None else [node.input(slot) for slot in self.inputs]
+        return tuple(name for name in names if name)
+
+
+@dataclass(frozen=True)
+class Target:
+    """Somewhere a network can run.
+
+    Attributes:
+        name: as users write it.
+        backend: onnx or c.
+        integer: operator to the rule by which it runs on codes; others run in float.
+        activation, weight: preferred storage of 8-bit codes.
+        max_pair_sum: largest sum of two neighbouring weight codes of one sign, where the target's kernels add pairs of
+            products in 16 bits (255 * 128 still fits); None where accumulation is exact.
+        isas: kernel instruction sets in order of preference, ending in portable.
+        description: one line for help texts.
+    """
+
+    name: str
+    backend: Literal["onnx", "c"]
+    integer: Mapping[str, IntegerRule]
+    activation: DType = UINT8
+    weight: DType = INT8
+    max_pair_sum: int | None = None
+    isas: tuple[str, ...] = field(default=("portable",))
+    description: str = ""
+
+    def rule(self, node: Node, graph: Graph) -> IntegerRule | str:
+        """The rule that lets a node run on codes, or the reason why it stays float."""
+        found = self.integer.get(node.op)
+        if found is None:
+            return f"{self.name} has no integer {node.op}"
+        refusal = found.accepts(node, graph)
+        if refusal is not None:
+            return refusal
+        if found.kind == "weighted" and weighted(node, graph) is None:
+            if not found.two_activations:
+                return "its weight is computed at run time"
+            return replace(found, kind="own", inputs=(0, 1))
+        return found
+
+
+TARGETS: dict[str, Target] = {}
+
+
+def register_target(target: Target) -> Target:
+    """Adds a target.
+
+    Raises:
+        RecipeError: if the name is taken.
+    """
+    if target.name in TARGETS:
+        raise RecipeError(f"target '{target.name}' is registered twice", fix="Choose another name")
+    TARGETS[target.name] = target
+    return target
+
+
+def target(name: str) -> Target:
+    """The target of a name.
+
+    Raises:
+        RecipeError: for unknown names, with the choices.
+    """
+    if name not in TARGETS:
+        raise RecipeError(f"target '{name}' is unknown", fix=f"Choose one of {', '.join(sorted(TARGETS))}")
+    return TARGETS[name]

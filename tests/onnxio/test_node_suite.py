@@ -1,0 +1,159 @@
+"""Every model of ONNX's node suite, lifted and emitted without passes, computes what it computed before.
+
+Original and emitted model run in the same engine: onnxruntime where it loads the original, else ONNX's reference. The
+emitted one must match the suite's expected outputs wherever the original does, and the original's own otherwise.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+from collections import Counter
+from collections.abc import Callable
+from multiprocessing import get_context
+from multiprocessing.connection import Connection, wait
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+import pytest
+from onnx.reference import ReferenceEvaluator
+from tests.node_suite import COUNT, Case, Value, cases, differences
+
+from qir.errors import ModelError
+from qir.onnxio.export import export
+from qir.onnxio.lift import lift
+
+WORKERS = 2
+SECONDS = 60
+TOO_OLD = {"test_scan_sum"}
+"""Scan of opset 8 has another meaning than that of 9, the oldest that is lifted."""
+
+Run = Callable[[bytes, dict[str, Value]], list[Value]]
+
+
+def _session(model: bytes) -> ort.InferenceSession:
+    options = ort.SessionOptions()
+    options.log_severity_level = 4
+    options.intra_op_num_threads = 1
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+
+
+def _in_onnxruntime(model: bytes, inputs: dict[str, Value]) -> list[Value]:
+    return _session(model).run(None, inputs)
+
+
+def _in_reference(model: bytes, inputs: dict[str, Value]) -> list[Value]:
+    return ReferenceEvaluator(onnx.load_model_from_string(model)).run(None, inputs)
+
+
+ENGINES: dict[str, Run] = {"onnxruntime": _in_onnxruntime, "reference": _in_reference}
+
+
+def _check(case: Case, engines: list[str], say: Callable[[str], None]) -> tuple[str, str]:
+    """(engine, what is wrong or "")."""
+    original = case.model.read_bytes()
+    inputs, expected = case.inputs(), case.expected()
+    try:
+        emitted = export(lift(case.model)).SerializeToString(deterministic=True)
+    except ModelError as error:
+        return ("refused", "" if case.name in TOO_OLD and "opset 8" in str(error) else str(error))
+    for engine in engines:
+        run = ENGINES[engine]
+        say(engine)
+        try:
+            before = run(original, inputs)
+        except Exception:  # whatever an engine says of a model it cannot run, or of element types it cannot be fed
+            if engine == "onnxruntime" and _loads(original) and not _loads(emitted):
+                return engine, "onnxruntime loads the original only"
+            continue
+        say(f"emitted in {engine}")
+        after = run(emitted, inputs)
+        if differences(expected, before) is None:
+            return engine, differences(expected, after) or ""
+        wrong = differences(before, after)
+        if wrong and differences(before, run(original, inputs)):  # random numbers: the kind is all there is to compare
+            wrong = None if [_kind(a) for a in before] == [_kind(b) for b in after] else wrong
+        return engine, wrong or ""
+    onnx.checker.check_model(emitted)
+    return "none", ""
+
+
+def _loads(model: bytes) -> bool:
+    try:
+        return _session(model) is not None
+    except Exception:  # as above
+        return False
+
+
+def _kind(value: Value) -> Any:
+    return [_kind(item) for item in value] if isinstance(value, list) else (np.asarray(value).dtype, np.shape(value))
+
+
+def _child(case: Case, engines: list[str], pipe: Connection) -> None:
+    devnull = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(devnull, 2)
+    try:
+        result = _check(case, engines, lambda stage: pipe.send(("stage", stage)))
+    except BaseException as error:  # reported to the parent
+        result = ("failed", f"{type(error).__name__}: {error}"[:500])
+    pipe.send(("result", pickle.dumps(result)))
+    os._exit(0)
+
+
+class _Job:
+    def __init__(self, case: Case, engines: list[str]) -> None:
+        self.case, self.engines, self.stage = case, engines, ""
+        context = get_context("fork")
+        self.pipe, theirs = context.Pipe(duplex=False)
+        self.process = context.Process(target=_child, args=(case, engines, theirs), daemon=True)
+        self.process.start()
+        theirs.close()
+
+    def result(self) -> tuple[str, str] | None:
+        """None while the engine that died took only the original with it, which then runs elsewhere."""
+        try:
+            while self.pipe.poll(SECONDS):
+                kind, content = self.pipe.recv()
+                if kind == "result":
+                    return pickle.loads(content)
+                self.stage = content
+        except EOFError:
+            pass
+        self.process.kill()
+        if self.stage in self.engines:
+            return None
+        return "failed", f"the process died or hung in: {self.stage or 'lift and export'}"
+
+
+def _run_all(todo: list[Case]) -> dict[str, tuple[str, str]]:
+    results: dict[str, tuple[str, str]] = {}
+    queue = [(case, list(ENGINES)) for case in reversed(todo)]
+    live: list[_Job] = []
+    while queue or live:
+        while queue and len(live) < WORKERS:
+            live.append(_Job(*queue.pop()))
+        ready = wait([job.process.sentinel for job in live] + [job.pipe for job in live])
+        for job in [job for job in live if job.pipe in ready or job.process.sentinel in ready]:
+            found = job.result()
+            job.process.join()
+            job.pipe.close()
+            live.remove(job)
+            if found is None:
+                queue.append((job.case, job.engines[job.engines.index(job.stage) + 1 :]))
+            else:
+                results[job.case.name] = found
+    return results
+
+
+@pytest.mark.slow
+def test_every_model_computes_the_same_after_lift_and_export(capsys: pytest.CaptureFixture[str]) -> None:
+    results = _run_all(cases())
+    engines = Counter(engine for engine, _ in results.values())
+    wrong = {name: f"[{engine}] {text}" for name, (engine, text) in sorted(results.items()) if text}
+    with capsys.disabled():
+        print(f"\nnode suite: {len(results)} models, {dict(engines)}, {len(wrong)} wrong")
+    assert len(results) == COUNT
+    assert not wrong, "\n".join(f"{name}: {text}" for name, text in wrong.items())
