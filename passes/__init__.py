@@ -20,6 +20,7 @@ register_passes(
             "calibrate": "quantize.calibrate:Calibrate",
             "quantize": "quantize.assign:Quantize",
             "quantize-weights": "quantize.weights:QuantizeWeights",
+            "round-weights": "quantize.round_weights:RoundWeights",
             "quantize-biases": "quantize.biases:QuantizeBiases",
             "absorb-activations": "quantize.absorb:AbsorbActivations",
             "lower-integer": "lower.integer:LowerInteger",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,13 +13,13 @@ from typing import Any
 import numpy as np
 
 import qir.backends  # noqa: F401  (registers the targets)
+from qir.backends.c import compile_c
 from qir.backends.c.module import CModule
-from qir.backends.c.plan import compile_c
 from qir.backends.onnx.fusion import FusionReport, predict
 from qir.backends.onnx.module import OnnxModule
 from qir.calibration import Feeds, Preprocess, feeds
 from qir.debug.report import report_text
-from qir.errors import DataError, RecipeError
+from qir.errors import DataError, ModelError, RecipeError
 from qir.evaluate import evaluate
 from qir.ir.graph import Graph
 from qir.onnxio.lift import lift
@@ -30,7 +31,7 @@ from qir.passmanager.trace import Trace
 from qir.pipeline import default_pipeline
 from qir.recipe import Recipe
 from qir.recipe import recipe as find_recipe
-from qir.target import Target
+from qir.target import TARGETS, Target
 from qir.target import target as find_target
 
 
@@ -69,9 +70,19 @@ class Compiled:
 
     def report(self) -> str:
         """What was done, layer by layer, as text."""
-        return report_text(self.graph, self.target, self.timer, self.notes, self._sizes())
+        return report_text(self.graph, self.target, self.timer, self.notes, self.sizes)
 
-    def _sizes(self) -> Mapping[str, int | None]:
+    @property
+    def sizes(self) -> Mapping[str, int | None]:
+        """Bytes by what they are for; None where they could not be measured."""
+        raise NotImplementedError
+
+    def operators(self) -> Counter[str]:
+        """How many nodes run as each operator."""
+        raise NotImplementedError
+
+    def explain(self) -> str:
+        """What computes each node, and why nothing faster does."""
         raise NotImplementedError
 
 
@@ -101,7 +112,16 @@ class CompiledOnnx(Compiled):
         """What onnxruntime will run as integers, node by node, and why the rest will not."""
         return predict(self.graph)
 
-    def _sizes(self) -> Mapping[str, int | None]:
+    def operators(self) -> Counter[str]:
+        """How many nodes onnxruntime will run as each operator."""
+        return self.fusion_report().operators()
+
+    def explain(self) -> str:
+        """What onnxruntime will run for each node, and why some stay float."""
+        return str(self.fusion_report())
+
+    @property
+    def sizes(self) -> Mapping[str, int | None]:
         return {"model": self.module.model_bytes}
 
 
@@ -132,6 +152,10 @@ class CompiledC(Compiled):
         """Median seconds of one inference, timed in C, one thread."""
         return self.module.benchmark(inputs, n)
 
+    def operators(self) -> Counter[str]:
+        """How many nodes run as each operator; those of qir are integer arithmetic."""
+        return Counter(node.op for node in self.graph.nodes)
+
     def explain(self) -> str:
         """Which kernel computes each node, and why others were refused."""
         return self.module.explain()
@@ -151,7 +175,8 @@ class CompiledC(Compiled):
         """Machine code as built on this machine; None where it cannot be measured."""
         return self.module.code_bytes
 
-    def _sizes(self) -> Mapping[str, int | None]:
+    @property
+    def sizes(self) -> Mapping[str, int | None]:
         return {"weights": self.weight_bytes, "arena": self.arena_bytes,
                 "arena lower bound": self.module.arena_lower_bound, "code": self.code_bytes}  # fmt: skip
 
@@ -175,7 +200,7 @@ def compile(  # noqa: A001  (the name users look for)
     """Compiles a float model.
 
     Args:
-        model: a path, bytes, an onnx.ModelProto, or a torch.nn.Module (with `example_inputs`).
+        model: a path, bytes, an onnx.ModelProto, a torch.nn.Module (with `example_inputs`), or a lifted qir.Graph.
         calibration: unlabelled samples: arrays, a dict, an iterable of either, an .npz or .npy file, a folder of images
             (with `preprocess`), or a callable that gives an iterable. Without it only weights are quantized.
         target: see `qir.targets()`.
@@ -199,7 +224,12 @@ def compile(  # noqa: A001  (the name users look for)
     where, numbers = find_target(target), find_recipe(recipe)
     if isinstance(calibration, (int, float)):
         raise DataError(f"calibration is a {type(calibration).__name__}", fix="Give samples, not how many")
-    source = lift(model, shapes=shapes, bind=bind, example_inputs=example_inputs)
+    if isinstance(model, Graph):
+        if shapes or bind:
+            raise ModelError("a lifted graph is already bound", fix="Give shapes and bind to qir.lift")
+        source = model
+    else:
+        source = lift(model, shapes=shapes, bind=bind, example_inputs=example_inputs)
     samples = None if calibration is None else _samples(calibration, source, preprocess)
     context = Context(where, numbers, samples, seed)
     chosen = _passes(passes, numbers, where, samples is not None)
@@ -214,8 +244,13 @@ def compile(  # noqa: A001  (the name users look for)
     if where.backend == "onnx":
         onnx_module = OnnxModule.of(graph)
         return CompiledOnnx(*common, tuple(context.notes), timer, kept, time.perf_counter() - start, module=onnx_module)
-    module = compile_c(graph, name=name, target=where.name, vectors=_vectors(graph, samples, seed))
+    module = compile_c(graph, name=name, target=where.name, test_vectors=_vectors(graph, samples, seed))
     return CompiledC(*common, tuple(context.notes), timer, kept, time.perf_counter() - start, module=module)
+
+
+def targets() -> tuple[Target, ...]:
+    """Everything that can be compiled for, by name; see Target.description."""
+    return tuple(TARGETS[name] for name in sorted(TARGETS))
 
 
 def _samples(calibration: Any, source: Graph, preprocess: Preprocess | None) -> Feeds:

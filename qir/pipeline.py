@@ -13,7 +13,7 @@ FUSE = (
     "recognize-layernorm,recognize-activations,fuse-matmul-add,fold-batchnorm,fold-affine,fuse-pad,"
     "fold-constants,eliminate-identities,eliminate-dead-code"
 )
-QUANTIZE = "calibrate,quantize,quantize-weights,quantize-biases,absorb-activations"
+QUANTIZE = "calibrate,quantize,quantize-weights,round-weights,quantize-biases,absorb-activations"
 QUANTIZE_WEIGHTS = "quantize-weights"
 LOWER = "lower-integer"
 

@@ -24,7 +24,13 @@ from onnx import OptionalProto, SequenceProto, TensorProto, numpy_helper
 COUNT = 1765
 _INSIDE = "onnx/backend/test/data/node/"
 _WHEEL_SHA256 = "955e02e1f6d385b53d52f9cd7b9cdf5caf417c300bcfe3c64c6d542be763845b"
-_DOWNLOAD = ("onnx==1.22.0", "--no-deps", "--only-binary=:all:", "--python-version=3.12", "--platform=manylinux_2_27_x86_64")
+_DOWNLOAD = (
+    "onnx==1.22.0",
+    "--no-deps",
+    "--only-binary=:all:",
+    "--python-version=3.12",
+    "--platform=manylinux_2_27_x86_64",
+)
 RTOL, ATOL = 1e-3, 1e-7
 """The suite's own tolerances."""
 

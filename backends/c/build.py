@@ -149,11 +149,11 @@ def timing(library: ctypes.CDLL, function: str, count: int, arguments: Sequence[
 
 
 def text_size(files: Mapping[str, str], source: str, flags: Sequence[str] = ()) -> int | None:
-    """Bytes of machine code (.text sections) of one source file; None where the `size` tool is missing."""
+    """Bytes of machine code (.text sections) of one source file at -Os; None where the `size` tool is missing."""
     if shutil.which("size") is None:
         return None
     only = {name: text for name, text in files.items() if name.endswith(".h") or name == source}
-    path = _into_cache("net.o", only, [*_BASE_FLAGS, *flags, "-c", source])
+    path = _into_cache("net.o", only, ["-std=c11", "-Os", *flags, "-c", source])
     done = subprocess.run(["size", "-A", str(path)], capture_output=True, text=True, check=False)
     rows = [line.split() for line in done.stdout.splitlines()]
     return sum(int(row[1]) for row in rows if len(row) >= 2 and row[0].startswith(".text") and row[1].isdigit())

@@ -89,7 +89,7 @@ class CModule:
 
     @property
     def code_bytes(self) -> int | None:
-        """Bytes of machine code as built here; None where it cannot be measured."""
+        """Bytes of machine code as this compiler makes at -Os; None where it cannot be measured."""
         return text_size(self._core, f"{self._names.prefix}.c", self.flags)
 
     def explain(self) -> str:

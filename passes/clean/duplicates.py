@@ -2,8 +2,8 @@
 
     a = op(x, c); b = op(x, c')    ->    a = op(x, c), used for b as well
 
-if the operator has no chance or state, attributes and operands are equal, constants among them are equal in type, content
-and codes, and both results are rounded to the same codes (or to none).
+if the operator has no chance or state, attributes and operands are equal, constants among them are equal in type,
+content and codes, and both results are rounded to the same codes (or to none).
 """
 
 from __future__ import annotations

@@ -8,12 +8,13 @@ from qir.ir.graph import Graph, Node
 from qir.ir.types import Shape, TensorType
 
 _NEVER_NEGATIVE = frozenset({
-    "Relu", "Sigmoid", "HardSigmoid", "Softmax", "Softplus", "Exp", "Abs", "Sqrt", "ReduceL1", "ReduceL2", "ReduceSumSquare",
+    "Relu", "Sigmoid", "HardSigmoid", "Softmax", "Softplus", "Exp", "Abs", "Sqrt", "ReduceL1", "ReduceL2",
+    "ReduceSumSquare",
 })  # fmt: skip
 _KEEPS_SIGN = frozenset({
-    "MaxPool", "AveragePool", "GlobalAveragePool", "GlobalMaxPool", "Reshape", "Transpose", "Flatten", "Squeeze", "Unsqueeze",
-    "Identity", "Slice", "Gather", "Expand", "Tile", "ReduceMax", "ReduceMin", "ReduceMean", "ReduceSum", "DepthToSpace",
-    "SpaceToDepth",
+    "MaxPool", "AveragePool", "GlobalAveragePool", "GlobalMaxPool", "Reshape", "Transpose", "Flatten", "Squeeze",
+    "Unsqueeze", "Identity", "Slice", "Gather", "Expand", "Tile", "ReduceMax", "ReduceMin", "ReduceMean", "ReduceSum",
+    "DepthToSpace", "SpaceToDepth",
 })  # fmt: skip
 _KEEPS_SIGN_OF_ALL = frozenset({"Add", "Mul", "Max", "Min", "Concat", "Sum", "Mean"})
 _DEPTH = 16
@@ -70,12 +71,10 @@ def same_shape(graph: Graph, a: str, b: str, *, same_count: bool = False) -> boo
     first, second = shape_of(graph, a), shape_of(graph, b)
     if first is None or second is None or len(first) != len(second):
         return False
-    pairs = list(zip(first, second, strict=True))
-    open_ones = [1 for x, y in pairs if x is None or y is None or (x != y and not (isinstance(x, int) and isinstance(y, int)))]
-    if any(isinstance(x, int) and isinstance(y, int) and x != y for x, y in pairs):
+    differing = [(x, y) for x, y in zip(first, second, strict=True) if x is None or x != y]
+    if any(isinstance(x, int) and isinstance(y, int) for x, y in differing):
         return False
-    solid = all(x != 0 for x, _ in pairs)
-    return not open_ones or (same_count and len(open_ones) == 1 and solid)
+    return not differing or (same_count and len(differing) == 1 and 0 not in first)
 
 
 def elements_of(graph: Graph, name: str) -> list[int] | None:

@@ -4,9 +4,9 @@
     Reshape(x, Concat(Gather(Shape(x), 0), -1))    ->  Reshape(x, [0, -1])
 
 Nodes without chance or state whose operands are all constants are evaluated; shape arithmetic is followed through
-symbolic sizes (sizes.py), so the chains that exporters write for a batch dimension vanish: a target element of a Reshape
-that equals the input's dimension at its place becomes 0 (copy), one other that is not known becomes -1; an element of an
-Expand that equals the input's dimension becomes 1, the end of a Slice that equals the dimension its largest value.
+symbolic sizes (sizes.py), so the chains that exporters write for a batch dimension vanish: a target element of a
+Reshape that equals the input's dimension at its place becomes 0 (copy), one other that is not known becomes -1; an
+element of an Expand that equals the input's dimension becomes 1, the end of a Slice that equals it the largest int64.
 """
 
 from __future__ import annotations
@@ -225,7 +225,9 @@ def _bytes(kind: ValueType | None) -> int:
 def _finer(old: Shape | None, new: Shape | None) -> Shape | None:
     if old is None or new is None or len(old) != len(new):
         return new if old is None else old
-    return tuple(b if a is None or (isinstance(b, int) and isinstance(a, str)) else a for a, b in zip(old, new, strict=True))
+    return tuple(
+        b if a is None or (isinstance(b, int) and isinstance(a, str)) else a for a, b in zip(old, new, strict=True)
+    )
 
 
 def _reshaped(node: Node, kind: TensorType, elements: np.ndarray) -> Shape | None:

@@ -78,8 +78,9 @@ def _constant_filled(graph: Graph, name: str, number: float) -> bool:
 def _neutral(number: float, slots: tuple[int, ...]) -> Callable[[Graph, Node], str]:
     def operand(graph: Graph, node: Node) -> str:
         for slot in slots:
-            if _constant_filled(graph, node.inputs[slot], number) and same_shape(graph, node.inputs[1 - slot], node.outputs[0]):
-                return node.inputs[1 - slot]
+            other = node.inputs[1 - slot]
+            if _constant_filled(graph, node.inputs[slot], number) and same_shape(graph, other, node.outputs[0]):
+                return other
         return ""
 
     return operand

@@ -6,7 +6,9 @@ import numpy as np
 
 from qir.ir.graph import Graph, Node
 
-_RANDOM = frozenset({"RandomNormal", "RandomUniform", "RandomNormalLike", "RandomUniformLike", "Multinomial", "Bernoulli"})
+_RANDOM = frozenset({
+    "RandomNormal", "RandomUniform", "RandomNormalLike", "RandomUniformLike", "Multinomial", "Bernoulli",
+})  # fmt: skip
 _DOMAINS = frozenset({"", "ai.onnx.ml", "com.microsoft", "qir"})
 
 

@@ -158,7 +158,8 @@ def _where(node: Node, operands: Operands) -> np.ndarray | None:
 def _reduce_prod(node: Node, operands: Operands) -> np.ndarray | None:
     data = operands[0]
     axes = _ints(operands[1]) if node.input(1) else []
-    if data is None or data.ndim != 1 or axes not in ([], [0], [-1]) or (axes == [] and node.attr("noop_with_empty_axes", 0)):
+    idle = axes == [] and node.attr("noop_with_empty_axes", 0)
+    if data is None or data.ndim != 1 or axes not in ([], [0], [-1]) or idle:
         return None
     shape = (1,) if node.attr("keepdims", 1) else ()
     return sizes.vector([sizes.product(_objects(data))]).reshape(shape)

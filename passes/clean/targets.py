@@ -67,7 +67,9 @@ def _expand(dims: Sequence[Element], target: list[Element]) -> list[int] | None:
     return values
 
 
-def _slice_ends(dims: Sequence[Element], target: list[Element], others: Sequence[np.ndarray | None]) -> list[int] | None:
+def _slice_ends(
+    dims: Sequence[Element], target: list[Element], others: Sequence[np.ndarray | None]
+) -> list[int] | None:
     axes = _numbers(others[2]) if len(others) > 2 and others[2] is not None else list(range(len(target)))
     steps = _numbers(others[3]) if len(others) > 3 and others[3] is not None else [1] * len(target)
     if axes is None or steps is None:

@@ -143,9 +143,9 @@ class _Region:
 
     def entries(self) -> list[str]:
         """Operands from outside that change their layout, constants and single numbers aside."""
-        names = [node.inputs[slot] for node in self.nodes for slot in self.nodes[node].data]
-        made = self.made
-        return [n for n in dict.fromkeys(names) if n not in made and n not in self.graph.constants and not self._lone(n)]
+        names = [node.inputs[slot] for node, how in (*self.nodes.items(), *self.drops.items()) for slot in how.data]
+        inside = {*self.made, *self.graph.constants}
+        return [name for name in dict.fromkeys(names) if name not in inside and not self._lone(name)]
 
     def _lone(self, name: str) -> bool:
         shape = shape_of(self.graph, name)
@@ -184,7 +184,8 @@ class _Region:
             seed = self._seed(name)
             if seed is None:
                 kind = _permuted(graph.types[name], self.perm)
-                layout[name] = edit.node("Transpose", (name,), {"perm": inverse(self.perm)}, types=(kind,), name=f"{name}_layout")[0]
+                attrs = {"perm": inverse(self.perm)}
+                layout[name] = edit.node("Transpose", (name,), attrs, types=(kind,), name=f"{name}_layout")[0]
                 continue
             layout[name] = seed.inputs[0]
             if self._inside(name):
@@ -241,7 +242,8 @@ class _Region:
             else:
                 edit.replace(user, user.with_(inputs=(inner,), attrs={"perm": perm}))
         if others:
-            edit.node("Transpose", (inner,), {"perm": self.perm}, outputs=(name,), types=(graph.types[name],), name=f"{name}_layout")
+            attrs = {"perm": self.perm}
+            edit.node("Transpose", (inner,), attrs, outputs=(name,), types=(graph.types[name],), name=f"{name}_layout")
 
 
 def _grow(seed: Node, graph: Graph) -> _Region | None:
@@ -249,29 +251,20 @@ def _grow(seed: Node, graph: Graph) -> _Region | None:
     perm = _perm(seed, graph)
     if perm is None or perm == tuple(range(len(perm))):
         return None
-    region, pending = _Region(graph, perm), [seed.outputs[0]]
+    region, pending = _Region(graph, perm), list(graph.index.consumers(seed.outputs[0]))
     while pending:
-        name = pending.pop()
-        for node in graph.index.consumers(name):
-            if node in region.nodes or node in region.drops or node.op == "Transpose" or node.subgraphs:
-                continue
-            changed = relaid(node, graph, perm)
-            dropped = leaves_order(node, graph, perm) if changed is None else None
-            if changed is not None and name in {node.inputs[slot] for slot in changed.data}:
-                region.nodes[node] = changed
-                pending.extend(filter(None, node.outputs))
-                pending.extend(_sources(node, changed, graph, perm))
-            elif dropped is not None:
+        node = pending.pop()
+        if node in region.nodes or node in region.drops or node.op == "Transpose" or node.subgraphs:
+            continue
+        changed = relaid(node, graph, perm)
+        if changed is None:
+            dropped = leaves_order(node, graph, perm)
+            if dropped is not None:
                 region.drops[node] = dropped
-    region.drops = {node: d for node, d in region.drops.items() if node.inputs[0] in region.made}
-    return region if region.nodes else None
-
-
-def _sources(node: Node, changed: Relaid, graph: Graph, perm: tuple[int, ...]) -> list[str]:
-    """Operands of a node's operands: where these are made by operators that can join, the region reaches for them."""
-    found = []
-    for slot in changed.data:
-        producer = graph.index.producer(node.inputs[slot])
-        if producer is not None and producer.op != "Transpose" and relaid(producer, graph, perm) is not None:
-            found.extend(name for name in producer.inputs if name and name not in graph.constants)
-    return found
+            continue
+        region.nodes[node] = changed
+        for name in filter(None, node.outputs):
+            pending.extend(graph.index.consumers(name))
+        producers = (graph.index.producer(node.inputs[slot]) for slot in changed.data)
+        pending.extend(maker for maker in producers if maker is not None and relaid(maker, graph, perm) is not None)
+    return region if region.nodes or region.drops else None

@@ -15,7 +15,7 @@ import numpy as np
 from qir.ir.graph import Graph, Node, Stage
 from qir.ir.types import Affine, TensorType
 from qir.passes.quantize.clamp import bounds, is_absorbed
-from qir.passes.quantize.placement import Placement, needs_code_output, place
+from qir.passes.quantize.placement import needs_code_output, place
 from qir.passmanager.base import Context, Pass, Promise
 from qir.quant.scales import affine_params
 from qir.rewrite.bodies import map_bodies
@@ -44,9 +44,10 @@ class Quantize(Pass):
     def _assign(self, graph: Graph, context: Context) -> Graph:
         placed = place(graph, context)
         edit = Editor(graph)
+        absorbed: set[str] = set()
         for node in graph.nodes:
             rule = placed.rules.get(node.name)
-            if rule is None:
+            if rule is None or node.name in absorbed:
                 continue
             for name in rule.data_inputs(node):
                 self._input(name, node, edit, context)
@@ -57,7 +58,7 @@ class Quantize(Pass):
                 assert isinstance(source, TensorType)
                 _set_quant(edit, node.outputs, source.quant)
             else:
-                self._result(node, rule.range, placed, edit, context)
+                absorbed.update(self._result(node, rule.range, edit, context))
         return edit.build(stage=Stage.QUANT)
 
     def _affine(self, low: float, high: float, context: Context) -> Affine:
@@ -86,8 +87,8 @@ class Quantize(Pass):
             if operand == name:
                 edit.replace_input(node, slot, copy)
 
-    def _result(self, node: Node, fixed: tuple[float, float] | None, placed: Placement, edit: Editor,
-                context: Context) -> None:  # fmt: skip
+    def _result(self, node: Node, fixed: tuple[float, float] | None, edit: Editor, context: Context) -> tuple[str, ...]:
+        """Gives a node's result codes; returns the name of the clamp that was made part of it, if any."""
         output = node.outputs[0]
         user = edit.graph.index.sole_consumer(output)
         limits = bounds(user, edit.graph) if user is not None else None
@@ -95,8 +96,9 @@ class Quantize(Pass):
             quant = self._affine(*_override(user, node, _range(user.outputs[0], edit), context), context)
             if is_absorbed(limits, quant):
                 _set_quant(edit, user.outputs, quant)
-                return
+                return (user.name,)
         _set_quant(edit, (output,), self._affine(*_override(node, node, fixed or _range(output, edit), context), context))
+        return ()
 
 
 def _override(node: Node, producer: Node, found: tuple[float, float], context: Context) -> tuple[float, float]:

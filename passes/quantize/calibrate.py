@@ -13,12 +13,13 @@ import numpy as np
 
 from qir.errors import DataError
 from qir.ir.dtype import FLOAT32
-from qir.ir.graph import Graph, Stage
+from qir.ir.graph import Graph, Node, Stage
 from qir.ir.types import TensorType
 from qir.observe import Observer
 from qir.passmanager.base import Context, Pass, Promise
 from qir.progress import progress
-from qir.statistics import Histogram, Statistics
+from qir.ops.weighted import weighted
+from qir.statistics import Gram, Histogram, Statistics, im2col_rows
 from qir.target import Target
 
 
@@ -45,7 +46,7 @@ class Calibrate(Pass):
         method = self.method or context.recipe.calibration
         options = {"p": self.percentile or context.recipe.percentile} if method == "percentile" else {}
 
-        ranges = {name: statistics.histogram(name).range(method, **options) for name in statistics}
+        ranges = {name: statistics.histogram(name).range(method, **options) for name in statistics.names(Histogram.kind)}
         return _note(graph, "", ranges)
 
 
@@ -57,7 +58,9 @@ def collect(graph: Graph, context: Context) -> Statistics:
     """
     assert context.feeds is not None
     observer = Observer(graph, lambda body: _watched(body, context.target))
+    layers = _layers(graph)
     histograms: dict[str, Histogram] = {}
+    grams: dict[str, Gram] = {}
     samples = 0
     for batch in progress(context.feeds, "calibrating"):
         samples += batch.valid
@@ -67,10 +70,26 @@ def collect(graph: Graph, context: Context) -> Statistics:
                 data = data[: batch.valid]
             found = Histogram.of(data, name)
             histograms[name] = histograms[name].merge(found) if name in histograms else found
+            for node, shape in layers.get(name, ()):
+                rows = im2col_rows(node, data, shape, samples)
+                if rows is not None:
+                    gram = Gram.of(rows)
+                    grams[node.name] = grams[node.name].merge(gram) if node.name in grams else gram
     if not samples:
         raise DataError("the calibration data is empty", fix="Give at least one sample; 100 to 500 are usual")
     context.notes.append(f"calibrated {len(histograms)} values on {samples} samples")
-    return Statistics().add(histograms)
+    return Statistics().add(histograms).add(grams)
+
+
+def _layers(graph: Graph) -> dict[str, list[tuple[Node, tuple[int, ...]]]]:
+    """Data input to the layers with constant weights that read it, with their weights' shapes."""
+    found: dict[str, list[tuple[Node, tuple[int, ...]]]] = {}
+    for node in graph.nodes:
+        slots = weighted(node, graph)
+        if slots is not None:
+            shape = graph.constants[node.inputs[slots.weight]].value.shape
+            found.setdefault(node.inputs[0], []).append((node, shape))
+    return found
 
 
 def _watched(graph: Graph, target: Target) -> list[str]:

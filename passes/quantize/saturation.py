@@ -21,17 +21,18 @@ _ROUNDS = 20
 
 
 def without_saturation(node: Node, weight: np.ndarray, quant: Affine, limit: int) -> Affine:
-    """The codes with scales raised where needed; unchanged for depthwise convolutions, whose kernels widen first.
+    """The codes with scales raised where needed; unchanged where no kernel adds pairs in 16 bits (`pair_partners`).
 
     Args:
         weight: of a Conv [M, C/g, *K], Gemm or MatMul [K, N] or [N, K].
         quant: symmetric int8, per channel or per tensor.
         limit: largest sum of two neighbouring codes of one sign.
     """
-    if node.op not in ("Conv", "Gemm", "MatMul") or (node.op == "Conv" and weight.shape[1] == 1 < node.attr("group", 1)):
+    partners = pair_partners(node, weight)
+    if partners is None:
         return quant
     for _ in range(_ROUNDS):
-        excess = worst_pair(node, encode(weight, quant)) / limit
+        excess = worst_pair(node, encode(weight, quant), partners) / limit
         factor = np.maximum(excess if quant.axis is not None else excess.max(), 1.0)
         if (factor == 1).all():
             return quant
@@ -39,22 +40,42 @@ def without_saturation(node: Node, weight: np.ndarray, quant: Affine, limit: int
     return quant
 
 
-def worst_pair(node: Node, codes: np.ndarray) -> np.ndarray:
-    """Largest absolute sum of two codes of one sign that a kernel multiplies side by side, int64 [channels].
+def worst_pair(node: Node, codes: np.ndarray, partners: np.ndarray) -> np.ndarray:
+    """Largest absolute sum of two codes of one sign that a kernel multiplies side by side, int64 [channels]."""
+    rows = codes if node.op != "Conv" else codes.reshape(codes.shape[0], -1)
+    rows = rows.T if node.op != "Conv" and not node.attr("transB", 0) else rows
+    worst = np.zeros(len(rows), np.int64)
+    for column in partners.T:
+        mine, other = rows[:, column >= 0].astype(np.int64), rows[:, column[column >= 0]].astype(np.int64)
+        sums = np.where((mine > 0) == (other > 0), np.abs(mine + other), np.maximum(np.abs(mine), np.abs(other)))
+        worst = np.maximum(worst, sums.max(axis=1, initial=0))
+    return worst
+
+
+def pair_partners(node: Node, weight: np.ndarray) -> np.ndarray | None:
+    """For each column of [channels, K] the columns that kernels multiply beside it, int [K, 1 or 3], -1 for none.
+
+    None for operators that no such kernel runs: depthwise convolutions are widened to 16 bits first.
 
     Kernels take the reduced axis four at a time: elements 2i and 2i + 1 meet, in the order [C, *K] (im2col), [*K, C]
     (channels last), or [C] padded to an even number in each tap.
     """
+    if node.op not in ("Conv", "Gemm", "MatMul") or (node.op == "Conv" and weight.shape[1] == 1 < node.attr("group", 1)):
+        return None
     if node.op != "Conv":
-        orders = [codes if node.attr("transB", 0) else codes.swapaxes(-1, -2)]
-    else:
-        last = np.moveaxis(codes, 1, -1)
-        orders = [codes.reshape(codes.shape[0], -1), last.reshape(codes.shape[0], -1), last]
-    channels = orders[0].shape[-2] if node.op != "Conv" else codes.shape[0]
-    worst = np.zeros(channels, np.int64)
-    for order in orders:
-        even = np.pad(order.astype(np.int64), [(0, 0)] * (order.ndim - 1) + [(0, order.shape[-1] % 2)])
-        for signed in (np.maximum(even, 0), np.maximum(-even, 0)):
-            pairs = signed[..., 0::2] + signed[..., 1::2]
-            worst = np.maximum(worst, np.moveaxis(pairs, -2 if node.op != "Conv" else 0, 0).reshape(channels, -1).max(1, initial=0))
-    return worst
+        size = weight.shape[-1] if node.attr("transB", 0) else weight.shape[-2]
+        return _neighbours(np.arange(size), size)[:, None]
+    size = int(np.prod(weight.shape[1:]))
+    columns = np.arange(size).reshape(weight.shape[1], -1)
+    last = columns.T
+    taps = np.pad(last, ((0, 0), (0, last.shape[1] % 2)), constant_values=-1)
+    orders = (columns.reshape(-1), last.reshape(-1), taps.reshape(-1))
+    return np.stack([_neighbours(order, size) for order in orders], axis=1)
+
+
+def _neighbours(order: np.ndarray, size: int) -> np.ndarray:
+    even = np.pad(order, (0, order.size % 2), constant_values=-1)
+    partner = np.full(size, -1)
+    for mine, other in ((even[0::2], even[1::2]), (even[1::2], even[0::2])):
+        partner[mine[mine >= 0]] = other[mine >= 0]
+    return partner

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import onnx
@@ -169,7 +169,7 @@ class TensorReader:
             with path.open("rb") as file:
                 file.seek(int(entries.get("offset", 0)))
                 length = int(entries["length"]) if entries.get("length") else -1
-                data = file.read(length)
+                data: bytes = file.read(length)
         except (OSError, ValueError) as error:
             raise ModelError(
                 f"its data file '{path}' cannot be read ({error})", tensor=proto.name,
@@ -220,14 +220,18 @@ def read_attribute(proto: AttributeProto, tensors: TensorReader, body: Callable[
     if kind == AttributeProto.TYPE_PROTO:
         return read_type(proto.tp) or OpaqueType(proto.tp.SerializeToString(deterministic=True))
     if kind in _LIST_KINDS:
-        items: tuple[Any, ...] = {
-            "ints": lambda: tuple(int(item) for item in proto.ints),
-            "floats": lambda: tuple(float(item) for item in proto.floats),
-            "strings": lambda: tuple(read_text(item) for item in proto.strings),
-            "tensors": lambda: tuple(tensors.array(item) for item in proto.tensors),
-        }[_LIST_KINDS[kind]]()
-        return items or EmptyList(_LIST_KINDS[kind])
+        return _read_list(proto, tensors) or EmptyList(_LIST_KINDS[kind])
     return RawAttribute(proto.SerializeToString(deterministic=True))
+
+
+def _read_list(proto: AttributeProto, tensors: TensorReader) -> tuple[Any, ...]:
+    if proto.type == AttributeProto.INTS:
+        return tuple(int(item) for item in proto.ints)
+    if proto.type == AttributeProto.FLOATS:
+        return tuple(float(item) for item in proto.floats)
+    if proto.type == AttributeProto.STRINGS:
+        return tuple(read_text(item) for item in proto.strings)
+    return tuple(tensors.array(item) for item in proto.tensors)
 
 
 def _bytes(value: str | bytes) -> bytes:
@@ -252,7 +256,7 @@ def write_attribute(
         return proto
     proto.name = name
     if isinstance(value, EmptyList):
-        proto.type = _KIND_NUMBERS[value.kind]  # type: ignore[assignment]  # enum values are ints
+        proto.type = _KIND_NUMBERS[value.kind]
     elif isinstance(value, Graph):
         proto.type = AttributeProto.GRAPH
         proto.g.CopyFrom(body(value))
@@ -303,4 +307,4 @@ def attribute_kinds(op_type: str, domain: str, version: int) -> Mapping[str, int
         schema = onnx.defs.get_schema(op_type, version, domain)
     except onnx.defs.SchemaError:
         return {}
-    return {name: int(attribute.type) for name, attribute in schema.attributes.items()}
+    return {name: int(cast(Any, attribute.type)) for name, attribute in schema.attributes.items()}

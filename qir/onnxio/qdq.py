@@ -91,7 +91,7 @@ class _GraphWriter:
     def run(self) -> Graph:
         graph = self.source
         for name, kind in graph.types.items():
-            self.types[name] = TensorType(kind.dtype, kind.shape) if isinstance(kind, TensorType) else kind
+            self.types[name] = _real(kind)
         for name, constant in graph.constants.items():
             quant = self._quant(name)
             if quant is None:
@@ -105,7 +105,7 @@ class _GraphWriter:
                 self._pair(name, name, self.reads[name], quant, ())
         for node in _expanded(graph):
             self._node(node)
-        outputs = tuple(self.reads.get(name, name) if name not in self.types else name for name in graph.outputs)
+        outputs = tuple(name if name in self.types else self._copied(name) for name in graph.outputs)
         opsets = {domain: version for domain, version in graph.opsets.items() if domain != "qir"}
         opsets |= {node.domain: 1 for node in self.nodes if node.domain not in opsets and node.domain}
         return graph.with_(nodes=tuple(self.nodes), types=self.types, constants=self.constants, outputs=outputs,
@@ -148,6 +148,14 @@ class _GraphWriter:
         else:
             self.reads[name] = source
             del self.types[name]
+
+    def _copied(self, name: str) -> str:
+        """A body's result that comes from around it; onnxruntime wants results to be made where they are given."""
+        if name not in self.seen:
+            return name
+        copy = self._typed(f"{name}_copy", _real(self.seen[name]))
+        self.nodes.append(self.owner.node("Identity", copy, [self.reads.get(name, name)], copy, ()))
+        return copy
 
     def _pair(self, base: str, given: str, result: str, quant: Affine, origin: tuple[str, ...]) -> None:
         kind = self.types[base]
@@ -226,6 +234,10 @@ class _GraphWriter:
         output = self._typed(f"{base}_{op.lower()}", kind)
         self.nodes.append(self.owner.node(op, base, inputs, output, origin, **attrs))
         return output
+
+
+def _real(kind: ValueType) -> ValueType:
+    return TensorType(kind.dtype, kind.shape) if isinstance(kind, TensorType) else kind
 
 
 def _placement(quant: Affine) -> dict[str, int]:

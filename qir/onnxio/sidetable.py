@@ -30,6 +30,7 @@ def describe(graph: Graph, codes: Mapping[str, str]) -> Json:
         "constants": {
             name: codes.get(name) if item.codes is not None else None for name, item in graph.constants.items()
         },
+        "metadata": dict(graph.metadata),
         "ranges": {name: list(span) for name, span in graph.ranges.items()},
         "nodes": [_node_json(node, codes) for node in graph.nodes],
     }
@@ -37,6 +38,8 @@ def describe(graph: Graph, codes: Mapping[str, str]) -> Json:
 
 def _node_json(node: Node, codes: Mapping[str, str]) -> Json:
     entry: Json = {"name": node.name, "origin": list(node.origin)}
+    if list(node.attrs) != sorted(node.attrs):
+        entry["order"] = list(node.attrs)
     exact = {key: _value_json(value) for key, value in node.attrs.items() if not in_onnx(value)}
     bodies = {key: describe(body, codes) for key, body in node.subgraphs.items()}
     return {**entry, **({"attrs": exact} if exact else {}), **({"bodies": bodies} if bodies else {})}
@@ -54,6 +57,7 @@ def restore(graph: Graph, table: Json, arrays: Mapping[str, Constant]) -> Graph:
         attrs.update({key: _value_of(value) for key, value in entry.get("attrs", {}).items()})
         for key, inner in entry.get("bodies", {}).items():
             attrs[key] = restore(attrs[key], inner, arrays)
+        attrs = {key: attrs[key] for key in entry.get("order", sorted(attrs))}
         nodes.append(node.with_(attrs=attrs, name=entry["name"], origin=tuple(entry["origin"])))
     constants = {
         name: Constant(graph.constants[name].value, None if stored is None else arrays[stored].value)
@@ -66,6 +70,7 @@ def restore(graph: Graph, table: Json, arrays: Mapping[str, Constant]) -> Graph:
         constants=constants,
         stage=Stage(table["stage"]),
         opsets=table["opsets"],
+        metadata=table["metadata"],
         ranges={name: (low, high) for name, (low, high) in table["ranges"].items()},
     )
 

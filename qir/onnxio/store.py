@@ -147,5 +147,4 @@ def load_graph(path: str | os.PathLike[str]) -> Graph:
     if table.get("format") != FORMAT:
         raise ModelError(f"{label} was saved by another version of qir", fix="Make it again with this one")
     arrays = {name: item for inner in all_graphs(graph) for name, item in inner.constants.items()}
-    restored = restore(graph, table["graph"], arrays)
-    return restored.with_(metadata={key: value for key, value in graph.metadata.items() if key != _TABLE})
+    return restore(graph, table["graph"], arrays)

@@ -81,7 +81,7 @@ class _Upgrade:
             if any(body is None for body in bodies.values()):
                 return None
             inner = node.with_(attrs={**node.attrs, **bodies}) if bodies else node
-            context = _NodeContext(self, node, types, constants, added)
+            context = _NodeContext(self, node, graph, types, constants, added)
             raised = self._raise(inner, context)
             if raised is None:
                 _LOG.warning("the model keeps opset %d: %s '%s' has no equal in %d",
@@ -120,11 +120,13 @@ class _NodeContext:
         self,
         owner: _Upgrade,
         node: Node,
+        graph: Graph,
         types: Mapping[str, ValueType],
         constants: Mapping[str, Constant],
         added: dict[str, Constant],
     ) -> None:
-        self.owner, self.node, self.types, self.constants, self.added = owner, node, types, constants, added
+        self.owner, self.node, self.graph = owner, node, graph
+        self.types, self.constants, self.added = types, constants, added
 
     def constant(self, hint: str, array: np.ndarray) -> str:
         name = self.value(hint)
@@ -145,3 +147,7 @@ class _NodeContext:
     def array(self, name: str) -> np.ndarray | None:
         found = self.added.get(name) or self.constants.get(name)
         return None if found is None else found.value
+
+    def is_used(self, name: str) -> bool:
+        index = self.graph.index
+        return bool(name) and (index.is_output(name) or bool(index.consumers(name)))

@@ -34,6 +34,9 @@ class Context(Protocol):
     def array(self, name: str) -> np.ndarray | None:
         """The content of a constant."""
 
+    def is_used(self, name: str) -> bool:
+        """Whether some node reads a result of the node at hand, or it is a result of the graph."""
+
 
 @dataclass(frozen=True)
 class Step:
@@ -113,21 +116,19 @@ def _split_outputs(node: Node, context: Context) -> Step:
     return Step(node.with_(attrs={**node.attrs, "num_outputs": len(node.outputs)}))
 
 
-def _dropout_mask(node: Node, context: Context) -> Step:
-    """The mask became bool; before, it had the data's type."""
-    if len(node.outputs) < 2 or not node.outputs[1]:
-        return Step(node)
-    mask, kind = context.value("mask"), context.tensor(node.input(0))
-    number = {np.dtype(np.float16): 10, np.dtype(np.float64): 11}.get(kind.dtype.numpy if kind else None, 1)
-    cast = context.helper("Cast", [mask], [node.outputs[1]], to=number)
-    return Step(node.with_(outputs=(node.outputs[0], mask)), after=(cast,))
+def _dropout_mask(node: Node, context: Context) -> Step | None:
+    """What the mask holds outside training was left open before 12, and its type was the data's before 10."""
+    if any(context.is_used(name) for name in node.outputs[1:]):
+        return None
+    return Step(node.with_(outputs=node.outputs[:1]))
 
 
-def _dropout_ratio(node: Node, context: Context) -> Step:
-    if "ratio" not in node.attrs:
-        return Step(node)
+def _dropout_ratio(node: Node, context: Context) -> Step | None:
+    step = _dropout_mask(node, context)
+    if step is None or "ratio" not in node.attrs:
+        return step
     ratio = context.constant("ratio", np.array(node.attrs["ratio"], np.float32))
-    return Step(node.with_(attrs=_without(node, "ratio"), inputs=_put(node.inputs, 1, ratio)))
+    return Step(step.node.with_(attrs=_without(node, "ratio"), inputs=_put(node.inputs, 1, ratio)))
 
 
 def _batchnorm(node: Node, context: Context) -> Step | None:

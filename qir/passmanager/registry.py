@@ -53,7 +53,11 @@ def pass_class(name: str) -> type[Pass]:
             raise PassError(f"pass '{name}' is unknown",
                             fix=f"Did you mean {' or '.join(near)}?" if near else "`qir opt --list` shows the passes")  # fmt: skip
         module, _, attribute = found.partition(":")
-        _CLASSES[name] = getattr(import_module(module), attribute)
+        try:
+            _CLASSES[name] = getattr(import_module(module), attribute)
+        except (ImportError, AttributeError) as error:
+            raise PassError(f"pass '{name}' cannot be loaded from {found}: {error}",
+                            fix="Install or mend the package that brings it") from error  # fmt: skip
     return _CLASSES[name]
 
 

@@ -40,7 +40,9 @@ class Editor:
         """A node name that is not in use, `hint` itself if free."""
         return free_name(hint, self._nodes)
 
-    def constant(self, hint: str, value: np.ndarray, *, constant: Constant | None = None, quant: Quant | None = None) -> str:
+    def constant(
+        self, hint: str, value: np.ndarray, *, constant: Constant | None = None, quant: Quant | None = None
+    ) -> str:
         """Adds a constant and returns its name."""
         name = self.fresh_value(hint)
         array = np.asarray(value)
@@ -124,7 +126,7 @@ class Editor:
         self.replace(current, current.with_(inputs=(*current.inputs[:slot], name, *current.inputs[slot + 1 :])))
 
     def remove(self, *nodes: Node) -> None:
-        """Takes nodes out (those already out are passed over); their outputs must be unused, redefined or redirected."""
+        """Takes nodes out, unless they are already; their outputs must be unused, redefined or redirected."""
         for node in nodes:
             if self._nodes.get(node.name) is node:
                 del self._nodes[node.name]
@@ -203,7 +205,10 @@ class Editor:
                 label = self.fresh_node(f"{name}_copy")
                 nodes.append(Node("Identity", (source,), (name,), {}, label, "", (label,)))
                 self.types[name] = self.types[actual]
-        swap = lambda name: public.get(name, name)  # noqa: E731
+
+        def swap(name: str) -> str:
+            return public.get(name, name)
+
         renamed = [rename_inputs(n, swap).with_(outputs=tuple(map(swap, n.outputs))) if public else n for n in nodes]
         return renamed, self.graph.outputs
 
@@ -231,6 +236,9 @@ def rename_inputs(node: Node, rename: Callable[[str], str]) -> Node:
 def rename_captures(body: Graph, rename: Callable[[str], str]) -> Graph:
     """A body whose uses of outer values are renamed; names the body defines itself are left alone."""
     own = {*body.inputs, *body.constants, *(name for node in body.nodes for name in node.outputs)}
-    change = lambda name: name if name in own else rename(name)  # noqa: E731
+
+    def change(name: str) -> str:
+        return name if name in own else rename(name)
+
     nodes = tuple(rename_inputs(node, change) for node in body.nodes)
     return body.with_(nodes=nodes, outputs=tuple(change(name) for name in body.outputs))

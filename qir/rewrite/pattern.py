@@ -89,7 +89,9 @@ class Match:
     def scalar(self, name: str) -> float | None:
         """The number in a matched one-element constant, None if it has more elements or is not constant."""
         array = self.graph.value(self.values[name])
-        return float(array.reshape(-1)[0]) if array is not None and array.size == 1 and array.dtype.kind in "fiu" else None
+        if array is None or array.size != 1 or array.dtype.kind not in "fiu":
+            return None
+        return float(array.reshape(-1)[0])
 
     @property
     def inner(self) -> tuple[Node, ...]:

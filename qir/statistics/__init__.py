@@ -1,7 +1,8 @@
 """What calibration learns about the values of a network: it is filled once and then only asked."""
 
 from qir.statistics.collection import Statistics
+from qir.statistics.gram import Gram, im2col_rows
 from qir.statistics.histogram import BINS, Histogram
 from qir.statistics.ranges import RANGE_METHODS, value_range
 
-__all__ = ["BINS", "RANGE_METHODS", "Histogram", "Statistics", "value_range"]
+__all__ = ["BINS", "RANGE_METHODS", "Gram", "Histogram", "Statistics", "im2col_rows", "value_range"]

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from qir.errors import DataError, OutputError
+from qir.statistics.gram import Gram
 from qir.statistics.histogram import Histogram
 
 _VERSION = 1
@@ -42,7 +43,7 @@ class Statistic(Protocol):
 
 
 _KINDS: Mapping[str, Callable[[Mapping[str, Any], Mapping[str, np.ndarray]], Statistic]] = MappingProxyType(
-    {Histogram.kind: Histogram.from_state}
+    {Histogram.kind: Histogram.from_state, Gram.kind: Gram.from_state}
 )
 
 
@@ -78,6 +79,10 @@ class Statistics:
 
     def __len__(self) -> int:
         return len({name for _, name in self.entries})
+
+    def names(self, kind: str) -> list[str]:
+        """The names that have a statistic of a kind, sorted."""
+        return sorted(name for found, name in self.entries if found == kind)
 
     def __getitem__(self, name: str) -> Histogram:
         return self.histogram(name)

@@ -19,11 +19,11 @@ import onnx
 import onnxruntime as ort
 import pytest
 from onnx.reference import ReferenceEvaluator
-from tests.node_suite import COUNT, Case, Value, cases, differences
 
 from qir.errors import ModelError
 from qir.onnxio.export import export
 from qir.onnxio.lift import lift
+from tests.node_suite import COUNT, Case, Value, cases, differences
 
 WORKERS = 2
 SECONDS = 60

@@ -19,8 +19,19 @@
 #pragma STDC FP_CONTRACT OFF
 #elif defined(__GNUC__)
 #pragma GCC optimize("fp-contract=off")
+#if defined(__OPTIMIZE__) && !defined(__OPTIMIZE_SIZE__)
+/* Loops become vector code from -O2 on. */
+#pragma GCC optimize("O3")
+#endif
 #elif defined(_MSC_VER)
 #pragma fp_contract(off)
+#endif
+
+/* clang's -ffp-contract=fast ignores the pragma: products that are to be added go through an array kept by this. */
+#if defined(__GNUC__)
+#define QIR_KEEP(array) __asm__ volatile("" : : "r"(array) : "memory")
+#else
+#define QIR_KEEP(array) ((void)0)
 #endif
 
 #if defined(__cplusplus) || defined(_MSC_VER)
@@ -43,7 +54,7 @@ static inline int32_t qir_round(float v) {
 }
 
 /* Clamped before rounding: the bounds are integers, so the order does not matter, and nothing can overflow.
-   NaN gives the low bound. */
+   NaN gives the low bound. The clamp also stands between a product and the sum that rounds it. */
 static inline int32_t qir_code(float v, const qir_requant *q) {
     v = v > q->low ? v : q->low;
     v = v < q->high ? v : q->high;

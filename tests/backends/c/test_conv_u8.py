@@ -1,28 +1,98 @@
-"""Integer convolutions equal their references bit for bit."""
+"""Integer convolutions and transposed convolutions equal their references bit for bit."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from graphs import Case, case, check_cases
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+FILLS = ("random", "extreme", "ties")
 
 
-def conv(rng: np.random.Generator, x: tuple[int, ...], w: tuple[int, ...], real: bool = False, **attrs: object) -> Case:
-    """A random IntConv; `real` leaves out the requantization."""
-    weights = rng.integers(-127, 128, w).astype(np.int8)
-    codes = rng.integers(0, 256, x).astype(np.uint8)
-    zero = int(attrs.pop("x_zero_point", 128))  # type: ignore[call-overload]
-    sums = weights.reshape(w[0], -1).astype(np.int64).sum(axis=1)
-    bias = (rng.integers(-2000, 2000, w[0]) - zero * sums).astype(np.int32)
-    multiplier = rng.uniform(1e-4, 2e-2, w[0]).astype(np.float32)
-    spatial = len(w) - 2
-    settings: dict[str, object] = {
-        "strides": (1,) * spatial, "dilations": (1,) * spatial, "pads": (0,) * (2 * spatial), "group": 1,
-        "x_zero_point": zero,
-    }  # fmt: skip
+def weighted(
+    op: str, seed: int, x: tuple[int, ...], w: tuple[int, ...], channels: int, zero: int, fill: str, real: bool,
+    fold: bool, **attrs: Any,
+) -> Case:  # fmt: skip
+    """A case of an operator with weights.
+
+    Args:
+        fill: random codes; only the ends of the ranges; or products that land on ties.
+        real: without requantization.
+        fold: the bias holds the zero-point term, as IntConv's does.
+    """
+    rng = np.random.default_rng(seed)
+    if fill == "extreme":
+        codes, weights = rng.choice([0, 255], x).astype(np.uint8), rng.choice([-128, 127], w).astype(np.int8)
+    else:
+        codes, weights = rng.integers(0, 256, x).astype(np.uint8), rng.integers(-128, 128, w).astype(np.int8)
+    bias = rng.integers(-4000, 4000, channels)
+    if fold:
+        bias = bias - zero * weights.reshape(channels, -1).astype(np.int64).sum(axis=1)
+    ties = np.float32(1 / 2 ** rng.integers(1, 8))
+    multiplier = np.full(channels, ties) if fill == "ties" else rng.uniform(1e-5, 1e-1, channels)
+    settings_: dict[str, Any] = {"x_zero_point": zero}
     if not real:
-        settings |= {"y_zero_point": 100, "qmin": 0, "qmax": 255}
-    return case("qir.IntConv", (codes, weights, bias, multiplier), **(settings | attrs))
+        low = int(rng.integers(0, 100))
+        settings_ |= {"y_zero_point": int(rng.integers(0, 256)), "qmin": low, "qmax": int(rng.integers(low, 256))}
+    arrays = (codes, weights, bias.astype(np.int32), multiplier.astype(np.float32))
+    return case(op, arrays, **settings_, **attrs)
 
 
-def test_one():
-    check_cases([conv(np.random.default_rng(0), (1, 3, 8, 8), (5, 3, 3, 3), pads=(1, 1, 1, 1))])
+@st.composite
+def convs(draw: st.DrawFn, transposed: bool = False) -> Case:
+    """Any IntConv or IntConvTranspose that the kernels claim to take."""
+    def each(low: int, high: int, count: int) -> tuple[int, ...]:
+        return tuple(draw(st.integers(low, high)) for _ in range(count))
+
+    axes = draw(st.integers(1, 3))
+    group, c, m = draw(st.integers(1, 3)), draw(st.integers(1, 9)), draw(st.integers(1, 18))
+    if draw(st.booleans()):
+        group, c, m = draw(st.integers(1, 37)), 1, draw(st.integers(1, 2))
+    kernel, strides, dilations = each(1, 3, axes), each(1, 3, axes), each(1, 2, axes)
+    extent = [(k - 1) * d + 1 for k, d in zip(kernel, dilations, strict=True)]
+    pads = tuple(draw(st.integers(0, e - 1)) for e in (*extent, *extent))
+    attrs: dict[str, Any] = {"strides": strides, "dilations": dilations, "group": group}
+    if transposed:
+        sizes = each(1, 4, axes)
+        lost = [a + b for a, b in zip(pads[:axes], pads[axes:], strict=True)]
+        full = [(n - 1) * s + e for n, s, e in zip(sizes, strides, extent, strict=True)]
+        pads = pads if all(f > p for f, p in zip(full, lost, strict=True)) else (0,) * (2 * axes)
+        attrs["output_padding"] = tuple(draw(st.integers(0, s - 1)) for s in strides)
+    else:
+        sizes = tuple(e + draw(st.integers(0, 4)) for e in extent)
+    attrs["pads"] = pads
+    w = (group * c, m, *kernel) if transposed else (group * m, c, *kernel)
+    return weighted(
+        "qir.IntConvTranspose" if transposed else "qir.IntConv", draw(st.integers(0, 2**31)),
+        (draw(st.integers(1, 2)), group * c, *sizes), w, group * m, draw(st.sampled_from([0, 1, 128, 255])),
+        draw(st.sampled_from(FILLS)), draw(st.booleans()), not transposed, **attrs,
+    )  # fmt: skip
+
+
+@settings(max_examples=8)
+@given(st.lists(convs(), min_size=20, max_size=20))
+def test_any_convolution(cases: list[Case]) -> None:
+    check_cases(cases)
+
+
+@settings(max_examples=5)
+@given(st.lists(convs(transposed=True), min_size=20, max_size=20))
+def test_any_transposed_convolution(cases: list[Case]) -> None:
+    check_cases(cases)
+
+
+def test_depthwise_has_its_own_kernel() -> None:
+    one = weighted("qir.IntConv", 0, (1, 20, 5, 5), (20, 1, 3, 3), 20, 3, "random", False, True, group=20)
+    module = check_cases([one])
+    assert "depthwise_u8__portable" in module.explain()
+
+
+def test_automatic_padding() -> None:
+    cases = [
+        weighted("qir.IntConv", i, (1, 2, 7, 6), (4, 2, 3, 2), 4, 9, "random", False, True, auto_pad=mode, strides=(2, 2))
+        for i, mode in enumerate(("SAME_UPPER", "SAME_LOWER", "VALID"))
+    ]
+    check_cases(cases)

@@ -2,9 +2,9 @@
 
    y = clamp(rint((offset + a * a_multiplier) + b * b_multiplier), low, high)
 
-   every step in float32. The offset holds all zero points: with real = (code - zero) * scale it is
-   zero_y - zero_a * scale_a / scale_y - zero_b * scale_b / scale_y. y may share its bytes with an operand of its own
-   shape. */
+   every step rounded to float32 (no fused multiply-add). The offset holds all zero points: with
+   real = (code - zero) * scale it is zero_y - zero_a * scale_a / scale_y - zero_b * scale_b / scale_y. y may share its
+   bytes with an operand of its own shape. */
 #ifndef QIR_ADD_U8_H
 #define QIR_ADD_U8_H
 
@@ -16,10 +16,5 @@ typedef struct {
     float offset;
     qir_requant requant;
 } qir_add_u8_numbers;
-
-static inline uint8_t qir_add_u8_one(uint8_t a, uint8_t b, const qir_add_u8_numbers *n) {
-    const float first = n->offset + (float)a * n->a_multiplier;
-    return (uint8_t)qir_code(first + (float)b * n->b_multiplier, &n->requant);
-}
 
 #endif

@@ -9,12 +9,11 @@ import numpy as np
 from qir.backends.c.kernels import Bound, Family, Variant
 from qir.backends.c.loops import window_fields
 from qir.backends.c.orders import CHANNELS_LAST
-from qir.backends.c.program import Data, Kernel, Struct
+from qir.backends.c.program import Data, Kernel, Scratch, Struct
 from qir.backends.c.requant import (
     constants_missing,
     output_types,
     overflow,
-    pack_blocks,
     per_channel,
     requant,
     restored_bias,
@@ -61,17 +60,19 @@ def _accepts_depthwise(site: Site) -> str | None:
     return accepts(site)
 
 
-def _bound(site: Site, function: str, source: Path, weights: np.ndarray) -> Bound:
+def _bound(site: Site, function: str, source: Path, weights: np.ndarray, *scratch: Scratch) -> Bound:
     w, bias, _ = _parts(site)
     data = (Data(weights, "weights"), Data(bias.astype(np.int32), "bias"),
             Data(per_channel(site.constant(3), w.shape[0]), "multipliers"))  # fmt: skip
     kernel = Kernel(function, source, *output_types(site, function))
-    return Bound(kernel, (conv_shape(site), site.input(0).read, *data, site.output.write))
+    return Bound(kernel, (conv_shape(site), site.input(0).read, *data, *scratch, site.output.write))
 
 
 def _bind(site: Site) -> Bound:
-    packed = pack_blocks(_parts(site)[0], int(site.node.attr("group", 1)), 8)
-    return _bound(site, "qir_conv_u8s8_T__portable", _GENERIC, packed)
+    w = _parts(site)[0]
+    packed = np.ascontiguousarray(np.moveaxis(w, 1, -1).reshape(w.shape[0], -1))
+    rows = Scratch(2 * packed.shape[1] * 2)
+    return _bound(site, "qir_conv_u8s8_T__portable", _GENERIC, packed, rows)
 
 
 def _bind_depthwise(site: Site) -> Bound:

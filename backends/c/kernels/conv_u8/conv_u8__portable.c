@@ -1,3 +1,4 @@
+#include "../../runtime/qir_dot.h"
 #include "conv_u8.h"
 
 /* template: begin */
@@ -5,47 +6,75 @@
 #define QIR_STORE qir_store_u8
 /* template: end */
 
-/* Weights: [group][ceil(out_channels / 8)][kernel taps][in_channels][8], zeros beyond the last channel: one activation
-   meets eight accumulators that stay in registers. bias and multiplier: [group][out_channels]. */
+/* The activations under one window, for one group, as a row [taps][in_channels]; zeros outside the input. */
+static void qir_conv_u8s8_T_row(const qir_conv_u8_shape *s, const uint8_t *x, int32_t pixel, int32_t group,
+                                int16_t *row) {
+    const qir_window *const win = &s->window;
+    const int32_t channels = s->in_channels, zero = s->x_zero_point;
+    int32_t a, b, c;
+    qir_taps t;
+    qir_find_taps(win, pixel, &t);
+    for (a = 0; a < win->kernel[0]; ++a) {
+        for (b = 0; b < win->kernel[1]; ++b) {
+            const int inside = a >= t.first[0] && a < t.last[0] && b >= t.first[1] && b < t.last[1];
+            if (inside && s->groups == 1 && win->dilation[2] == 1 && t.first[2] == 0 && t.last[2] == win->kernel[2]) {
+                qir_widen(x + qir_under_tap(win, &t, a, b, 0) * channels, zero, channels * win->kernel[2], row);
+                row += (ptrdiff_t)channels * win->kernel[2];
+                continue;
+            }
+            for (c = 0; c < win->kernel[2]; ++c, row += channels) {
+                if (inside && c >= t.first[2] && c < t.last[2]) {
+                    const ptrdiff_t from = qir_under_tap(win, &t, a, b, c) * s->groups + group;
+                    qir_widen(x + from * channels, zero, channels, row);
+                } else {
+                    memset(row, 0, (size_t)channels * sizeof(int16_t));
+                }
+            }
+        }
+    }
+}
+
+/* Weights: [group][out_channels][kernel taps][in_channels]; bias and multiplier: [group][out_channels].
+   scratch holds two rows of int16 [taps][in_channels]: pixels go by two, channels by four. */
 void qir_conv_u8s8_T__portable(const qir_conv_u8_shape *s, const uint8_t *QIR_RESTRICT x,
                                const int8_t *QIR_RESTRICT w, const int32_t *QIR_RESTRICT bias,
-                               const float *QIR_RESTRICT multiplier, QIR_Y *QIR_RESTRICT y) {
-    const qir_window *const win = &s->window;
-    const ptrdiff_t tap_bytes = (ptrdiff_t)s->in_channels * 8;
-    const ptrdiff_t block_bytes = tap_bytes * win->kernel[0] * win->kernel[1] * win->kernel[2];
-    const ptrdiff_t in_all = (ptrdiff_t)s->groups * s->in_channels;
-    const int32_t channels = s->in_channels, zero = s->x_zero_point, pixels = qir_pixels(win);
-    int32_t pixel;
-    for (pixel = 0; pixel < pixels; ++pixel) {
-        const int8_t *block = w;
-        int32_t channel = 0, g;
-        qir_taps t;
-        qir_find_taps(win, pixel, &t);
-        for (g = 0; g < s->groups; ++g) {
-            int32_t left;
-            for (left = s->out_channels; left > 0; left -= 8) {
-                const int32_t width = left < 8 ? left : 8;
-                int32_t acc[8] = {0, 0, 0, 0, 0, 0, 0, 0};
-                int32_t a, b, c, i, j;
-                for (a = t.first[0]; a < t.last[0]; ++a) {
-                    for (b = t.first[1]; b < t.last[1]; ++b) {
-                        for (c = t.first[2]; c < t.last[2]; ++c) {
-                            const uint8_t *const from =
-                                x + qir_under_tap(win, &t, a, b, c) * in_all + (ptrdiff_t)g * channels;
-                            const int8_t *tap = block + ((a * win->kernel[1] + b) * win->kernel[2] + c) * tap_bytes;
-                            for (i = 0; i < channels; ++i, tap += 8) {
-                                const int32_t v = from[i] - zero;
-                                for (j = 0; j < 8; ++j) {
-                                    acc[j] += v * tap[j];
-                                }
-                            }
-                        }
+                               const float *QIR_RESTRICT multiplier, void *QIR_RESTRICT scratch,
+                               QIR_Y *QIR_RESTRICT y) {
+    const int32_t depth = s->window.kernel[0] * s->window.kernel[1] * s->window.kernel[2] * s->in_channels;
+    const int32_t pixels = qir_pixels(&s->window), channels = s->out_channels;
+    const ptrdiff_t stride = (ptrdiff_t)s->groups * channels;
+    int16_t *const row0 = (int16_t *)scratch, *const row1 = row0 + depth;
+    int32_t pixel, group, channel, i, j;
+    for (pixel = 0; pixel < pixels; pixel += 2) {
+        const int32_t rows = pixels - pixel < 2 ? 1 : 2;
+        for (group = 0; group < s->groups; ++group) {
+            const int8_t *from = w + (ptrdiff_t)group * channels * depth;
+            const int32_t *const b = bias + (ptrdiff_t)group * channels;
+            const float *const m = multiplier + (ptrdiff_t)group * channels;
+            QIR_Y *const to = y + pixel * stride + (ptrdiff_t)group * channels;
+            int32_t acc[8];
+            qir_conv_u8s8_T_row(s, x, pixel, group, row0);
+            if (rows == 2) {
+                qir_conv_u8s8_T_row(s, x, pixel + 1, group, row1);
+            }
+            for (channel = 0; channel + 4 <= channels; channel += 4, from += (ptrdiff_t)depth * 4) {
+                if (rows == 2) {
+                    qir_dot_2x4(row0, row1, from, depth, acc);
+                } else {
+                    qir_dot_1x4(row0, from, depth, acc);
+                }
+                for (i = 0; i < rows; ++i) {
+                    for (j = channel; j < channel + 4; ++j) {
+                        QIR_STORE(b[j] + acc[i * 4 + j - channel], m[j], &s->requant, to + i * stride + j);
                     }
                 }
-                for (j = 0; j < width; ++j, ++channel) {
-                    QIR_STORE(bias[channel] + acc[j], multiplier[channel], &s->requant, y++);
+            }
+            for (; channel < channels; ++channel, from += depth) {
+                QIR_STORE(b[channel] + qir_dot_1x1(row0, from, depth), m[channel], &s->requant, to + channel);
+                if (rows == 2) {
+                    QIR_STORE(b[channel] + qir_dot_1x1(row1, from, depth), m[channel], &s->requant,
+                              to + stride + channel);
                 }
-                block += block_bytes;
             }
         }
     }

@@ -8,8 +8,8 @@ import numpy as np
 
 from qir.backends.c.kernels import Bound, Family, Variant
 from qir.backends.c.orders import ROWS
-from qir.backends.c.program import Data, Kernel, Struct
-from qir.backends.c.requant import constants_missing, output_types, overflow, pack_blocks, per_channel, requant
+from qir.backends.c.program import Data, Kernel, Scratch, Struct
+from qir.backends.c.requant import constants_missing, output_types, overflow, per_channel, requant
 from qir.backends.c.site import Site
 
 _SOURCE = Path(__file__).parent / "gemm_u8__portable.c"
@@ -36,10 +36,10 @@ def gemm_shape(site: Site) -> Struct:
 
 def _bind(site: Site) -> Bound:
     w = _weights(site)
-    data = (Data(pack_blocks(w, 1, 8), "weights"), Data(np.asarray(site.constant(2), np.int32), "bias"),
+    data = (Data(w, "weights"), Data(np.asarray(site.constant(2), np.int32), "bias"),
             Data(per_channel(site.constant(3), w.shape[0]), "multipliers"))  # fmt: skip
     kernel = Kernel(_FUNCTION, _SOURCE, *output_types(site, _FUNCTION))
-    return Bound(kernel, (gemm_shape(site), site.input(0).read, *data, site.output.write))
+    return Bound(kernel, (gemm_shape(site), site.input(0).read, *data, Scratch(4 * w.shape[1]), site.output.write))
 
 
 FAMILY = Family("gemm_u8", ("qir.IntGemm",), ROWS, (Variant("portable", _SOURCE, accepts, _bind),), permuted_rows=True)

@@ -1,0 +1,116 @@
+"""Operators of two broadcasting operands, from a table of C expressions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from qir.backends.c.expressions import chosen, converted, type_class
+from qir.backends.c.kernels import Bound, Family, Variant
+from qir.backends.c.loops import broadcast_loops, broadcast_struct, too_many_loops
+from qir.backends.c.orders import FOLLOW
+from qir.backends.c.program import Kernel
+from qir.backends.c.site import Site
+from qir.ir.dtype import FLOAT64
+
+_SOURCE = Path(__file__).parent / "binary__portable.c"
+
+EXPRESSIONS: dict[str, dict[str, str]] = {
+    "Add": {"f": "va + vb", "su": "(WIDE)va + (WIDE)vb"},
+    "Sub": {"f": "va - vb", "su": "(WIDE)va - (WIDE)vb"},
+    "Mul": {"f": "va * vb", "su": "(WIDE)va * (WIDE)vb"},
+    "Div": {"f": "va / vb", "u": "vb == 0 ? (QIR_Y)0 : va / vb",
+            "s": "vb == 0 ? (QIR_Y)0 : vb == -1 ? (QIR_Y)(0u - (WIDE)va) : va / vb"},
+    "Mod": {"u": "vb == 0 ? (QIR_Y)0 : va % vb",
+            "s": "vb == 0 || vb == -1 ? (QIR_Y)0 : va % vb != 0 && (va % vb < 0) != (vb < 0) ? va % vb + vb : va % vb",
+            "f": "fmod#(va, vb) != 0 && (fmod#(va, vb) < 0) != (vb < 0) ? fmod#(va, vb) + vb : fmod#(va, vb)"},
+    "Mod/c": {"u": "vb == 0 ? (QIR_Y)0 : va % vb", "s": "vb == 0 || vb == -1 ? (QIR_Y)0 : va % vb",
+              "f": "fmod#(va, vb)"},
+    "Pow": {"f": "pow#(va, vb)"},
+    "Pow/2": {"f": "va * va", "su": "(WIDE)va * (WIDE)va"},
+    "Pow/integers": {
+        "u": "qir_power(va, (uint64_t)vb)",
+        "s": "vb < 0 ? (QIR_Y)(va == 1 ? 1 : va == -1 ? (vb % 2 ? -1 : 1) : 0) : "
+             "(QIR_Y)qir_power((uint64_t)va, (uint64_t)vb)"},
+    "And": {"b": "va && vb"},
+    "Or": {"b": "va || vb"},
+    "Xor": {"b": "(va != 0) != (vb != 0)"},
+    "BitwiseAnd": {"su": "(WIDE)va & (WIDE)vb"},
+    "BitwiseOr": {"su": "(WIDE)va | (WIDE)vb"},
+    "BitwiseXor": {"su": "(WIDE)va ^ (WIDE)vb"},
+    "BitShift/left": {"u": "vb < 8 * sizeof(QIR_Y) ? (WIDE)va << vb : 0"},
+    "BitShift/right": {"u": "vb < 8 * sizeof(QIR_Y) ? (WIDE)va >> vb : 0"},
+    "Equal": {"fsu": "va == vb", "b": "(va != 0) == (vb != 0)"},
+    "Greater": {"fsu": "va > vb"},
+    "Less": {"fsu": "va < vb"},
+    "GreaterOrEqual": {"fsu": "va >= vb"},
+    "LessOrEqual": {"fsu": "va <= vb"},
+    "PRelu": {"f": "va < 0 ? va * vb : va", "s": "va < 0 ? (QIR_Y)((WIDE)va * (WIDE)vb) : va", "u": "(void)vb, va"},
+    "Max": {"f": "va > vb || va != va ? va : vb", "su": "va > vb ? va : vb"},
+    "Min": {"f": "va < vb || va != va ? va : vb", "su": "va < vb ? va : vb"},
+    "Sum": {"f": "va + vb"},
+    "Mean": {"f": "(va + vb) / 2"},
+}  # fmt: skip
+"""Operator, or operator/form, to its expression of va and vb by class of va's element type (see expressions.chosen)."""
+
+_VARIADIC = ("Max", "Min", "Sum", "Mean")
+
+
+def _key(site: Site) -> str:
+    """The table's key; "" where another expression is needed."""
+    node, op = site.node, site.node.op
+    if op == "Mod" and node.attr("fmod", 0):
+        return "Mod/c"
+    if op == "BitShift":
+        return f"BitShift/{str(node.attr('direction')).lower()}"
+    if op == "Pow":
+        base, exponent, value = site.input(0).dtype, site.input(1).dtype, site.constant(1)
+        if value is not None and value.size and bool((np.asarray(value) == 2).all()):
+            return "Pow/2"
+        if base == exponent and base.is_float:
+            return op
+        return "Pow/integers" if base.is_integer and exponent.is_integer else ""
+    return op
+
+
+def _text(site: Site) -> str | None:
+    a, b, key = site.input(0).dtype, site.input(1).dtype, _key(site)
+    if key:
+        text = chosen(EXPRESSIONS[key], a)
+        if key == "Pow/integers" and text is not None and b.kind == "uint" and a.kind == "int":
+            return "qir_power((uint64_t)va, vb)"
+        if key == "Pow/integers" and text is not None and b.kind == "int" and a.kind == "uint":
+            return "vb < 0 ? va == 1 : qir_power(va, (uint64_t)vb)"
+        return text
+    if not type_class(a) or not type_class(b):
+        return None
+    return converted("pow((double)va, (double)vb)", FLOAT64, a)
+
+
+def _takes(site: Site) -> str | None:
+    op, types = site.node.op, {x.dtype for x in site.inputs if x}
+    if op in _VARIADIC and len(site.inputs) != 2:
+        return "it has not two operands"
+    if op != "Pow" and len(types) > 1:
+        return "its operands differ in type"
+    return None if _text(site) else f"it is not defined for {site.input(0).dtype}"
+
+
+def _accepts(site: Site) -> str | None:
+    return too_many_loops(broadcast_loops(site.input(0), site.input(1), site.output))
+
+
+def _bind(site: Site) -> Bound:
+    a, b, y, text = site.input(0), site.input(1), site.output, _text(site)
+    assert text is not None, "refused by takes"
+    form = (_key(site) or site.node.op).lower().replace("/", "_")
+    types = f"{a.short}_{b.short}" if a.dtype != b.dtype else a.short
+    kernel = Kernel("qir_binary_T__portable", _SOURCE, f"qir_{form}_{types}__portable", (
+        ("QIR_EXPRESSION", text), ("QIR_A", a.ctype), ("QIR_B", b.ctype), ("QIR_Y", y.ctype),
+    ))  # fmt: skip
+    return Bound(kernel, (broadcast_struct(a, b, y), a.read, b.read, y.write))
+
+
+_OPS = tuple(dict.fromkeys(key.partition("/")[0] for key in EXPRESSIONS))
+FAMILY = Family("binary", _OPS, FOLLOW, (Variant("portable", _SOURCE, _accepts, _bind),), takes=_takes, in_place=(0, 1))

@@ -1,0 +1,119 @@
+"""Conv on floats."""
+
+from __future__ import annotations
+
+from math import prod
+from pathlib import Path
+
+import numpy as np
+
+from qir.backends.c.kernels import Bound, Family, Variant
+from qir.backends.c.loops import window_fields
+from qir.backends.c.orders import CHANNELS_LAST
+from qir.backends.c.program import Arg, Data, Kernel, Scratch, Struct
+from qir.backends.c.site import Site
+from qir.ops.window import Window, window
+
+_HERE = Path(__file__).parent
+_GENERIC, _DEPTHWISE = _HERE / "conv_f32__portable.c", _HERE / "conv_f32_depthwise__portable.c"
+_COMPUTED = _HERE / "conv_computed__portable.c"
+_GATHERED_BYTES = 32768
+
+
+def takes_floats(site: Site) -> str | None:
+    """The reason to refuse a node whose first input is neither float32 nor float64."""
+    return None if site.input(0).dtype.name in ("float32", "float64") else "only float32 and float64 are computed"
+
+
+def _window(site: Site) -> Window:
+    return window(site.node, site.input(0).shape[2:], site.input(1).shape[2:])
+
+
+def is_pointwise(win: Window) -> bool:
+    """True where output pixel i sees input pixel i alone."""
+    return win.output == win.input and all(k == 1 for k in win.kernel) and all(s == 1 for s in win.strides)
+
+
+def conv_f32_shape(site: Site, chunk: int) -> Struct:
+    """The qir_conv_f32_shape of a site."""
+    x, w = site.input(0), site.input(1)
+    groups = int(site.node.attr("group", 1))
+    return Struct("qir_conv_f32_shape", (
+        ("window", window_fields(x.shape[0], _window(site))), ("groups", groups), ("in_channels", w.shape[1]),
+        ("out_channels", w.shape[0] // groups), ("chunk", chunk),
+    ))  # fmt: skip
+
+
+def bias_of(site: Site, slot: int, channels: int) -> Arg:
+    """A bias [channels], zeros where it was omitted."""
+    bias = site.optional(slot)
+    return Data(np.zeros(channels, site.output.dtype.numpy), "bias") if bias is None else bias.read
+
+
+def few_axes(site: Site) -> str | None:
+    """The reason to refuse an input with other than one to three spatial axes."""
+    spatial = site.input(0).rank - 2
+    return None if 1 <= spatial <= 3 else f"{spatial} spatial axes, 1 to 3 are supported"
+
+
+def accepts(site: Site) -> str | None:
+    """What every float32 variant with packed weights needs."""
+    if site.input(0).dtype.name != "float32":
+        return "only float32"
+    return few_axes(site) or ("the weights are computed" if site.constant(1) is None else None)
+
+
+def _accepts_depthwise(site: Site) -> str | None:
+    x, w = site.input(0), site.input(1)
+    if not (int(site.node.attr("group", 1)) == w.shape[0] == x.shape[1] and w.shape[1] == 1 and w.shape[0] > 1):
+        return "not one input and one output channel a group"
+    return accepts(site)
+
+
+def pack_floats(w: np.ndarray, groups: int, block: int = 8) -> np.ndarray:
+    """[M, C/g, *K] to [g][ceil(M/g / block)][taps][C/g][block], zeros beyond the last channel."""
+    channels, taps, per_group = w.shape[1], prod(w.shape[2:]), w.shape[0] // groups
+    blocks = -(-per_group // block)
+    padded = np.zeros((groups, blocks * block, channels, taps), w.dtype)
+    padded[:, :per_group] = w.reshape(groups, per_group, channels, taps)
+    return np.ascontiguousarray(padded.reshape(groups, blocks, block, channels, taps).transpose(0, 1, 4, 3, 2))
+
+
+def _bind(site: Site) -> Bound:
+    x, w, y = site.input(0), np.asarray(site.constant(1)), site.output
+    groups = int(site.node.attr("group", 1))
+    depth = prod(w.shape[1:])
+    chunk = 0
+    if groups != 1 or not is_pointwise(_window(site)):
+        chunk = max(4, min(_GATHERED_BYTES // (4 * depth) // 4 * 4, 64, -(-y.size // w.shape[0] // 4) * 4))
+    args = (conv_f32_shape(site, chunk), x.read, Data(pack_floats(w, groups), "weights"), bias_of(site, 2, w.shape[0]),
+            y.write, Scratch(max(chunk * depth, 1) * 4))  # fmt: skip
+    return Bound(Kernel("qir_conv_f32__portable", _GENERIC), args)
+
+
+def _bind_depthwise(site: Site) -> Bound:
+    w = np.asarray(site.constant(1))
+    packed = Data(np.ascontiguousarray(w.reshape(w.shape[0], -1).T), "weights")
+    args = (conv_f32_shape(site, 0), site.input(0).read, packed, bias_of(site, 2, w.shape[0]), site.output.write)
+    return Bound(Kernel("qir_conv_f32_depthwise__portable", _DEPTHWISE), args)
+
+
+def _bind_computed(site: Site) -> Bound:
+    x, w = site.input(0), site.input(1)
+    kernel = Kernel("qir_conv_computed_T__portable", _COMPUTED, f"qir_conv_computed_{x.short}__portable",
+                    (("QIR_T", x.ctype),))  # fmt: skip
+    args = (conv_f32_shape(site, 0), x.read, w.read, bias_of(site, 2, w.shape[0]), site.output.write)
+    return Bound(kernel, args)
+
+
+FAMILY = Family(
+    "conv_f32",
+    ("Conv",),
+    CHANNELS_LAST,
+    (
+        Variant("portable", _DEPTHWISE, _accepts_depthwise, _bind_depthwise),
+        Variant("portable", _GENERIC, accepts, _bind),
+        Variant("portable", _COMPUTED, few_axes, _bind_computed),
+    ),
+    takes=takes_floats,
+)

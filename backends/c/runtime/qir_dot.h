@@ -1,0 +1,81 @@
+/* Products of rows: int16 activations (code minus zero point) with rows of int8 weights, exact in int32.
+
+   Written so that compilers turn the loops into multiply-add instructions on vectors of int16 (pmaddwd, smlal): no
+   accumulator is an array, and nothing is stored inside the loop. Rows of weights follow each other. */
+#ifndef QIR_DOT_H
+#define QIR_DOT_H
+
+#include "qir_runtime.h"
+
+/* clang's own choice is four lanes, for which it multiplies in int32. */
+#if defined(__clang__) && defined(__OPTIMIZE__) && !defined(__OPTIMIZE_SIZE__) && (defined(__SSE2__) || defined(__ARM_NEON))
+#define QIR_DOT_LOOP _Pragma("clang loop vectorize_width(8) interleave_count(1)")
+#else
+#define QIR_DOT_LOOP
+#endif
+
+/* Two rows of activations with four of weights: acc[i * 4 + j] = x_i . w_j. */
+static inline void qir_dot_2x4(const int16_t *QIR_RESTRICT x0, const int16_t *QIR_RESTRICT x1,
+                               const int8_t *QIR_RESTRICT w, int32_t depth, int32_t *QIR_RESTRICT acc) {
+    const int8_t *const w1 = w + depth, *const w2 = w1 + depth, *const w3 = w2 + depth;
+    int32_t a = 0, b = 0, c = 0, d = 0, e = 0, f = 0, g = 0, h = 0, k;
+    QIR_DOT_LOOP
+    for (k = 0; k < depth; ++k) {
+        const int32_t u = x0[k], v = x1[k];
+        a += u * w[k];
+        b += u * w1[k];
+        c += u * w2[k];
+        d += u * w3[k];
+        e += v * w[k];
+        f += v * w1[k];
+        g += v * w2[k];
+        h += v * w3[k];
+    }
+    acc[0] = a;
+    acc[1] = b;
+    acc[2] = c;
+    acc[3] = d;
+    acc[4] = e;
+    acc[5] = f;
+    acc[6] = g;
+    acc[7] = h;
+}
+
+/* One row of activations with four of weights. */
+static inline void qir_dot_1x4(const int16_t *QIR_RESTRICT x, const int8_t *QIR_RESTRICT w, int32_t depth,
+                               int32_t *QIR_RESTRICT acc) {
+    const int8_t *const w1 = w + depth, *const w2 = w1 + depth, *const w3 = w2 + depth;
+    int32_t a = 0, b = 0, c = 0, d = 0, k;
+    QIR_DOT_LOOP
+    for (k = 0; k < depth; ++k) {
+        const int32_t u = x[k];
+        a += u * w[k];
+        b += u * w1[k];
+        c += u * w2[k];
+        d += u * w3[k];
+    }
+    acc[0] = a;
+    acc[1] = b;
+    acc[2] = c;
+    acc[3] = d;
+}
+
+static inline int32_t qir_dot_1x1(const int16_t *QIR_RESTRICT x, const int8_t *QIR_RESTRICT w, int32_t depth) {
+    int32_t a = 0, k;
+    QIR_DOT_LOOP
+    for (k = 0; k < depth; ++k) {
+        a += (int32_t)x[k] * w[k];
+    }
+    return a;
+}
+
+/* Codes without their zero point. */
+static inline void qir_widen(const uint8_t *QIR_RESTRICT x, int32_t zero_point, int32_t count,
+                             int16_t *QIR_RESTRICT y) {
+    int32_t k;
+    for (k = 0; k < count; ++k) {
+        y[k] = (int16_t)(x[k] - zero_point);
+    }
+}
+
+#endif

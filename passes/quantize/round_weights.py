@@ -1,0 +1,138 @@
+"""`round-weights`: chooses weight codes that keep each layer's output, not each weight.
+
+With the Gram matrix G of a layer's inputs, columns are rounded one at a time in order of falling diag(G); the error of
+each is spread over the columns still to come, `W[:, k:] -= (w_j - q_j) / U_jj * U_j,k:` with `U^T U = (G + damping)^-1`
+upper triangular. Where a target adds neighbouring products in 16 bits, codes are kept within its pair limit while rounding,
+and each channel takes the scale that leaves the least output error `dW G dW^T`.
+
+Source: GPTQ, arXiv 2210.17323; OBC, arXiv 2208.11580.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import numpy as np
+
+from qir.errors import DataError
+from qir.ir.graph import Graph, Node, Stage
+from qir.ir.types import Affine
+from qir.ops.weighted import Weighted, weighted
+from qir.passes.quantize.saturation import pair_partners
+from qir.passes.quantize.weights import set_codes
+from qir.passmanager.base import Context, Pass, Promise
+from qir.rewrite.editor import Editor
+from qir.statistics import Gram
+
+_SHRINK = (1.0, 0.94, 0.88, 0.8)
+"""Scales tried under a pair limit, as multiples of the one under which nearest rounding keeps to it."""
+
+
+@dataclass(frozen=True)
+class RoundWeights(Pass):
+    """Rounds the weights of Conv, Gemm and MatMul layers whose inputs were observed.
+
+    Attributes:
+        damping: added to the diagonal of G, as a share of its mean.
+    """
+
+    name: ClassVar[str] = "round-weights"
+    needs: ClassVar[frozenset[Stage]] = frozenset({Stage.QUANT})
+    promise: ClassVar[Promise] = Promise.LOSSY
+    damping: float = 0.01
+
+    def run(self, graph: Graph, context: Context) -> Graph:
+        edit = Editor(graph)
+        for node in graph.nodes:
+            slots = weighted(node, graph)
+            if slots is None or context.statistics is None or node.op == "ConvTranspose":
+                continue
+            quant = graph.tensor(node.inputs[slots.weight]).quant
+            gram = _gram(node, context)
+            if quant is None or gram is None or graph.tensor(node.inputs[0]).quant is None:
+                continue
+            self._round(edit, node, slots, quant, gram, context.target.max_pair_sum)
+        return edit.build()
+
+    def _round(self, edit: Editor, node: Node, slots: Weighted, quant: Affine, gram: Gram, limit: int | None) -> None:
+        value = edit.constants[edit.current(node).inputs[slots.weight]].value
+        rows = as_rows(node, value)
+        groups, size = gram.matrix.shape[0], gram.matrix.shape[1]
+        if rows.shape[1] != size or not np.isfinite(gram.matrix).all():
+            return
+        partners = pair_partners(node, value) if limit is not None else None
+        base = quant.scale
+        trials = _SHRINK if partners is not None else (1.0,)
+        best_codes = np.zeros(rows.shape, np.int8)
+        best_scale, best_error = np.ones(len(rows), np.float32), np.full(len(rows), np.inf)
+        for factor in trials:
+            scale = np.broadcast_to(base * np.float32(factor), (len(rows),))
+            codes, error = np.zeros(rows.shape, np.int8), np.zeros(len(rows))
+            for group in range(groups):
+                part = slice(group * len(rows) // groups, (group + 1) * len(rows) // groups)
+                bounds = (quant.qmin, quant.qmax, limit)
+                codes[part], error[part] = gptq(rows[part], scale[part], gram.matrix[group], self.damping, bounds, partners)
+            better = error < best_error if quant.axis is not None else np.full(len(rows), error.sum() < best_error.sum())
+            best_codes[better], best_scale[better], best_error[better] = codes[better], scale[better], error[better]
+        scale = best_scale if quant.axis is not None else best_scale[0]
+        chosen = replace(quant, scale=np.asarray(scale, np.float32).reshape(quant.scale.shape))
+        set_codes(edit, node, slots.weight, chosen, from_rows(node, best_codes, value))
+
+
+def _gram(node: Node, context: Context) -> Gram | None:
+    assert context.statistics is not None
+    try:
+        found = context.statistics.get(Gram.kind, node.name)
+    except DataError:
+        return None
+    assert isinstance(found, Gram)
+    return found
+
+
+def as_rows(node: Node, weight: np.ndarray) -> np.ndarray:
+    """A weight as [channels, K], K in the order of the Gram matrix."""
+    if node.op == "Conv":
+        return weight.reshape(weight.shape[0], -1)
+    return weight if node.attr("transB", 0) else weight.T
+
+
+def from_rows(node: Node, rows: np.ndarray, like: np.ndarray) -> np.ndarray:
+    """The inverse of `as_rows`."""
+    if node.op == "Conv" or node.attr("transB", 0):
+        return rows.reshape(like.shape)
+    return np.ascontiguousarray(rows.T)
+
+
+def gptq(rows: np.ndarray, scale: np.ndarray, gram: np.ndarray, damping: float, bounds: tuple[int, int, int | None],
+         partners: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
+    """Codes of [M, K] weights and each row's output error.
+
+    Args:
+        scale: [M].
+        gram: [K, K].
+        bounds: qmin, qmax, and the largest sum of two neighbouring codes of one sign (None for no limit).
+        partners: [K, P] columns that a kernel multiplies beside each column, -1 for none.
+    """
+    qmin, qmax, limit = bounds
+    size = rows.shape[1]
+    mean = float(np.trace(gram)) / size
+    if mean <= 0:
+        gram, mean = np.eye(size), 1.0
+    order = np.argsort(-np.diag(gram), kind="stable")
+    damped = gram[np.ix_(order, order)] + np.eye(size) * (damping * mean)
+    upper = np.linalg.cholesky(np.linalg.inv(damped)).T
+    left = rows[:, order].astype(np.float64) / scale[:, None].astype(np.float64)
+    codes = np.zeros((len(rows), size))
+    low, high = np.full(rows.shape, float(qmin)), np.full(rows.shape, float(qmax))
+    for position, column in enumerate(order):
+        code = np.clip(np.rint(left[:, position]), low[:, column], high[:, column])
+        codes[:, column] = code
+        if partners is not None and limit is not None:
+            for other in partners[column][partners[column] >= 0]:
+                high[:, other] = np.minimum(high[:, other], np.where(code > 0, limit - code, qmax))
+                low[:, other] = np.maximum(low[:, other], np.where(code < 0, -limit - code, qmin))
+        error = (left[:, position] - code) / upper[position, position]
+        left[:, position + 1 :] -= error[:, None] * upper[position, position + 1 :]
+    off = codes * scale[:, None] - rows
+    return codes.astype(np.int8), np.einsum("mk,kl,ml->m", off, gram, off, optimize=True)

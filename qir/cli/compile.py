@@ -1,0 +1,122 @@
+"""`qir compile`: a model to QDQ ONNX or C."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import rich_click as click
+
+from qir.cli import options
+from qir.cli.paths import check_writable, written_files
+
+if TYPE_CHECKING:
+    from qir.cli.inputs import Loaded
+
+_EPILOG = options.example(
+    "qir compile model.onnx --calib images.npz",
+    "qir compile model.onnx --calib photos/ --preprocess size=224x224,mean=124/116/104,std=58/57/57",
+    "qir compile model.onnx --calib images.npz --target portable --shape N=1 -o net/ --explain",
+    "qir compile model.onnx --calib images.npz --override 'head*:float' --report",
+)
+
+
+@click.command("compile", epilog=_EPILOG, short_help="Quantize a model and write QDQ ONNX or C.")
+@options.model()
+@options.data
+@options.shapes
+@options.target()
+@options.recipe
+@options.seed
+@options.passes("Run these passes instead of the usual ones; 'qir opt --list' shows them.")
+@click.option("--output", "-o", metavar="PATH", panel=options.OUTPUT,
+              help="The .onnx file, or the folder of C. By default NAME.qdq.onnx or NAME-TARGET/, here.")
+@click.option("--name", default="net", show_default=True, panel=options.OUTPUT, metavar="NAME",
+              help="Of the C files and functions.")
+@click.option("--trace", metavar="FOLDER", panel=options.OUTPUT,
+              help="Also write the graph after every pass; 'qir opt' can go on from each.")
+@click.option("--report", is_flag=True, panel=options.OUTPUT, help="Print what was done, layer by layer.")
+@click.option("--explain", is_flag=True, panel=options.OUTPUT,
+              help="Print what computes each node, and why nothing faster does.")
+@options.as_json
+@click.option("--check-promises", is_flag=True, panel=options.CHECK,
+              help="Run the network before and after every pass that promises equal results, and compare.")
+@click.option("--verify", is_flag=True, panel=options.CHECK,
+              help="Run the result on samples and say how far it is from the float model.")
+@options.debug
+def compile_command(
+    model: str, calib: str | None, preprocess: str | None, shape: tuple[str, ...], bind: tuple[str, ...], target: str,
+    recipe: str, override: tuple[str, ...], seed: int, passes: str | None, output: str | None, name: str,
+    trace: str | None, report: bool, explain: bool, as_json: bool, check_promises: bool, verify: bool,
+) -> None:  # fmt: skip
+    """Quantize MODEL and write it as QDQ ONNX or as self-contained C."""
+    from qir.api import compile
+    from qir.cli.inputs import load
+    from qir.passmanager.instruments import PromiseChecker
+
+    loaded = load(model, shape, bind, calib, preprocess, target, recipe, override, seed)
+    path = _output(model, output, loaded)
+    check_writable(path)
+    instruments = [PromiseChecker(loaded.samples())] if check_promises else []
+    result = compile(
+        loaded.graph, loaded.feeds, target=target, recipe=loaded.recipe, passes=passes, name=name,
+        trace=trace or False, instruments=instruments, seed=seed,
+    )  # fmt: skip
+    checked = _verify(result, loaded) if verify else {}
+    where = result.save(path)
+    facts: dict[str, Any] = {
+        "paths": written_files(where),
+        "target": target,
+        "recipe": recipe,
+        "sizes": dict(result.sizes),
+        "notes": list(result.notes),
+        "passes": [{"pass": label, "seconds": round(seconds, 6)} for label, seconds in result.timer.seconds],
+        "runs_as": dict(sorted(result.operators().items())),
+        "seconds": round(result.seconds, 6),
+    }
+    facts |= {"verify": checked} if verify else {}
+    facts |= {"report": result.report()} if report else {}
+    facts |= {"explain": result.explain()} if explain else {}
+    click.echo(json.dumps(facts, indent=2) if as_json else _text(facts, where))
+
+
+def _output(model: str, output: str | None, loaded: Loaded) -> Path:
+    """The file or folder to write; a folder given for an ONNX file gets it under the model's name."""
+    stem = Path(model).stem
+    if loaded.target.backend == "c":
+        return Path(output) if output else Path(f"{stem}-{loaded.target.name}")
+    path = Path(output) if output else Path(f"{stem}.qdq.onnx")
+    return path / f"{stem}.qdq.onnx" if path.is_dir() or (output or "").endswith(("/", "\\")) else path
+
+
+def _verify(result: Any, loaded: Loaded) -> dict[str, dict[str, float | str]]:
+    """How far the compiled outputs are from those of the float model, by output."""
+    from qir.evaluate import evaluate
+    from qir.quant.error import max_abs, sqnr
+
+    samples = loaded.samples()
+    reference, found = evaluate(loaded.graph, samples), result.run(samples)
+    kind = "the first calibration samples" if loaded.feeds is not None else "random inputs"
+    return {
+        name: {"sqnr_db": round(min(sqnr(reference[name], found[name]), 999.0), 2),
+               "max_abs": float(max_abs(reference[name], found[name])), "on": kind}
+        for name in loaded.graph.outputs
+        if reference[name].dtype.kind == "f"
+    }  # fmt: skip
+
+
+def _text(facts: dict[str, Any], where: Path) -> str:
+    from qir.debug.report import bytes_text
+
+    files = facts["paths"]
+    lines = [f"wrote {where}" + (f" ({len(files)} files)" if len(files) > 1 or where.is_dir() else "")]
+    lines += [f"  {label}: {bytes_text(value)}" for label, value in facts["sizes"].items()]
+    lines += ["  runs as: " + ", ".join(f"{count} {op}" for op, count in facts["runs_as"].items())]
+    lines += [f"  note: {note}" for note in facts["notes"]]
+    for name, row in facts.get("verify", {}).items():
+        lines.append(f"  {name}: {row['sqnr_db']:.1f} dB SQNR, {row['max_abs']:.3g} max abs against float, on {row['on']}")
+    lines.append(f"  {facts['seconds']:.1f} s")
+    lines += ["", facts[key]] if (key := "report") in facts else []
+    lines += ["", facts[key]] if (key := "explain") in facts else []
+    return "\n".join(lines)

@@ -1,0 +1,196 @@
+"""The emitted C: clean under strict compilers, self-contained, deterministic, and the same bits whatever the flags."""
+
+from __future__ import annotations
+
+import ctypes
+import shutil
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pytest
+from graphs import Builder
+from networks import residual
+
+from qir.backends.c import CModule, compile_c
+from qir.backends.c.emit import names_of
+from qir.backends.c.kernels import families
+from qir.backends.c.names import RESERVED, identifier, unique
+
+WARNINGS = ("-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wshadow", "-Werror")
+KERNELS = sorted({variant.source for family in families() for variant in family.variants if variant.isa == "portable"})
+
+
+def run(folder: Path, *command: str) -> str:
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout[-2000:]}{done.stderr[:4000]}"
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def module() -> CModule:
+    graph, b, outputs = residual()
+    return compile_c(graph, test_vectors=[(b.feeds, b.wanted(outputs))], source_hash="0123")
+
+
+@pytest.fixture
+def folder(module: CModule, tmp_path: Path) -> Path:
+    return module.save(tmp_path / "out")
+
+
+@pytest.mark.parametrize("standard", ["c99", "c11", "gnu17"])
+def test_no_warnings_as_c(folder: Path, compiler: str, standard: str) -> None:
+    run(folder, compiler, f"-std={standard}", *WARNINGS, "-O2", "-c", "net.c", "net_weights.c", "main.c")
+
+
+def test_no_warnings_as_cpp(folder: Path, compiler: str) -> None:
+    files = ("net.c", "net_weights.c", "main.c")
+    run(folder, compiler, "-x", "c++", "-std=c++17", *WARNINGS, "-fsyntax-only", *files)
+
+
+@pytest.mark.parametrize("source", KERNELS, ids=lambda path: path.stem)
+def test_every_kernel_file_stands_alone(source: Path, compiler: str, tmp_path: Path) -> None:
+    run(tmp_path, compiler, "-std=c99", *WARNINGS, "-O1", "-c", str(source), "-o", "a.o")
+    run(tmp_path, compiler, "-x", "c++", "-std=c++17", *WARNINGS, "-fsyntax-only", str(source))
+
+
+def test_sanitized_run_passes(folder: Path, compiler: str) -> None:
+    flags = ("-std=c99", "-g", "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
+    run(folder, compiler, *flags, "net.c", "net_weights.c", "main.c", "-o", "test")
+    assert "PASSED" in run(folder, "./test")
+
+
+def test_wrong_result_fails_the_self_test(compiler: str, tmp_path: Path) -> None:
+    graph, b, outputs = residual()
+    wanted = {name: array + 1 for name, array in b.wanted(outputs).items()}
+    folder = compile_c(graph, test_vectors=[(b.feeds, wanted)]).save(tmp_path)
+    run(folder, compiler, "net.c", "net_weights.c", "main.c", "-o", "test")
+    assert subprocess.run(["./test"], cwd=folder, capture_output=True, check=False).returncode == 1
+
+
+@pytest.mark.parametrize("name", ["alpha", "7 seas/é", "string"])
+def test_only_prefixed_symbols_and_no_libc(compiler: str, tmp_path: Path, name: str) -> None:
+    graph, _, _ = residual()
+    module = compile_c(graph, name=name)
+    prefix = names_of(module.program, name).prefix
+    folder = module.save(tmp_path)
+    assert not any(Path(file).stem in RESERVED - {"main"} for file in module.files())
+    run(folder, compiler, "-std=c99", "-Os", "-ffreestanding", "-c", f"{prefix}.c", f"{prefix}_weights.c")
+    rows = [line.split() for line in run(folder, "nm", f"{prefix}.o", f"{prefix}_weights.o").splitlines()]
+    defined = {row[2] for row in rows if len(row) == 3 and row[1] in "TDBRVWC"}
+    undefined = {row[1] for row in rows if len(row) == 2 and row[0] == "U"} - defined
+    written = {row[2] for row in rows if len(row) == 3 and row[1] in "DdBbCs"}
+    assert {f"{prefix}_run", f"{prefix}_run_q", f"{prefix}_error"} <= defined
+    assert all(symbol.startswith(f"{prefix}_") for symbol in defined)
+    assert undefined <= {"memcpy", "memset"}
+    assert not written
+
+
+def test_two_models_in_one_program(compiler: str, tmp_path: Path) -> None:
+    for number, name in enumerate(("one", "two")):
+        compile_c(residual(number)[0], name=name).save(tmp_path)
+    (tmp_path / "main.c").write_text(
+        '#include "one.h"\n#include "two.h"\n'
+        "static unsigned char room[ONE_ARENA_BYTES + TWO_ARENA_BYTES + 64];\n"
+        "static float x[ONE_IN_INPUT_ELEMENTS], y[ONE_OUT_OUTPUT_ELEMENTS];\n"
+        "int main(void) { void *arena = room + (64 - (uintptr_t)room % 64);\n"
+        "    return one_run(arena, x, y) + two_run(arena, x, y); }\n"
+    )
+    sources = ("one.c", "one_weights.c", "two.c", "two_weights.c", "main.c")
+    run(tmp_path, compiler, "-std=c99", *WARNINGS, *sources, "-o", "test")
+    run(tmp_path, "./test")
+    (tmp_path / "all.c").write_text("".join(f'#include "{name}"\n' for name in sources))
+    run(tmp_path, compiler, "-std=c99", *WARNINGS, "all.c", "-o", "test")
+
+
+def test_arguments_are_checked(module: CModule) -> None:
+    call = module.library.net_run
+    room = np.zeros(module.arena_bytes + 64, np.uint8)
+    base = -(-room.ctypes.data // 64) * 64
+    x, y = np.zeros(192, np.float32), np.zeros(10, np.float32)
+    pointers = [ctypes.c_void_p(a) for a in (base, x.ctypes.data, y.ctypes.data)]
+    assert call(*pointers) == 0
+    assert call(ctypes.c_void_p(None), *pointers[1:]) == 1
+    assert call(ctypes.c_void_p(base + 1), *pointers[1:]) == 2
+    assert call(pointers[0], ctypes.c_void_p(None), pointers[2]) == 1
+    module.library.net_error.restype = ctypes.c_char_p
+    assert module.library.net_error(2) == b"the arena is not aligned"
+    assert module.library.net_error(-5) == b"unknown error"
+
+
+def test_same_files_every_time(module: CModule) -> None:
+    graph, b, outputs = residual()
+    again = compile_c(graph, test_vectors=[(b.feeds, b.wanted(outputs))], source_hash="0123")
+    assert again.files() == module.files()
+    assert not any("/work" in text or "/home" in text or "/tmp" in text for text in module.files().values())
+
+
+def contracting() -> tuple[Builder, list[str]]:
+    """A network in which a fused multiply-add would change results: sums that land next to ties."""
+    rng = np.random.default_rng(0)
+    b = Builder()
+    x = b.feed("x", rng.integers(0, 256, 20000).astype(np.uint8))
+    y = b.feed("y", rng.integers(0, 256, 20000).astype(np.uint8))
+    names = []
+    for number in range(40):
+        first, second = rng.integers(1, 256, 2) / rng.integers(1, 256, 2).astype(np.float32)
+        offset = float(np.float32(0.5) - np.float32(first) * np.float32(rng.integers(0, 9)))
+        names.append(b.node("qir.IntAdd", [x, y], f"z{number}", a_multiplier=float(np.float32(first)),
+                            b_multiplier=-float(np.float32(second)), offset=offset, qmin=0, qmax=255))  # fmt: skip
+    return b, names
+
+
+def results_of(folder: Path, files: Mapping[str, str], compiler: str, flags: tuple[str, ...], b: Builder,
+               outputs: list[str]) -> dict[str, np.ndarray]:  # fmt: skip
+    for name, text in files.items():
+        (folder / name).write_text(text)
+    run(folder, compiler, *flags, "-shared", "-fPIC", "net.c", "net_weights.c", "-o", "net.so")
+    library = ctypes.CDLL(str(folder / "net.so"))
+    got = {name: np.zeros_like(b.values[name]) for name in outputs}
+    room = np.zeros(1 << 20, np.uint8)
+    arrays = [*b.feeds.values(), *got.values()]
+    pointers = [ctypes.c_void_p(-(-room.ctypes.data // 64) * 64), *(ctypes.c_void_p(a.ctypes.data) for a in arrays)]
+    assert library.net_run(*pointers) == 0
+    return got
+
+
+@pytest.mark.parametrize("flags", [("-std=gnu11", "-O3", "-mfma", "-mavx2"), ("-std=gnu11", "-O3", "-march=native"),
+                                   ("-O3", "-mfma", "-ffp-contract=fast"), ("-O0",)], ids=" ".join)  # fmt: skip
+def test_no_flag_fuses_multiply_and_add(compiler: str, tmp_path: Path, flags: tuple[str, ...]) -> None:
+    if "model name" in Path("/proc/cpuinfo").read_text() and "fma" not in Path("/proc/cpuinfo").read_text():
+        pytest.skip("this processor has no FMA")
+    b, outputs = contracting()
+    got = results_of(tmp_path, compile_c(b.graph(outputs)).files(), compiler, flags, b, outputs)
+    assert all(np.array_equal(got[name], b.values[name]) for name in outputs)
+
+
+def test_fast_math_is_refused(folder: Path, compiler: str) -> None:
+    done = subprocess.run([compiler, "-ffast-math", "-c", "net.c"], cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode != 0
+    assert "-ffast-math" in done.stderr
+
+
+def test_cmake_builds_and_tests(folder: Path) -> None:
+    if shutil.which("cmake") is None:
+        pytest.skip("cmake is not installed")
+    run(folder, "cmake", "-S", ".", "-B", "build")
+    run(folder, "cmake", "--build", "build")
+    assert "100% tests passed" in run(folder / "build", "ctest")
+
+
+@pytest.mark.parametrize(("text", "wanted"), [("net", "net"), ("a b", "a_b"), ("", "net"), ("3d", "net_3d"),
+                                              ("é", "net"), ("for", "for_"), ("Class", "Class_")])  # fmt: skip
+def test_identifiers(text: str, wanted: str) -> None:
+    assert identifier(text) == wanted
+
+
+def test_identifiers_stay_apart() -> None:
+    assert unique(["x", "X", "x_2", "x!"], "value") == ["x", "X_2", "x_2_2", "x_3"]
+
+
+def test_benchmark_and_sizes(module: CModule) -> None:
+    graph, b, _ = residual()
+    assert 0 < module.benchmark(b.feeds, 5) < 0.1
+    assert module.weight_bytes > 0
+    assert module.code_bytes is None or module.code_bytes > 100
