@@ -23,6 +23,7 @@ register_passes(
             "round-weights": "quantize.round_weights:RoundWeights",
             "quantize-biases": "quantize.biases:QuantizeBiases",
             "absorb-activations": "quantize.absorb:AbsorbActivations",
+            "bind-batch": "lower.bind_batch:BindBatch",
             "lower-integer": "lower.integer:LowerInteger",
         }.items()
     }

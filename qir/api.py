@@ -181,7 +181,7 @@ class CompiledC(Compiled):
                 "arena lower bound": self.module.arena_lower_bound, "code": self.code_bytes}  # fmt: skip
 
 
-def compile(  # noqa: A001  (the name users look for)
+def compile(
     model: Any,
     calibration: Any = None,
     *,
@@ -232,11 +232,11 @@ def compile(  # noqa: A001  (the name users look for)
         source = lift(model, shapes=shapes, bind=bind, example_inputs=example_inputs)
     samples = None if calibration is None else _samples(calibration, source, preprocess)
     context = Context(where, numbers, samples, seed)
-    chosen = _passes(passes, numbers, where, samples is not None)
+    chosen = _passes(passes, numbers, where, source, samples is not None)
     if samples is None and numbers.default.activation_bits is not None:
         context.notes.append("no calibration data: weights are quantized, activations stay float")
     timer, kept = Timer(), Trace() if trace else None
-    hooks = [timer, *([kept] if kept is not None else []), *instruments]
+    hooks: list[Instrument] = [timer, *([kept] if kept is not None else []), *instruments]
     graph = run(source, chosen, context, hooks)
     if kept is not None and not isinstance(trace, bool):
         kept.save(Path(trace))
@@ -257,9 +257,11 @@ def _samples(calibration: Any, source: Graph, preprocess: Preprocess | None) -> 
     return feeds(calibration, {name: source.types[name] for name in source.inputs}, preprocess=preprocess)
 
 
-def _passes(given: str | Iterable[Pass] | None, recipe: Recipe, target: Target, has_data: bool) -> tuple[Pass, ...]:
+def _passes(
+    given: str | Iterable[Pass] | None, recipe: Recipe, target: Target, source: Graph, has_data: bool
+) -> tuple[Pass, ...]:
     if given is None:
-        return default_pipeline(recipe, target, has_data=has_data)
+        return default_pipeline(recipe, target, has_data=has_data, stage=source.stage)
     passes = parse_pipeline(given) if isinstance(given, str) else tuple(given)
     if not all(isinstance(one, Pass) for one in passes):
         raise RecipeError("`passes` holds something that is no pass", fix="Give text or qir.Pass objects")
@@ -269,7 +271,10 @@ def _passes(given: str | Iterable[Pass] | None, recipe: Recipe, target: Target, 
 def _vectors(graph: Graph, samples: Feeds | None, seed: int) -> list[tuple[dict[str, Any], dict[str, Any]]]:
     """One test vector for the emitted main.c: the first sample, or seeded noise; expected outputs by the reference."""
     if samples is not None:
-        inputs: dict[str, Any] = dict(next(iter(samples)))
+        inputs: dict[str, Any] = {
+            name: array[: graph.tensor(name).sizes[0]] if array.ndim and graph.tensor(name).is_static else array
+            for name, array in next(iter(samples)).items()
+        }
     else:
         random = np.random.default_rng(seed)
         inputs = {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import qir.passes  # noqa: F401  (names the passes)
+from qir.ir.graph import Stage
 from qir.passmanager.base import Pass
 from qir.passmanager.registry import parse_pipeline
 from qir.recipe import Recipe
@@ -15,21 +16,27 @@ FUSE = (
 )
 QUANTIZE = "calibrate,quantize,quantize-weights,round-weights,quantize-biases,absorb-activations"
 QUANTIZE_WEIGHTS = "quantize-weights"
+BIND = "bind-batch,fold-constants,eliminate-identities,eliminate-dead-code"
 LOWER = "lower-integer"
 
 
-def default_pipeline(recipe: Recipe, target: Target, *, has_data: bool) -> tuple[Pass, ...]:
+def default_pipeline(recipe: Recipe, target: Target, *, has_data: bool, stage: Stage = Stage.FLOAT) -> tuple[Pass, ...]:
     """The passes that `qir.compile` runs when it is given none.
 
     Args:
         has_data: whether there are calibration samples; without them only weights are quantized.
+        stage: of the model as lifted; QUANT where it holds Q/DQ pairs already.
     """
     parts = [CLEAN, FUSE]
     layers = [recipe.default, *(recipe.layer((o.match,), o.match) for o in recipe.overrides)]
+    codes = stage is Stage.QUANT
     if has_data and any(layer.activation_bits is not None for layer in layers):
         parts.append(QUANTIZE)
+        codes = True
     elif any(layer.weight_bits is not None for layer in layers):
         parts.append(QUANTIZE_WEIGHTS)
-    if target.backend == "c" and len(parts) > 2:
-        parts.append(LOWER)
+        codes = True
+    if target.backend == "c":
+        parts.append(BIND)
+        parts += [LOWER] if codes else []
     return parse_pipeline(",".join(parts))

@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import json
 import re
+import sys
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, fields, replace
 from fnmatch import fnmatchcase
+from math import isfinite
 from pathlib import Path
 from typing import Any
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
 from qir.errors import RecipeError
 
 ALIASES = {"int8": "w8a8", "float": "float", "weights-int8": "w8"}
 _GRAMMAR = re.compile(r"w(?P<w>8)(a(?P<a>8))?")
 METHODS = ("minmax", "percentile", "mse")
+WEIGHT_BITS = (8,)
+ACTIVATION_BITS = (8,)
 
 
 @dataclass(frozen=True)
@@ -25,6 +35,9 @@ class Layer:
         activation_bits: 8, or None to leave activations float.
         per_channel: a scale for each output channel of a weight, else one for the whole tensor.
         range: (low, high) that replaces the calibrated range of the layer's output.
+
+    Raises:
+        RecipeError: for values that no pass knows what to do with.
     """
 
     weight_bits: int | None = 8
@@ -32,9 +45,29 @@ class Layer:
     per_channel: bool = True
     range: tuple[float, float] | None = None
 
+    def __post_init__(self) -> None:
+        for name, known in (("weight_bits", WEIGHT_BITS), ("activation_bits", ACTIVATION_BITS)):
+            bits = getattr(self, name)
+            if bits is not None and (isinstance(bits, bool) or bits not in known):
+                raise RecipeError(f"{name} is {bits!r}", fix=f"Choose {', '.join(map(str, known))} or float")
+        if not isinstance(self.per_channel, bool):
+            raise RecipeError(f"per_channel is {self.per_channel!r}", fix="Choose true or false")
+        if self.range is not None and not _is_range(self.range):
+            raise RecipeError(f"range is {self.range!r}", fix="Give two finite numbers, the lower one first")
+
     @property
     def is_float(self) -> bool:
         return self.weight_bits is None and self.activation_bits is None
+
+
+def _is_range(value: object) -> bool:
+    if not isinstance(value, tuple) or len(value) != 2 or not all(_is_number(bound) for bound in value):
+        return False
+    return isfinite(value[0]) and isfinite(value[1]) and value[0] < value[1]
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 @dataclass(frozen=True)
@@ -71,9 +104,9 @@ class Recipe:
 
     def __post_init__(self) -> None:
         if self.calibration not in METHODS:
-            raise RecipeError(f"calibration method '{self.calibration}' is unknown", fix=f"Choose one of {', '.join(METHODS)}")
-        if not 50 < self.percentile <= 100:
-            raise RecipeError(f"percentile {self.percentile} is not in (50, 100]", fix="Try 99.99")
+            raise RecipeError(f"calibration method '{self.calibration}' is unknown", fix=f"Choose {', '.join(METHODS)}")
+        if not _is_number(self.percentile) or not 50 < self.percentile <= 100:
+            raise RecipeError(f"percentile {self.percentile!r} is not in (50, 100]", fix="Try 99.99")
 
     def layer(self, names: Iterable[str], op: str) -> Layer:
         """The treatment of a node.
@@ -93,7 +126,12 @@ class Recipe:
         """The recipe with one more override, checked.
 
         `float=True` is short for weights and activations both left float.
+
+        Raises:
+            RecipeError: for fields that no layer has and values that do not fit them.
         """
+        if not isinstance(match, str) or not match:
+            raise RecipeError(f"an override matches {match!r}", fix="Give a glob on node names, or an operator's name")
         if changes.pop("float", False):
             changes |= {"weight_bits": None, "activation_bits": None}
         allowed = {f.name for f in fields(Layer)}
@@ -101,6 +139,7 @@ class Recipe:
             if name not in allowed:
                 raise RecipeError(f"override of '{match}' sets '{name}', which is no field of a layer",
                                   fix=f"Choose from {', '.join(sorted(allowed))}, float")  # fmt: skip
+        Layer(**changes)
         return replace(self, overrides=(*self.overrides, Override(match, tuple(sorted(changes.items())))))
 
     def to_toml(self) -> str:
@@ -122,22 +161,19 @@ class Recipe:
             RecipeError: for text that is not TOML or names that no recipe has.
         """
         try:
-            import tomllib
-        except ImportError:  # Python 3.10
-            import tomli as tomllib
-        try:
             data = tomllib.loads(text)
         except tomllib.TOMLDecodeError as error:
             raise RecipeError(f"the recipe is not valid TOML: {error}", fix="Mend that line") from None
         overrides = data.pop("override", [])
         default = data.pop("default", {})
         unknown = set(data) - {"calibration", "percentile"}
-        if unknown or not isinstance(overrides, list):
-            raise RecipeError(f"a recipe has no entry {', '.join(sorted(unknown)) or 'override of that form'}",
+        tables = isinstance(overrides, list) and all(isinstance(one, dict) for one in (default, *overrides))
+        if unknown or not tables:
+            raise RecipeError(f"a recipe has no entry {', '.join(sorted(unknown)) or 'table of that form'}",
                               fix="Use calibration, percentile, [default] and [[override]]")  # fmt: skip
         recipe = Recipe(**data)
-        for entry in [{"match": "*", **default}] if default else []:
-            merged = recipe.with_override(entry.pop("match"), **_from_toml(entry))
+        if default:
+            merged = recipe.with_override("*", **_from_toml(default))
             recipe = replace(recipe, default=merged.layer(("",), ""))
         for entry in overrides:
             changes = dict(entry)
@@ -155,7 +191,7 @@ def _toml(value: object) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, str):
-        return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")  # the escapes of JSON are TOML's too
     if isinstance(value, tuple):
         return "[" + ", ".join(_toml(v) for v in value) + "]"
     return '"float"' if value is None else str(value)
@@ -172,13 +208,15 @@ def recipe(spec: str | Path | Recipe) -> Recipe:
     text = str(spec)
     if text.endswith(".toml"):
         try:
-            return Recipe.from_toml(Path(text).read_text())
-        except OSError as error:
-            raise RecipeError(f"the recipe file {text} cannot be read: {error.strerror}", fix="Check the path") from None
+            return Recipe.from_toml(Path(text).read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError) as error:
+            why = getattr(error, "strerror", None) or "it is not text"
+            raise RecipeError(f"the recipe file '{text}' cannot be read ({why})", fix="Check the path") from None
     text = ALIASES.get(text, text)
     if text == "float":
         return Recipe(default=Layer(None, None))
     found = _GRAMMAR.fullmatch(text)
     if not found:
-        raise RecipeError(f"recipe '{spec}' is not understood", fix=f"Choose {', '.join(ALIASES)}, w8a8, w8, or a .toml file")
+        raise RecipeError(f"recipe '{spec}' is not understood",
+                          fix=f"Choose {', '.join(ALIASES)}, w8a8, w8, or a .toml file")  # fmt: skip
     return Recipe(default=Layer(int(found["w"]), int(found["a"]) if found["a"] else None))

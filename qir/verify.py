@@ -53,8 +53,11 @@ def problems(graph: Graph, outer: frozenset[str] = frozenset()) -> dict[str, str
         if name and name not in known:
             report("", f"output %{name} is not defined")
     for name in (*graph.inputs, *graph.constants):
-        if name not in graph.types:
+        kind = graph.types.get(name)
+        if kind is None:
             report("", f"%{name} has no type")
+        elif isinstance(kind, TensorType):
+            _check_quant(name, kind, "", report)
     for name, constant in graph.constants.items():
         _check_constant(graph, name, constant, report)
     return found
@@ -74,6 +77,21 @@ def _check_constant(graph: Graph, name: str, constant: Constant, report: Report)
             report("", f"codes of constant %{name} leave {quant}")
 
 
+def _check_quant(name: str, kind: TensorType, where: str, report: Report) -> None:
+    quant = kind.quant
+    if quant is None:
+        return
+    scale, axis = quant.scale, quant.axis
+    if not (np.all(np.isfinite(scale)) and np.all(scale >= np.finfo(np.float32).tiny)):
+        report(where, f"%{name} has a scale that is not positive and normal")
+    if axis is None or quant.block_size or kind.shape is None:
+        return
+    if not -len(kind.shape) <= axis < len(kind.shape):
+        report(where, f"%{name} has scales along axis {axis}, it is {kind}")
+    elif kind.shape[axis] != scale.size:
+        report(where, f"%{name} has {scale.size} scales along axis {axis} of {kind.shape[axis]}")
+
+
 def _check_stage(graph: Graph, node: Node, report: Report) -> None:
     if node.domain == "qir" and node.op not in OPS:
         report(node.name, f"{node.op} is not an operator of qir")
@@ -86,15 +104,11 @@ def _check_stage(graph: Graph, node: Node, report: Report) -> None:
             continue
         if graph.stage is not Stage.QUANT:
             report(node.name, f"%{name} is quantized in stage {graph.stage.value}")
-        scale, axis = kind.quant.scale, kind.quant.axis
-        if not (np.all(np.isfinite(scale)) and np.all(scale >= np.finfo(np.float32).tiny)):
-            report(node.name, f"%{name} has a scale that is not positive and normal")
-        if axis is not None and not kind.quant.block_size and kind.shape is not None and kind.shape[axis] != scale.size:
-            report(node.name, f"%{name} has {scale.size} scales along axis {axis} of {kind.shape[axis]}")
+        _check_quant(name, kind, node.name, report)
     if node.op == "qir.Requantize":
-        source = graph.types.get(node.inputs[0])
+        source = graph.types.get(node.input(0))
         if not isinstance(source, TensorType) or source.quant is None:
-            report(node.name, f"requantizes %{node.inputs[0]}, which is not quantized: give its producer the codes instead")
+            report(node.name, f"requantizes %{node.input(0)}, which is not quantized: its producer can have the codes")
         elif len(graph.index.consumers(node.inputs[0])) < 2 and not graph.index.is_output(node.inputs[0]):
             report(node.name, f"requantizes %{node.inputs[0]}, which nothing else uses: fold it into the producer")
 

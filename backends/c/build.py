@@ -1,4 +1,4 @@
-"""Compiles emitted C with the system's compiler and calls it: the only place that starts processes or loads libraries."""
+"""Compiles emitted C with the system's compiler and calls it: alone starts processes and loads libraries."""
 
 from __future__ import annotations
 
@@ -129,23 +129,30 @@ def shared_library(files: Mapping[str, str], flags: Sequence[str] = (), base: Se
     return _into_cache(f"net.{suffix}", files, [*base, *flags, *position, "-shared", *sources, *math])
 
 
-def load(path: Path) -> ctypes.CDLL:
-    """Loads a library for calls from Python."""
-    return ctypes.CDLL(str(path))
+class Library:
+    """A shared library loaded into this process."""
 
+    def __init__(self, path: Path) -> None:
+        self._library = ctypes.CDLL(str(path))
 
-def pointer(address: int) -> ctypes.c_void_p:
-    """An address as a pointer argument."""
-    return ctypes.c_void_p(address)
+    def call(self, function: str, addresses: Sequence[int | None]) -> int:
+        """Calls `int function(pointers...)`; None is NULL."""
+        return int(getattr(self._library, function)(*map(ctypes.c_void_p, addresses)))
 
+    def text(self, function: str, number: int) -> str:
+        """Calls `const char *function(int)`."""
+        call = getattr(self._library, function)
+        call.restype = ctypes.c_char_p
+        found = call(ctypes.c_int(number))
+        return bytes(found).decode()
 
-def timing(library: ctypes.CDLL, function: str, count: int, arguments: Sequence[ctypes.c_void_p]) -> list[float]:
-    """Seconds of each of `count` runs, from a timing function `void f(int count, double *seconds, ...)`."""
-    seconds = (ctypes.c_double * count)()
-    call = getattr(library, function)
-    call.restype = None
-    call(ctypes.c_int(count), seconds, *arguments)
-    return list(seconds)
+    def seconds(self, function: str, count: int, addresses: Sequence[int]) -> list[float]:
+        """Calls `void function(int count, double *seconds, pointers...)`, which times single runs."""
+        seconds = (ctypes.c_double * count)()
+        call = getattr(self._library, function)
+        call.restype = None
+        call(ctypes.c_int(count), seconds, *map(ctypes.c_void_p, addresses))
+        return list(seconds)
 
 
 def text_size(files: Mapping[str, str], source: str, flags: Sequence[str] = ()) -> int | None:

@@ -128,7 +128,7 @@ def _header(program: Program, names: Names) -> str:
     lines += [
         "", "#ifdef __cplusplus", 'extern "C" {', "#endif", "",
         "/* Runs the network. Tensors are in the model's own (row-major) layout; inputs and outputs must not overlap.",
-        f"   Returns {m}_OK or an error code. No state is kept: calls with different arenas may run at the same time. */",
+        f"   Returns {m}_OK or an error code. No state is kept: calls with arenas of their own may run at once. */",
         f"int {n}_run({parameters(program, names, False)});", "",
     ]  # fmt: skip
     if is_quantized(program):

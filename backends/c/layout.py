@@ -77,9 +77,15 @@ class Layout:
             return replace(found, order=order)
         key = (name, order)
         if key not in self._copies:
-            copy = f"{name}/stored{''.join(map(str, order))}"
+            copy = self._fresh(f"{name}/stored{''.join(map(str, order))}")
             self._copies[key] = self._copy("qir.Reorder", found, copy, order)
         return replace(self._copies[key], order=order)
+
+    def _fresh(self, name: str) -> str:
+        """A name that no value of the graph has."""
+        while name in self.graph.types or name in self.operands:
+            name += "_"
+        return name
 
     def _copy(self, op: str, source: Operand, name: str, order: Order) -> Operand:
         result = Operand(name, source.dtype, source.shape, order)
@@ -195,7 +201,7 @@ class Layout:
             found = self._wanted(name, plain(found.rank))
         if found.value is not None or self.root[found.name] in taken:
             number = len(self.outputs)
-            found = self._copy("qir.Copy", found, f"{name}/output{number}", plain(found.rank))
+            found = self._copy("qir.Copy", found, self._fresh(f"{name}/output{number}"), plain(found.rank))
         taken.add(self.root[found.name])
         self.outputs.append(found.name)
 

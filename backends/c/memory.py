@@ -46,7 +46,9 @@ def check(buffers: Sequence[Buffer], arena_bytes: int, alignment: int) -> None:
                 raise AssertionError(f"buffers {a.name} and {b.name} share bytes while both are alive")
 
 
-def _assign(order: Sequence[int], buffers: Sequence[Buffer], conflicts: Sequence[set[int]], alignment: int) -> list[int]:
+def _assign(
+    order: Sequence[int], buffers: Sequence[Buffer], conflicts: Sequence[set[int]], alignment: int
+) -> list[int]:
     """Lowest offset for each buffer in turn."""
     offsets = [-1] * len(buffers)
     for i in order:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import statistics
 import tempfile
@@ -14,7 +13,7 @@ from types import MappingProxyType
 
 import numpy as np
 
-from qir.backends.c.build import load, pointer, shared_library, text_size, timing
+from qir.backends.c.build import Library, shared_library, text_size
 from qir.backends.c.emit import Names, emit, is_quantized, names_of, parameters
 from qir.backends.c.extras import extra_files
 from qir.backends.c.program import Port, Program
@@ -101,14 +100,14 @@ class CModule:
         return "\n".join(lines)
 
     @cached_property
-    def library(self) -> ctypes.CDLL:
+    def library(self) -> Library:
         """The network built by the system's compiler.
 
         Raises:
             BuildError: where no compiler is found or it refuses the code.
         """
         shim = {f"{self._names.prefix}_bench.c": _bench(self.program, self._names)}
-        return load(shared_library({**self._core, **shim}, self.flags))
+        return Library(shared_library({**self._core, **shim}, self.flags))
 
     def run(self, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Runs net_run on real inputs.
@@ -131,38 +130,38 @@ class CModule:
         if n < 1:
             raise DataError(f"benchmark needs at least one run, not {n}")
         arrays, arguments, _ = self._arguments(feeds, codes=False)
-        timing(self.library, f"{self._names.prefix}_bench", 1, arguments)
-        seconds = timing(self.library, f"{self._names.prefix}_bench", n, arguments)
+        self.library.seconds(f"{self._names.prefix}_bench", 1, arguments)
+        seconds = self.library.seconds(f"{self._names.prefix}_bench", n, arguments)
         del arrays
         return statistics.median(seconds)
 
     def _run(self, feeds: Mapping[str, np.ndarray], codes: bool) -> dict[str, np.ndarray]:
         arrays, arguments, results = self._arguments(feeds, codes)
         suffix = "_q" if codes else ""
-        status = getattr(self.library, f"{self._names.prefix}_run{suffix}")(*arguments)
+        status = self.library.call(f"{self._names.prefix}_run{suffix}", arguments)
         del arrays
         if status:
-            raise QirError(f"{self.name}_run failed with code {status}")
+            raise QirError(f"{self.name}: {self.library.text(f'{self._names.prefix}_error', status)}")
         return results
 
     def _arguments(
         self, feeds: Mapping[str, np.ndarray], codes: bool
-    ) -> tuple[list[np.ndarray], list[ctypes.c_void_p], dict[str, np.ndarray]]:
+    ) -> tuple[list[np.ndarray], list[int], dict[str, np.ndarray]]:
         known = [port.name for port in self.program.inputs]
         for name in feeds:
             if name not in known:
                 raise DataError("there is no such input", tensor=name, fix=f"The inputs are {', '.join(known)}")
         room = np.zeros(max(self.arena_bytes, 1) + _ALIGNMENT, np.uint8)
         arrays = [room]
-        arguments = [pointer(-(-room.ctypes.data // _ALIGNMENT) * _ALIGNMENT)]
+        arguments = [-(-room.ctypes.data // _ALIGNMENT) * _ALIGNMENT]
         for port in self.program.inputs:
             array = _fitting(port, feeds.get(port.name), _type(port, codes))
             arrays.append(array)
-            arguments.append(pointer(array.ctypes.data))
+            arguments.append(array.ctypes.data)
         results = {}
         for port in self.program.outputs:
             results[port.name] = np.zeros(port.shape, _type(port, codes).numpy)
-            arguments.append(pointer(results[port.name].ctypes.data))
+            arguments.append(results[port.name].ctypes.data)
         return arrays, arguments, results
 
 

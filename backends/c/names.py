@@ -17,7 +17,7 @@ stddef stdint stdio stdlib stdnoreturn string tgmath threads time uchar wchar wc
 interface arena qir strings memory malloc
 """
 RESERVED = frozenset(_WORDS.split())
-"""Words of C and C++, names of standard headers (a model's files must not hide them), and names that the emitter uses."""
+"""Words of C and C++, names of standard headers (which a model's files must not hide), and names that are used."""
 
 
 def identifier(text: str, fallback: str = "net") -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from qir.backends.c.kernels import family_of, select
 from qir.backends.c.layout import Layout, Placed, lay_out, live_nodes, static_type
 from qir.backends.c.memory import check, place
-from qir.backends.c.program import Arg, Buffer, Call, Input, Output, Port, Program, Scratch
+from qir.backends.c.program import Arg, Buffer, Call, Input, Output, Port, Program, Scratch, ctype
 from qir.backends.c.site import Operand, Site, plain, same_bytes
 from qir.backends.c.targets import CTarget
 from qir.ir.dtype import DType
@@ -31,7 +31,7 @@ def plan(graph: Graph, target: CTarget, *, source_hash: str = "") -> Program:
         ShapeError: for unknown sizes.
     """
     for name in (*graph.inputs, *graph.outputs):
-        static_type(graph, name)
+        ctype(static_type(graph, name).dtype, tensor=name)
     nodes = list(live_nodes(graph))
     entries = {name: node for name in graph.inputs if (node := _entry(graph, name)) is not None}
     leaves = {name: node for name in graph.outputs if (node := _leave(graph, name)) is not None}
@@ -61,7 +61,9 @@ def plan(graph: Graph, target: CTarget, *, source_hash: str = "") -> Program:
 def _entry(graph: Graph, name: str) -> Node | None:
     """The node that alone reads an input and turns it into codes."""
     user = graph.index.sole_consumer(name)
-    return user if user is not None and user.op == "qir.Quantize" and not graph.index.is_output(user.outputs[0]) else None
+    if user is None or user.op != "qir.Quantize" or graph.index.is_output(user.outputs[0]):
+        return None
+    return user
 
 
 def _leave(graph: Graph, name: str) -> Node | None:
@@ -185,7 +187,7 @@ def _finish(
     for root in memory.nbytes:
         if root not in memory.first:
             continue
-        size, first = memory.nbytes[root], memory.first[root]
+        size, first = max(memory.nbytes[root], 1), memory.first[root]  # empty ones must not share an address either
         last = memory.last.get(root, first)
         side, number, quantized = ports.get(root, ("arena", -1, True))
         buffer = Buffer(root, size, side, 0, first, last, number)

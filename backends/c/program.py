@@ -32,8 +32,9 @@ def ctype(dtype: DType, *, node: str | None = None, tensor: str | None = None) -
     """
     if dtype.name not in CTYPES:
         raise UnsupportedError(
-            f"the C backend has no type for {dtype}", node=node, tensor=tensor, fix="Convert it to float32 or an integer"
-        )
+            f"the C backend has no type for {dtype}", node=node, tensor=tensor,
+            fix="Convert it to float32 or an integer",
+        )  # fmt: skip
     return CTYPES[dtype.name]
 
 

@@ -72,8 +72,7 @@ class Operand:
     @property
     def short(self) -> str:
         """The element type inside a kernel's name: u8, f32, ..."""
-        self.ctype  # noqa: B018  (raises for types without a C form)
-        return SHORT[self.dtype.name]
+        return SHORT[self.dtype.name] if self.ctype else ""
 
     @property
     def stored_shape(self) -> tuple[int, ...]:

@@ -1,30 +1,125 @@
-"""Targets of the C backend: which instruction sets the emitted code may use."""
+"""Targets of the C backend: what runs on codes, and which instruction sets the emitted code may use."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from qir.errors import RecipeError
+from qir.ir.graph import Graph, Node
+from qir.ir.types import TensorType
+from qir.target import IntegerRule, Target, register_target
+
+
+def _conv(node: Node, graph: Graph) -> str | None:
+    kind = graph.types.get(node.inputs[0])
+    if isinstance(kind, TensorType) and kind.shape is not None and not 3 <= len(kind.shape) <= 5:
+        return "the C kernels take 1 to 3 spatial axes"
+    return None
+
+
+def _gemm(node: Node, graph: Graph) -> str | None:
+    if node.attr("transA", 0) or node.attr("alpha", 1.0) != 1.0 or (node.input(2) and node.attr("beta", 1.0) != 1.0):
+        return "the integer kernel takes no transA, alpha or beta"
+    bias = graph.value(node.input(2)) if node.input(2) else None
+    if node.input(2) and (bias is None or (bias.ndim > 1 and bias.shape[0] != 1)):
+        return "its third operand is not a bias"
+    return None
+
+
+def _matmul(node: Node, graph: Graph) -> str | None:
+    weight = graph.value(node.inputs[1])
+    return "its constant is no matrix" if weight is not None and weight.ndim != 2 else None
+
+
+def _unary(node: Node, graph: Graph) -> str | None:
+    rest = [graph.value(name) for name in node.inputs[1:] if name]
+    if any(value is None or value.size != 1 for value in rest):
+        return "it is no function of one number"
+    return None
+
+
+def _mean(node: Node, graph: Graph) -> str | None:
+    return None if not node.input(1) or graph.value(node.input(1)) is not None else "its axes are not constant"
+
+
+def _max_pool(node: Node, graph: Graph) -> str | None:
+    return "indices are asked for" if len(node.outputs) > 1 and node.outputs[1] else _conv(node, graph)
+
+
+def _resize(node: Node, graph: Graph) -> str | None:
+    return None if node.attr("mode", "nearest") == "nearest" else "interpolation runs in float"
+
+
+def _pad(node: Node, graph: Graph) -> str | None:
+    filler = graph.value(node.input(2)) if node.input(2) else None
+    if node.input(2) and (filler is None or filler.reshape(-1)[0] != 0):
+        return "it pads with something other than zero"
+    return None
+
+
+_BOTH = IntegerRule("own", inputs=(0, 1))
+_FUNCTIONS = ("Abs", "Celu", "Clip", "Elu", "Erf", "Exp", "Gelu", "HardSigmoid", "HardSwish", "LeakyRelu", "Mish",
+              "PRelu", "Pow", "Reciprocal", "Relu", "Selu", "Softplus", "Softsign", "Sqrt",
+              "ThresholdedRelu")  # fmt: skip
+_MOVES = ("Reshape", "Transpose", "Flatten", "Squeeze", "Unsqueeze", "Slice", "Gather", "DepthToSpace", "SpaceToDepth",
+          "Split", "Expand", "Tile")  # fmt: skip
+
+INTEGER: Mapping[str, IntegerRule] = MappingProxyType({
+    "Conv": IntegerRule("weighted", accepts=_conv, float_output=True),
+    "ConvTranspose": IntegerRule("weighted", accepts=_conv, float_output=True),
+    "Gemm": IntegerRule("weighted", accepts=_gemm, float_output=True),
+    "MatMul": IntegerRule("weighted", accepts=_matmul, float_output=True, two_activations=True),
+    "Add": _BOTH,
+    "Sub": _BOTH,
+    "Mul": _BOTH,
+    "Concat": IntegerRule("own", inputs=None),
+    "AveragePool": IntegerRule("own", accepts=_conv),
+    "GlobalAveragePool": IntegerRule("own"),
+    "ReduceMean": IntegerRule("own", accepts=_mean),
+    "Sigmoid": IntegerRule("own", range=(0.0, 255 / 256)),
+    "Tanh": IntegerRule("own", range=(-1.0, 127 / 128)),
+    **dict.fromkeys(_FUNCTIONS, IntegerRule("own", accepts=_unary)),
+    **dict.fromkeys(_MOVES, IntegerRule("same")),
+    "MaxPool": IntegerRule("same", accepts=_max_pool),
+    "Resize": IntegerRule("same", accepts=_resize),
+    "Pad": IntegerRule("same", accepts=_pad),
+})  # fmt: skip
+"""What every C target runs on codes: portable kernels take all of it, so instruction sets change speed, not results."""
 
 
 @dataclass(frozen=True)
 class CTarget:
-    """What C code is emitted for.
+    """How C code is emitted for a target.
 
     Attributes:
         name: as the user writes it.
         isas: kernels to prefer, best first; portable C always comes last.
         flags: compiler flags that the kernels need.
         alignment: of the arena and its buffers, bytes.
+        description: one line for help texts.
     """
 
     name: str
     isas: tuple[str, ...] = ()
     flags: tuple[str, ...] = ()
     alignment: int = 16
+    description: str = ""
 
 
-TARGETS: dict[str, CTarget] = {row.name: row for row in (CTarget("portable"), CTarget("native"))}
+C_TARGETS: dict[str, CTarget] = {}
+
+
+def register_c_target(row: CTarget) -> CTarget:
+    """Adds a target of the C backend, also to those that passes see."""
+    register_target(Target(row.name, "c", INTEGER, isas=(*row.isas, "portable"), description=row.description))
+    C_TARGETS[row.name] = row
+    return row
+
+
+register_c_target(CTarget("portable", description="C99 for any processor"))
+register_c_target(CTarget("native", description="C for the processor that compiles it"))
 
 
 def c_target(name: str) -> CTarget:
@@ -33,6 +128,7 @@ def c_target(name: str) -> CTarget:
     Raises:
         RecipeError: where there is none.
     """
-    if name not in TARGETS:
-        raise RecipeError(f"unknown target '{name}'", fix=f"Choose one of {', '.join(sorted(TARGETS))}")
-    return TARGETS[name]
+    if name not in C_TARGETS:
+        choices = ", ".join(sorted(C_TARGETS))
+        raise RecipeError(f"'{name}' is no target of the C backend", fix=f"Choose one of {choices}")
+    return C_TARGETS[name]

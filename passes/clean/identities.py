@@ -24,7 +24,7 @@ from qir.passes.clean.purity import trains
 from qir.passmanager.base import Context, Pass
 from qir.rewrite.driver import apply_rules
 from qir.rewrite.editor import Editor
-from qir.rewrite.guards import put, same_place, unrounded
+from qir.rewrite.guards import NAMES_A_RESULT, put, same_place, unrounded
 from qir.rewrite.pattern import Match, Refused, Rule
 
 
@@ -156,6 +156,8 @@ def _find_no_op(node: Node, graph: Graph) -> Match | None:
 def _pass_on(found: Match, edit: Editor) -> str | Refused:
     value = found.value("x")
     why = same_place(found.graph, found.root, value)
+    if why == NAMES_A_RESULT and found.root.op != "Identity":
+        return put(found, edit, "Identity", (value,))
     return Refused(why) if why else value
 
 

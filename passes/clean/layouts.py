@@ -52,6 +52,8 @@ def inverse(perm: Sequence[int]) -> tuple[int, ...]:
 def relaid(node: Node, graph: Graph, perm: Sequence[int]) -> Relaid | None:
     """The node in the layout before `perm`; None for operators that depend on the order of axes."""
     attrs, rank = dict(node.attrs), len(perm)
+    if any(_codes_along_axis(graph, name) for name in (*node.inputs, *node.outputs)):
+        return None
     if node.op in _UNARY:
         return Relaid((0,), attrs) if _has_rank(graph, node.inputs[0], rank) else None
     if node.op in _BROADCASTING:
@@ -97,15 +99,19 @@ def _has_rank(graph: Graph, name: str, rank: int) -> bool:
     return shape is not None and len(shape) == rank
 
 
+def _codes_along_axis(graph: Graph, name: str) -> bool:
+    kind = graph.types.get(name)
+    return isinstance(kind, TensorType) and kind.quant is not None and kind.quant.axis is not None
+
+
 def _broadcasts(node: Node, graph: Graph, rank: int) -> bool:
     for name in node.inputs:
         kind = graph.types.get(name)
         if not isinstance(kind, TensorType) or kind.shape is None:
             return False
-        per_tensor = kind.quant is None or kind.quant.axis is None
         lone = all(length == 1 for length in kind.shape)
         small_constant = name in graph.constants and len(kind.shape) <= rank
-        if not per_tensor or not (len(kind.shape) == rank or small_constant or (lone and len(kind.shape) <= rank)):
+        if not (len(kind.shape) == rank or small_constant or (lone and len(kind.shape) <= rank)):
             return False
     return True
 

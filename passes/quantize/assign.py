@@ -14,7 +14,7 @@ import numpy as np
 
 from qir.ir.graph import Graph, Node, Stage
 from qir.ir.types import Affine, TensorType
-from qir.passes.quantize.clamp import bounds, is_absorbed
+from qir.passes.quantize.clamp import bounds, fit
 from qir.passes.quantize.placement import needs_code_output, place
 from qir.passmanager.base import Context, Pass, Promise
 from qir.quant.scales import affine_params
@@ -93,8 +93,9 @@ class Quantize(Pass):
         user = edit.graph.index.sole_consumer(output)
         limits = bounds(user, edit.graph) if user is not None else None
         if user is not None and limits is not None and user.outputs[0] in edit.ranges:
-            quant = self._affine(*_override(user, node, _range(user.outputs[0], edit), context), context)
-            if is_absorbed(limits, quant):
+            low, high = _override(user, node, _range(user.outputs[0], edit), context)
+            quant = fit(limits, self._affine(low, high, context))
+            if quant is not None:
                 _set_quant(edit, user.outputs, quant)
                 return (user.name,)
         _set_quant(edit, (output,), self._affine(*_override(node, node, fixed or _range(output, edit), context), context))

@@ -6,6 +6,8 @@ the codes: `rint(a / scale) + zero_point <= qmin` and `rint(b / scale) + zero_po
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from qir.ir.graph import Graph, Node
@@ -26,6 +28,18 @@ def bounds(node: Node, graph: Graph) -> tuple[float, float] | None:
             return None
         found.append(float(value.reshape(-1)[0]))
     return found[0], found[1]
+
+
+def fit(limits: tuple[float, float], quant: Affine) -> Affine | None:
+    """The codes, their scale lowered by a few units in the last place if need be, under which a clamp is absorbed.
+
+    A clamp at exactly half a step, such as [-1, 1] on 255 steps, is the codes' own or not by the rounding of the scale.
+    """
+    for _ in range(4):
+        if is_absorbed(limits, quant):
+            return quant
+        quant = replace(quant, scale=np.nextafter(quant.scale, np.float32(0)))
+    return None
 
 
 def is_absorbed(limits: tuple[float, float], quant: Affine) -> bool:

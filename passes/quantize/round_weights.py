@@ -27,6 +27,8 @@ from qir.statistics import Gram
 
 _SHRINK = (1.0, 0.94, 0.88, 0.8)
 """Scales tried under a pair limit, as multiples of the one under which nearest rounding keeps to it."""
+_BLOCK = 64
+"""Columns rounded before their error is spread over the rest at once."""
 
 
 @dataclass(frozen=True)
@@ -115,24 +117,38 @@ def gptq(rows: np.ndarray, scale: np.ndarray, gram: np.ndarray, damping: float, 
         partners: [K, P] columns that a kernel multiplies beside each column, -1 for none.
     """
     qmin, qmax, limit = bounds
-    size = rows.shape[1]
+    count, size = rows.shape
     mean = float(np.trace(gram)) / size
     if mean <= 0:
         gram, mean = np.eye(size), 1.0
     order = np.argsort(-np.diag(gram), kind="stable")
     damped = gram[np.ix_(order, order)] + np.eye(size) * (damping * mean)
     upper = np.linalg.cholesky(np.linalg.inv(damped)).T
-    left = rows[:, order].astype(np.float64) / scale[:, None].astype(np.float64)
-    codes = np.zeros((len(rows), size))
-    low, high = np.full(rows.shape, float(qmin)), np.full(rows.shape, float(qmax))
-    for position, column in enumerate(order):
-        code = np.clip(np.rint(left[:, position]), low[:, column], high[:, column])
-        codes[:, column] = code
-        if partners is not None and limit is not None:
-            for other in partners[column][partners[column] >= 0]:
-                high[:, other] = np.minimum(high[:, other], np.where(code > 0, limit - code, qmax))
-                low[:, other] = np.maximum(low[:, other], np.where(code < 0, -limit - code, qmin))
-        error = (left[:, position] - code) / upper[position, position]
-        left[:, position + 1 :] -= error[:, None] * upper[position, position + 1 :]
-    off = codes * scale[:, None] - rows
-    return codes.astype(np.int8), np.einsum("mk,kl,ml->m", off, gram, off, optimize=True)
+    left = np.ascontiguousarray((rows[:, order].astype(np.float64) / scale[:, None].astype(np.float64)).T)
+    codes = np.zeros((size, count))
+    low, high = np.full((size, count), float(qmin)), np.full((size, count), float(qmax))
+    beside = _reordered(partners, order) if partners is not None and limit is not None else None
+    for start in range(0, size, _BLOCK):
+        stop = min(start + _BLOCK, size)
+        errors = np.zeros((stop - start, count))
+        for j in range(start, stop):
+            code = np.clip(np.rint(left[j]), low[j], high[j])
+            codes[j] = code
+            for other in beside[j] if beside is not None and limit is not None else ():
+                if other > j:
+                    high[other] = np.minimum(high[other], np.where(code > 0, limit - code, qmax))
+                    low[other] = np.maximum(low[other], np.where(code < 0, -limit - code, qmin))
+            errors[j - start] = (left[j] - code) / upper[j, j]
+            left[j + 1 : stop] -= upper[j, j + 1 : stop, None] * errors[j - start]
+        left[stop:] -= upper[start:stop, stop:].T @ errors
+    placed = np.empty_like(codes)
+    placed[order] = codes
+    off = placed.T * scale[:, None] - rows
+    return placed.T.astype(np.int8), ((off @ gram) * off).sum(axis=1)
+
+
+def _reordered(partners: np.ndarray, order: np.ndarray) -> list[list[int]]:
+    """Partners as positions in another order of the columns, without doubles."""
+    position = np.empty(order.size, np.int64)
+    position[order] = np.arange(order.size)
+    return [sorted({int(position[p]) for p in partners[column] if p >= 0}) for column in order]

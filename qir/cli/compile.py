@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import rich_click as click
 
 from qir.cli import options
-from qir.cli.paths import check_writable, written_files
+from qir.cli.paths import check_writable, make_parent, written_files
 
 if TYPE_CHECKING:
     from qir.cli.inputs import Loaded
@@ -57,13 +57,15 @@ def compile_command(
 
     loaded = load(model, shape, bind, calib, preprocess, target, recipe, override, seed)
     path = _output(model, output, loaded)
-    check_writable(path)
+    for place in (path, *([Path(trace)] if trace else [])):
+        check_writable(place)
     instruments = [PromiseChecker(loaded.samples())] if check_promises else []
     result = compile(
         loaded.graph, loaded.feeds, target=target, recipe=loaded.recipe, passes=passes, name=name,
         trace=trace or False, instruments=instruments, seed=seed,
     )  # fmt: skip
     checked = _verify(result, loaded) if verify else {}
+    make_parent(path)
     where = result.save(path)
     facts: dict[str, Any] = {
         "paths": written_files(where),
@@ -115,8 +117,9 @@ def _text(facts: dict[str, Any], where: Path) -> str:
     lines += ["  runs as: " + ", ".join(f"{count} {op}" for op, count in facts["runs_as"].items())]
     lines += [f"  note: {note}" for note in facts["notes"]]
     for name, row in facts.get("verify", {}).items():
-        lines.append(f"  {name}: {row['sqnr_db']:.1f} dB SQNR, {row['max_abs']:.3g} max abs against float, on {row['on']}")
+        far = f"{row['sqnr_db']:.1f} dB SQNR, {row['max_abs']:.3g} max abs"
+        lines.append(f"  {name}: {far} against float, on {row['on']}")
     lines.append(f"  {facts['seconds']:.1f} s")
-    lines += ["", facts[key]] if (key := "report") in facts else []
-    lines += ["", facts[key]] if (key := "explain") in facts else []
+    for key in ("report", "explain"):
+        lines += ["", facts[key]] if key in facts else []
     return "\n".join(lines)

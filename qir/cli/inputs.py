@@ -40,7 +40,8 @@ class Loaded:
 
     def samples(self) -> dict[str, Any]:
         """Inputs to try the network on: the first calibration samples, or random numbers."""
-        return sample_inputs(self.graph, self.feeds, self.seed)
+        batch = 1 if self.target.backend == "c" else None  # C runs one sample where the model leaves that open
+        return sample_inputs(self.graph, self.feeds, self.seed, batch)
 
 
 def read(model: str, shape: Iterable[str], bind: Iterable[str]) -> Graph:

@@ -45,7 +45,8 @@ _EPILOG = options.example(
               help="Write the graph itself, of any stage; 'qir opt' can go on from it.")
 @click.option("--dump", metavar="FOLDER", panel=options.OUTPUT,
               help="Write the graph after every pass that changed it, as text and as a graph to go on from.")
-@click.option("--print-before", metavar="PASS", multiple=True, panel=options.SHOW, help="Print the graph before a pass.")
+@click.option("--print-before", metavar="PASS", multiple=True, panel=options.SHOW,
+              help="Print the graph before a pass.")
 @click.option("--print-after", metavar="PASS", multiple=True, panel=options.SHOW, help="Print the graph after a pass.")
 @click.option("--print-after-all", is_flag=True, panel=options.SHOW, help="Print the graph after every pass.")
 @click.option("--print-changed", is_flag=True, panel=options.SHOW, help="Print what each pass changed.")
@@ -113,7 +114,8 @@ def _passes(text: str | None, loaded: Loaded) -> tuple[Pass, ...]:
 
     if text is not None:
         return parse_pipeline(text)
-    return default_pipeline(loaded.recipe, loaded.target, has_data=loaded.feeds is not None)
+    return default_pipeline(loaded.recipe, loaded.target, has_data=loaded.feeds is not None,
+                            stage=loaded.graph.stage)  # fmt: skip
 
 
 def _must_be_in(passes: tuple[Pass, ...], names: tuple[str, ...]) -> None:

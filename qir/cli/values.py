@@ -71,8 +71,10 @@ def overrides(recipe: Recipe, items: Iterable[str]) -> Recipe:
     for item in items:
         match, colon, text = item.rpartition(":")
         if not colon or not match or not text:
-            raise RecipeError(f"--override {item} is not understood",
-                              fix="Write --override 'GLOB:weight_bits=float', 'GLOB:range=-1..6' or 'GLOB:float'")  # fmt: skip
+            raise RecipeError(
+                f"--override {item} is not understood",
+                fix="Write --override 'GLOB:weight_bits=float', 'GLOB:range=-1..6' or 'GLOB:float'",
+            )
         changes: dict[str, Any] = {}
         for part in text.split(","):
             name, equals, value = (piece.strip() for piece in part.partition("="))

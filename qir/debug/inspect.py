@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from qir.backends.c.kernels import operators
-from qir.debug.report import bytes_text
+from qir.debug.report import bytes_text, with_ones
 from qir.ir.dtype import FLOAT32
 from qir.ir.graph import Graph
 from qir.ir.types import TensorType
@@ -141,7 +141,7 @@ def inspect(graph: Graph, targets: Iterable[Target], *, source: str | os.PathLik
     if source is not None:
         with open_source(source) as opened:
             opsets = {item.domain: item.version for item in opened.proto.opset_import}
-    nodes = [(node, macs(node, _with_ones(body))) for body, node in graph.walk()]
+    nodes = [(node, macs(node, with_ones(body))) for body, node in graph.walk()]
     weighted = ("Conv", "ConvTranspose", "Gemm", "MatMul")
     floats = [c.value for c in graph.constants.values() if c.value.dtype.kind == "f"]
     dims = {dim for kind in graph.types.values() if isinstance(kind, TensorType) for dim in kind.shape or ()}
@@ -149,8 +149,7 @@ def inspect(graph: Graph, targets: Iterable[Target], *, source: str | os.PathLik
     for target in targets:
         key = (target.backend, id(target.integer))
         if key in answers:
-            known = answers[key]
-            answers[key] = Placed((*known.targets, target.name), known.nodes, known.integer, known.floats, known.lacking)
+            answers[key] = replace(answers[key], targets=(*answers[key].targets, target.name))
         else:
             answers[key] = _place(graph, target)
     return Inspection(
@@ -169,19 +168,9 @@ def inspect(graph: Graph, targets: Iterable[Target], *, source: str | os.PathLik
     )
 
 
-def _with_ones(graph: Graph) -> Graph:
-    """The graph with 1 for every dimension symbol, as far as counting work goes."""
-    types = {
-        name: TensorType(kind.dtype, tuple(1 if isinstance(dim, str) else dim for dim in kind.shape))
-        if isinstance(kind, TensorType) and kind.shape is not None else kind
-        for name, kind in graph.types.items()
-    }  # fmt: skip
-    return graph.with_(types=types)
-
-
 def _place(graph: Graph, target: Target) -> Placed:
     """The decision that `quantize` would take once every value is calibrated; the ranges here are made up."""
-    exact = default_pipeline(recipe("float"), target, has_data=False)
+    exact = default_pipeline(recipe("float"), target, has_data=False, stage=graph.stage)
     simple = run(graph, exact, Context(target, Recipe()))
     ranges = {
         name: (-1.0, 1.0)

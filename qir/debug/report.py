@@ -14,17 +14,31 @@ from qir.target import Target
 def report_text(graph: Graph, target: Target, timer: Timer, notes: tuple[str, ...],
                 sizes: Mapping[str, int | None]) -> str:  # fmt: skip
     """Layers (operator, types, multiply-accumulates), sizes, notes, and what each pass took."""
-    rows = [_row(node, graph) for node in graph.nodes]
+    single = with_ones(graph)
+    rows = [_row(node, graph, macs(node, single)) for node in graph.nodes]
+    work = sum(macs(node, single) or 0 for node in graph.nodes) / 1e6
+    symbols = sorted({dim for kind in graph.types.values() if isinstance(kind, TensorType)
+                      for dim in kind.shape or () if isinstance(dim, str)})  # fmt: skip
+    per = f" with {', '.join(f'{symbol} = 1' for symbol in symbols)}" if symbols else ""
     width = [max((len(row[i]) for row in rows), default=0) for i in range(3)]
-    lines = [f"{graph.name} for {target.name}: {len(graph.nodes)} nodes, {_millions(graph)} M multiply-accumulates", ""]
+    lines = [f"{graph.name} for {target.name}: {len(graph.nodes)} nodes, {work:.2f} M multiply-accumulates{per}", ""]
     lines += ["  ".join(cell.ljust(w) for cell, w in zip(row, [*width, 0], strict=True)).rstrip() for row in rows]
     lines += ["", *(f"{label}: {bytes_text(value)}" for label, value in sizes.items())]
     lines += ["", *notes] if notes else []
     return "\n".join([*lines, "", "passes:", str(timer)])
 
 
-def _row(node: Node, graph: Graph) -> tuple[str, str, str, str]:
-    count = macs(node, graph)
+def with_ones(graph: Graph) -> Graph:
+    """The graph with 1 for every dimension symbol: what one sample costs."""
+    types = {
+        name: TensorType(kind.dtype, tuple(1 if isinstance(dim, str) else dim for dim in kind.shape))
+        if isinstance(kind, TensorType) and kind.shape is not None else kind
+        for name, kind in graph.types.items()
+    }  # fmt: skip
+    return graph.with_(types=types)
+
+
+def _row(node: Node, graph: Graph, count: int | None) -> tuple[str, str, str, str]:
     types = " -> ".join(", ".join(_short(graph, name) for name in names if name and name not in graph.constants)
                         for names in (node.inputs, node.outputs))  # fmt: skip
     return node.name, node.op, types, "" if count is None else f"{count:,} MACs"
@@ -36,10 +50,6 @@ def _short(graph: Graph, name: str) -> str:
         return str(kind)
     shape = "x".join("?" if dim is None else str(dim) for dim in kind.shape or ())
     return f"{kind.quant.storage if kind.quant is not None else kind.dtype}[{shape}]"
-
-
-def _millions(graph: Graph) -> str:
-    return f"{sum(macs(node, graph) or 0 for node in graph.nodes) / 1e6:.2f}"
 
 
 def bytes_text(count: int | None) -> str:

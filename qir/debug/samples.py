@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from qir.calibration import Feeds
+from qir.calibration.interface import Interface
 from qir.errors import DataError
 from qir.ir.dtype import BOOL, STRING
 from qir.ir.graph import Graph
@@ -16,14 +17,25 @@ _OPEN_SIZE = 2
 """Size of a dimension that is known by name only: more than one, so that broadcasting shows."""
 
 
-def sample_inputs(graph: Graph, feeds: Feeds | None = None, seed: int = 0) -> dict[str, Any]:
+def sample_inputs(graph: Graph, feeds: Feeds | None = None, seed: int = 0, batch: int | None = None) -> dict[str, Any]:
     """The first batch of `feeds`, else normally distributed numbers; integers are 0 or 1, which index anything.
+
+    Args:
+        batch: at most so many samples, where the model leaves their number open.
 
     Raises:
         DataError: for inputs that cannot be made up: sequences, text, tensors of unknown rank.
     """
-    if feeds is not None:
-        return dict(next(iter(feeds)))
+    found = _drawn(graph, seed) if feeds is None else dict(next(iter(feeds)))
+    kinds = {name: kind for name in graph.inputs if isinstance(kind := graph.types[name], TensorType)}
+    interface = Interface(kinds)
+    if batch is not None and interface.fixed_batch is None:
+        for name, axis in interface.batch_axes.items():
+            found[name] = np.take(found[name], range(min(batch, found[name].shape[axis])), axis)
+    return found
+
+
+def _drawn(graph: Graph, seed: int) -> dict[str, Any]:
     random = np.random.default_rng(seed)
     found = {}
     for name in graph.inputs:

@@ -31,6 +31,11 @@ def read_model(proto: onnx.ModelProto, tensors: TensorReader, *, fold_constants:
     Raises:
         ModelError: for models that are inconsistent in themselves.
     """
+    _check_text(
+        [item.domain for item in proto.opset_import],
+        [text for item in proto.metadata_props for text in (item.key, item.value)],
+        [getattr(proto, name) for name in _META],
+    )
     opsets = {_domain(item.domain): item.version for item in proto.opset_import}
     graph = _GraphReader(proto, tensors, opsets, fold_constants).graph(proto.graph, frozenset())
     metadata = {item.key: item.value for item in proto.metadata_props}
@@ -87,6 +92,7 @@ class _GraphReader:
 
     def graph(self, proto: GraphProto, outer: frozenset[str]) -> Graph:
         """One graph or body; `outer` are the values it may use from around it."""
+        _check_graph_text(proto)
         constants = self._constants(proto)
         inputs = tuple(item.name for item in proto.input if item.name not in constants)
         outputs = tuple(item.name for item in proto.output)
@@ -168,6 +174,24 @@ class _GraphReader:
         for name in outputs:
             if name and name not in visible:
                 raise ModelError(f"nothing makes this result of '{graph}'", tensor=name, fix="Export the model again")
+
+
+def _check_graph_text(proto: GraphProto) -> None:
+    values = [*proto.input, *proto.output, *proto.value_info]
+    dims = [dim for item in values for dim in item.type.tensor_type.shape.dim]
+    _check_text(
+        [proto.name, *(item.name for item in (*values, *proto.initializer, *proto.node))],
+        [dim.dim_param for dim in dims],
+        [text for node in proto.node for text in (node.op_type, node.domain, *node.input, *node.output)],
+        [item.name for node in proto.node for item in node.attribute],
+    )
+
+
+def _check_text(*groups: list[str]) -> None:
+    """Protobuf hands out text that is no UTF-8 as bytes."""
+    for text in (item for group in groups for item in group):
+        if not isinstance(text, str):
+            raise ModelError(f"the name {text!r} is not UTF-8 text, the file is damaged", fix="Export the model again")
 
 
 def _check_names(proto: GraphProto, given: list[str], constants: Container[str]) -> None:

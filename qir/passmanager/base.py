@@ -70,5 +70,6 @@ class Pass:
             value = getattr(self, option.name)
             if value != option.default:
                 text = "[" + ",".join(map(str, value)) + "]" if isinstance(value, tuple) else str(value)
-                options.append(f"{option.name.replace('_', '-')}={text.lower() if isinstance(value, bool) else text}")
+                text = text.lower() if value is None or isinstance(value, bool) else text
+                options.append(f"{option.name.replace('_', '-')}={text}")
         return self.name + ("{" + ",".join(options) + "}" if options else "")

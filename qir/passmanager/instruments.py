@@ -10,7 +10,7 @@ from typing import TextIO
 
 import numpy as np
 
-from qir.errors import PassError
+from qir.errors import OutputError, PassError
 from qir.evaluate import evaluate
 from qir.ir.graph import Graph, Stage
 from qir.ir.text import diff, graph_text, summary
@@ -50,16 +50,27 @@ class Printer:
 
 @dataclass
 class Dumper:
-    """Writes the graph after every pass that changed it, as text: `03-fold-batchnorm.txt`."""
+    """Writes the graph after every pass that changed it, as text: `03-fold-batchnorm.txt`.
+
+    Raises:
+        OutputError: where the folder cannot be written.
+    """
 
     folder: Path
 
     def __call__(self, step: Step) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
         if step.number == 1:
-            (self.folder / "00-input.txt").write_text(graph_text(step.before) + "\n")
+            self._write("00-input.txt", step.before)
         if step.after is not step.before:
-            (self.folder / f"{step.number:02}-{step.applied.name}.txt").write_text(graph_text(step.after) + "\n")
+            self._write(f"{step.number:02}-{step.applied.name}.txt", step.after)
+
+    def _write(self, name: str, graph: Graph) -> None:
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            (self.folder / name).write_text(graph_text(graph) + "\n", encoding="utf-8")
+        except OSError as error:
+            raise OutputError(f"'{self.folder / name}' cannot be written ({error.strerror or error})",
+                              fix="Choose a folder that you may write") from error  # fmt: skip
 
 
 @dataclass
@@ -128,11 +139,14 @@ class PromiseChecker:
             a, b = before[name], after[name]
             if not isinstance(a, np.ndarray) or a.dtype.kind not in "fiu":
                 continue
-            limit = 0.0 if step.applied.promise is Promise.ANNOTATE else self.tolerance * max(float(np.abs(a).max(initial=0)), 1e-6)
+            exact = step.applied.promise is Promise.EXACT
+            limit = self.tolerance * max(float(np.abs(a).max(initial=0)), 1e-6) if exact else 0.0
             if a.shape != b.shape or max_abs(a, b) > limit:
                 moved = "its shape" if a.shape != b.shape else f"it by {max_abs(a, b):.3g} (allowed {limit:.3g})"
-                raise PassError(f"pass '{step.applied.name}' promised to be {step.applied.promise.value} but moved {moved}",
-                                tensor=name, fix="Mend the pass or drop it from the pipeline")  # fmt: skip
+                raise PassError(
+                    f"pass '{step.applied.name}' promised to be {step.applied.promise.value} but moved {moved}",
+                    tensor=name, fix="Mend the pass or drop it from the pipeline",
+                )  # fmt: skip
 
 
 def _stages(step: Step) -> set[Stage]:

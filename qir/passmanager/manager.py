@@ -55,8 +55,10 @@ def steps(graph: Graph, passes: Iterable[Pass], context: Context) -> Iterator[St
         except (QirError, KeyboardInterrupt):
             raise
         except Exception as error:
-            raise PassError(f"pass '{one.name}' failed: {type(error).__name__}: {error}",
-                            fix="This is a mistake in the pass: please report it with the model") from error  # fmt: skip
+            raise PassError(
+                f"pass '{one.name}' failed: {type(error).__name__}: {error}",
+                fix="This is a mistake in the pass: please report it with the model",
+            ) from error
         if one.gives is not None and after.stage is not one.gives:
             raise PassError(f"pass '{one.name}' gave stage {after.stage.value} instead of {one.gives.value}",
                             fix="Mend the pass")  # fmt: skip

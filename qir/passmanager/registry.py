@@ -9,7 +9,7 @@ from difflib import get_close_matches
 from importlib import import_module
 from importlib.metadata import entry_points
 
-from qir.errors import PassError
+from qir.errors import PassError, QirError
 from qir.passmanager.base import Pass
 
 _TABLE: dict[str, str] = {}
@@ -51,7 +51,7 @@ def pass_class(name: str) -> type[Pass]:
         if found is None:
             near = get_close_matches(name, pass_names(), 3)
             raise PassError(f"pass '{name}' is unknown",
-                            fix=f"Did you mean {' or '.join(near)}?" if near else "`qir opt --list` shows the passes")  # fmt: skip
+                            fix=f"Perhaps {' or '.join(near)}" if near else "`qir opt --list` shows them")  # fmt: skip
         module, _, attribute = found.partition(":")
         try:
             _CLASSES[name] = getattr(import_module(module), attribute)
@@ -95,10 +95,17 @@ def _make(name: str, options: str) -> Pass:
             choices = ", ".join(k.replace("_", "-") for k in known) or "it has none"
             raise PassError(f"pass '{name}' has no option '{item.strip()}'", fix=f"Its options: {choices}")
         values[key] = _value(name, key, text.strip(), known[key].default)
-    return cls(**values)
+    try:
+        return cls(**values)
+    except QirError:
+        raise
+    except (TypeError, ValueError) as error:  # an option without a default is missing, or the pass refuses a value
+        raise PassError(f"pass '{name}' refuses its options: {error}", fix="`qir opt --list` shows them") from error
 
 
 def _value(name: str, key: str, text: str, default: object) -> object:
+    if text == "none" and default is None:
+        return None
     inside = _LIST.fullmatch(text)
     if isinstance(default, tuple) and inside:
         return tuple(_number(part.strip()) for part in inside[1].split(",") if part.strip())
@@ -110,7 +117,10 @@ def _value(name: str, key: str, text: str, default: object) -> object:
     elif isinstance(default, str):
         value = text
     if default is not None and default is not MISSING and type(value) is not type(default):
-        raise PassError(f"pass '{name}' wants a {type(default).__name__} for '{key}', not '{text}'", fix="Mend the value")
+        wanted = {"str": "text", "int": "whole number", "float": "number", "bool": "true or false", "tuple": "[list]"}
+        kind = type(default).__name__
+        raise PassError(f"option '{key.replace('_', '-')}' of pass '{name}' is '{text}'",
+                        fix=f"Give {wanted.get(kind, kind)}")  # fmt: skip
     return value
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from qir.errors import PassError
+from qir.errors import OutputError, PassError
 from qir.ir.graph import Graph
 from qir.ir.text import summary
 from qir.onnxio.store import save_graph
@@ -41,8 +41,16 @@ class Trace:
         raise PassError(f"pass '{name}' was not applied", fix=f"Applied were: {applied}")
 
     def save(self, folder: Path) -> None:
-        """Writes the first graph and that after every pass that changed something; `qir.onnxio.store.load_graph` reads them."""
-        folder.mkdir(parents=True, exist_ok=True)
+        """Writes the first graph and that after every pass that changed something; `load_graph` reads them.
+
+        Raises:
+            OutputError: where the folder cannot be written.
+        """
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutputError(f"folder '{folder}' cannot be made ({error.strerror or error})",
+                              fix="Choose a folder that you may write") from error  # fmt: skip
         if self.steps:
             save_graph(self.steps[0].before, folder / "00-input.onnx")
         for step in self.steps:

@@ -9,6 +9,8 @@ from qir.ir.types import TensorType
 from qir.rewrite.editor import Editor
 from qir.rewrite.pattern import Match, Refused, Rewrite
 
+NAMES_A_RESULT = "it gives a result of the graph its name"
+
 
 def is_quantized(graph: Graph, name: str) -> bool:
     """Whether a value is rounded to codes."""
@@ -61,5 +63,5 @@ def same_place(graph: Graph, node: Node, value: str) -> str:
     if is_quantized(graph, result) and getattr(before, "quant", None) != getattr(after, "quant", None):
         return "it rounds to other codes"
     if graph.index.is_output(result) and (graph.index.producer(value) is None or graph.index.is_output(value)):
-        return "it gives a result of the graph its name"
+        return NAMES_A_RESULT
     return ""

@@ -271,6 +271,11 @@ class TestBadInput:
         with pytest.raises(ModelError, match=text):
             lift(parse(f"g (float[2] x) => (float[2] y) {{ {body} }}"))
 
+    def test_names_that_are_no_text_are_refused(self) -> None:
+        data = parse("g (float[2] wxyz) => (float[2] y) { y = Relu(wxyz) }").SerializeToString()
+        with pytest.raises(ModelError, match="not UTF-8 text"):
+            lift(data.replace(b"wxyz", b"wx\xff\xfe"))
+
     def test_initializers_that_do_not_fill_their_shape_are_named(self) -> None:
         proto = parse("g (float[4] x) => (float[4] y) { y = Add(x, w) }")
         proto.graph.initializer.add(name="w", data_type=TensorProto.FLOAT, dims=[4], raw_data=b"12345678")

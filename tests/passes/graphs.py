@@ -97,4 +97,3 @@ def quantized(graph: Graph, *names: str, scale: float = 0.05) -> Graph:
         kind = graph.tensor(name)
         types[name] = TensorType(kind.dtype, kind.shape, quant)
     return graph.with_(types=types, stage=Stage.QUANT)
-

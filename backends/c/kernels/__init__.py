@@ -19,8 +19,8 @@ How to add a family (one folder `kernels/<family>/`; it is discovered, nothing e
    - layout: a rule of qir.backends.c.orders (CHANNELS_LAST, FOLLOW, PLAIN) or your own function of the same type.
    - Variant(isa, source, accepts, bind): `accepts(site)` returns None or the reason why not; `bind(site)` returns
      `Bound(kernel, args)`. Both see a `Site` (qir/backends/c/site.py): operands with logical shape, stored order,
-     strides, constant values. Arguments come in the order of the C parameters: `x.read`, `y.write`,
-     `Data(array, role)`, `Scalar(value, ctype)`, `Struct("qir_..", fields)`, `Scratch(bytes)` (qir/backends/c/program.py).
+     strides, constant values. Arguments (qir/backends/c/program.py) come in the order of the C parameters: `x.read`,
+     `y.write`, `Data(array, role)`, `Scalar(value, ctype)`, `Struct("qir_..", fields)`, `Scratch(bytes)`.
    - in_place: input slots whose bytes the output may take over (same shape, order and element type; the kernel reads
      element i before it writes element i).
    - pointwise: True where y[i] depends on x[i] of slot 0 alone whatever the axes mean.

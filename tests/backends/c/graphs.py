@@ -24,7 +24,9 @@ class Case:
     given: tuple[int, ...] = (0,)
 
 
-def case(op: str, arrays: Sequence[np.ndarray | None], given: Sequence[int] = (0,), outputs: int = 1, **attrs: Any) -> Case:
+def case(
+    op: str, arrays: Sequence[np.ndarray | None], given: Sequence[int] = (0,), outputs: int = 1, **attrs: Any
+) -> Case:
     """A case of one operator."""
     inputs = tuple("" if array is None else f"i{slot}" for slot, array in enumerate(arrays))
     names = tuple(f"o{slot}" for slot in range(outputs))
@@ -85,7 +87,8 @@ class Builder:
         return self._value(name, result)
 
     def transpose(self, source: str, perm: Sequence[int], name: str) -> str:
-        return self.node("Transpose", [source], name, result=self.values[source].transpose(perm).copy(), perm=tuple(perm))
+        moved = self.values[source].transpose(perm).copy()
+        return self.node("Transpose", [source], name, result=moved, perm=tuple(perm))
 
     def reshape(self, source: str, shape: Sequence[int], name: str, op: str = "Reshape") -> str:
         return self.node(op, [source], name, result=self.values[source].reshape(shape))
@@ -143,7 +146,8 @@ def check_cases(
     for number, one in enumerate(cases):
         for out in one.node.outputs:
             found, wanted = got[f"c{number}_{out}"], builder.values[f"c{number}_{out}"]
-            label = f"case {number}: {one.node.op} {dict(one.node.attrs)} {[a.shape for a in one.arrays if a is not None]}"
+            shapes = [a.shape for a in one.arrays if a is not None]
+            label = f"case {number}: {one.node.op} {dict(one.node.attrs)} {shapes}"
             assert found.shape == wanted.shape, label
             if tolerance:
                 bound = tolerance * np.maximum(1, np.abs(wanted))

@@ -10,7 +10,9 @@ from qir.ir.graph import Graph
 REQUANT = {"y_zero_point": 7, "qmin": 7, "qmax": 255}
 
 
-def conv(b: Builder, rng: np.random.Generator, x: str, name: str, channels: int, kernel: int = 3, group: int = 1) -> str:
+def conv(
+    b: Builder, rng: np.random.Generator, x: str, name: str, channels: int, kernel: int = 3, group: int = 1
+) -> str:
     """A "same" convolution with random weights."""
     inputs = b.values[x].shape[1]
     w = rng.integers(-127, 128, (channels, inputs // group, kernel, kernel)).astype(np.int8)
@@ -30,7 +32,8 @@ def residual(seed: int = 0, size: int = 8) -> tuple[Graph, Builder, list[str]]:
     first = conv(b, rng, q, "c1", 8)
     second = conv(b, rng, first, "c2", 8, group=8)
     third = conv(b, rng, second, "c3", 8, kernel=1)
-    total = b.node("qir.IntAdd", [first, third], "sum", a_multiplier=0.6, b_multiplier=0.5, offset=-1.0, qmin=7, qmax=255)
+    factors = {"a_multiplier": 0.6, "b_multiplier": 0.5, "offset": -1.0}
+    total = b.node("qir.IntAdd", [first, third], "sum", **factors, qmin=7, qmax=255)
     attrs = {"kernel_shape": (2, 2), "strides": (2, 2), "dilations": (1, 1), "pads": (0,) * 4}
     pooled = b.node("qir.IntAveragePool", [total], "pool", x_zero_point=7, multiplier=1.0, **attrs, **REQUANT)
     flat = b.reshape(pooled, (1, b.values[pooled].size), "flat", "Flatten")

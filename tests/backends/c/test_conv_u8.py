@@ -91,8 +91,8 @@ def test_depthwise_has_its_own_kernel() -> None:
 
 
 def test_automatic_padding() -> None:
-    cases = [
-        weighted("qir.IntConv", i, (1, 2, 7, 6), (4, 2, 3, 2), 4, 9, "random", False, True, auto_pad=mode, strides=(2, 2))
-        for i, mode in enumerate(("SAME_UPPER", "SAME_LOWER", "VALID"))
-    ]
-    check_cases(cases)
+    shapes = ((1, 2, 7, 6), (4, 2, 3, 2), 4, 9)
+    modes = enumerate(("SAME_UPPER", "SAME_LOWER", "VALID"))
+    check_cases([
+        weighted("qir.IntConv", i, *shapes, "random", False, True, auto_pad=mode, strides=(2, 2)) for i, mode in modes
+    ])  # fmt: skip

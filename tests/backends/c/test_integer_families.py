@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from test_conv_u8 import FILLS, weighted
 
 from qir.ir.graph import Node
+from qir.ops import OPS
 from qir.ops.window import window
 
 ZEROS = st.sampled_from([0, 1, 77, 128, 255])
@@ -85,7 +86,8 @@ def sums_and_products(draw: st.DrawFn) -> Case:
         return case("qir.IntMul", operands, slots, **attrs, **draw(finishes()))
     factors = st.one_of(st.sampled_from([0.5, -0.5, 1.0, 0.25]), st.floats(-2, 2))
     return case("qir.IntAdd", operands, slots, a_multiplier=draw(factors), b_multiplier=draw(factors),
-                offset=draw(st.floats(-300, 300)), qmin=draw(st.integers(0, 90)), qmax=draw(st.integers(90, 255)))  # fmt: skip
+                offset=draw(st.floats(-300, 300)), qmin=draw(st.integers(0, 90)),
+                qmax=draw(st.integers(90, 255)))  # fmt: skip
 
 
 @settings(max_examples=6)
@@ -122,8 +124,6 @@ def largest(node: Node, x: np.ndarray) -> np.ndarray:
 
 
 def outcomes(cases: list[Case]) -> list[list[np.ndarray]]:
-    from qir.ops import OPS
-
     results = []
     for one in cases:
         arrays = [a for a in one.arrays if a is not None]
@@ -172,7 +172,8 @@ def test_lookup_quantize_dequantize() -> None:
     reals = reals.astype(np.float32)
     tables = [rng.integers(0, 200, 256).astype(kind) for kind in ("uint8", "int8", "float32")]
     cases = [case("qir.Lookup", (x, table)) for table in tables]
-    for scale, zero, to in ((1.0, 128, "uint8"), (0.31, 0, "uint8"), (0.5, 255, "uint8"), (1.0, -3, "int8"), (0.001, 5, "int16")):
+    for scale, zero, to in ((1.0, 128, "uint8"), (0.31, 0, "uint8"), (0.5, 255, "uint8"), (1.0, -3, "int8"),
+                            (0.001, 5, "int16")):  # fmt: skip
         low, high = {"uint8": (0, 255), "int8": (-128, 127), "int16": (-32768, 32767)}[to]
         cases.append(case("qir.Quantize", (reals,), scale=scale, zero_point=zero, qmin=low, qmax=high, to=to))
     scales, zeros = np.array([0.1, 0.2, 0.3], np.float32), np.array([1, 2, 3], np.int32)

@@ -40,7 +40,7 @@ def test_whole_network_moves_bytes_once() -> None:
 
 
 def test_codes_at_the_borders() -> None:
-    graph, b, outputs = residual()
+    graph, b, _ = residual()
     module = compile_c(graph)
     got = module.run_codes({"input": b.values["q"]})
     assert np.array_equal(got["output"], b.values["logits"])
@@ -127,7 +127,7 @@ def test_reshaped_orders_hold_the_same_bytes(perm: list[int], shape: list[int], 
     stored = array.transpose(perm).ravel()
     flat = [d for size in shape for d in ((2, 2) if size == 4 and data.draw(st.booleans()) else (size,))]
     at = data.draw(st.integers(0, len(flat) - 2))
-    target = tuple(flat[:at] + [flat[at] * flat[at + 1]] + flat[at + 2 :]) if data.draw(st.booleans()) else tuple(flat)
+    target = (*flat[:at], flat[at] * flat[at + 1], *flat[at + 2 :]) if data.draw(st.booleans()) else tuple(flat)
     order = reshaped(tuple(shape), tuple(perm), target)
     if order is not None:
         assert np.array_equal(array.reshape(target).transpose(order).ravel(), stored)
@@ -140,7 +140,7 @@ def test_unknown_operator_and_unknown_size() -> None:
     b = Builder()
     x = b.feed("x", np.zeros((2, 3), np.float32))
     b.node("NoSuchOp", [x], "y", result=np.zeros((2, 3), np.float32))
-    with pytest.raises(UnsupportedError, match="node 'node_y'.*NoSuchOp with \\(float32\\) -> float32"):
+    with pytest.raises(UnsupportedError, match=r"node 'node_y'.*NoSuchOp with \(float32\) -> float32"):
         compile_c(b.graph(["y"]))
     kind = TensorType(b.types["x"].dtype, ("N", 3))
     graph = Graph("g", ("x",), ("y",), (Node("Identity", ("x",), ("y",)),), {"x": kind, "y": kind})

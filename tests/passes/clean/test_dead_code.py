@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from tests.passes.graphs import apply, count, net, normal, ops, quantized, unchanged
 
 from qir.ir.graph import Constant
 from qir.ir.types import TensorType
+from tests.passes.graphs import apply, count, net, normal, ops, quantized, unchanged
 
 
 def test_nodes_and_constants_without_use_go() -> None:
@@ -48,7 +48,9 @@ def test_nothing_to_do_returns_the_same_object() -> None:
 
 def test_unused_constants_alone_are_a_change() -> None:
     graph = net("(float[2] x) => (float[2] y) { y = Relu(x) }")
-    spare = graph.with_(constants={"c": Constant(np.ones(2, np.float32))}, types={**graph.types, "c": graph.tensor("x")})
+    spare = graph.with_(
+        constants={"c": Constant(np.ones(2, np.float32))}, types={**graph.types, "c": graph.tensor("x")}
+    )
     assert not apply("eliminate-dead-code", spare).constants
 
 
@@ -59,8 +61,10 @@ def test_unused_constants_alone_are_a_change() -> None:
         ("(float[2] x) => (float[2] y) { a = Add(x, c) b = Add(d, x) y = Mul(a, b) }", ["Add", "Mul"]),
         ("(float[2] x) => (float[2] y) { a = Sub(x, c) b = Sub(d, x) y = Mul(a, b) }", ["Sub", "Sub", "Mul"]),
         ("(float[2] x) => (float[2] y) { a = Sub(x, c) b = Sub(x, e) y = Mul(a, b) }", ["Sub", "Sub", "Mul"]),
-        ("(float[2] x) => (float[2] y) { a = Elu<alpha=2.0>(x) b = Elu<alpha=1.0>(x) y = Mul(a, b) }", ["Elu", "Elu", "Mul"]),
-        ("(float[2] x) => (float[2] y) { a = Exp(x) b = Exp(x) p = Neg(a) q = Neg(b) y = Add(p, q) }", ["Exp", "Neg", "Add"]),
+        ("(float[2] x) => (float[2] y) "
+         "{ a = Elu<alpha=2.0>(x) b = Elu<alpha=1.0>(x) y = Mul(a, b) }", ["Elu", "Elu", "Mul"]),
+        ("(float[2] x) => (float[2] y) "
+         "{ a = Exp(x) b = Exp(x) p = Neg(a) q = Neg(b) y = Add(p, q) }", ["Exp", "Neg", "Add"]),
         ("(float[2] x) => (float[2] y, float[2] z) { y = Exp(x) z = Exp(x) }", ["Exp", "Identity"]),
         ("(float[2] x) => (float[2] y) { a = Cast<to=1>(x) b = Cast<to=11>(x) d2 = Cast<to=1>(b) y = Add(a, d2) }",
          ["Cast", "Cast", "Cast", "Add"]),

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from tests.passes.graphs import apply, count, net, normal, ops, quantized, unchanged
 
 from qir.passes.clean.fold_constants import FoldConstants
 from qir.passmanager.base import Context
 from qir.target import Target
+from tests.passes.graphs import apply, count, net, normal, ops, quantized, unchanged
 
 CONTEXT = Context(Target("nowhere", "onnx", {}))
 
@@ -36,7 +36,9 @@ def test_a_folded_value_keeps_its_name() -> None:
 
 
 def test_a_result_of_the_graph_may_become_constant() -> None:
-    after = apply("fold-constants", net("(float[2] x) => (float[2] x2, float[2] c) { x2 = Add(x, x) c = Exp(a) }", a=normal(2)))
+    after = apply(
+        "fold-constants", net("(float[2] x) => (float[2] x2, float[2] c) { x2 = Add(x, x) c = Exp(a) }", a=normal(2))
+    )
     assert ops(after) == ["Add"]
     assert "c" in after.constants
 
@@ -49,7 +51,9 @@ ATTENTION = """(float[N,16,192] x) => (float[N,16,12,16] y) {
 
 
 def test_an_exporters_shape_chain_vanishes_with_a_symbolic_batch() -> None:
-    graph = net(ATTENTION, zero=np.array(0), one=np.array(1), two=np.array(2), twelve=np.array(12), axis=[0], heads=[12])
+    graph = net(
+        ATTENTION, zero=np.array(0), one=np.array(1), two=np.array(2), twelve=np.array(12), axis=[0], heads=[12]
+    )
     after = apply("fold-constants,eliminate-dead-code", graph)
     assert ops(after) == ["Reshape", "Div"]
     assert after.constants["r_shape"].value.tolist() == [0, 16, 12, 16]
@@ -61,7 +65,8 @@ def test_an_exporters_shape_chain_vanishes_with_a_symbolic_batch() -> None:
     [
         ("s = Shape(x) f = Slice(s, i0, i1) t = Concat<axis=0>(f, minus) y = Reshape(x, t)", [0, -1]),
         ("s = Shape<start=0, end=1>(x) t = Concat<axis=0>(i12, s) y = Reshape(x, t)", [12, -1]),
-        ("s = Shape(x) n = Gather(s, g0) k = Mul(n, four) ku = Unsqueeze(k, i0) t = Concat<axis=0>(ku, i3) y = Reshape(x, t)",
+        ("s = Shape(x) n = Gather(s, g0) k = Mul(n, four) ku = Unsqueeze(k, i0) t = Concat<axis=0>(ku, i3) y = "
+         "Reshape(x, t)",
          [-1, 3]),
         ("n = Size(x) k = Div(n, four) ku = Unsqueeze(k, i0) t = Concat<axis=0>(ku, i4) y = Reshape(x, t)", [-1, 4]),
     ],
@@ -75,7 +80,10 @@ def test_reshape_targets(body: str, expected: list[int]) -> None:
 
 
 def test_an_expand_to_the_inputs_own_batch_needs_no_shape() -> None:
-    graph = net("(float[N,1,3] x) => (float[N,5,3] y) { s = Shape<end=1>(x) t = Concat<axis=0>(s, r) y = Expand(x, t) }", r=[5, 3])
+    graph = net(
+        "(float[N,1,3] x) => (float[N,5,3] y) { s = Shape<end=1>(x) t = Concat<axis=0>(s, r) y = Expand(x, t) }",
+        r=[5, 3],
+    )
     assert ops(apply("fold-constants,eliminate-dead-code", graph)) == ["Expand"]
 
 
@@ -85,8 +93,14 @@ def test_a_slice_to_the_end_needs_no_shape() -> None:
 
 
 def test_where_and_equal_of_sizes() -> None:
-    body = "s = Shape(x) e = Equal(s, minus) o = ConstantOfShape<value=int64[1] {1}>(two) t = Where(e, o, s) y = Reshape(x, t)"
-    after = apply("fold-constants,eliminate-dead-code", net(f"(float[N,4] x) => (float[N,4] y) {{ {body} }}", minus=[-1, -1], two=[2]))
+    body = (
+        "s = Shape(x) e = Equal(s, minus) o = ConstantOfShape<value=int64[1] {1}>(two) t = Where(e, o, s) y = "
+        "Reshape(x, t)"
+    )
+    after = apply(
+        "fold-constants,eliminate-dead-code",
+        net(f"(float[N,4] x) => (float[N,4] y) {{ {body} }}", minus=[-1, -1], two=[2]),
+    )
     assert ops(after) == ["Reshape"]
 
 
@@ -105,7 +119,8 @@ def test_what_cannot_be_known_stays_the_same_object(text: str) -> None:
 
 
 def test_large_results_are_left_to_be_computed() -> None:
-    graph = net("(float[1] x) => (float[1000,1000] y) { c = Expand(one, shape) y = Add(x, c) }", one=np.ones(1, np.float32),
+    graph = net("(float[1] x) => (float[1000,1000] y) "
+                "{ c = Expand(one, shape) y = Add(x, c) }", one=np.ones(1, np.float32),
                 shape=[1000, 1000])  # fmt: skip
     assert FoldConstants(megabytes=1).run(graph, CONTEXT) is graph
     assert ops(FoldConstants().run(graph, CONTEXT)) == ["Add"]

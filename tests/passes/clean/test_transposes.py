@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from tests.passes.graphs import apply, count, net, normal, ops, quantized, unchanged
 
 TO_NHWC, TO_NCHW = "Transpose<perm=[0,2,3,1]>", "Transpose<perm=[0,3,1,2]>"
@@ -24,7 +25,9 @@ def test_pairs(body: str, expected: list[str]) -> None:
 
 
 def test_a_first_transpose_with_other_uses_stays() -> None:
-    graph = net(f"(float[2,3,4,5] x) => (float[2,4,5,3] z, float[2,3,4,5] y) {{ z = {TO_NHWC}(x) b = {TO_NCHW}(z) y = Neg(b) }}")
+    graph = net(
+        f"(float[2,3,4,5] x) => (float[2,4,5,3] z, float[2,3,4,5] y) {{ z = {TO_NHWC}(x) b = {TO_NCHW}(z) y = Neg(b) }}"
+    )
     assert count(apply("cancel-transposes", graph)) == {"Transpose": 1, "Neg": 1}
 
 
@@ -47,15 +50,22 @@ REGIONS = [
 ]
 CONSTANTS = {
     "c": normal(4), "one": np.ones((1, 1, 1, 1), np.float32), "zero": np.float32(0), "six": np.float32(6),
-    "pads": [0, 1, 2, 0, 0, 0, 1, 3], "pads2": [1, 2, 0, 3], "axes": [1, 2], "starts": [0, 1, 0, 1], "ends": [2, 4, 4, 4],
+    "pads": [0, 1, 2, 0, 0, 0, 1, 3], "pads2": [1, 2, 0, 3], "axes": [1, 2], "starts": [0, 1, 0, 1],
+    "ends": [2, 4, 4, 4],
     "back": [3, 1, 2, 0],
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("body", REGIONS)
 def test_transposes_meet_across_what_works_in_any_order(body: str) -> None:
-    used = {name: value for name, value in CONSTANTS.items() if name in body.replace("(", " ").replace(")", " ").replace(",", " ").split()}
-    text = f"(float[2,4,5,6] x) => (float[A,B,C,D] y) {{ e = Exp(x) t = {TO_NHWC}(e) {body} v = {TO_NCHW}(u) y = Neg(v) }}"
+    used = {
+        name: value
+        for name, value in CONSTANTS.items()
+        if name in body.replace("(", " ").replace(")", " ").replace(",", " ").split()
+    }
+    text = (
+        f"(float[2,4,5,6] x) => (float[A,B,C,D] y) {{ e = Exp(x) t = {TO_NHWC}(e) {body} v = {TO_NCHW}(u) y = Neg(v) }}"
+    )
     assert "Transpose" not in ops(apply("cancel-transposes", net(text, **used)))
 
 
@@ -80,12 +90,18 @@ def test_a_network_in_the_other_layout() -> None:
 ])  # fmt: skip
 def test_what_does_not_pay_or_depends_on_the_order_stays(body: str) -> None:
     arrays = {"s": [2, 5, 6, 4], "c": normal(4), "k": normal(4, 3)}
-    graph = net(f"(float[2,4,5,6] x) => (float[A,B,C,D] y) {{ {body} }}", **{k: v for k, v in arrays.items() if f", {k})" in body})
+    graph = net(
+        f"(float[2,4,5,6] x) => (float[A,B,C,D] y) {{ {body} }}",
+        **{k: v for k, v in arrays.items() if f", {k})" in body},
+    )
     assert unchanged("cancel-transposes", graph)
 
 
 def test_a_side_entry_costs_a_transpose_only_if_that_pays() -> None:
-    pair = f"(float[2,4,5,6] x, float[2,5,6,4] z) => (float[2,4,5,6] y) {{ t = {TO_NHWC}(x) u = Add(t, z) y = {TO_NCHW}(u) }}"
+    pair = (
+        f"(float[2,4,5,6] x, float[2,5,6,4] z) => (float[2,4,5,6] y) {{ t = {TO_NHWC}(x) u = Add(t, z) y = "
+        f"{TO_NCHW}(u) }}"
+    )
     assert count(apply("cancel-transposes", net(pair)))["Transpose"] == 1
 
 
@@ -95,13 +111,18 @@ def test_a_side_entry_costs_a_transpose_only_if_that_pays() -> None:
 )
 def test_moving_axes_of_size_one_is_a_reshape(shape: str, perm: str, target: list[int]) -> None:
     rank = ",".join("ABCD"[: len(target)])
-    after = apply("cancel-transposes", net(f"(float[{shape}] x) => (float[{rank}] y) {{ y = Transpose<perm=[{perm}]>(x) }}"))
+    after = apply(
+        "cancel-transposes", net(f"(float[{shape}] x) => (float[{rank}] y) {{ y = Transpose<perm=[{perm}]>(x) }}")
+    )
     assert ops(after) == ["Reshape"]
     assert after.value(after.nodes[0].inputs[1]).tolist() == target  # type: ignore[union-attr]
 
 
 def test_rounded_values_keep_their_codes_in_the_other_layout() -> None:
-    text = f"(float[2,4,5,6] x) => (float[2,4,5,6] y) {{ e = Exp(x) t = {TO_NHWC}(e) u = Sigmoid(t) v = {TO_NCHW}(u) y = Neg(v) }}"
+    text = (
+        f"(float[2,4,5,6] x) => (float[2,4,5,6] y) {{ e = Exp(x) t = {TO_NHWC}(e) u = Sigmoid(t) v = "
+        f"{TO_NCHW}(u) y = Neg(v) }}"
+    )
     graph = quantized(net(text), "e", "t", "u", "v")
     after = apply("cancel-transposes", graph)
     assert ops(after) == ["Exp", "Sigmoid", "Neg"]
@@ -109,5 +130,7 @@ def test_rounded_values_keep_their_codes_in_the_other_layout() -> None:
 
 
 def test_a_rounding_between_a_pair_stays() -> None:
-    graph = net(f"(float[2,4,5,6] x) => (float[2,4,5,6] y) {{ e = Exp(x) t = {TO_NHWC}(e) v = {TO_NCHW}(t) y = Neg(v) }}")
+    graph = net(
+        f"(float[2,4,5,6] x) => (float[2,4,5,6] y) {{ e = Exp(x) t = {TO_NHWC}(e) v = {TO_NCHW}(t) y = Neg(v) }}"
+    )
     assert unchanged("cancel-transposes", quantized(graph, "t"))

@@ -17,7 +17,7 @@ _SOURCE = Path(__file__).parent / "concat__portable.c"
 
 def chunk_bytes(operand: Operand, place: int) -> int:
     """Bytes of one part in one round: everything inside the stored axis `place`."""
-    operand.ctype  # noqa: B018  (raises for types without a C form)
+    operand.ctype
     return prod(operand.stored_shape[place:]) * operand.dtype.numpy.itemsize
 
 

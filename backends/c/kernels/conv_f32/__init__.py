@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from qir.backends.c.float_types import takes_floats, typed_kernel
 from qir.backends.c.kernels import Bound, Family, Variant
 from qir.backends.c.loops import window_fields
 from qir.backends.c.orders import CHANNELS_LAST
@@ -18,11 +19,6 @@ _HERE = Path(__file__).parent
 _GENERIC, _DEPTHWISE = _HERE / "conv_f32__portable.c", _HERE / "conv_f32_depthwise__portable.c"
 _COMPUTED = _HERE / "conv_computed__portable.c"
 _GATHERED_BYTES = 32768
-
-
-def takes_floats(site: Site) -> str | None:
-    """The reason to refuse a node whose first input is neither float32 nor float64."""
-    return None if site.input(0).dtype.name in ("float32", "float64") else "only float32 and float64 are computed"
 
 
 def _window(site: Site) -> Window:
@@ -100,8 +96,7 @@ def _bind_depthwise(site: Site) -> Bound:
 
 def _bind_computed(site: Site) -> Bound:
     x, w = site.input(0), site.input(1)
-    kernel = Kernel("qir_conv_computed_T__portable", _COMPUTED, f"qir_conv_computed_{x.short}__portable",
-                    (("QIR_T", x.ctype),))  # fmt: skip
+    kernel = typed_kernel(site, "qir_conv_computed_T__portable", _COMPUTED)
     args = (conv_f32_shape(site, 0), x.read, w.read, bias_of(site, 2, w.shape[0]), site.output.write)
     return Bound(kernel, args)
 

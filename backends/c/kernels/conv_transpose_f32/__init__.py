@@ -7,11 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
+from qir.backends.c.float_types import takes_floats, typed_kernel
 from qir.backends.c.kernels import Bound, Family, Variant
-from qir.backends.c.kernels.conv_f32 import bias_of, few_axes, pack_floats, takes_floats
+from qir.backends.c.kernels.conv_f32 import bias_of, few_axes, pack_floats
 from qir.backends.c.loops import window_fields
 from qir.backends.c.orders import CHANNELS_LAST
-from qir.backends.c.program import Arg, Data, Kernel, Struct
+from qir.backends.c.program import Arg, Data, Struct
 from qir.backends.c.site import Site
 from qir.ops.window import transposed_window
 
@@ -35,8 +36,7 @@ def _bind(site: Site) -> Bound:
         ("window", window_fields(x.shape[0], transposed_window(node, x.shape[2:], w.shape[2:]))), ("groups", groups),
         ("in_channels", inner), ("out_channels", outer), *zip(names, strides, strict=True),
     ))  # fmt: skip
-    kernel = Kernel("qir_conv_transpose_T__portable", _SOURCE, f"qir_conv_transpose_{x.short}__portable",
-                    (("QIR_T", x.ctype),))  # fmt: skip
+    kernel = typed_kernel(site, "qir_conv_transpose_T__portable", _SOURCE)
     return Bound(kernel, (shape, x.read, weights, bias_of(site, 2, groups * outer), site.output.write))
 
 

@@ -29,8 +29,8 @@ def _bind(site: Site) -> Bound:
     values = window_fields(x.shape[0], window(node, x.shape[2:], node.attr("kernel_shape")))
     fields: tuple[Field, ...] = values if isinstance(values, tuple) else (values,)
     kernel = Kernel("qir_maxpool_T__portable", _SOURCE, f"qir_maxpool_{x.short}__portable", (("QIR_T", x.ctype),))
-    args = (Struct("qir_window", tuple(zip(_NAMES, fields, strict=True))), Scalar(x.shape[1]), x.read, site.output.write)
-    return Bound(kernel, args)
+    shape = Struct("qir_window", tuple(zip(_NAMES, fields, strict=True)))
+    return Bound(kernel, (shape, Scalar(x.shape[1]), x.read, site.output.write))
 
 
 FAMILY = Family("maxpool", ("MaxPool",), CHANNELS_LAST, (Variant("portable", _SOURCE, _accepts, _bind),), takes=_takes)

@@ -1,0 +1,44 @@
+#include "recurrent.h"
+
+/* scratch: floats [2][hidden]. */
+void qir_rnn_f32__portable(const qir_recurrent_shape *s, const float *x, const float *w, const float *r,
+                              const float *bias, const int32_t *lengths, const float *initial_h,
+                              void *y_out, void *h_out, void *scratch) {
+    const int32_t hidden = s->hidden;
+    const ptrdiff_t w_gate = qir_recurrent_gate_size(s, s->inputs), r_gate = qir_recurrent_gate_size(s, hidden);
+    float *const gx = (float *)scratch, *const gh = gx + hidden;
+    float *const y = (float *)y_out;
+    int32_t d, n, step, j;
+    for (d = 0; d < s->directions; ++d) {
+        const float *const wd = w + d * w_gate, *const rd = r + d * r_gate;
+        const float *const wb = bias + (ptrdiff_t)d * 2 * hidden, *const rb = wb + hidden;
+        for (n = 0; n < s->batch; ++n) {
+            const ptrdiff_t state = (ptrdiff_t)d * s->state_direction_stride + (ptrdiff_t)n * s->state_sample_stride;
+            float *const h = (float *)h_out + state;
+            memcpy(h, initial_h + state, (size_t)hidden * sizeof(float));
+            for (step = 0; step < s->steps; ++step) {
+                const int32_t t = qir_recurrent_time(s, d, step, lengths[n]);
+                const float *const from = x + (ptrdiff_t)t * s->x_step_stride + (ptrdiff_t)n * s->x_sample_stride;
+                float *to = h;
+                if (s->writes_y) {
+                    to = y + (ptrdiff_t)t * s->y_step_stride + (ptrdiff_t)d * s->y_direction_stride +
+                         (ptrdiff_t)n * s->y_sample_stride;
+                }
+                if (step >= lengths[n]) {
+                    if (s->writes_y) {
+                        memset(to, 0, (size_t)hidden * sizeof(float));
+                    }
+                    continue;
+                }
+                qir_recurrent_gate(s, wd, s->inputs, from, wb, gx);
+                qir_recurrent_gate(s, rd, hidden, h, rb, gh);
+                for (j = 0; j < hidden; ++j) {
+                    h[j] = qir_recurrent_apply(s, d * 3, qir_recurrent_clip(s, gx[j] + gh[j]));
+                }
+                if (s->writes_y) {
+                    memcpy(to, h, (size_t)hidden * sizeof(float));
+                }
+            }
+        }
+    }
+}

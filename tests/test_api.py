@@ -1,0 +1,168 @@
+"""`qir.compile` from Python."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+
+import qir
+from qir.quant.error import sqnr
+from tests.models import images, tiny_cnn
+
+
+@pytest.fixture(scope="module")
+def proto() -> onnx.ModelProto:
+    return tiny_cnn()
+
+
+@pytest.fixture(scope="module")
+def net(proto: onnx.ModelProto) -> qir.CompiledOnnx:
+    made = qir.compile(proto, images())
+    assert isinstance(made, qir.CompiledOnnx)
+    return made
+
+
+def test_a_quantized_model_stays_near_the_float_one(proto: onnx.ModelProto, net: qir.CompiledOnnx) -> None:
+    x = images()
+    reference = qir.evaluate_graph(qir.lift(proto), {"x": x})["y"]
+    assert sqnr(reference, net.run({"x": x})["y"]) > 25
+
+
+def test_models_are_taken_in_every_form(proto: onnx.ModelProto, net: qir.CompiledOnnx, tmp_path: Path) -> None:
+    path = tmp_path / "model.onnx"
+    onnx.save(proto, path)
+    expected = net.module.model.SerializeToString()
+    for form in (path, str(path), path.read_bytes(), qir.lift(proto)):
+        made = qir.compile(form, images())
+        assert isinstance(made, qir.CompiledOnnx)
+        assert expected == made.module.model.SerializeToString()
+
+
+def test_calibration_is_taken_in_every_form(proto: onnx.ModelProto, net: qir.CompiledOnnx, tmp_path: Path) -> None:
+    x = images()
+    np.savez(tmp_path / "x.npz", x=x)
+    np.save(tmp_path / "x.npy", x)
+    forms = [{"x": x}, [row for row in x], (row for row in x), lambda: iter(x), tmp_path / "x.npz", tmp_path / "x.npy"]
+    for form in forms:
+        made = qir.compile(proto, form)
+        assert dict(net.graph.ranges) == dict(made.graph.ranges)
+
+
+def test_the_result_tells_what_was_done(net: qir.CompiledOnnx) -> None:
+    assert "onnx" == net.target.name
+    assert qir.Recipe() == net.recipe
+    assert len(net.passes) == len(net.timer.seconds)
+    assert 1 == net.operators()["QLinearConv"]
+    assert net.sizes["model"] == net.module.model_bytes
+    assert net.seconds > 0
+    assert net.trace is None
+    for part in ("N = 1", "conv", "uint8", "MACs", "calibrate", "bytes"):
+        assert part in net.report()
+    assert ["QLinearConv", "conv"] in [line.split() for line in net.explain().splitlines()]
+
+
+def test_a_trace_keeps_and_writes_every_step(proto: onnx.ModelProto, tmp_path: Path) -> None:
+    made = qir.compile(proto, images(), trace=tmp_path / "steps")
+    assert made.trace is not None
+    assert len(made.passes) == len(made.trace)
+    assert made.graph is made.trace.steps[-1].after
+    saved = qir.load_graph(tmp_path / "steps" / "00-input.onnx")
+    assert qir.graph_text(made.source) == qir.graph_text(saved)
+    assert qir.compile(proto, images(), trace=True).trace is not None
+
+
+def test_own_passes_replace_the_usual_ones(proto: onnx.ModelProto) -> None:
+    made = qir.compile(proto, images(), passes="calibrate{method=mse},quantize,quantize-weights")
+    assert "calibrate{method=mse},quantize,quantize-weights" == qir.pipeline_text(made.passes)
+    again = qir.compile(proto, images(), passes=made.passes)
+    assert qir.graph_text(made.graph) == qir.graph_text(again.graph)
+    with pytest.raises(qir.RecipeError, match="no pass"):
+        qir.compile(proto, passes=["fold-constants"])  # type: ignore[list-item]
+
+
+def test_promises_hold_for_the_default_pipeline(proto: onnx.ModelProto) -> None:
+    checker = qir.PromiseChecker({"x": images(4)})
+    drift = qir.Drift({"x": images(4)})
+    qir.compile(proto, images(), instruments=[checker, drift])
+    assert drift.records
+    assert drift.records[-1][1] > 20
+
+
+@pytest.mark.parametrize("text", ["float", "w8", "int8"])
+def test_recipes_decide_what_is_quantized(proto: onnx.ModelProto, text: str) -> None:
+    made = qir.compile(proto, images(), recipe=text)
+    quantized = {name for name, kind in made.graph.types.items() if getattr(kind, "quant", None) is not None}
+    assert ("conv.weight" in quantized) == (text != "float")
+    assert ("x" in quantized) == (text == "int8")
+
+
+@pytest.mark.needs("cc")
+def test_c_is_built_and_runs(proto: onnx.ModelProto, tmp_path: Path) -> None:
+    made = qir.compile(proto, images(), target="portable", shapes={"N": 1}, name="tiny")
+    assert isinstance(made, qir.CompiledC)
+    x = images(1, seed=7)
+    reference = qir.evaluate_graph(made.graph, {"x": x})["y"]
+    np.testing.assert_array_equal(reference, made.run({"x": x})["y"])
+    assert made.benchmark({"x": x}, 3) > 0
+    assert {"tiny.c", "tiny.h"} <= {path.name for path in made.save(tmp_path / "out").iterdir()}
+    assert made.arena_bytes > 0
+    assert made.weight_bytes > 0
+    assert "conv" in made.explain()
+    assert "arena" in made.report()
+
+
+def test_targets_are_listed() -> None:
+    names = [target.name for target in qir.targets()]
+    assert sorted(names) == names
+    assert {"onnx", "portable"} <= set(names)
+    assert all(target.description for target in qir.targets())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "told"),
+    [
+        ({"target": "z80"}, qir.RecipeError, "z80"),
+        ({"recipe": "w9"}, qir.RecipeError, "w9"),
+        ({"passes": "quantise"}, qir.PassError, "quantize"),
+        ({"calibration": 100}, qir.DataError, "samples"),
+        ({"calibration": None, "passes": "calibrate"}, qir.PassError, "calibrate"),
+        ({"calibration": {"image": 1}}, qir.DataError, "image"),
+        ({"calibration": []}, qir.DataError, "no samples"),
+        ({"calibration": np.zeros((2, 3, 6, 6), np.float32)}, qir.DataError, "axis 1"),
+        ({"calibration": np.zeros((2, 2, 6, 6), np.complex64)}, qir.DataError, "complex64"),
+        ({"calibration": np.full((2, 2, 6, 6), np.inf)}, qir.DataError, "Inf"),
+        ({"shapes": {"M": 1}}, qir.ShapeError, "M"),
+        ({"shapes": {"N": -1}}, qir.ShapeError, "-1"),
+        ({"bind": {"sr": 1}}, qir.DataError, "sr"),
+        ({"target": "portable", "passes": ""}, qir.ShapeError, "N"),
+    ],
+    ids=lambda value: str(value) if isinstance(value, dict) and "calibration" not in value else None,
+)
+def test_wrong_arguments_are_refused(
+    proto: onnx.ModelProto, arguments: dict[str, object], error: type[qir.QirError], told: str
+) -> None:
+    with pytest.raises(error, match=told):
+        qir.compile(proto, **{"calibration": images(), **arguments})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("model", [b"", b"nonsense", "absent.onnx", 5, None, object(), {}], ids=str)
+def test_what_is_no_model_is_refused(model: object) -> None:
+    with pytest.raises(qir.ModelError):
+        qir.compile(model)
+
+
+def test_a_lifted_graph_is_bound_already(proto: onnx.ModelProto) -> None:
+    with pytest.raises(qir.ModelError, match="already bound"):
+        qir.compile(qir.lift(proto), shapes={"N": 1})
+
+
+def test_results_say_which_inputs_they_want(net: qir.CompiledOnnx, tmp_path: Path) -> None:
+    with pytest.raises(qir.DataError, match="x"):
+        net.run({})
+    with pytest.raises(qir.DataError):
+        net.run({"x": np.zeros((1, 3, 6, 6), np.float32)})
+    with pytest.raises(qir.OutputError, match="absent"):
+        net.save(tmp_path / "absent" / "model.onnx")

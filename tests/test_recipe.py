@@ -1,0 +1,200 @@
+"""Recipes: the grammar, overrides, and the TOML form."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from qir.cli import values
+from qir.errors import RecipeError
+from qir.recipe import ALIASES, METHODS, Layer, Override, Recipe, recipe
+
+bits = st.sampled_from([8, None])
+bounds = st.floats(-1e6, 1e6, allow_nan=False)
+ranges = st.tuples(bounds, bounds).filter(lambda pair: pair[0] < pair[1])
+fields: dict[str, st.SearchStrategy[Any]] = {
+    "weight_bits": bits,
+    "activation_bits": bits,
+    "per_channel": st.booleans(),
+    "range": ranges,
+}
+globs = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12)
+
+
+@st.composite
+def recipes(draw: st.DrawFn) -> Recipe:
+    default = Layer(draw(bits), draw(bits), draw(st.booleans()), draw(st.none() | ranges))
+    made = Recipe(default, draw(st.sampled_from(METHODS)), draw(st.floats(50, 100, exclude_min=True)))
+    for _ in range(draw(st.integers(0, 3))):
+        names = draw(st.sets(st.sampled_from(sorted(fields))))
+        made = made.with_override(draw(globs), **{name: draw(fields[name]) for name in sorted(names)})
+    return made
+
+
+@given(recipes())
+def test_toml_reads_back_to_an_equal_recipe(made: Recipe) -> None:
+    assert made == Recipe.from_toml(made.to_toml())
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("int8", Layer(8, 8)),
+        ("w8a8", Layer(8, 8)),
+        ("w8", Layer(8, None)),
+        ("weights-int8", Layer(8, None)),
+        ("float", Layer(None, None)),
+    ],
+)
+def test_grammar_and_aliases(text: str, expected: Layer) -> None:
+    assert Recipe(expected) == recipe(text)
+
+
+@pytest.mark.parametrize("name", ALIASES)
+def test_every_alias_is_understood(name: str) -> None:
+    assert isinstance(recipe(name), Recipe)
+
+
+@pytest.mark.parametrize("text", ["", "w", "w9", "a8", "w8a", "w8a8 ", "INT8", "w8a8a8", "int8.tom"])
+def test_other_text_is_refused_with_the_choices(text: str) -> None:
+    with pytest.raises(RecipeError, match="weights-int8"):
+        recipe(text)
+
+
+def test_a_recipe_is_itself() -> None:
+    made = Recipe(calibration="mse")
+    assert made is recipe(made)
+
+
+def test_a_file_is_read(tmp_path: Path) -> None:
+    made = Recipe(calibration="percentile").with_override("/conv*", float=True)
+    path = tmp_path / "own.toml"
+    path.write_text(made.to_toml(), encoding="utf-8")
+    assert made == recipe(path) == recipe(str(path))
+
+
+def test_a_file_that_is_absent_or_no_text_is_named(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match=r"absent\.toml"):
+        recipe(tmp_path / "absent.toml")
+    (tmp_path / "bytes.toml").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(RecipeError, match=r"bytes\.toml.*not text"):
+        recipe(tmp_path / "bytes.toml")
+
+
+def test_later_overrides_win_field_by_field() -> None:
+    made = Recipe().with_override("conv*", weight_bits=None, per_channel=False).with_override("conv2", weight_bits=8)
+    assert Layer(weight_bits=None, per_channel=False) == made.layer(["conv1"], "Conv")
+    assert Layer(weight_bits=8, per_channel=False) == made.layer(["conv2"], "Conv")
+    assert Layer() == made.layer(["head"], "Gemm")
+
+
+def test_overrides_match_by_operator_and_by_any_origin() -> None:
+    made = Recipe().with_override("Conv", float=True).with_override("user_*", range=(-1.0, 2.0))
+    assert made.layer(["a"], "Conv").is_float
+    assert (-1.0, 2.0) == made.layer(["fused", "user_bn"], "Gemm").range
+    assert Override("Conv", ()).applies([], "Conv")
+    assert not Override("Conv", ()).applies(["convolution"], "ConvTranspose")
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"bits": 8}, "bits"),
+        ({"weight_bits": 5}, "weight_bits"),
+        ({"weight_bits": True}, "weight_bits"),
+        ({"activation_bits": "eight"}, "activation_bits"),
+        ({"per_channel": 1}, "per_channel"),
+        ({"range": (1.0, 1.0)}, "range"),
+        ({"range": (2.0, 1.0)}, "range"),
+        ({"range": (0.0, float("inf"))}, "range"),
+        ({"range": (0.0, float("nan"))}, "range"),
+        ({"range": (0.0,)}, "range"),
+        ({"range": 3}, "range"),
+        ({"range": ("a", "b")}, "range"),
+    ],
+    ids=str,
+)
+def test_overrides_are_checked_when_they_are_made(changes: dict[str, Any], told: str) -> None:
+    with pytest.raises(RecipeError, match=told):
+        Recipe().with_override("x", **changes)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("calibration = ", "TOML"),
+        ('calibration = "best"', "best"),
+        ('percentile = "high"', "percentile"),
+        ("percentile = 20", "percentile"),
+        ("bits = 8", "bits"),
+        ("default = 3", "form"),
+        ("override = 3", "form"),
+        ("override = [1]", "form"),
+        ("[default]\nweight_bits = 7", "weight_bits"),
+        ("[default]\nspeed = 7", "speed"),
+        ("[[override]]\nweight_bits = 8", "match"),
+        ("[[override]]\nmatch = 5", "match"),
+        ('[[override]]\nmatch = "a"\nrange = [1]', "range"),
+        ('[[override]]\nmatch = "a"\nrange = [[1], 2]', "range"),
+    ],
+)
+def test_mistakes_in_toml_are_named(text: str, told: str) -> None:
+    with pytest.raises(RecipeError, match=told):
+        Recipe.from_toml(text)
+
+
+def test_toml_by_hand() -> None:
+    text = 'calibration = "mse"\n[default]\nactivation_bits = "float"\n[[override]]\nmatch = "head"\nfloat = true\n'
+    made = Recipe.from_toml(text)
+    assert "mse" == made.calibration
+    assert Layer(8, None) == made.default
+    assert made.layer(["head"], "Gemm").is_float
+
+
+@pytest.mark.parametrize(
+    ("text", "match", "expected"),
+    [
+        ("head:float", "head", {"weight_bits": None, "activation_bits": None}),
+        ("a:b:weight_bits=float", "a:b", {"weight_bits": None}),
+        ("Conv:per-channel=false,range=-1..6", "Conv", {"per_channel": False, "range": (-1.0, 6.0)}),
+        ("x*:range=1e-3..2.5", "x*", {"range": (0.001, 2.5)}),
+    ],
+)
+def test_overrides_as_text(text: str, match: str, expected: dict[str, Any]) -> None:
+    (made,) = values.overrides(Recipe(), [text]).overrides
+    assert Override(match, tuple(sorted(expected.items()))) == made
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("N=1", {"N": 1}),
+        ("x=1,3,8,8", {"x": (1, 3, 8, 8)}),
+        ("x=1x3x8x8", {"x": (1, 3, 8, 8)}),
+        ("a=b=2", {"a=b": 2}),
+        ("x=[4]", {"x": (4,)}),
+        ("x=[]", {"x": ()}),
+    ],
+)
+def test_shapes_as_text(text: str, expected: dict[str, Any]) -> None:
+    assert expected == values.shapes([text])
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("sr=16000", 16000), ("x=0.5", 0.5), ("x=1,2", [1, 2]), ("flag=true", True), ("name=a=b", "a=b")],
+)
+def test_bindings_as_text(text: str, expected: object) -> None:
+    assert [expected] == list(values.bindings([text]).values())
+
+
+def test_preprocessing_as_text() -> None:
+    made = values.preprocess("mean=124/116/104,std=58/57/56,size=32x64,layout=nhwc,color=bgr")
+    assert made is not None
+    assert ((124.0, 116.0, 104.0), (58.0, 57.0, 56.0)) == (made.mean, made.std)
+    assert ((32, 64), "NHWC", "BGR") == (made.size, made.layout, made.color)
+    assert values.preprocess(None) is None
