@@ -12,6 +12,7 @@ register_passes(
             "merge-duplicates": "clean.duplicates:MergeDuplicates",
             "cancel-transposes": "clean.transposes:CancelTransposes",
             "fold-batchnorm": "fuse.batchnorm:FoldBatchNorm",
+            "fold-preprocess": "fuse.preprocess:FoldPreprocess",
             "fuse-pad": "fuse.pad:FusePad",
             "fuse-matmul-add": "fuse.matmul_add:FuseMatMulAdd",
             "fold-affine": "fuse.affine:FoldAffine",

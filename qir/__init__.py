@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from qir.api import Compiled, CompiledC, CompiledOnnx, compile, targets
-    from qir.backends.c.kernels import Family, Variant, register_kernel
+    from qir.backends.c.kernels import Bound, Family, Variant, register_kernel
     from qir.calibration import Feeds, Preprocess, feeds
     from qir.errors import (
         BuildError,
@@ -54,7 +54,7 @@ __version__ = "0.1.0"
 # qir.verify) is not here under that name: `qir.recipe` is always the module.
 _HOMES = {
     **dict.fromkeys(("Compiled", "CompiledC", "CompiledOnnx", "compile", "targets"), "qir.api"),
-    **dict.fromkeys(("Family", "Variant", "register_kernel"), "qir.backends.c.kernels"),
+    **dict.fromkeys(("Bound", "Family", "Variant", "register_kernel"), "qir.backends.c.kernels"),
     **dict.fromkeys(("Feeds", "Preprocess", "feeds"), "qir.calibration"),
     **dict.fromkeys(
         (
@@ -87,8 +87,8 @@ _HOMES = {
 }  # fmt: skip
 
 __all__ = [
-    "Affine", "BuildError", "Compiled", "CompiledC", "CompiledOnnx", "Constant", "Context", "DataError", "Drift",
-    "Dumper", "Family", "Feeds", "Graph", "Histogram", "IntegerRule", "Layer", "MissingDependencyError", "ModelError",
+    "Affine", "Bound", "BuildError", "Compiled", "CompiledC", "CompiledOnnx", "Constant", "Context", "DataError",
+    "Drift", "Dumper", "Family", "Feeds", "Graph", "Histogram", "IntegerRule", "Layer", "MissingDependencyError", "ModelError",
     "Node", "OpDef", "OutputError", "Override", "Pass", "PassError", "Preprocess", "Printer", "Promise",
     "PromiseChecker", "QirError", "Recipe", "RecipeError", "ShapeError", "Stage", "Statistics", "Step", "Target",
     "TensorType", "Timer", "Trace", "UnsupportedError", "Variant", "VerifyError", "__version__", "compile",

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,8 @@ from qir.debug.report import report_text
 from qir.errors import DataError, ModelError, RecipeError
 from qir.evaluate import evaluate
 from qir.ir.graph import Graph
+from qir.ir.text import graph_text
+from qir.ir.types import TensorType
 from qir.onnxio.lift import lift
 from qir.passmanager.base import Context, Pass
 from qir.passmanager.instruments import Timer
@@ -207,7 +210,8 @@ def compile(
         recipe: an alias (int8, float, weights-int8), the grammar (w8a8), a .toml file, or a qir.Recipe.
         shapes: sizes for dimension symbols, `{"N": 1}`, or whole shapes by input name.
         bind: inputs with a fixed value.
-        preprocess: how images become inputs; it is folded into the first layer where that is exact.
+        preprocess: how images become inputs. Its normalisation becomes part of the model, folded into the first layer
+            where that is exact: the compiled model takes pixels, 0..255, as do calibration arrays.
         passes: replaces the default pipeline: text such as "fold-constants,quantize", or passes.
         name: of the C functions and files.
         trace: True keeps every step; a path also writes them there.
@@ -232,7 +236,7 @@ def compile(
         source = lift(model, shapes=shapes, bind=bind, example_inputs=example_inputs)
     samples = None if calibration is None else _samples(calibration, source, preprocess)
     context = Context(where, numbers, samples, seed)
-    chosen = _passes(passes, numbers, where, source, samples is not None)
+    chosen = _passes(passes, numbers, where, source, samples is not None, preprocess)
     if samples is None and numbers.default.activation_bits is not None:
         context.notes.append("no calibration data: weights are quantized, activations stay float")
     timer, kept = Timer(), Trace() if trace else None
@@ -244,7 +248,8 @@ def compile(
     if where.backend == "onnx":
         onnx_module = OnnxModule.of(graph)
         return CompiledOnnx(*common, tuple(context.notes), timer, kept, time.perf_counter() - start, module=onnx_module)
-    module = compile_c(graph, name=name, target=where.name, test_vectors=_vectors(graph, samples, seed))
+    module = compile_c(graph, name=name, target=where.name, test_vectors=_vectors(graph, samples, seed),
+                       source_hash=hashlib.sha256(graph_text(source).encode()).hexdigest())  # fmt: skip
     return CompiledC(*common, tuple(context.notes), timer, kept, time.perf_counter() - start, module=module)
 
 
@@ -254,14 +259,16 @@ def targets() -> tuple[Target, ...]:
 
 
 def _samples(calibration: Any, source: Graph, preprocess: Preprocess | None) -> Feeds:
-    return feeds(calibration, {name: source.types[name] for name in source.inputs}, preprocess=preprocess)
+    pixels = None if preprocess is None else replace(preprocess, mean=(0.0,), std=(1.0,))
+    return feeds(calibration, {name: source.types[name] for name in source.inputs}, preprocess=pixels)
 
 
 def _passes(
-    given: str | Iterable[Pass] | None, recipe: Recipe, target: Target, source: Graph, has_data: bool
-) -> tuple[Pass, ...]:
+    given: str | Iterable[Pass] | None, recipe: Recipe, target: Target, source: Graph, has_data: bool,
+    preprocess: Preprocess | None
+) -> tuple[Pass, ...]:  # fmt: skip
     if given is None:
-        return default_pipeline(recipe, target, has_data=has_data, stage=source.stage)
+        return default_pipeline(recipe, target, has_data=has_data, stage=source.stage, preprocess=preprocess)
     passes = parse_pipeline(given) if isinstance(given, str) else tuple(given)
     if not all(isinstance(one, Pass) for one in passes):
         raise RecipeError("`passes` holds something that is no pass", fix="Give text or qir.Pass objects")
@@ -270,9 +277,11 @@ def _passes(
 
 def _vectors(graph: Graph, samples: Feeds | None, seed: int) -> list[tuple[dict[str, Any], dict[str, Any]]]:
     """One test vector for the emitted main.c: the first sample, or seeded noise; expected outputs by the reference."""
+    if any(not isinstance(kind := graph.types[name], TensorType) or not kind.is_static for name in graph.inputs):
+        return []
     if samples is not None:
         inputs: dict[str, Any] = {
-            name: array[: graph.tensor(name).sizes[0]] if array.ndim and graph.tensor(name).is_static else array
+            name: array[: graph.tensor(name).sizes[0]] if array.ndim else array
             for name, array in next(iter(samples)).items()
         }
     else:
@@ -280,7 +289,7 @@ def _vectors(graph: Graph, samples: Feeds | None, seed: int) -> list[tuple[dict[
         inputs = {}
         for name in graph.inputs:
             kind = graph.tensor(name)
-            if not kind.is_static or not kind.dtype.is_float:
+            if not kind.dtype.is_float:
                 return []
             inputs[name] = random.standard_normal(kind.sizes).astype(kind.dtype.numpy)
     return [(inputs, evaluate(graph, inputs))]

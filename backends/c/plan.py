@@ -157,7 +157,7 @@ def _donor(
     placed: Placed, group: dict[str, str], last: dict[str, int], number: int, fixed: set[str], results: set[str]
 ) -> str | None:
     site = placed.site
-    if len([y for y in site.outputs if y]) != 1:
+    if site.outputs[0] is None or len([y for y in site.outputs if y]) != 1:
         return None
     y = site.output
     stored = [x for x in site.inputs if x is not None and x.value is None]

@@ -13,7 +13,7 @@ from typing import ClassVar
 
 from qir.ir.graph import Graph, Node
 from qir.passmanager.base import Context, Pass
-from qir.rewrite.bodies import map_bodies
+from qir.rewrite.bodies import everywhere
 
 _OPTIONAL: dict[str, frozenset[int]] = {
     "Dropout": frozenset({1}),
@@ -35,7 +35,7 @@ class EliminateDeadCode(Pass):
     name: ClassVar[str] = "eliminate-dead-code"
 
     def run(self, graph: Graph, context: Context) -> Graph:
-        return _trim(map_bodies(graph, _trim))
+        return everywhere(graph, _trim)
 
 
 def _trim(graph: Graph) -> Graph:

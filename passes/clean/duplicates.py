@@ -19,7 +19,7 @@ from qir.ir.graph import Constant, Graph, Node
 from qir.ir.types import ValueType
 from qir.passes.clean.purity import is_pure
 from qir.passmanager.base import Context, Pass
-from qir.rewrite.bodies import map_bodies
+from qir.rewrite.bodies import everywhere
 from qir.rewrite.editor import Editor
 
 _COMMUTATIVE = frozenset({"Add", "Mul", "Equal", "And", "Or", "Xor"})
@@ -32,7 +32,7 @@ class MergeDuplicates(Pass):
     name: ClassVar[str] = "merge-duplicates"
 
     def run(self, graph: Graph, context: Context) -> Graph:
-        return _merge(map_bodies(graph, _merge))
+        return everywhere(graph, _merge)
 
 
 def _merge(graph: Graph) -> Graph:

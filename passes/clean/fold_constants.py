@@ -30,7 +30,7 @@ from qir.passes.clean.shape_arithmetic import MOVES, TRANSFERS
 from qir.passes.clean.sizes import UNKNOWN, Element, Size
 from qir.passes.clean.targets import STATIC_OPERANDS, static_operand
 from qir.passmanager.base import Context, Pass
-from qir.rewrite.bodies import map_bodies
+from qir.rewrite.bodies import everywhere
 from qir.rewrite.editor import Editor
 from qir.rewrite.guards import is_quantized
 
@@ -54,8 +54,7 @@ class FoldConstants(Pass):
 
     def run(self, graph: Graph, context: Context) -> Graph:
         limit = int(self.megabytes * 2**20)
-        changed = map_bodies(graph, lambda body: _Folder(body, limit).run())
-        return _Folder(changed, limit).run()
+        return everywhere(graph, lambda one: _Folder(one, limit).run())
 
 
 class _Folder:
@@ -79,6 +78,9 @@ class _Folder:
         return self.edit.build()
 
     def _retype(self, node: Node) -> None:
+        kinds = [self.edit.types.get(name) for name in node.outputs if name]
+        if all(isinstance(kind, TensorType) and kind.is_static for kind in kinds):
+            return
         inferred = infer_types(node, self.edit.types, self.edit.constants, self.graph.opsets)
         for name, kind in zip(node.outputs, inferred, strict=True):
             self._refine(name, kind)
@@ -95,8 +97,9 @@ class _Folder:
     def _fold(self, node: Node) -> bool:
         """Evaluates a node all of whose operands are constants."""
         constants = self.edit.constants
-        operands = [constants[name].value for name in node.reads if name in constants]
-        if len(operands) != len(node.reads) or not is_pure(node, self.graph):
+        reads = node.reads[:1] if node.op == "CastLike" else node.reads
+        operands = [constants[name].value for name in reads if name in constants]
+        if len(operands) != len(reads) or not is_pure(node, self.graph):
             return False
         kinds = [self.edit.types.get(name) for name in (*node.reads, *node.outputs) if name]
         if not all(isinstance(kind, TensorType) and (kind.dtype.is_integer or kind.dtype in _NATIVE) for kind in kinds):
@@ -119,6 +122,8 @@ class _Folder:
             operands = [constants[name].value if name else None for name in node.inputs]
             array = MOVES[node.op](node, operands)
             return None if array is None else [np.ascontiguousarray(array).reshape(array.shape)]
+        if node.op == "CastLike":
+            return [constants[node.inputs[0]].value.astype(self.graph.tensor(node.outputs[0]).dtype.numpy)]
         outputs = tuple(name for name in node.outputs if name)
         names = {*node.reads, *outputs}
         lone = self.graph.with_(
@@ -138,7 +143,7 @@ class _Folder:
         kind = TensorType(of_array(array), array.shape)
         if old != kind:
             self.edit.set_type(name, kind)
-            self.refined.add(name)
+        self.refined.add(name)  # even of the same type: inference may look at the numbers
 
     def _elements(self, name: str) -> np.ndarray | None:
         """What is known of a value's integers: numbers, symbols, or unknown elements in a known shape."""

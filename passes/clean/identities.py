@@ -227,7 +227,7 @@ def _drop_state(found: Match, edit: Editor) -> str | Refused:
     while not inputs[-1]:
         inputs.pop()
     edit.replace(node, node.with_(inputs=tuple(inputs)))
-    return node.outputs[0]
+    return next(name for name in node.outputs if name)
 
 
 _RULES = (

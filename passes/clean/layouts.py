@@ -54,6 +54,8 @@ def relaid(node: Node, graph: Graph, perm: Sequence[int]) -> Relaid | None:
     attrs, rank = dict(node.attrs), len(perm)
     if any(_codes_along_axis(graph, name) for name in (*node.inputs, *node.outputs)):
         return None
+    if not all(_has_rank(graph, name, rank) for name in node.outputs if name):
+        return None
     if node.op in _UNARY:
         return Relaid((0,), attrs) if _has_rank(graph, node.inputs[0], rank) else None
     if node.op in _BROADCASTING:

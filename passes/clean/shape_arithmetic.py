@@ -6,6 +6,7 @@ operands (None where one is not known) and returns the first output, or None whe
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
@@ -171,6 +172,15 @@ def _full(node: Node, operands: Operands) -> np.ndarray | None:
     return None if shape is None else np.full(shape, value.reshape(-1)[0], value.dtype)
 
 
+def _range(node: Node, operands: Operands) -> np.ndarray | None:
+    parts = [operand.reshape(-1)[0] for operand in operands if operand is not None and operand.dtype != object]
+    if len(parts) != 3 or parts[2] == 0:
+        return None
+    start, limit, step = parts
+    count = max(math.ceil((limit.item() - start.item()) / step.item()), 0)
+    return np.asarray(start + np.arange(count, dtype=start.dtype) * step, start.dtype)
+
+
 MOVES: dict[str, Transfer] = {
     "Identity": _identity,
     "Gather": _gather,
@@ -181,8 +191,9 @@ MOVES: dict[str, Transfer] = {
     "Reshape": _reshape,
     "Transpose": _transpose,
     "ConstantOfShape": _full,
+    "Range": _range,
 }
-"""Operators that only place elements: they serve numbers of any type as well as symbols."""
+"""Operators that place elements: they serve numbers of any type, most of them symbols as well."""
 
 TRANSFERS: dict[str, Transfer] = {
     **MOVES,

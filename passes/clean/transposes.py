@@ -22,7 +22,7 @@ from qir.ir.types import TensorType, ValueType
 from qir.passes.clean.facts import shape_of
 from qir.passes.clean.layouts import Relaid, inverse, leaves_order, relaid, relaid_constant
 from qir.passmanager.base import Context, Pass
-from qir.rewrite.bodies import map_bodies
+from qir.rewrite.bodies import everywhere
 from qir.rewrite.driver import apply_rules
 from qir.rewrite.editor import Editor
 from qir.rewrite.guards import put, same_place, unrounded
@@ -37,7 +37,7 @@ class CancelTransposes(Pass):
 
     def run(self, graph: Graph, context: Context) -> Graph:
         graph = apply_rules(graph, _COMPOSE)
-        moved = _move_all(map_bodies(graph, _move_all))
+        moved = everywhere(graph, _move_all)
         return apply_rules(moved, (*_COMPOSE, *_TO_RESHAPE))
 
 

@@ -69,7 +69,7 @@ class RoundWeights(Pass):
         best_codes = np.zeros(rows.shape, np.int8)
         best_scale, best_error = np.ones(len(rows), np.float32), np.full(len(rows), np.inf)
         for factor in trials:
-            scale = np.broadcast_to(base * np.float32(factor), (len(rows),))
+            scale = np.broadcast_to(np.maximum(base * np.float32(factor), np.finfo(np.float32).tiny), (len(rows),))
             codes, error = np.zeros(rows.shape, np.int8), np.zeros(len(rows))
             for group in range(groups):
                 part = slice(group * len(rows) // groups, (group + 1) * len(rows) // groups)

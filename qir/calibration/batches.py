@@ -37,7 +37,7 @@ def batches(chunks: Iterable[Chunk], interface: Interface, batch: int | None) ->
         chunks: samples in order.
         batch: samples a batch, where the model leaves it open; 0 runs every chunk as it came; None lets qir choose.
     """
-    target = interface.fixed_batch or (DEFAULT_BATCH if batch is None else batch)
+    target = interface.fixed_batch or ((DEFAULT_BATCH if interface.joins else 0) if batch is None else batch)
     pending: list[Chunk] = []
     waiting = 0
     for chunk in chunks:

@@ -61,6 +61,11 @@ class Interface:
         """The batch size that the model insists on, if it does."""
         return self.batch_dim if self.batch_axes and isinstance(self.batch_dim, int) else None
 
+    @property
+    def joins(self) -> bool:
+        """Whether samples given apart may run together: not where an input without the batch axis has open sizes."""
+        return all(name in self.batch_axes or None not in (kind.shape or ()) for name, kind in self.inputs.items())
+
     def name(self, item: Any) -> dict[str, np.ndarray]:
         """The arrays of one item of data by input name.
 

@@ -18,6 +18,7 @@ from qir.cli.compile import compile_command
 from qir.cli.inspect import inspect_command
 from qir.cli.opt import opt_command
 from qir.cli.options import DEBUG, debug, example
+from qir.cli.targets import targets_command
 from qir.errors import QirError
 
 _EPILOG = example(
@@ -39,6 +40,7 @@ def command() -> None:
 command.add_command(compile_command)
 command.add_command(opt_command)
 command.add_command(inspect_command)
+command.add_command(targets_command)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

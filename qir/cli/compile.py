@@ -61,8 +61,8 @@ def compile_command(
         check_writable(place)
     instruments = [PromiseChecker(loaded.samples())] if check_promises else []
     result = compile(
-        loaded.graph, loaded.feeds, target=target, recipe=loaded.recipe, passes=passes, name=name,
-        trace=trace or False, instruments=instruments, seed=seed,
+        loaded.graph, loaded.feeds, target=target, recipe=loaded.recipe, preprocess=loaded.preprocess, passes=passes,
+        name=name, trace=trace or False, instruments=instruments, seed=seed,
     )  # fmt: skip
     checked = _verify(result, loaded) if verify else {}
     make_parent(path)
@@ -98,7 +98,7 @@ def _verify(result: Any, loaded: Loaded) -> dict[str, dict[str, float | str]]:
     from qir.quant.error import max_abs, sqnr
 
     samples = loaded.samples()
-    reference, found = evaluate(loaded.graph, samples), result.run(samples)
+    reference, found = evaluate(loaded.graph, loaded.normalised(samples)), result.run(samples)
     kind = "the first calibration samples" if loaded.feeds is not None else "random inputs"
     return {
         name: {"sqnr_db": round(min(sqnr(reference[name], found[name]), 999.0), 2),

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
-from qir.calibration import Feeds, feeds
+import numpy as np
+
+from qir.calibration import Feeds, Preprocess, feeds
 from qir.cli import values
 from qir.debug.samples import sample_inputs
 from qir.errors import ShapeError
@@ -29,7 +32,8 @@ class Loaded:
 
     Attributes:
         graph: the model, or a graph that qir had saved.
-        feeds: calibration samples, if given.
+        feeds: calibration samples, if given; pixels where `preprocess` is.
+        preprocess: the normalisation that becomes part of the model.
     """
 
     graph: Graph
@@ -37,11 +41,21 @@ class Loaded:
     target: Target
     feeds: Feeds | None
     seed: int
+    preprocess: Preprocess | None = None
 
     def samples(self) -> dict[str, Any]:
         """Inputs to try the network on: the first calibration samples, or random numbers."""
         batch = 1 if self.target.backend == "c" else None  # C runs one sample where the model leaves that open
         return sample_inputs(self.graph, self.feeds, self.seed, batch)
+
+    def normalised(self, samples: dict[str, Any]) -> dict[str, Any]:
+        """Samples of the compiled model as the original one takes them."""
+        if self.preprocess is None:
+            return samples
+        shape = (1, -1, 1, 1) if self.preprocess.layout == "NCHW" else (1, 1, 1, -1)
+        mean = np.array(self.preprocess.mean, np.float32).reshape(shape)
+        std = np.array(self.preprocess.std, np.float32).reshape(shape)
+        return {name: (array - mean) / std for name, array in samples.items()}
 
 
 def read(model: str, shape: Iterable[str], bind: Iterable[str]) -> Graph:
@@ -71,8 +85,11 @@ def load(
     """
     where = find_target(target)
     numbers = values.overrides(find_recipe(recipe), override)
-    pictures = values.preprocess(preprocess)
+    normal = values.preprocess(preprocess)
     graph = read(model, shape, bind)
     kinds = {name: graph.types[name] for name in graph.inputs}
-    samples = None if calib is None else feeds(calib, kinds, preprocess=pictures)
-    return Loaded(graph, numbers, where, samples, seed)
+    samples = None
+    if calib is not None:
+        pixels = replace(normal, mean=(0.0,), std=(1.0,)) if normal is not None and Path(calib).is_dir() else None
+        samples = feeds(calib, kinds, preprocess=pixels)
+    return Loaded(graph, numbers, where, samples, seed, normal)

@@ -16,7 +16,7 @@ from qir.errors import PassError
 if TYPE_CHECKING:
     from qir.cli.inputs import Loaded
     from qir.passmanager.base import Pass
-    from qir.passmanager.manager import Instrument
+    from qir.passmanager.manager import Instrument, Step
 
 _EPILOG = options.example(
     "qir opt --list",
@@ -91,7 +91,7 @@ def opt_command(
         instruments.append(Printer(frozenset(print_before), frozenset(print_after), print_after_all, print_changed))
     instruments += [Dumper(Path(dump)), trace] if dump else []
     drifted = Drift(loaded.samples()) if drift else None
-    instruments += [drifted] if drifted is not None else []
+    instruments += [_after_preprocessing(drifted)] if drifted is not None else []
     instruments += [PromiseChecker(loaded.samples())] if check_promises else []
     context = Context(loaded.target, loaded.recipe, loaded.feeds, seed)
     graph = run(loaded.graph, chosen, context, instruments)
@@ -115,7 +115,17 @@ def _passes(text: str | None, loaded: Loaded) -> tuple[Pass, ...]:
     if text is not None:
         return parse_pipeline(text)
     return default_pipeline(loaded.recipe, loaded.target, has_data=loaded.feeds is not None,
-                            stage=loaded.graph.stage)  # fmt: skip
+                            stage=loaded.graph.stage, preprocess=loaded.preprocess)  # fmt: skip
+
+
+def _after_preprocessing(drift: Instrument) -> Instrument:
+    """`fold-preprocess` changes what the inputs are: results are compared from there on."""
+
+    def hook(step: Step) -> None:
+        if step.applied.name != "fold-preprocess":
+            drift(step)
+
+    return hook
 
 
 def _must_be_in(passes: tuple[Pass, ...], names: tuple[str, ...]) -> None:

@@ -63,7 +63,7 @@ def data(function: F) -> F:
     for option in (
         click.option(
             "--preprocess", metavar="TEXT", panel=INPUT,
-            help="How pictures of a folder become inputs, in units of 8-bit pixels: "
+            help="How pixels, 0..255, become inputs; this becomes part of the compiled model, which then takes pixels: "
                  "mean=124/116/104,std=58/57/57,size=224x224,layout=NCHW,color=RGB (or BGR, L).",
         ),
         click.option(

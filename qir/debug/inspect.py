@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from qir.backends.c.kernels import operators
+from qir.backends.c.layout import ALIASES
 from qir.debug.report import bytes_text, with_ones
 from qir.ir.dtype import FLOAT32
 from qir.ir.graph import Graph
@@ -96,7 +97,7 @@ class Inspection:
         lines += [f"input   {name}: {kind}" for name, kind in self.inputs.items()]
         lines += [f"output  {name}: {kind}" for name, kind in self.outputs.items()]
         if self.symbols:
-            lines.append(f"symbols {', '.join(self.symbols)} (bind them with --shape; C needs all of them)")
+            lines.append(f"symbols {', '.join(self.symbols)} (--shape gives them a size; C needs one for each)")
         unknown = f" with {', '.join(f'{symbol} = 1' for symbol in self.symbols)}" if self.symbols else ""
         unknown += f", {self.uncounted} layers of unknown size not counted" if self.uncounted else ""
         lines += ["", f"work        {self.macs / 1e6:,.3f} M multiply-accumulates{unknown}"]
@@ -179,7 +180,7 @@ def _place(graph: Graph, target: Target) -> Placed:
     }
     placed = place(simple.with_(ranges=ranges), Context(target, Recipe()))
     integer, floats, lacking = Counter[str](), [], Counter[str]()
-    known = operators() if target.backend == "c" else ()
+    known = {*operators(), *ALIASES} if target.backend == "c" else set()
     for node in simple.nodes:
         producer = simple.index.producer(node.inputs[0]) if node.inputs else None
         absorbed = node.op in CLAMPS and producer in placed and bounds(node, simple) is not None

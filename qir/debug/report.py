@@ -53,7 +53,10 @@ def _short(graph: Graph, name: str) -> str:
 
 
 def bytes_text(count: int | None) -> str:
-    """A size for people: exact bytes, and kB above 10,000."""
+    """A size for people: exact bytes, and kB or MB from 10,000 on."""
     if count is None:
         return "not measured"
-    return f"{count:,} bytes" + (f" ({count / 1000:.1f} kB)" if count >= 10_000 else "")
+    if count < 10_000:
+        return f"{count:,} bytes"
+    short = f"{count / 1e6:.1f} MB" if count >= 10_000_000 else f"{count / 1e3:.1f} kB"
+    return f"{count:,} bytes ({short})"

@@ -48,7 +48,8 @@ class Index:
         result = nx.DiGraph()
         result.add_nodes_from(node.name for node in self.graph.nodes)
         for node in self.graph.nodes:
-            result.add_edges_from((self.producers[name].name, node.name) for name in node.reads if name in self.producers)
+            makers = (self.producers[name] for name in node.reads if name in self.producers)
+            result.add_edges_from((maker.name, node.name) for maker in makers)
         return result
 
 

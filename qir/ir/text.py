@@ -68,10 +68,7 @@ def graph_text(graph: Graph, *, notes: Mapping[str, str] | None = None) -> str:
     Args:
         notes: node name to a message that is drawn under that node's line (how errors point into a graph).
     """
-    typed = ", ".join(f"%{name}: {graph.types.get(name, '?')}" for name in graph.inputs)
-    opsets = " ".join(f"{domain or 'ai.onnx'}={version}" for domain, version in sorted(graph.opsets.items()))
-    results = ", ".join(f"%{n}" for n in graph.outputs)
-    lines = [f"graph {graph.name}({typed}) -> ({results}) stage={graph.stage.value}" + (f" {opsets}" if opsets else "")]
+    lines = [_head(graph)]
     for name, constant in graph.constants.items():
         lines.append(f"  const %{name}: {graph.types.get(name, '?')} = {constant_text(constant)}")
     for node in graph.nodes:
@@ -86,9 +83,23 @@ def graph_text(graph: Graph, *, notes: Mapping[str, str] | None = None) -> str:
     return "\n".join(lines)
 
 
+def _head(graph: Graph) -> str:
+    typed = ", ".join(f"%{name}: {graph.types.get(name, '?')}" for name in graph.inputs)
+    opsets = " ".join(f"{domain or 'ai.onnx'}={version}" for domain, version in sorted(graph.opsets.items()))
+    results = ", ".join(f"%{n}" for n in graph.outputs)
+    return f"graph {graph.name}({typed}) -> ({results}) stage={graph.stage.value}" + (f" {opsets}" if opsets else "")
+
+
 @dataclass(frozen=True)
 class Diff:
-    """What changed between two graphs; nodes are matched by name."""
+    """What changed between two graphs; nodes are matched by name.
+
+    Attributes:
+        added, removed: printed nodes.
+        changed: printed nodes before and after, the line of inputs, outputs and stage among them.
+        constants: the same of constants.
+        ranges: how many differ.
+    """
 
     added: tuple[str, ...]
     removed: tuple[str, ...]
@@ -112,6 +123,7 @@ def diff(before: Graph, after: Graph) -> Diff:
     """What a step did, by node name and by constant name. Shared nodes and arrays are not compared again."""
     old = {node.name: node for node in before.nodes}
     new = {node.name: node for node in after.nodes}
+    heads = _head(before), _head(after)
     changed = []
     for name in old.keys() & new.keys():
         first, second = node_text(old[name], before), node_text(new[name], after)
@@ -129,7 +141,7 @@ def diff(before: Graph, after: Graph) -> Diff:
     return Diff(
         tuple(node_text(node, after) for node in after.nodes if node.name not in old),
         tuple(node_text(node, before) for node in before.nodes if node.name not in new),
-        tuple(sorted(changed)),
+        (*((heads,) if heads[0] != heads[1] else ()), *sorted(changed)),
         tuple(sorted(constants)),
         sum(before.ranges.get(n) != after.ranges.get(n) for n in before.ranges.keys() | after.ranges.keys()),
     )

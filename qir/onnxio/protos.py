@@ -68,7 +68,7 @@ def read_type(proto: TypeProto) -> ValueType | None:
         if not proto.tensor_type.HasField("shape"):
             return None if dtype is None else TensorType(dtype)
         dims = tuple(
-            dim.dim_value if dim.HasField("dim_value") else (dim.dim_param or None)
+            dim.dim_value if dim.HasField("dim_value") else _symbol(dim.dim_param)
             for dim in proto.tensor_type.shape.dim
         )
         dims = tuple(None if isinstance(dim, int) and dim < 0 else dim for dim in dims)
@@ -101,6 +101,11 @@ def write_type(kind: ValueType) -> TypeProto:
                 elif size is not None:
                     dim.dim_param = size
     return proto
+
+
+def _symbol(name: str) -> str | None:
+    """A dimension's name; None for the question marks that some exporters write for every size they do not know."""
+    return name if any(c.isalnum() for c in name) else None
 
 
 class TensorReader:

@@ -28,6 +28,15 @@ def map_bodies(graph: Graph, change: Callable[[Graph], Graph]) -> Graph:
     return graph.with_(nodes=tuple(nodes)) if changed else graph
 
 
+def everywhere(graph: Graph, change: Callable[[Graph], Graph]) -> Graph:
+    """Applies `change`, which brings a lone graph to rest at once, to a graph and its bodies until all rest."""
+    while True:
+        after = change(map_bodies(graph, change))
+        if after is graph or not any(node.subgraphs for node in after.nodes):
+            return after
+        graph = after
+
+
 def _dress(body: Graph, outer: Graph) -> Graph:
     constants = {name: outer.constants[name] for name in body.captures if name in outer.constants}
     return body.with_(types={**outer.types, **body.types}, constants={**constants, **body.constants},

@@ -9,7 +9,7 @@ from dataclasses import replace
 from qir.errors import PassError
 from qir.ir.graph import Graph, Node
 from qir.ir.types import TensorType
-from qir.rewrite.bodies import map_bodies
+from qir.rewrite.bodies import everywhere
 from qir.rewrite.editor import Editor
 from qir.rewrite.pattern import Match, Refused, Rule
 
@@ -26,8 +26,7 @@ def apply_rules(graph: Graph, rules: Sequence[Rule]) -> Graph:
     Raises:
         PassError: if rules keep undoing each other.
     """
-    graph = map_bodies(graph, lambda body: _apply_here(body, rules))
-    return _apply_here(graph, rules)
+    return everywhere(graph, lambda one: _apply_here(one, rules))
 
 
 def _apply_here(graph: Graph, rules: Sequence[Rule]) -> Graph:
@@ -60,7 +59,7 @@ def _one_round(graph: Graph, rules: Sequence[Rule]) -> Graph:
 
 
 def _put_in_place(graph: Graph, edit: Editor, found: Match, result: str) -> None:
-    old = found.root.outputs[0]
+    old = next(name for name in found.root.outputs if name)
     if old in graph.ranges and result not in edit.ranges:
         edit.set_range(result, *graph.ranges[old])
     before, after = graph.types[old], edit.types.get(result)

@@ -143,5 +143,5 @@ def test_passes_of_installed_packages_are_found(monkeypatch: pytest.MonkeyPatch)
 @pytest.mark.parametrize("where", ["tests.absent:Gone", "tests.passmanager.passes:Gone"])
 def test_a_package_that_is_broken_is_named(monkeypatch: pytest.MonkeyPatch, where: str) -> None:
     monkeypatch.setitem(registry._TABLE, "gone", where)
-    with pytest.raises(PassError, match="gone.*cannot be loaded"):
+    with pytest.raises(PassError, match=r"gone.*cannot be loaded"):
         pass_class("gone")

@@ -14,9 +14,10 @@
 #define QIR_DOT_LOOP
 #endif
 
-/* Two rows of activations with four of weights: acc[i * 4 + j] = x_i . w_j. */
+/* Two rows of activations with four of weights: acc_i[j] = x_i . w_j. */
 static inline void qir_dot_2x4(const int16_t *QIR_RESTRICT x0, const int16_t *QIR_RESTRICT x1,
-                               const int8_t *QIR_RESTRICT w, int32_t depth, int32_t *QIR_RESTRICT acc) {
+                               const int8_t *QIR_RESTRICT w, int32_t depth, int32_t *QIR_RESTRICT acc0,
+                               int32_t *QIR_RESTRICT acc1) {
     const int8_t *const w1 = w + depth, *const w2 = w1 + depth, *const w3 = w2 + depth;
     int32_t a = 0, b = 0, c = 0, d = 0, e = 0, f = 0, g = 0, h = 0, k;
     QIR_DOT_LOOP
@@ -31,14 +32,14 @@ static inline void qir_dot_2x4(const int16_t *QIR_RESTRICT x0, const int16_t *QI
         g += v * w2[k];
         h += v * w3[k];
     }
-    acc[0] = a;
-    acc[1] = b;
-    acc[2] = c;
-    acc[3] = d;
-    acc[4] = e;
-    acc[5] = f;
-    acc[6] = g;
-    acc[7] = h;
+    acc0[0] = a;
+    acc0[1] = b;
+    acc0[2] = c;
+    acc0[3] = d;
+    acc1[0] = e;
+    acc1[1] = f;
+    acc1[2] = g;
+    acc1[3] = h;
 }
 
 /* One row of activations with four of weights. */
@@ -67,6 +68,23 @@ static inline int32_t qir_dot_1x1(const int16_t *QIR_RESTRICT x, const int8_t *Q
         a += (int32_t)x[k] * w[k];
     }
     return a;
+}
+
+/* One or two rows of activations with `count` (at most 16) rows of weights: acc[i * 16 + j] = x_i . w_j. */
+static inline void qir_dot_rows(const int16_t *QIR_RESTRICT x, int32_t rows, const int8_t *QIR_RESTRICT w,
+                                int32_t depth, int32_t count, int32_t *QIR_RESTRICT acc) {
+    int32_t j;
+    for (j = 0; j + 4 <= count; j += 4, w += (ptrdiff_t)depth * 4) {
+        if (rows == 2) {
+            qir_dot_2x4(x, x + depth, w, depth, acc + j, acc + 16 + j);
+        } else {
+            qir_dot_1x4(x, w, depth, acc + j);
+        }
+    }
+    for (; j < count; ++j, w += depth) {
+        acc[j] = qir_dot_1x1(x, w, depth);
+        acc[16 + j] = rows == 2 ? qir_dot_1x1(x + depth, w, depth) : 0;
+    }
 }
 
 /* Codes without their zero point. */

@@ -40,6 +40,13 @@
 #define QIR_RESTRICT restrict
 #endif
 
+/* Before a short loop over neighbouring elements: gcc would unroll it before it can become vector code. */
+#if defined(__GNUC__) && !defined(__clang__) && __GNUC__ >= 8
+#define QIR_LANES _Pragma("GCC unroll 1")
+#else
+#define QIR_LANES
+#endif
+
 /* How a real result becomes a code: clamp(rint(v) + zero_point, qmin, qmax) with low = qmin - zero_point and
    high = qmax - zero_point. */
 typedef struct {

@@ -21,6 +21,7 @@ CONTEXT = Context(Target("nowhere", "onnx", {}))
         ("i = Cast<to=7>(a) j = Add(i, i) c = Cast<to=1>(j)", {"a": np.array([1.5, -2.7], np.float32)}),
         ("r = Range(z, n, o) c = Cast<to=1>(r)", {"z": np.array(0), "n": np.array(4), "o": np.array(1)}),
         ("k = ConstantOfShape<value=float[1] {2.5}>(s) c = Expand(k, t)", {"s": [2, 1], "t": [2, 3]}),
+        ("c = CastLike(i, x)", {"i": np.array([1, 2])}),
         ("p, q = Split<axis=0, num_outputs=2>(a) c = Sub(p, q)", {"a": normal(4, 2)}),
         ("d = Slice(a, b, e, ax, st) c = Neg(d)", {"a": normal(6), "b": [-1], "e": [-100], "ax": [0], "st": [-2]}),
     ],
@@ -129,6 +130,14 @@ def test_large_results_are_left_to_be_computed() -> None:
 def test_a_rounded_value_is_not_folded() -> None:
     graph = quantized(net("(float[2] x) => (float[2] y) { c = Mul(a, a) y = Add(x, c) }", a=normal(2)), "c")
     assert unchanged("fold-constants", graph)
+
+
+def test_a_loops_body_keeps_what_it_counts() -> None:
+    text = """(float[2] x, int64 n) => (float[2] y) {
+        y = Loop (n, yes, x) <body = b (int64 i, bool go, float[2] a) => (bool on, float[2] z) {
+            on = Identity(go) c = Exp(k) d = Mul(c, k) z = Add(a, d) }> }"""
+    after = apply("fold-constants,eliminate-identities", net(text, k=normal(2), yes=np.array(True)))
+    assert count(after) == {"Loop": 1, "Identity": 1, "Add": 1}
 
 
 BODIES = """(float[3] x, bool b) => (float[3] y) {

@@ -97,6 +97,12 @@ def test_what_does_not_pay_or_depends_on_the_order_stays(body: str) -> None:
     assert unchanged("cancel-transposes", graph)
 
 
+def test_operands_of_lower_rank_stay_outside_the_region() -> None:
+    body = f"t = {TO_NHWC}(x) n = Neg(k) u = Add(t, n) y = {TO_NCHW}(u)"
+    graph = net(f"(float[2,4,5,6] x, float[1] k) => (float[2,4,5,6] y) {{ {body} }}")
+    assert ops(apply("cancel-transposes", graph)) == ["Neg", "Add"]
+
+
 def test_a_side_entry_costs_a_transpose_only_if_that_pays() -> None:
     pair = (
         f"(float[2,4,5,6] x, float[2,5,6,4] z) => (float[2,4,5,6] y) {{ t = {TO_NHWC}(x) u = Add(t, z) y = "

@@ -6,12 +6,14 @@ static void qir_add_u8u8_u8_block(const qir_add_u8_numbers *n, const uint8_t *a,
     float first[16], second[16];
     int32_t i;
     if (width == 16 && a_step == 1 && b_step == 1) {
+        QIR_LANES
         for (i = 0; i < 16; ++i) {
             first[i] = (float)a[i] * n->a_multiplier;
             second[i] = (float)b[i] * n->b_multiplier;
         }
         QIR_KEEP(first);
         QIR_KEEP(second);
+        QIR_LANES
         for (i = 0; i < 16; ++i) {
             y[i] = (uint8_t)qir_code((n->offset + first[i]) + second[i], &n->requant);
         }

@@ -28,7 +28,7 @@ EXPRESSIONS: dict[str, dict[str, str]] = {
     "Mod/c": {"u": "vb == 0 ? (QIR_Y)0 : va % vb", "s": "vb == 0 || vb == -1 ? (QIR_Y)0 : va % vb",
               "f": "fmod#(va, vb)"},
     "Pow": {"f": "pow#(va, vb)"},
-    "Pow/2": {"f": "va * va", "su": "(WIDE)va * (WIDE)va"},
+    "Pow/2": {"f": "(void)vb, va * va", "su": "(void)vb, (WIDE)va * (WIDE)va"},
     "Pow/integers": {
         "u": "qir_power(va, (uint64_t)vb)",
         "s": "vb < 0 ? (QIR_Y)(va == 1 ? 1 : va == -1 ? (vb % 2 ? -1 : 1) : 0) : "

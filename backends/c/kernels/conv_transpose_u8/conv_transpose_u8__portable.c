@@ -37,6 +37,7 @@ void qir_conv_transpose_u8s8_T__portable(const qir_conv_u8_shape *s, const uint8
                                 const uint8_t *const codes = x + from * in_all + (ptrdiff_t)g * channels;
                                 for (i = 0; i < channels; ++i) {
                                     const int32_t v = codes[i] - zero;
+                                    QIR_LANES
                                     for (j = 0; j < 8; ++j) {
                                         acc[j] += v * tap[(ptrdiff_t)i * 8 + j];
                                     }

@@ -34,8 +34,19 @@ static void qir_conv_u8s8_T_row(const qir_conv_u8_shape *s, const uint8_t *x, in
     }
 }
 
+/* Sixteen accumulators, or what is left, to results. */
+static inline void qir_conv_u8s8_T_store(const qir_requant *q, const int32_t *QIR_RESTRICT acc,
+                                         const int32_t *QIR_RESTRICT bias, const float *QIR_RESTRICT multiplier,
+                                         int32_t width, QIR_Y *QIR_RESTRICT y) {
+    int32_t j;
+    QIR_LANES
+    for (j = 0; j < width; ++j) {
+        QIR_STORE(bias[j] + acc[j], multiplier[j], q, y + j);
+    }
+}
+
 /* Weights: [group][out_channels][kernel taps][in_channels]; bias and multiplier: [group][out_channels].
-   scratch holds two rows of int16 [taps][in_channels]: pixels go by two, channels by four. */
+   scratch holds two rows of int16 [taps][in_channels]: pixels go by two, channels by sixteen. */
 void qir_conv_u8s8_T__portable(const qir_conv_u8_shape *s, const uint8_t *QIR_RESTRICT x,
                                const int8_t *QIR_RESTRICT w, const int32_t *QIR_RESTRICT bias,
                                const float *QIR_RESTRICT multiplier, void *QIR_RESTRICT scratch,
@@ -43,37 +54,27 @@ void qir_conv_u8s8_T__portable(const qir_conv_u8_shape *s, const uint8_t *QIR_RE
     const int32_t depth = s->window.kernel[0] * s->window.kernel[1] * s->window.kernel[2] * s->in_channels;
     const int32_t pixels = qir_pixels(&s->window), channels = s->out_channels;
     const ptrdiff_t stride = (ptrdiff_t)s->groups * channels;
-    int16_t *const row0 = (int16_t *)scratch, *const row1 = row0 + depth;
-    int32_t pixel, group, channel, i, j;
+    int16_t *const row = (int16_t *)scratch;
+    int32_t pixel, group, channel, i;
     for (pixel = 0; pixel < pixels; pixel += 2) {
         const int32_t rows = pixels - pixel < 2 ? 1 : 2;
         for (group = 0; group < s->groups; ++group) {
-            const int8_t *from = w + (ptrdiff_t)group * channels * depth;
-            const int32_t *const b = bias + (ptrdiff_t)group * channels;
-            const float *const m = multiplier + (ptrdiff_t)group * channels;
-            QIR_Y *const to = y + pixel * stride + (ptrdiff_t)group * channels;
-            int32_t acc[8];
-            qir_conv_u8s8_T_row(s, x, pixel, group, row0);
-            if (rows == 2) {
-                qir_conv_u8s8_T_row(s, x, pixel + 1, group, row1);
+            const ptrdiff_t first = (ptrdiff_t)group * channels;
+            for (i = 0; i < rows; ++i) {
+                qir_conv_u8s8_T_row(s, x, pixel + i, group, row + (ptrdiff_t)i * depth);
             }
-            for (channel = 0; channel + 4 <= channels; channel += 4, from += (ptrdiff_t)depth * 4) {
-                if (rows == 2) {
-                    qir_dot_2x4(row0, row1, from, depth, acc);
-                } else {
-                    qir_dot_1x4(row0, from, depth, acc);
-                }
+            for (channel = 0; channel < channels; channel += 16) {
+                const int32_t width = channels - channel < 16 ? channels - channel : 16;
+                const ptrdiff_t at = first + channel;
+                int32_t acc[32];
+                qir_dot_rows(row, rows, w + at * depth, depth, width, acc);
                 for (i = 0; i < rows; ++i) {
-                    for (j = channel; j < channel + 4; ++j) {
-                        QIR_STORE(b[j] + acc[i * 4 + j - channel], m[j], &s->requant, to + i * stride + j);
+                    QIR_Y *const to = y + (pixel + i) * stride + at;
+                    if (width == 16) {
+                        qir_conv_u8s8_T_store(&s->requant, acc + 16 * i, bias + at, multiplier + at, 16, to);
+                    } else {
+                        qir_conv_u8s8_T_store(&s->requant, acc + 16 * i, bias + at, multiplier + at, width, to);
                     }
-                }
-            }
-            for (; channel < channels; ++channel, from += depth) {
-                QIR_STORE(b[channel] + qir_dot_1x1(row0, from, depth), m[channel], &s->requant, to + channel);
-                if (rows == 2) {
-                    QIR_STORE(b[channel] + qir_dot_1x1(row1, from, depth), m[channel], &s->requant,
-                              to + stride + channel);
                 }
             }
         }

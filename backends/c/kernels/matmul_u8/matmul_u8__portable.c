@@ -24,6 +24,7 @@ void qir_matmul_u8u8_T__portable(const qir_matmul_u8_shape *s, float multiplier,
                     for (k = 0; k < s->depth; ++k, codes_a += s->a_depth_stride, codes_b += s->b_depth_stride) {
                         const int32_t v = *codes_a - s->a_zero_point;
                         if (width == 8 && step == 1) {
+                            QIR_LANES
                             for (j = 0; j < 8; ++j) {
                                 acc[j] += v * (codes_b[j] - s->b_zero_point);
                             }

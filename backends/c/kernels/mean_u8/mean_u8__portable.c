@@ -31,11 +31,13 @@ void qir_mean_u8_T__portable(const qir_mean_u8_shape *s, const uint8_t *QIR_REST
                 const uint8_t *from =
                     start + (ptrdiff_t)first * step + qir_mean_u8_T_offset(s->reduced, s->reduced_stride, outer);
                 for (inner = 0; inner < s->reduced[5]; ++inner, from += s->reduced_stride[5]) {
+                    QIR_LANES
                     for (j = 0; j < width; ++j) {
                         acc[j] += from[(ptrdiff_t)j * step] - s->x_zero_point;
                     }
                 }
             }
+            QIR_LANES
             for (j = 0; j < width; ++j) {
                 QIR_STORE(acc[j], s->multiplier, &s->requant, y++);
             }

@@ -36,12 +36,14 @@ void qir_pool_u8_T__portable(const qir_pool_u8_shape *s, const uint8_t *QIR_REST
                 for (b = t.first[1]; b < t.last[1]; ++b) {
                     for (c = t.first[2]; c < t.last[2]; ++c) {
                         const uint8_t *const from = x + qir_under_tap(&s->window, &t, a, b, c) * channels + first;
+                        QIR_LANES
                         for (j = 0; j < width; ++j) {
                             acc[j] += from[j] - s->x_zero_point;
                         }
                     }
                 }
             }
+            QIR_LANES
             for (j = 0; j < width; ++j) {
                 QIR_STORE(acc[j], multiplier, &s->requant, y++);
             }
