@@ -88,8 +88,8 @@ _HOMES = {
 
 __all__ = [
     "Affine", "Bound", "BuildError", "Compiled", "CompiledC", "CompiledOnnx", "Constant", "Context", "DataError",
-    "Drift", "Dumper", "Family", "Feeds", "Graph", "Histogram", "IntegerRule", "Layer", "MissingDependencyError", "ModelError",
-    "Node", "OpDef", "OutputError", "Override", "Pass", "PassError", "Preprocess", "Printer", "Promise",
+    "Drift", "Dumper", "Family", "Feeds", "Graph", "Histogram", "IntegerRule", "Layer", "MissingDependencyError",
+    "ModelError", "Node", "OpDef", "OutputError", "Override", "Pass", "PassError", "Preprocess", "Printer", "Promise",
     "PromiseChecker", "QirError", "Recipe", "RecipeError", "ShapeError", "Stage", "Statistics", "Step", "Target",
     "TensorType", "Timer", "Trace", "UnsupportedError", "Variant", "VerifyError", "__version__", "compile",
     "default_pipeline", "diff_graphs", "evaluate_graph", "export", "feeds", "graph_text", "lift", "load_graph",

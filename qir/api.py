@@ -247,6 +247,8 @@ def compile(
     common = (where, numbers, source, graph, chosen)
     if where.backend == "onnx":
         onnx_module = OnnxModule.of(graph)
+        if (refusal := onnx_module.refusal()) is not None:
+            context.notes.append(f"onnxruntime does not load the result: {refusal}")
         return CompiledOnnx(*common, tuple(context.notes), timer, kept, time.perf_counter() - start, module=onnx_module)
     module = compile_c(graph, name=name, target=where.name, test_vectors=_vectors(graph, samples, seed),
                        source_hash=hashlib.sha256(graph_text(source).encode()).hexdigest())  # fmt: skip
@@ -259,7 +261,8 @@ def targets() -> tuple[Target, ...]:
 
 
 def _samples(calibration: Any, source: Graph, preprocess: Preprocess | None) -> Feeds:
-    pixels = None if preprocess is None else replace(preprocess, mean=(0.0,), std=(1.0,))
+    folder = isinstance(calibration, str | os.PathLike) and Path(calibration).is_dir()
+    pixels = replace(preprocess, mean=(0.0,), std=(1.0,)) if preprocess is not None and folder else None
     return feeds(calibration, {name: source.types[name] for name in source.inputs}, preprocess=pixels)
 
 

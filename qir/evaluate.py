@@ -55,7 +55,8 @@ class Runner:
         try:
             results = self._session.run(list(self._outputs), {name: feeds[name] for name in self.inputs})
         except Exception as error:  # onnxruntime raises its own types, with no common base of use
-            raise DataError(f"onnxruntime could not run the model: {error}", fix="Check the inputs' shapes and types") from None
+            raise DataError(f"onnxruntime could not run the model: {error}",
+                            fix="Check the inputs' shapes and types") from None  # fmt: skip
         found = dict(zip(self._outputs, results, strict=True))
         found |= {name: feeds[name] for name in self._echoed}
         return found | self._given
@@ -106,7 +107,7 @@ def _evaluate_int(graph: Graph, feeds: Mapping[str, Any], taps: Sequence[str]) -
     for node in graph.nodes:
         definition = OPS.get(node.op)
         if definition is not None and definition.reference is not None:
-            results = definition.reference(node, [values[name] for name in node.inputs if name])
+            results: Sequence[Any] = definition.reference(node, [values[name] for name in node.inputs if name])
         else:
             results = run_node(node, graph, values)
         values.update({name: result for name, result in zip(node.outputs, results, strict=False) if name})

@@ -13,7 +13,7 @@ from qir.target import Target
 
 CLEAN = "fold-constants,eliminate-identities,merge-duplicates,cancel-transposes,eliminate-dead-code"
 FUSE = (
-    "recognize-layernorm,recognize-activations,fuse-matmul-add,fold-batchnorm,fold-affine,fuse-pad,"
+    "recognize-layernorm,recognize-activations,fuse-matmul-add,fuse-pad,fold-batchnorm,fold-affine,fuse-pad,"
     "fold-constants,eliminate-identities,eliminate-dead-code"
 )
 QUANTIZE = "calibrate,quantize,quantize-weights,round-weights,quantize-biases,absorb-activations"

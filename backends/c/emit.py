@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from qir import __version__
-from qir.backends.c.literals import array, comment, scalar, string, struct
+from qir.backends.c.literals import array, comment, math_include, scalar, string, struct, word_count, words
 from qir.backends.c.names import identifier, unique
 from qir.backends.c.program import (
     CTYPES,
@@ -152,37 +152,62 @@ def _kernels(program: Program, names: Names) -> str:
 
 
 class _WeightNames:
-    """Names of the constant arrays and their files."""
+    """Names of the constant arrays and their files. Long arrays of bytes are stored as words."""
 
     def __init__(self, program: Program, prefix: str) -> None:
         self.data = program.data
         self.names = {data_key(data): f"{prefix}_w{i}" for i, data in enumerate(self.data)}
 
     def __getitem__(self, data: Data) -> str:
-        return self.names[data_key(data)]
+        """The expression that points at the array."""
+        name = self.names[data_key(data)]
+        return f"(const {CTYPES[data.array.dtype.name]} *){name}" if _in_words(data) else name
+
+    def _declared(self, data: Data) -> str:
+        name, kind, size = self.names[data_key(data)], CTYPES[data.array.dtype.name], max(data.array.size, 1)
+        if _in_words(data):
+            kind, size = "uint64_t", word_count(data.array)
+        return f"const {kind} {name}[{size}]"
 
     def header(self, names: Names) -> str:
         guard = f"{names.macro}_WEIGHTS_H"
         lines = [f"/* Constant arrays of {names.prefix}. */", f"#ifndef {guard}", f"#define {guard}", "",
                  "#include <stdint.h>", "", "#ifdef __cplusplus", 'extern "C" {', "#endif", ""]  # fmt: skip
-        for data in self.data:
-            kind, size = CTYPES[data.array.dtype.name], max(data.array.size, 1)
-            lines.append(f"extern const {kind} {self[data]}[{size}]; /* {comment(data.role)} */")
+        lines += [f"extern {self._declared(data)}; /* {comment(data.role)} */" for data in self.data]
         lines += ["", "#ifdef __cplusplus", "}", "#endif", "", "#endif", ""]
         return "\n".join(lines)
 
     def source(self, names: Names) -> str:
-        parts = [f'#include "{names.prefix}_weights.h"\n\n#include <math.h>\n' if self._needs_math() else
-                 f'#include "{names.prefix}_weights.h"\n']  # fmt: skip
+        parts = [f'#include "{names.prefix}_weights.h"\n']
         if not self.data:
             parts.append(f"typedef int {names.prefix}_has_no_weights;\n")
+        if any(map(_in_words, self.data)):
+            parts.append(_WORDS)
         for data in self.data:
-            kind, items = array(data.array)
-            parts.append(f"const {kind} {self[data]}[{max(data.array.size, 1)}] = {{\n{items}\n}};\n")
-        return "\n".join(parts)
+            items = words(data.array) if _in_words(data) else array(data.array)[1]
+            parts.append(f"{self._declared(data)} = {{\n{items}\n}};\n")
+        parts.insert(1, math_include("".join(parts)))
+        return prefixed("\n".join(part for part in parts if part), names.prefix)
 
-    def _needs_math(self) -> bool:
-        return any(d.array.dtype.kind == "f" and not bool((abs(d.array) < float("inf")).all()) for d in self.data)
+
+_LONG = 2048
+
+
+def _in_words(data: Data) -> bool:
+    return data.array.dtype.itemsize == 1 and data.array.size >= _LONG
+
+
+_WORDS = """/* Bytes in the order of memory, the first one lowest. */
+#if defined(__BYTE_ORDER__) && defined(__ORDER_BIG_ENDIAN__) && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+#define QIR_BYTES(x, n) (((uint64_t)(x) >> (8 * (n)) & 0xff) << (56 - 8 * (n)))
+#define QIR_SWAPPED(x) \\
+    (QIR_BYTES(x, 0) | QIR_BYTES(x, 1) | QIR_BYTES(x, 2) | QIR_BYTES(x, 3) | QIR_BYTES(x, 4) | QIR_BYTES(x, 5) | \\
+     QIR_BYTES(x, 6) | QIR_BYTES(x, 7))
+#define QIR_WORDS(a, b, c, d, e) QIR_SWAPPED(a), QIR_SWAPPED(b), QIR_SWAPPED(c), QIR_SWAPPED(d), QIR_SWAPPED(e)
+#else
+#define QIR_WORDS(a, b, c, d, e) a, b, c, d, e
+#endif
+"""
 
 
 class _Code:
@@ -229,7 +254,9 @@ def _code(program: Program, names: Names, weights: _WeightNames) -> str:
     leave = [code.call(p.border, True) for p in program.outputs if p.border]
     structs = [f"static const {kind.kind} {name} = {{\n{struct(kind)}\n}};\n" for kind, name in code.structs.items()]
     inner = parameters(program, names, True).replace("void *arena", "uint8_t *memory", 1)
-    text = [f'#include "{n}.h"\n#include "{n}_kernels.h"\n#include "{n}_weights.h"\n', *structs]
+    head = f'#include "{n}.h"\n#include "{n}_kernels.h"\n#include "{n}_weights.h"\n'
+    needs = math_include("".join((*structs, *body, *entry, *leave)))
+    text = [f"{head}\n{needs}" if needs else head, *structs]
     unused = [f"    (void){text};" for text in ("memory", *names.inputs, *names.outputs)]
     text.append(f"static void {n}_calls({inner}) {{\n" + "\n".join(unused + body) + "\n}\n")
     text.append(_checked(program, names, False, entry, leave, code))

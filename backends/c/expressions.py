@@ -6,7 +6,9 @@ from collections.abc import Mapping
 
 from qir.ir.dtype import BY_NAME, DType
 
-_LIMITS = {name: f"{'INT' if name[0] == 'i' else 'UINT'}{dtype.bits}" for name, dtype in BY_NAME.items() if dtype.is_integer}
+_LIMITS = {
+    name: f"{'INT' if name[0] == 'i' else 'UINT'}{dtype.bits}" for name, dtype in BY_NAME.items() if dtype.is_integer
+}
 
 
 def type_class(dtype: DType) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from qir.backends.c.emit import Names
-from qir.backends.c.literals import array, comment
+from qir.backends.c.literals import array, comment, math_include
 from qir.backends.c.program import CTYPES, Port, Program
 
 _TOLERANCE = 1e-4
@@ -73,7 +73,7 @@ def _main(
     return f"""/* {claim} Exit code 0: all passed. */
 #include "{n}.h"
 
-#include <stdio.h>
+{math_include("".join(tables))}#include <stdio.h>
 #include <string.h>
 
 {"".join(tables)}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import textwrap
+import re
 
 import numpy as np
 
@@ -43,8 +43,29 @@ def array(values: np.ndarray) -> tuple[str, str]:
     """C element type and initialiser list of an array; an empty one gets one element, as C has no empty arrays."""
     kind = CTYPES[of_array(values).name]
     flat = values.reshape(-1).tolist() or [0]
-    items = ", ".join(scalar(value, kind) for value in flat)
-    return kind, textwrap.fill(items, 116, initial_indent="    ", subsequent_indent="    ", break_on_hyphens=False)
+    items = [scalar(value, kind) for value in flat]
+    a_line = max(1, 114 // (max(map(len, items)) + 2))
+    return kind, ",\n".join("    " + ", ".join(items[i : i + a_line]) for i in range(0, len(items), a_line))
+
+
+_WORDS_A_LINE = 5
+
+
+def word_count(values: np.ndarray) -> int:
+    """Number of 64-bit words that `words` puts an array of bytes into."""
+    return -(-values.nbytes // (8 * _WORDS_A_LINE)) * _WORDS_A_LINE
+
+
+def words(values: np.ndarray) -> str:
+    """The initialiser of an array of bytes as 64-bit words, in lines of the macro QIR_WORDS.
+
+    Compilers read these several times faster than one number a byte.
+    """
+    raw = values.tobytes().ljust(8 * word_count(values), b"\0")
+    text = raw[::-1].hex()  # the last word first, each with its highest byte first
+    numbers = [f"0x{text[i : i + 16]}" for i in range(len(text) - 16, -1, -16)]
+    step = _WORDS_A_LINE
+    return ",\n".join(f"    QIR_WORDS({', '.join(numbers[i : i + step])})" for i in range(0, len(numbers), step))
 
 
 def fields(value: Field) -> str:
@@ -57,6 +78,11 @@ def fields(value: Field) -> str:
 def struct(value: Struct) -> str:
     """The initialiser of a constant struct, each field with its name."""
     return ",\n".join(f"    /* {name} */ {fields(content)}" for name, content in value.fields)
+
+
+def math_include(text: str) -> str:
+    """The include that INFINITY and NAN in some C text need."""
+    return "#include <math.h>\n" if re.search(r"\b(INFINITY|NAN)\b", text) else ""
 
 
 def comment(text: str) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import onnx
 
-from qir.errors import DataError
+from qir.errors import DataError, ModelError
 from qir.evaluate import session
 from qir.ir.graph import Graph
 from qir.onnxio.export import export
@@ -51,6 +51,20 @@ class OnnxModule:
     @cached_property
     def _session(self) -> Any:
         return session(self.model.SerializeToString())
+
+    def refusal(self) -> str | None:
+        """Why onnxruntime does not load the model; None where it does.
+
+        Raises:
+            ModelError: where the reason is that shapes contradict each other, which no runtime can mend.
+        """
+        try:
+            self._session  # noqa: B018  (made on first use)
+        except ModelError as error:
+            if "ShapeInferenceError" in str(error):
+                raise
+            return error.what
+        return None
 
     def run(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Runs it in onnxruntime, all optimizations on.

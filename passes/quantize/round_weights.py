@@ -68,13 +68,14 @@ class RoundWeights(Pass):
         trials = _SHRINK if partners is not None else (1.0,)
         best_codes = np.zeros(rows.shape, np.int8)
         best_scale, best_error = np.ones(len(rows), np.float32), np.full(len(rows), np.inf)
-        for factor in trials:
-            scale = np.broadcast_to(np.maximum(base * np.float32(factor), np.finfo(np.float32).tiny), (len(rows),))
+        factors = [Factor.of(matrix, self.damping) for matrix in gram.matrix]
+        for trial in trials:
+            scale = np.broadcast_to(np.maximum(base * np.float32(trial), np.finfo(np.float32).tiny), (len(rows),))
             codes, error = np.zeros(rows.shape, np.int8), np.zeros(len(rows))
             for group in range(groups):
                 part = slice(group * len(rows) // groups, (group + 1) * len(rows) // groups)
                 bounds = (quant.qmin, quant.qmax, limit)
-                codes[part], error[part] = gptq(rows[part], scale[part], gram.matrix[group], self.damping, bounds, partners)
+                codes[part], error[part] = gptq(rows[part], scale[part], factors[group], bounds, partners)
             better = error < best_error if quant.axis is not None else np.full(len(rows), error.sum() < best_error.sum())
             best_codes[better], best_scale[better], best_error[better] = codes[better], scale[better], error[better]
         scale = best_scale if quant.axis is not None else best_scale[0]
@@ -106,24 +107,38 @@ def from_rows(node: Node, rows: np.ndarray, like: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(rows.T)
 
 
-def gptq(rows: np.ndarray, scale: np.ndarray, gram: np.ndarray, damping: float, bounds: tuple[int, int, int | None],
+@dataclass(frozen=True)
+class Factor:
+    """What rounding needs of a Gram matrix: the matrix [K, K], the order of columns, and U in that order."""
+
+    gram: np.ndarray
+    order: np.ndarray
+    upper: np.ndarray
+
+    @staticmethod
+    def of(gram: np.ndarray, damping: float) -> Factor:
+        """The factor of a Gram matrix; an input that was always zero counts as uncorrelated."""
+        size = len(gram)
+        mean = float(np.trace(gram)) / size
+        if mean <= 0:
+            gram, mean = np.eye(size), 1.0
+        order = np.argsort(-np.diag(gram), kind="stable")
+        damped = gram[np.ix_(order, order)] + np.eye(size) * (damping * mean)
+        return Factor(gram, order, np.linalg.cholesky(np.linalg.inv(damped)).T)
+
+
+def gptq(rows: np.ndarray, scale: np.ndarray, factor: Factor, bounds: tuple[int, int, int | None],
          partners: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
     """Codes of [M, K] weights and each row's output error.
 
     Args:
         scale: [M].
-        gram: [K, K].
         bounds: qmin, qmax, and the largest sum of two neighbouring codes of one sign (None for no limit).
         partners: [K, P] columns that a kernel multiplies beside each column, -1 for none.
     """
     qmin, qmax, limit = bounds
     count, size = rows.shape
-    mean = float(np.trace(gram)) / size
-    if mean <= 0:
-        gram, mean = np.eye(size), 1.0
-    order = np.argsort(-np.diag(gram), kind="stable")
-    damped = gram[np.ix_(order, order)] + np.eye(size) * (damping * mean)
-    upper = np.linalg.cholesky(np.linalg.inv(damped)).T
+    gram, order, upper = factor.gram, factor.order, factor.upper
     left = np.ascontiguousarray((rows[:, order].astype(np.float64) / scale[:, None].astype(np.float64)).T)
     codes = np.zeros((size, count))
     low, high = np.full((size, count), float(qmin)), np.full((size, count), float(qmax))

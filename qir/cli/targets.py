@@ -19,4 +19,5 @@ def targets_command(as_json: bool) -> None:
     """List what can be compiled for: the names that --target takes."""
     rows = {name: TARGETS[name].description for name in sorted(TARGETS)}
     width = max(map(len, rows))
-    click.echo(json.dumps(rows, indent=2) if as_json else "\n".join(f"{n:<{width}}  {text}" for n, text in rows.items()))
+    lines = [f"{name:<{width}}  {text}" for name, text in rows.items()]
+    click.echo(json.dumps(rows, indent=2) if as_json else "\n".join(lines))

@@ -18,8 +18,8 @@ from qir.ops.window import window
 
 MAX_SIZE = 2048
 """Layers with more inputs an output are left out: their matrix would not fit a bounded memory."""
-_POSITIONS = 32
-"""Output positions sampled from each sample of a convolution."""
+_POSITIONS, _LATER_POSITIONS, _EARLY = 32, 8, 128
+"""Output positions sampled from each of the first samples, from each later one, and how many samples are first."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,9 +37,9 @@ class Gram:
 
     @staticmethod
     def of(rows: np.ndarray) -> Gram:
-        """That of rows [groups, n, K]."""
-        wide = rows.astype(np.float64)
-        return Gram(np.matmul(wide.transpose(0, 2, 1), wide), rows.shape[1])
+        """That of rows [groups, n, K]; each block's products in float32, their sums over blocks in float64."""
+        block = np.ascontiguousarray(rows, np.float32)
+        return Gram(np.matmul(block.transpose(0, 2, 1), block).astype(np.float64), rows.shape[1])
 
     def merge(self, other: Gram) -> Gram:
         """That of both data sets; sums are float64, equal up to rounding in any order."""
@@ -67,11 +67,12 @@ def im2col_rows(node: Node, x: np.ndarray, weight_shape: Sequence[int], first: i
         weight_shape: of its weight.
         first: number of samples seen before; seeds the choice.
     """
+    positions = _POSITIONS if first < _EARLY else _LATER_POSITIONS
     if node.op in ("Gemm", "MatMul"):
         if node.attr("transA", 0) or x.shape[-1] > MAX_SIZE:
             return None
         rows = x.reshape(-1, x.shape[-1])
-        count = min(len(rows), x.shape[0] * _POSITIONS)
+        count = min(len(rows), x.shape[0] * positions)
         return rows[None, np.random.default_rng(first).choice(len(rows), count, replace=False)]
     if node.op != "Conv" or int(np.prod(weight_shape[1:])) > MAX_SIZE:
         return None
@@ -79,7 +80,7 @@ def im2col_rows(node: Node, x: np.ndarray, weight_shape: Sequence[int], first: i
     win = window(node, x.shape[2:], kernel)
     padded = np.pad(x, ((0, 0), (0, 0), *zip(win.begin, win.end, strict=True)))
     total = int(np.prod(win.output))
-    count = min(total, _POSITIONS)
+    count = min(total, positions)
     chosen = np.random.default_rng(first).choice(total, count, replace=False)
     places = np.unravel_index(chosen, win.output)
     taps = np.unravel_index(np.arange(int(np.prod(kernel))), kernel)

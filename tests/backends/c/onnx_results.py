@@ -18,7 +18,9 @@ def results(one: Case, exact: bool = False) -> list[np.ndarray]:
     """Outputs of one node, operators in the form of opset 21 (23 where they are newer); `exact`: by onnx itself."""
     opset = {"RMSNormalization": 23}.get(one.node.op, 21)
     named = [(name, array) for name, array in zip(one.node.inputs, one.arrays, strict=True) if array is not None]
-    inputs = [helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(a.dtype), a.shape) for name, a in named]
+    inputs = [
+        helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(a.dtype), a.shape) for name, a in named
+    ]
     outputs = [helper.make_empty_tensor_value_info(name) for name in one.node.outputs if name]
     node = helper.make_node(one.node.op, one.node.inputs, one.node.outputs, **one.node.attrs)
     graph = helper.make_graph([node], "case", inputs, outputs)

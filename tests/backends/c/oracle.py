@@ -24,7 +24,9 @@ def expected(op: str, arrays: Sequence[np.ndarray | None], outputs: int = 1, **a
         for name, array in zip(names, arrays, strict=True) if array is not None
     ]  # fmt: skip
     outs = [helper.make_value_info(name, onnx.TypeProto()) for name in results]
-    model = helper.make_model(helper.make_graph([node], "one", infos, outs), opset_imports=[helper.make_opsetid("", 21)])
+    model = helper.make_model(
+        helper.make_graph([node], "one", infos, outs), opset_imports=[helper.make_opsetid("", 21)]
+    )
     feeds = {name: array for name, array in zip(names, arrays, strict=True) if array is not None}
     with np.errstate(all="ignore"):
         return [np.asarray(array) for array in ReferenceEvaluator(model).run(None, feeds)]

@@ -13,9 +13,14 @@ def tied(seed: int, shape: tuple[int, ...], kind: str = "float32") -> np.ndarray
 
 
 def test_arg_extremes() -> None:
-    cases = [case(op, (tied(axis + 3, (3, 4, 5), kind),), axis=axis, keepdims=keep, select_last_index=last)
-             for op in ("ArgMax", "ArgMin") for axis in (0, 1, -1) for keep in (0, 1) for last in (0, 1)
-             for kind in ("float32", "uint8")]  # fmt: skip
+    cases = [
+        case(op, (tied(axis + 3, (3, 4, 5), kind),), axis=axis, keepdims=keep, select_last_index=last)
+        for op in ("ArgMax", "ArgMin")
+        for axis in (0, 1, -1)
+        for keep in (0, 1)
+        for last in (0, 1)
+        for kind in ("float32", "uint8")
+    ]
     check_with_onnxruntime(cases, 0)
 
 
@@ -37,7 +42,11 @@ def test_cumsum() -> None:
 
 
 def test_topk() -> None:
-    cases = [case("TopK", (make(seed, (3, 9, 5)), np.array([k])), outputs=2, axis=axis, largest=largest)
-             for seed, make in enumerate((reals, tied)) for axis, k in ((0, 2), (1, 9), (-1, 1), (-1, 4)) for largest in (0, 1)]  # fmt: skip
+    cases = [
+        case("TopK", (make(seed, (3, 9, 5)), np.array([k])), outputs=2, axis=axis, largest=largest)
+        for seed, make in enumerate((reals, tied))
+        for axis, k in ((0, 2), (1, 9), (-1, 1), (-1, 4))
+        for largest in (0, 1)
+    ]
     cases += [case("TopK", (tied(5, (40,), "int64"), np.array([7])), outputs=2)]
     check_with_onnxruntime(cases, 0)

@@ -33,7 +33,9 @@ def windows(draw: st.DrawFn, axes: int, kernel: tuple[int, ...]) -> dict[str, An
 def convs(draw: st.DrawFn) -> Case:
     axes = draw(st.integers(1, 3))
     kernel = tuple(draw(st.integers(1, 3)) for _ in range(axes))
-    groups, per_in, per_out = draw(st.sampled_from([(1, 5, 9), (1, 3, 8), (3, 2, 5), (17, 1, 1), (33, 1, 1), (2, 1, 3), (1, 1, 1)]))
+    groups, per_in, per_out = draw(
+        st.sampled_from([(1, 5, 9), (1, 3, 8), (3, 2, 5), (17, 1, 1), (33, 1, 1), (2, 1, 3), (1, 1, 1)])
+    )
     sizes = tuple(2 * (k - 1) + 1 + draw(st.integers(0, 4)) for k in kernel)
     seed = draw(st.integers(0, 2**31))
     bias = reals(seed + 2, (groups * per_out,)) if draw(st.booleans()) else None
@@ -74,7 +76,9 @@ def transposed(draw: st.DrawFn) -> Case:
         attrs["dilations"] = tuple(draw(st.integers(1, 2)) for _ in range(axes))
         attrs["output_padding"] = tuple(draw(st.integers(0, s - 1)) for s in strides)
     elif form == "shape":
-        attrs["output_shape"] = tuple(s * (n - 1) + k - draw(st.integers(0, k - 1)) for s, n, k in zip(strides, sizes, kernel, strict=True))
+        attrs["output_shape"] = tuple(
+            s * (n - 1) + k - draw(st.integers(0, k - 1)) for s, n, k in zip(strides, sizes, kernel, strict=True)
+        )
     else:
         attrs["auto_pad"] = draw(st.sampled_from(["SAME_UPPER", "SAME_LOWER", "VALID"]))
         attrs["strides"] = tuple(min(s, k) for s, k in zip(strides, kernel, strict=True))

@@ -122,6 +122,28 @@ def test_same_files_every_time(module: CModule) -> None:
     assert not any("/work" in text or "/home" in text or "/tmp" in text for text in module.files().values())
 
 
+def test_long_tables_keep_their_bytes(compiler: str, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    b = Builder()
+    x = b.feed("x", rng.integers(0, 256, (1, 61)).astype(np.uint8))
+    w = b.constant("w", rng.integers(-128, 128, (61, 67)).astype(np.int8))
+    bias, scale = b.constant("b", np.zeros(67, np.int32)), b.constant("m", np.full(67, 1e-3, np.float32))
+    graph = b.graph([b.node("qir.IntGemm", [x, w, bias, scale], "y")])
+    folder = compile_c(graph, test_vectors=[(b.feeds, b.wanted(["y"]))]).save(tmp_path)
+    text = (folder / "net_weights.c").read_text()
+    assert "NET_WORDS" in text
+    run(folder, compiler, "-std=c99", *WARNINGS, "net.c", "net_weights.c", "main.c", "-o", "test")
+    assert "PASSED" in run(folder, "./test")
+    (folder / "net_weights.c").write_text(text.replace("__BYTE_ORDER__ == __ORDER_BIG_ENDIAN__", "1"))
+    first = int(text.split("NET_WORDS(0x")[1][:16], 16)
+    (folder / "check.c").write_text(
+        '#include "net_weights.c"\n'
+        f"int main(void) {{ return net_w0[0] == 0x{first.to_bytes(8, 'little').hex()} ? 0 : 1; }}\n"
+    )
+    run(folder, compiler, "-std=c99", *WARNINGS, "check.c", "-o", "check")
+    run(folder, "./check")
+
+
 def contracting() -> tuple[Builder, list[str]]:
     """A network in which a fused multiply-add would change results: sums that land next to ties."""
     rng = np.random.default_rng(0)

@@ -16,13 +16,23 @@ from qir.ir.graph import Stage
 
 @st.composite
 def gemms(draw: st.DrawFn) -> Case:
-    m, k, n, seed = draw(st.integers(1, 9)), draw(st.integers(1, 30)), draw(st.integers(1, 20)), draw(st.integers(0, 2**31))
+    m, k, n, seed = (
+        draw(st.integers(1, 9)),
+        draw(st.integers(1, 30)),
+        draw(st.integers(1, 20)),
+        draw(st.integers(0, 2**31)),
+    )
     a_turned, b_turned = draw(st.integers(0, 1)), draw(st.integers(0, 1))
     arrays = [reals(seed, (k, m) if a_turned else (m, k)), reals(seed + 1, (n, k) if b_turned else (k, n))]
     shape = draw(st.sampled_from([None, (), (1,), (n,), (1, n), (m, 1), (m, n)]))
     if shape is not None:
         arrays.append(reals(seed + 2, shape))
-    attrs = {"transA": a_turned, "transB": b_turned, "alpha": draw(st.sampled_from([1.0, 0.5])), "beta": draw(st.sampled_from([1.0, -2.5]))}
+    attrs = {
+        "transA": a_turned,
+        "transB": b_turned,
+        "alpha": draw(st.sampled_from([1.0, 0.5])),
+        "beta": draw(st.sampled_from([1.0, -2.5])),
+    }
     return case("Gemm", arrays, draw(st.sampled_from([(0,), (0, 1), (1,)])), **attrs)
 
 
@@ -33,9 +43,18 @@ def test_any_gemm(cases: list[Case]) -> None:
 
 
 SHAPES = [
-    ((3,), (3,)), ((4,), (2, 4, 3)), ((2, 4, 3), (3,)), ((3, 4), (4, 5)), ((2, 3, 4), (2, 4, 5)), ((3, 1, 3, 4), (1, 2, 4, 2)),
-    ((70, 33), (33, 17)), ((2, 70, 9), (9, 17)), ((1, 40), (40, 12)), ((5, 1, 40), (40, 12)), ((2, 2, 7), (1, 7, 8)),
-]  # fmt: skip
+    ((3,), (3,)),
+    ((4,), (2, 4, 3)),
+    ((2, 4, 3), (3,)),
+    ((3, 4), (4, 5)),
+    ((2, 3, 4), (2, 4, 5)),
+    ((3, 1, 3, 4), (1, 2, 4, 2)),
+    ((70, 33), (33, 17)),
+    ((2, 70, 9), (9, 17)),
+    ((1, 40), (40, 12)),
+    ((5, 1, 40), (40, 12)),
+    ((2, 2, 7), (1, 7, 8)),
+]
 
 
 @pytest.mark.parametrize("given_slots", [(0,), (0, 1), (1,)])
@@ -43,8 +62,15 @@ def test_matmul(given_slots: tuple[int, ...]) -> None:
     cases, wanted = [], []
     for seed, (a, b) in enumerate(SHAPES):
         for kind in ("float32", "float64", "int32", "uint64"):
-            pair = (reals(seed, a), reals(seed + 50, b)) if kind[0] == "f" else (10 * reals(seed, a), 10 * reals(seed + 50, b))
-            pair = (np.abs(pair[0]).astype(kind), pair[1].astype(kind) if kind != "uint64" else np.abs(pair[1]).astype(kind))
+            pair = (
+                (reals(seed, a), reals(seed + 50, b))
+                if kind[0] == "f"
+                else (10 * reals(seed, a), 10 * reals(seed + 50, b))
+            )
+            pair = (
+                np.abs(pair[0]).astype(kind),
+                pair[1].astype(kind) if kind != "uint64" else np.abs(pair[1]).astype(kind),
+            )
             cases.append(case("MatMul", pair, given_slots))
             wanted.append([np.asarray(np.matmul(*pair))])
     check_cases(cases, wanted, tolerance=2e-5)

@@ -22,7 +22,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.node_suite import COUNT, Case, Value, cases, differences
 
 from qir.backends.c import CModule, compile_c
 from qir.backends.c.build import Library, run_compiler
@@ -35,6 +34,7 @@ from qir.passmanager.manager import run
 from qir.passmanager.registry import parse_pipeline
 from qir.pipeline import CLEAN
 from qir.target import Target
+from tests.node_suite import COUNT, Case, Value, cases, differences
 
 WORKERS, BATCH, SECONDS = 2, 100, 20
 FLAGS = ("-std=c99", "-O0", "-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wshadow", "-Werror", "-fPIC")
@@ -43,14 +43,14 @@ SANITIZERS = os.environ.get("QIR_SANITIZE", "")
 
 RANDOM = {"RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Bernoulli", "Multinomial"}
 DECIDING: dict[str, tuple[int, ...]] = {
-    **{op: (1,) for op in ("Reshape", "Expand", "Tile", "Squeeze", "Unsqueeze", "Split", "TopK", "OneHot", "CenterCropPad",
-                           "Compress", "CumSum", "CumProd", "Upsample", "SplitToSequence", "ReduceSum", "ReduceMean",
-                           "ReduceMax", "ReduceMin", "ReduceProd", "ReduceL1", "ReduceL2", "ReduceLogSum",
-                           "ReduceLogSumExp", "ReduceSumSquare", "AffineGrid", "SequenceAt")},
-    "Slice": (1, 2, 3, 4), "Pad": (1, 3), "Resize": (1, 2, 3), "Col2Im": (1, 2), "Dropout": (1, 2), "ConstantOfShape": (0,),
-    "Range": (0, 1, 2), "If": (0,), "DFT": (1, 2), "STFT": (1, 3), "HannWindow": (0,), "HammingWindow": (0,),
-    "BlackmanWindow": (0,), "MelWeightMatrix": (0, 1, 2, 3, 4), "NonMaxSuppression": (2, 3, 4), "MaxUnpool": (2,),
-    "BitShift": (),
+    **{op: (1,) for op in (
+        "Reshape", "Expand", "Tile", "Squeeze", "Unsqueeze", "Split", "TopK", "OneHot", "CenterCropPad", "Compress",
+        "CumSum", "CumProd", "Upsample", "SplitToSequence", "ReduceSum", "ReduceMean", "ReduceMax", "ReduceMin",
+        "ReduceProd", "ReduceL1", "ReduceL2", "ReduceLogSum", "ReduceLogSumExp", "ReduceSumSquare", "AffineGrid", "SequenceAt")},
+    "Slice": (1, 2, 3, 4), "Pad": (1, 3), "Resize": (1, 2, 3), "Col2Im": (1, 2), "Dropout": (1, 2), "If": (0,),
+    "ConstantOfShape": (0,), "Range": (0, 1, 2), "DFT": (1, 2), "STFT": (1, 3), "HannWindow": (0,),
+    "HammingWindow": (0,), "BlackmanWindow": (0,), "MelWeightMatrix": (0, 1, 2, 3, 4), "NonMaxSuppression": (2, 3, 4),
+    "MaxUnpool": (2,),
 }  # fmt: skip
 """Operator to the inputs that decide the shape of its result or how it is computed."""
 CUT = ("Shape", "Size")
@@ -85,7 +85,9 @@ def deciding_inputs(graph: Graph) -> set[str]:
 def prepared(case: Case) -> Ready:
     """The case as C; raises QirError where it is not supported."""
     inputs = case.inputs()
-    arrays = {name: value for name, value in inputs.items() if isinstance(value, np.ndarray) and value.dtype.kind != "O"}
+    arrays = {
+        name: value for name, value in inputs.items() if isinstance(value, np.ndarray) and value.dtype.kind != "O"
+    }
     shapes = {name: array.shape for name, array in arrays.items()}
     graph = lift(case.model, shapes=shapes)
     bound = {name: arrays[name] for name in deciding_inputs(graph) if name in arrays}

@@ -27,15 +27,29 @@ def test_softmax_family() -> None:
 
 def batchnorm(shape: tuple[int, ...], kind: str = "float32", **attrs: Any) -> Case:
     c = shape[1]
-    arrays = (reals(0, shape, kind), reals(1, (c,), kind), reals(2, (c,), kind), reals(3, (c,), kind), reals(4, (c,), kind) ** 2)
+    arrays = (
+        reals(0, shape, kind),
+        reals(1, (c,), kind),
+        reals(2, (c,), kind),
+        reals(3, (c,), kind),
+        reals(4, (c,), kind) ** 2,
+    )
     return case("BatchNormalization", arrays, **attrs)
 
 
 def test_batch_instance_and_group_normalization() -> None:
-    cases = [batchnorm((2, 3, 4, 5)), batchnorm((4, 7)), batchnorm((1, 3, 9), epsilon=0.1), batchnorm((2, 3, 2, 2, 2), "float64")]
+    cases = [
+        batchnorm((2, 3, 4, 5)),
+        batchnorm((4, 7)),
+        batchnorm((1, 3, 9), epsilon=0.1),
+        batchnorm((2, 3, 2, 2, 2), "float64"),
+    ]
     for op, attrs in (("InstanceNormalization", {"epsilon": 0.01}), ("GroupNormalization", {"num_groups": 3})):
-        cases += [case(op, (reals(5, shape), reals(6, (6,)), reals(7, (6,))), given, **attrs)
-                  for shape in ((2, 6, 4, 5), (3, 6, 7)) for given in ((0,), (0, 1, 2))]  # fmt: skip
+        cases += [
+            case(op, (reals(5, shape), reals(6, (6,)), reals(7, (6,))), given, **attrs)
+            for shape in ((2, 6, 4, 5), (3, 6, 7))
+            for given in ((0,), (0, 1, 2))
+        ]
     check_with_onnxruntime(cases)
 
 
@@ -44,8 +58,13 @@ def test_channels_last_inputs_are_normalized_in_place() -> None:
     x = net.feed("x", reals(0, (1, 6, 8, 8)))
     pooled = net.values["x"].reshape(1, 6, 4, 2, 4, 2).max(axis=(3, 5))
     net.node("MaxPool", [x], "p", result=pooled, kernel_shape=(2, 2), strides=(2, 2))
-    net.node("GroupNormalization", ["p", net.constant("s", reals(1, (6,))), net.constant("b", reals(2, (6,)))], "y",
-             result=pooled, num_groups=2)  # fmt: skip
+    net.node(
+        "GroupNormalization",
+        ["p", net.constant("s", reals(1, (6,))), net.constant("b", reals(2, (6,)))],
+        "y",
+        result=pooled,
+        num_groups=2,
+    )
     grouped = pooled.reshape(1, 2, -1)
     flat = (grouped - grouped.mean(-1, keepdims=True)) / np.sqrt(grouped.var(-1, keepdims=True) + np.float32(1e-5))
     wanted = flat.reshape(pooled.shape) * net.values["s"].reshape(6, 1, 1) + net.values["b"].reshape(6, 1, 1)
@@ -57,10 +76,13 @@ def test_channels_last_inputs_are_normalized_in_place() -> None:
 def test_layer_and_rms_normalization() -> None:
     cases = []
     for axis, shape in ((-1, (3, 4, 40)), (1, (2, 5, 7)), (0, (3, 4)), (2, (2, 3, 4, 5)), (-1, (2, 3))):
-        inner = shape[axis:] if axis >= 0 else shape[axis:]
+        inner = shape[axis:]
         x, scale, bias = reals(0, shape) + 3, reals(1, inner), reals(2, inner)
-        cases += [case("LayerNormalization", (x, scale, bias), axis=axis), case("LayerNormalization", (x, scale), (0, 1), axis=axis),
-                  case("LayerNormalization", (x, scale, bias), axis=axis, outputs=3, epsilon=0.1)]  # fmt: skip
+        cases += [
+            case("LayerNormalization", (x, scale, bias), axis=axis),
+            case("LayerNormalization", (x, scale), (0, 1), axis=axis),
+            case("LayerNormalization", (x, scale, bias), axis=axis, outputs=3, epsilon=0.1),
+        ]
     check_with_onnxruntime(cases)
     x, scale = reals(3, (2, 3, 20)), reals(4, (20,))
     rms = x / np.sqrt((x * x).mean(-1, keepdims=True) + np.float32(1e-5)) * scale

@@ -57,7 +57,9 @@ def test_max_pool_finds_the_first_of_equal_ones() -> None:
 def test_unpooling_puts_values_back() -> None:
     x = reals(0, (2, 3, 6, 8))
     windows = x.reshape(2, 3, 3, 2, 4, 2).transpose(0, 1, 2, 4, 3, 5).reshape(2, 3, 3, 4, 4)
-    flat = np.arange(x.size).reshape(x.shape).reshape(2, 3, 3, 2, 4, 2).transpose(0, 1, 2, 4, 3, 5).reshape(windows.shape)
+    flat = (
+        np.arange(x.size).reshape(x.shape).reshape(2, 3, 3, 2, 4, 2).transpose(0, 1, 2, 4, 3, 5).reshape(windows.shape)
+    )
     best = windows.argmax(axis=-1)[..., None]
     values, index = (np.take_along_axis(array, best, -1)[..., 0] for array in (windows, flat))
     wanted = np.where(np.isin(np.arange(x.size).reshape(x.shape), index), x, 0).astype(np.float32)

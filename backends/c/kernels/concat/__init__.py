@@ -9,7 +9,7 @@ import numpy as np
 
 from qir.backends.c.kernels import Bound, Family, Variant
 from qir.backends.c.orders import FOLLOW
-from qir.backends.c.program import Data, Kernel, Scalar
+from qir.backends.c.program import Data, Kernel, Scalar, ctype
 from qir.backends.c.site import Operand, Site
 
 _SOURCE = Path(__file__).parent / "concat__portable.c"
@@ -17,7 +17,7 @@ _SOURCE = Path(__file__).parent / "concat__portable.c"
 
 def chunk_bytes(operand: Operand, place: int) -> int:
     """Bytes of one part in one round: everything inside the stored axis `place`."""
-    operand.ctype
+    ctype(operand.dtype, tensor=operand.name)
     return prod(operand.stored_shape[place:]) * operand.dtype.numpy.itemsize
 
 

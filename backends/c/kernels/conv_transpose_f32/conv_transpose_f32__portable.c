@@ -1,69 +1,54 @@
 #include "conv_transpose_f32.h"
 
-/* template: begin */
-#define QIR_T float
-/* template: end */
-
-/* The input position along an axis that a tap carries to output o, or -1. */
-static int32_t qir_conv_transpose_T_from(const qir_window *w, int32_t axis, int32_t o, int32_t tap) {
-    const int32_t reach = o + w->pad[axis] - tap * w->dilation[axis];
-    const int32_t p = reach / w->stride[axis];
-    return reach >= 0 && p * w->stride[axis] == reach && p < w->in[axis] ? p : -1;
-}
-
-/* Adds one tap to eight output channels (fewer at the end of a group). */
-static void qir_conv_transpose_T_add(const qir_conv_transpose_f32_shape *s, const QIR_T *QIR_RESTRICT x,
-                                     const QIR_T *QIR_RESTRICT w, int32_t width, QIR_T *QIR_RESTRICT acc) {
-    int32_t i, j;
-    if (width == 8 && s->out_stride == 1) {
-        for (i = 0; i < s->in_channels; ++i, w += s->channel_stride) {
-            const QIR_T v = x[i];
-            for (j = 0; j < 8; ++j) {
-                acc[j] += v * w[j];
-            }
+/* The first channel of the output pixel to which a tap carries an input pixel, or NULL outside the output. */
+static float *qir_conv_transpose_f32_to(const qir_conv_transpose_f32_shape *s, int32_t pixel, int32_t tap, float *y) {
+    const qir_window *const w = &s->window;
+    int32_t axis, at[3];
+    for (axis = 2; axis >= 0; --axis) {
+        at[axis] = pixel % w->in[axis] * w->stride[axis] + tap % w->kernel[axis] * w->dilation[axis] - w->pad[axis];
+        if (at[axis] < 0 || at[axis] >= w->out[axis]) {
+            return NULL;
         }
-    } else {
-        for (i = 0; i < s->in_channels; ++i, w += s->channel_stride) {
-            for (j = 0; j < width; ++j) {
-                acc[j] += x[i] * w[(ptrdiff_t)j * s->out_stride];
-            }
-        }
+        pixel /= w->in[axis];
+        tap /= w->kernel[axis];
     }
+    return y + ((((ptrdiff_t)pixel * w->out[0] + at[0]) * w->out[1] + at[1]) * w->out[2] + at[2]) * s->groups *
+                   s->out_channels;
 }
 
-void qir_conv_transpose_T__portable(const qir_conv_transpose_f32_shape *s, const QIR_T *QIR_RESTRICT x,
-                                    const QIR_T *QIR_RESTRICT w, const QIR_T *QIR_RESTRICT bias, QIR_T *QIR_RESTRICT y) {
+/* y starts as the bias; then input pixels in order add their products (sums over channels ascending), taps row by row.
+   Weights: [group][taps][ceil(out_channels / 8)][in_channels][8], zeros beyond the last channel. */
+void qir_conv_transpose_f32__portable(const qir_conv_transpose_f32_shape *s, const float *QIR_RESTRICT x,
+                                      const float *QIR_RESTRICT w, const float *QIR_RESTRICT bias,
+                                      float *QIR_RESTRICT y) {
     const qir_window *const win = &s->window;
-    const ptrdiff_t in_all = (ptrdiff_t)s->groups * s->in_channels;
-    const int32_t pixels = qir_pixels(win);
+    const int32_t inputs = win->batch * win->in[0] * win->in[1] * win->in[2], outputs = qir_pixels(win);
+    const int32_t taps = win->kernel[0] * win->kernel[1] * win->kernel[2];
+    const ptrdiff_t in_all = (ptrdiff_t)s->groups * s->in_channels, out_all = (ptrdiff_t)s->groups * s->out_channels;
     int32_t pixel;
-    for (pixel = 0; pixel < pixels; ++pixel) {
-        const int32_t o2 = pixel % win->out[2], o1 = pixel / win->out[2] % win->out[1];
-        const int32_t plane = pixel / win->out[2] / win->out[1], o0 = plane % win->out[0], n = plane / win->out[0];
-        int32_t g, first, a, b, c, j;
+    for (pixel = 0; pixel < outputs; ++pixel) {
+        memcpy(y + pixel * out_all, bias, (size_t)out_all * sizeof(float));
+    }
+    for (pixel = 0; pixel < inputs; pixel += 4) {
+        const int32_t rows = inputs - pixel < 4 ? inputs - pixel : 4;
+        const float *block = w;
+        int32_t g, tap, first, r, j;
         for (g = 0; g < s->groups; ++g) {
-            for (first = 0; first < s->out_channels; first += 8) {
-                const int32_t width = s->out_channels - first < 8 ? s->out_channels - first : 8;
-                const QIR_T *const weights = w + (ptrdiff_t)g * s->group_stride + (ptrdiff_t)(first / 8) * s->block_stride;
-                QIR_T acc[8] = {0};
-                for (a = 0; a < win->kernel[0]; ++a) {
-                    const int32_t p0 = qir_conv_transpose_T_from(win, 0, o0, a);
-                    for (b = 0; p0 >= 0 && b < win->kernel[1]; ++b) {
-                        const int32_t p1 = qir_conv_transpose_T_from(win, 1, o1, b);
-                        for (c = 0; p1 >= 0 && c < win->kernel[2]; ++c) {
-                            const int32_t p2 = qir_conv_transpose_T_from(win, 2, o2, c);
-                            if (p2 >= 0) {
-                                const ptrdiff_t row = ((ptrdiff_t)n * win->in[0] + p0) * win->in[1] + p1;
-                                const ptrdiff_t tap = (ptrdiff_t)(a * win->kernel[1] + b) * win->kernel[2] + c;
-                                qir_conv_transpose_T_add(
-                                    s, x + (row * win->in[2] + p2) * in_all + (ptrdiff_t)g * s->in_channels,
-                                    weights + tap * s->tap_stride, width, acc);
-                            }
+            const float *const from = x + pixel * in_all + (ptrdiff_t)g * s->in_channels;
+            for (tap = 0; tap < taps; ++tap) {
+                float *to[4];
+                for (r = 0; r < rows; ++r) {
+                    to[r] = qir_conv_transpose_f32_to(s, pixel + r, tap, y);
+                }
+                for (first = 0; first < s->out_channels; first += 8, block += (ptrdiff_t)s->in_channels * 8) {
+                    const int32_t width = s->out_channels - first < 8 ? s->out_channels - first : 8;
+                    float acc[32];
+                    qir_tile_rows_f32(from, in_all, rows, block, s->in_channels, acc);
+                    for (r = 0; r < rows; ++r) {
+                        for (j = 0; to[r] && j < width; ++j) {
+                            to[r][(ptrdiff_t)g * s->out_channels + first + j] += acc[r * 8 + j];
                         }
                     }
-                }
-                for (j = 0; j < width; ++j) {
-                    *y++ = acc[j] + bias[(ptrdiff_t)g * s->out_channels + first + j];
                 }
             }
         }

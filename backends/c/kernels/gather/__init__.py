@@ -10,7 +10,7 @@ import numpy as np
 from qir.backends.c.indices import nothing_to_read, wrong_index_type
 from qir.backends.c.kernels import Bound, Family, Variant
 from qir.backends.c.orders import PLAIN
-from qir.backends.c.program import Data, Kernel, Scalar
+from qir.backends.c.program import Data, Kernel, Scalar, ctype
 from qir.backends.c.site import Site
 
 _SOURCE = Path(__file__).parent / "gather__portable.c"
@@ -24,10 +24,10 @@ def _takes(site: Site) -> str | None:
 
 def _bind(site: Site) -> Bound:
     x, node = site.input(0), site.node
-    x.ctype  # noqa: B018  (raises for types without a C form)
+    ctype(x.dtype, tensor=x.name)
     short, count = "s32", site.input(1).size
     if node.op == "Compress":
-        chosen = np.flatnonzero(site.constant(1)).astype(np.int32)
+        chosen = np.flatnonzero(np.asarray(site.constant(1))).astype(np.int32)
         indices, count = Data(chosen, "indices"), chosen.size
     else:
         indices, short = site.input(1).read, site.input(1).short  # type: ignore[assignment]  # any argument

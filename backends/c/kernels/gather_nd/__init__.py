@@ -10,7 +10,7 @@ import numpy as np
 from qir.backends.c.indices import nothing_to_read, wrong_index_type
 from qir.backends.c.kernels import Bound, Family, Variant
 from qir.backends.c.orders import PLAIN
-from qir.backends.c.program import Data, Kernel, Scalar
+from qir.backends.c.program import Data, Kernel, Scalar, ctype
 from qir.backends.c.site import Site
 
 _SOURCE = Path(__file__).parent / "gather_nd__portable.c"
@@ -22,7 +22,7 @@ def _takes(site: Site) -> str | None:
 
 def _bind(site: Site) -> Bound:
     x, indices, batch_dims = site.input(0), site.input(1), int(site.node.attr("batch_dims", 0))
-    x.ctype  # noqa: B018  (raises for types without a C form)
+    ctype(x.dtype, tensor=x.name)
     depth = indices.shape[-1]
     kernel = Kernel("qir_gather_nd_I__portable", _SOURCE, f"qir_gather_nd_{indices.short}__portable",
                     (("QIR_I", indices.ctype),))  # fmt: skip

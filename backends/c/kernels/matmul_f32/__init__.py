@@ -106,7 +106,7 @@ def _second(site: Site) -> Arg:
     b, rows = site.input(1), site.input(0).rows
     if rows is None or b.value is None:
         return b.read
-    axis = (b.rank - 1 if site.node.attr("transB", 0) else max(b.rank - 2, 0))
+    axis = b.rank - 1 if site.node.attr("transB", 0) else max(b.rank - 2, 0)
     return Data(np.ascontiguousarray(np.take(b.value, rows, axis)), b.name)
 
 

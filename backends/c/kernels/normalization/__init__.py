@@ -113,7 +113,9 @@ def _accepts_rows(site: Site) -> str | None:
             continue
         if operand.dtype != x.dtype:
             return "input and parameters have different types"
-        if operand.size != size and (operand.value is None or operand.size != prod(operand.shape[_axis(site) - x.rank :])):
+        if operand.size != size and (
+            operand.value is None or operand.size != prod(operand.shape[_axis(site) - x.rank :])
+        ):
             return "a computed scale or bias must have one number an element of a row"
     if any(y is not None and y.dtype != x.dtype for y in site.outputs):
         return "mean and deviation in another type than the input"
@@ -138,7 +140,9 @@ def _bind_rows(site: Site) -> Bound:
 def _channels(site: Site) -> Orders:
     """Channels before or after the spatial axes, as they are."""
     x = site.input(0)
-    return _as_input(site, channels_last(x.rank) if same_bytes(x.shape, x.order, channels_last(x.rank)) else plain(x.rank))
+    return _as_input(
+        site, channels_last(x.rank) if same_bytes(x.shape, x.order, channels_last(x.rank)) else plain(x.rank)
+    )
 
 
 def _accepts_groups(site: Site) -> str | None:
@@ -206,8 +210,18 @@ def _bind_lp(site: Site) -> Bound:
 def _bind_lrn(site: Site) -> Bound:
     x, node = site.input(0), site.node
     size = int(node.attr("size"))
-    numbers = (Scalar(float(np.float32(node.attr(k, d))), "double") for k, d in (("alpha", 1e-4), ("beta", 0.75), ("bias", 1.0)))
-    args = (*_sizes(x, 1), Scalar((size - 1) // 2), Scalar(size - 1 - (size - 1) // 2), *numbers, x.read, site.output.write)
+    numbers = (
+        Scalar(float(np.float32(node.attr(k, d))), "double")
+        for k, d in (("alpha", 1e-4), ("beta", 0.75), ("bias", 1.0))
+    )
+    args = (
+        *_sizes(x, 1),
+        Scalar((size - 1) // 2),
+        Scalar(size - 1 - (size - 1) // 2),
+        *numbers,
+        x.read,
+        site.output.write,
+    )
     return Bound(_kernel(site, "lrn"), args)
 
 

@@ -113,7 +113,8 @@ def _bind_conv(site: Site) -> Bound:
     shape = Struct("qir_qlinear_conv_shape", (
         ("window", window_fields(x.shape[0], window(node, x.shape[2:], w.shape[2:]))), ("groups", groups),
         ("in_channels", w.shape[1]), ("out_channels", w.shape[0] // groups),
-        ("w_zero_stride", _stride(site, _slots(site)[2])), ("w_scale_stride", _stride(site, 4) if _is_linear(site) else 0),
+        ("w_zero_stride", _stride(site, _slots(site)[2])),
+        ("w_scale_stride", _stride(site, 4) if _is_linear(site) else 0),
     ))  # fmt: skip
     bias = site.optional(8) if _is_linear(site) else None
     offsets = Data(np.zeros(w.shape[0], np.int32), "bias") if bias is None else bias.read

@@ -96,8 +96,8 @@ def _anything(site: Site) -> str | None:
 
 
 FAMILIES = (
-    Family("quantize_linear", ("QuantizeLinear",), _layout, (Variant("portable", _QUANTIZE, _anything, _bind_quantize),),
-           takes=_takes_quantize),
+    Family("quantize_linear", ("QuantizeLinear",), _layout,
+           (Variant("portable", _QUANTIZE, _anything, _bind_quantize),), takes=_takes_quantize),
     Family("dequantize_linear", ("DequantizeLinear",), _layout,
            (Variant("portable", _DEQUANTIZE, _anything, _bind_dequantize),), takes=_takes_dequantize),
     Family("dynamic_quantize", ("DynamicQuantizeLinear",), _dynamic_layout,

@@ -35,7 +35,7 @@ def _names(site: Site) -> tuple[str, ...]:
 
 
 def _functions(site: Site) -> tuple[tuple[int, ...], tuple[float, ...], tuple[float, ...]]:
-    """Number, alpha and beta of three functions a direction; given numbers go to the functions that take some, in order."""
+    """Number, alpha and beta of three functions a direction; numbers go, in order, to functions that take some."""
     alphas = iter(site.node.attr("activation_alpha") or ())
     betas = iter(site.node.attr("activation_beta") or ())
     names, each = _names(site), len(_DEFAULTS[site.node.op])
@@ -97,7 +97,8 @@ def _bind(site: Site) -> Bound:
         ("backward", int(node.attr("direction", "forward") == "reverse")), ("packed", int(packed)),
         ("variant", int(node.attr("input_forget", 0) or node.attr("linear_before_reset", 0))),
         ("writes_y", int(outputs[0] is not None)), *zip(names, strides, strict=True),
-        ("clip", float(np.float32(clip)) if clip else _UNCLIPPED), ("function", kinds), ("alpha", alphas), ("beta", betas),
+        ("clip", float(np.float32(clip)) if clip else _UNCLIPPED),
+        ("function", kinds), ("alpha", alphas), ("beta", betas),
     ))  # fmt: skip
     weights: tuple[Arg, Arg] = (w.read, r.read)
     if w.value is not None and r.value is not None:

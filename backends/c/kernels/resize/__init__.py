@@ -39,7 +39,11 @@ def _span(site: Site) -> tuple[int, int]:
 
 def _accepts(site: Site) -> str | None:
     first, last = _span(site)
-    return f"{last - first} axes from the first to the last resized one, at most 3 are supported" if last - first > 3 else None
+    return (
+        f"{last - first} axes from the first to the last resized one, at most 3 are supported"
+        if last - first > 3
+        else None
+    )
 
 
 def _tables(site: Site) -> tuple[list[np.ndarray], list[np.ndarray]]:

@@ -74,7 +74,7 @@ def coordinates(axis: Axis, mode: str) -> np.ndarray:
 
 
 def _linear(t: np.ndarray) -> np.ndarray:
-    return np.maximum(1 - np.abs(t), 0)
+    return np.asarray(np.maximum(1 - np.abs(t), 0))
 
 
 def _cubic(coefficient: float) -> Callable[[np.ndarray], np.ndarray]:
@@ -91,10 +91,10 @@ def _cubic(coefficient: float) -> Callable[[np.ndarray], np.ndarray]:
 
 def _rounded(x: np.ndarray, mode: str) -> np.ndarray:
     if mode == "round_prefer_floor":
-        return np.ceil(x - 0.5)
+        return np.asarray(np.ceil(x - 0.5))
     if mode == "round_prefer_ceil":
-        return np.floor(x + 0.5)
-    return np.floor(x) if mode == "floor" else np.ceil(x)
+        return np.asarray(np.floor(x + 0.5))
+    return np.asarray(np.floor(x) if mode == "floor" else np.ceil(x))
 
 
 def taps(site: Site, axis: Axis) -> tuple[np.ndarray, np.ndarray]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from qir.backends.c.kernels import Bound, Family, Variant
 from qir.backends.c.orders import PLAIN
-from qir.backends.c.program import Kernel, Scalar
+from qir.backends.c.program import Kernel, Scalar, ctype
 from qir.backends.c.site import Site
 
 _SOURCE = Path(__file__).parent / "reverse_sequence__portable.c"
@@ -15,7 +15,7 @@ _SOURCE = Path(__file__).parent / "reverse_sequence__portable.c"
 
 def _bind(site: Site) -> Bound:
     x, lengths = site.input(0), site.input(1)
-    x.ctype  # noqa: B018  (raises for types without a C form)
+    ctype(x.dtype, tensor=x.name)
     time_first = int(site.node.attr("time_axis", 0)) % x.rank == 0
     bytes_each = prod(x.shape[2:]) * x.dtype.numpy.itemsize
     sizes = (Scalar(x.shape[0]), Scalar(x.shape[1]), Scalar(int(time_first)), Scalar(bytes_each, "size_t"))

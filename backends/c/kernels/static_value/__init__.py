@@ -8,7 +8,7 @@ import numpy as np
 
 from qir.backends.c.kernels import Bound, Family, Variant
 from qir.backends.c.orders import PLAIN
-from qir.backends.c.program import Data, Kernel, Scalar
+from qir.backends.c.program import Data, Kernel, Scalar, ctype
 from qir.backends.c.site import Site
 
 _SOURCE = Path(__file__).parent / "static_value__portable.c"
@@ -23,13 +23,13 @@ def _value(site: Site) -> np.ndarray | None:
     if node.op == "Size":
         return np.array(site.input(0).size, kind)
     if node.op == "EyeLike":
-        return np.eye(*y.shape, k=int(node.attr("k", 0)), dtype=kind)
+        return np.asarray(np.eye(y.shape[0], y.shape[1], int(node.attr("k", 0))), kind)
     if node.op == "ConstantOfShape":
         return np.full(y.shape, np.asarray(node.attr("value", np.zeros(1, np.float32))).reshape(-1)[0], kind)
     start, delta = site.constant(0), site.constant(2)
     if start is None or delta is None or site.constant(1) is None:
         return None
-    return (start.reshape(()) + np.arange(y.size) * delta.reshape(())).astype(kind)
+    return np.asarray(start.reshape(()) + np.arange(y.size) * delta.reshape(()), kind)
 
 
 def _takes(site: Site) -> str | None:
@@ -39,7 +39,7 @@ def _takes(site: Site) -> str | None:
 def _bind(site: Site) -> Bound:
     value, y = _value(site), site.output
     assert value is not None, "refused by takes"
-    y.ctype  # noqa: B018  (raises for types without a C form)
+    ctype(y.dtype, tensor=y.name)
     args = (Scalar(y.nbytes, "size_t"), Data(np.ascontiguousarray(value).reshape(y.shape), "value"), y.write)
     return Bound(Kernel("qir_static_value__portable", _SOURCE), args)
 

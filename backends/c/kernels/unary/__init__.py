@@ -32,13 +32,13 @@ EXPRESSIONS: dict[str, dict[str, str]] = {
     "Elu": {"f": "v < 0 ? alpha * expm1#(v) : v"},
     "Selu": {"f": "v > 0 ? gamma * v : gamma * (alpha * expm1#(v))"},
     "Celu": {"f": "v < 0 ? alpha * expm1#(v / alpha) : v"},
-    "Sigmoid": {"f": "v < 0 ? exp#(v) / (1.0# + exp#(v)) : 1.0# / (1.0# + exp#(-v))"},
+    "Sigmoid": {"f": "1.0# / (1.0# + exp#(-v))"},
     "HardSigmoid": {"f": "alpha * v + beta < 0 ? 0.0# : alpha * v + beta > 1 ? 1.0# : alpha * v + beta"},
     "HardSwish": {"f": "v < -3 ? v * 0.0# : v > 3 ? v : v * (v / 6.0# + 0.5#)"},
-    "Softplus": {"f": "v > 0 ? v + log1p#(exp#(-v)) : log1p#(exp#(v))"},
+    "Softplus": {"f": "fmax#(v, 0) + log1p#(exp#(-fabs#(v)))"},
     "Softsign": {"f": "v / (1.0# + fabs#(v))"},
     "Swish": {"f": "v / (1.0# + exp#(-(alpha * v)))"},
-    "Mish": {"f": "v * tanh#(v > 0 ? v + log1p#(exp#(-v)) : log1p#(exp#(v)))"},
+    "Mish": {"f": "v * tanh#(fmax#(v, 0) + log1p#(exp#(-fabs#(v))))"},
     "Gelu": {"f": "0.5# * v * (1.0# + erf#(v * 0.70710678118654752#))"},
     "Gelu/tanh": {"f": "0.5# * v * (1.0# + tanh#(0.79788456080286536# * (v + 0.044715# * v * v * v)))"},
     "Shrink": {"f": "v < -lambd ? v + bias : v > lambd ? v - bias : 0.0#"},
@@ -83,7 +83,9 @@ def _key(site: Site) -> str:
         return "Gelu/tanh"
     if op == "IsInf":
         wanted = (bool(node.attr("detect_positive", 1)), bool(node.attr("detect_negative", 1)))
-        return {(True, True): op, (True, False): f"{op}/positive", (False, True): f"{op}/negative"}.get(wanted, f"{op}/none")
+        return {(True, True): op, (True, False): f"{op}/positive", (False, True): f"{op}/negative"}.get(
+            wanted, f"{op}/none"
+        )
     return op
 
 

@@ -28,5 +28,8 @@ def _bind(site: Site) -> Bound:
     return Bound(kernel, (shape, *(site.input(slot).read for slot in range(3)), y.write))
 
 
-FAMILY = Family("where", ("Where",), FOLLOW,
-                (Variant("portable", _SOURCE, lambda site: too_many_loops(_loops(site)), _bind),), in_place=(1, 2))  # fmt: skip
+def _accepts(site: Site) -> str | None:
+    return too_many_loops(_loops(site))
+
+
+FAMILY = Family("where", ("Where",), FOLLOW, (Variant("portable", _SOURCE, _accepts, _bind),), in_place=(1, 2))
