@@ -16,7 +16,9 @@ class QirError(Exception):
         fix: the way out, an imperative sentence without a final full stop.
     """
 
-    def __init__(self, what: str, *, node: str | None = None, tensor: str | None = None, fix: str | None = None) -> None:
+    def __init__(
+        self, what: str, *, node: str | None = None, tensor: str | None = None, fix: str | None = None
+    ) -> None:
         self.what, self.node, self.tensor, self.fix = what, node, tensor, fix
         where = [f"node '{node}'"] if node else []
         where += [f"tensor '{tensor}'"] if tensor else []

@@ -15,9 +15,10 @@ import onnxruntime as ort
 
 from qir.errors import DataError, ModelError
 from qir.ir.graph import Graph, Node, Stage
-from qir.ir.types import UNKNOWN
+from qir.ir.types import UNKNOWN, TensorType, ValueType
 from qir.onnxio.export import export
 from qir.ops import OPS
+from qir.quant.scales import decode, encode
 
 
 class Runner:
@@ -38,7 +39,7 @@ class Runner:
         self.names = (*graph.outputs, *wanted)
         self._given = {name: graph.constants[name].value for name in wanted if name in graph.constants}
         live = tuple(name for name in wanted if name not in self._given and name not in graph.inputs)
-        self._echoed = tuple(name for name in wanted if name in graph.inputs)
+        self._echoed = {name: graph.types[name] for name in wanted if name in graph.inputs}
         tapped = graph.with_(outputs=(*graph.outputs, *live)) if live else graph
         self._outputs = tapped.outputs
         self._session = session(export(tapped).SerializeToString(), optimize=optimize)
@@ -58,8 +59,13 @@ class Runner:
             raise DataError(f"onnxruntime could not run the model: {error}",
                             fix="Check the inputs' shapes and types") from None  # fmt: skip
         found = dict(zip(self._outputs, results, strict=True))
-        found |= {name: feeds[name] for name in self._echoed}
+        found |= {name: _rounded(feeds[name], kind) for name, kind in self._echoed.items()}
         return found | self._given
+
+
+def _rounded(value: Any, kind: ValueType) -> Any:
+    quant = kind.quant if isinstance(kind, TensorType) else None
+    return value if quant is None else decode(encode(value, quant), quant)
 
 
 def session(model: bytes, *, optimize: bool = True, threads: int = 0) -> ort.InferenceSession:

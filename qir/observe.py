@@ -50,7 +50,9 @@ class Observer:
             body, outer = node.subgraphs[attribute], self._graph
             captured = tuple(name for name in body.captures if name in outer.types)
             types = {**{name: outer.types[name] for name in captured}, **body.types}
-            standalone = body.with_(inputs=(*body.inputs, *captured), types=types, opsets=outer.opsets, stage=outer.stage)
+            standalone = body.with_(
+                inputs=(*body.inputs, *captured), types=types, opsets=outer.opsets, stage=outer.stage
+            )
             self._bodies[scope] = Observer(standalone, self._wanted, scope)
         return self._bodies[scope]
 

@@ -148,7 +148,9 @@ def test_wrong_arguments_are_refused(
         qir.compile(proto, **{"calibration": images(), **arguments})  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("model", [b"", b"nonsense", "absent.onnx", 5, None, pytest.param(object(), id="object"), {}], ids=str)
+@pytest.mark.parametrize(
+    "model", [b"", b"nonsense", "absent.onnx", 5, None, pytest.param(object(), id="object"), {}], ids=str
+)
 def test_what_is_no_model_is_refused(model: object) -> None:
     with pytest.raises(qir.ModelError):
         qir.compile(model)

@@ -1,4 +1,4 @@
-"""Labelled measuring models from the folder that $QIR_ZOO names: one folder each with model.onnx, data.npz, meta.json."""
+"""Labelled models to measure on, from the folder that $QIR_ZOO names: model.onnx, data.npz and meta.json each."""
 
 from __future__ import annotations
 

@@ -91,7 +91,7 @@ def run_compiler(files: Mapping[str, str], arguments: Sequence[str], folder: Pat
     if done.returncode:
         said = "\n".join(done.stderr.strip().splitlines()[:12])
         raise BuildError(
-            f"the C compiler refused the generated code\n  {shlex.join(command)}\n{said}\n",
+            f"the C compiler refused the generated code: {shlex.join(command)}\n{said}\n",
             fix="If the compiler is old or unusual set CC to another one; otherwise report this as a bug of qir",
         )
 

@@ -216,6 +216,7 @@ class _Code:
     def __init__(self, program: Program, names: Names, weights: _WeightNames) -> None:
         self.program, self.names, self.weights = program, names, weights
         self.structs: dict[Struct, str] = {}
+        self.layers = 0
 
     def pointer(self, value: str, const: str, borders: bool) -> str:
         """A value's address; `borders`: in net_run itself, where codes of the borders lie in the arena."""
@@ -244,7 +245,14 @@ class _Code:
 
     def call(self, call: Call, borders: bool = False) -> str:
         args = ", ".join(self.argument(arg, borders) for arg in call.args)
-        return f"    /* {comment(call.op)} {comment(call.node)} */\n    {call.kernel.emitted}({args});"
+        text = f"    /* {comment(call.op)} {comment(call.node)} */\n    {call.kernel.emitted}({args});"
+        result = next((arg for arg in call.args if isinstance(arg, Output)), None)
+        if result is None or borders:
+            return text
+        size = self.program.buffers[self.program.values[result.value]].nbytes
+        self.layers += 1
+        seen = f"{self.layers - 1}, {string(call.node)}, {self.argument(result, borders)}, {size}"
+        return f"{text}\n    QIR_LAYER({seen});"
 
 
 def _code(program: Program, names: Names, weights: _WeightNames) -> str:
@@ -256,7 +264,7 @@ def _code(program: Program, names: Names, weights: _WeightNames) -> str:
     inner = parameters(program, names, True).replace("void *arena", "uint8_t *memory", 1)
     head = f'#include "{n}.h"\n#include "{n}_kernels.h"\n#include "{n}_weights.h"\n'
     needs = math_include("".join((*structs, *body, *entry, *leave)))
-    text = [f"{head}\n{needs}" if needs else head, *structs]
+    text = [f"{head}\n{needs}" if needs else head, _HOOK, *structs]
     unused = [f"    (void){text};" for text in ("memory", *names.inputs, *names.outputs)]
     text.append(f"static void {n}_calls({inner}) {{\n" + "\n".join(unused + body) + "\n}\n")
     text.append(_checked(program, names, False, entry, leave, code))
@@ -266,6 +274,17 @@ def _code(program: Program, names: Names, weights: _WeightNames) -> str:
     text.append(f"const char *{n}_error(int code) {{\n    switch (code) {{\n{cases}        default:\n"
                 '            return "unknown error";\n    }\n}\n')  # fmt: skip
     return prefixed("\n".join(text), n)
+
+
+_HOOK = """/* To watch the layers build with -DQIR_HOOK=function. It is called after each one with its number, name and result,
+   which lies in the order that suits the kernels. */
+#ifdef QIR_HOOK
+void QIR_HOOK(int layer, const char *name, const void *result, size_t bytes);
+#define QIR_LAYER(layer, name, result, bytes) QIR_HOOK(layer, name, result, bytes)
+#else
+#define QIR_LAYER(layer, name, result, bytes) ((void)0)
+#endif
+"""
 
 
 def _checked(program: Program, names: Names, codes: bool, entry: list[str], leave: list[str], code: _Code) -> str:

@@ -39,7 +39,18 @@ def _conv(node: Node, graph: Graph) -> str | None:
     return None
 
 
-_SAME = IntegerRule("same")
+_MOVES = (
+    "DepthToSpace",
+    "Flatten",
+    "Gather",
+    "MaxPool",
+    "Reshape",
+    "Slice",
+    "Split",
+    "Squeeze",
+    "Transpose",
+    "Unsqueeze",
+)
 _OWN = IntegerRule("own")
 _BOTH = IntegerRule("own", inputs=(0, 1))
 
@@ -59,11 +70,7 @@ ONNX = register_target(
             "LeakyRelu": _OWN,
             "Sigmoid": IntegerRule("own", range=(0.0, 255 / 256)),
             "Softmax": IntegerRule("own", range=(0.0, 255 / 256)),
-            **dict.fromkeys(
-                ("MaxPool", "Reshape", "Transpose", "Flatten", "Squeeze", "Unsqueeze", "Slice", "Gather",
-                 "DepthToSpace", "Split"),
-                _SAME,
-            ),  # fmt: skip
+            **dict.fromkeys(_MOVES, IntegerRule("same")),
             "Resize": IntegerRule("same", accepts=_resize),
         },
         max_pair_sum=128,

@@ -2,8 +2,8 @@
 
     x -> network   becomes   pixels -> Sub(mean) -> Div(std) -> network
 
-so that the passes that follow can fold the normalisation into the first layer where that is exact, and the rest runs inside
-the compiled network. Pixels are 0..255, in the layout and colour order of the model's input.
+so that the passes that follow can fold the normalisation into the first layer where that is exact, and the rest runs
+inside the compiled network. Pixels are 0..255, in the layout and colour order of the model's input.
 """
 
 from __future__ import annotations
@@ -52,7 +52,9 @@ class FoldPreprocess(Pass):
             if all(number == (0.0 if op == "Sub" else 1.0) for number in numbers):
                 continue
             constant = edit.constant(f"{image}_{label}", self._along(numbers, kind))
-            value = edit.node(op, (value, constant), name=f"preprocess_{label}", outputs=(edit.fresh_value(f"{image}_{label}ed"),))[0]
+            value = edit.node(
+                op, (value, constant), name=f"preprocess_{label}", outputs=(edit.fresh_value(f"{image}_{label}ed"),)
+            )[0]
         for node in users:
             _read(edit, node, image, value)
         return edit.build()
@@ -62,7 +64,9 @@ class FoldPreprocess(Pass):
         shape[self.channel_axis] = len(numbers)
         channels = (kind.shape or ())[self.channel_axis]
         if len(numbers) not in (1, channels):
-            raise DataError(f"preprocessing has {len(numbers)} numbers for {channels} channels", fix="Give one a channel")
+            raise DataError(
+                f"preprocessing has {len(numbers)} numbers for {channels} channels", fix="Give one a channel"
+            )
         return np.asarray(numbers, np.float32).reshape(shape)
 
 

@@ -1,16 +1,17 @@
 """`bind-batch`: gives an open batch dimension a size, as C needs it.
 
-Only the first axis of the inputs is bound, and only where it is open; every other open size stays and is reported by the C
-backend. It runs after calibration, which is faster on whole batches.
+Only the first axis of the inputs is bound, and only where it is open; every other open size stays and is reported by
+the C backend. It runs after calibration, which is faster on whole batches.
 """
 
 from __future__ import annotations
 
+from collections.abc import Set
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from qir.ir.graph import Graph, Stage
-from qir.ir.types import TensorType, ValueType
+from qir.ir.types import Dim, TensorType, ValueType
 from qir.onnxio.infer import infer_types
 from qir.passmanager.base import Context, Pass
 
@@ -32,7 +33,7 @@ class BindBatch(Pass):
         if not open_sizes:
             return graph
         types = dict(graph.types)
-        symbols = set()
+        symbols: set[Dim] = set()
         for name, kind in open_sizes.items():
             assert isinstance(kind, TensorType)
             assert kind.shape is not None
@@ -50,10 +51,10 @@ class BindBatch(Pass):
 
 
 def _is_open(kind: ValueType) -> bool:
-    return isinstance(kind, TensorType) and bool(kind.shape) and not isinstance(kind.shape[0], int)
+    return isinstance(kind, TensorType) and kind.shape not in (None, ()) and not isinstance((kind.shape or ())[0], int)
 
 
-def _bound(kind: ValueType, symbols: set[object], size: int) -> ValueType:
+def _bound(kind: ValueType, symbols: Set[Dim], size: int) -> ValueType:
     if not isinstance(kind, TensorType) or kind.shape is None or not symbols & set(kind.shape):
         return kind
     return replace(kind, shape=tuple(size if dim in symbols else dim for dim in kind.shape))

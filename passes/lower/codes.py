@@ -29,7 +29,7 @@ class Codes:
     @property
     def affine(self) -> Affine:
         """As a type's codes."""
-        return Affine(UINT8, self.scale, np.int32(self.zero_point), qmin=self.qmin, qmax=self.qmax)
+        return Affine(UINT8, np.array(self.scale), np.array(self.zero_point), qmin=self.qmin, qmax=self.qmax)
 
     @property
     def attrs(self) -> dict[str, int]:

@@ -10,15 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-import numpy as np
-
-from qir.ir.dtype import FLOAT32, UINT8
-from qir.ir.graph import Constant, Graph, Node, Stage
-from qir.ir.types import Affine, TensorType
+from qir.ir.graph import Graph, Node, Stage
 from qir.passes.lower.codes import Lowering
 from qir.passes.lower.forms import FORMS
 from qir.passmanager.base import Context, Pass, Promise
-from qir.quant.scales import decode
 from qir.rewrite.bodies import map_bodies
 
 

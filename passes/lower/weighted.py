@@ -39,7 +39,11 @@ def _bias(node: Node, slot: int, scale: np.ndarray, channels: int, low: Lowering
     if not name:
         return np.zeros(channels, np.int64)
     constant, quant = low.graph.constants.get(name), low.quant(name)
-    if constant is None or constant.value.size not in (1, channels) or (constant.value.ndim > 1 and max(constant.value.shape[:-1]) > 1):
+    if (
+        constant is None
+        or constant.value.size not in (1, channels)
+        or (constant.value.ndim > 1 and max(constant.value.shape[:-1]) > 1)
+    ):
         return None
     if quant is not None and constant.codes is not None and np.array_equal(quant.scale.reshape(-1), scale.reshape(-1)):
         codes = constant.codes.astype(np.int64).reshape(-1)
@@ -48,17 +52,28 @@ def _bias(node: Node, slot: int, scale: np.ndarray, channels: int, low: Lowering
     return np.broadcast_to(codes, (channels,)).copy()
 
 
-def _finish(node: Node, op: str, x: Codes, weight: np.ndarray, scale: np.ndarray, bias: np.ndarray, attrs: dict[str, Any],
-            low: Lowering) -> bool:  # fmt: skip
+def _finish(
+    node: Node,
+    op: str,
+    x: Codes,
+    weight: np.ndarray,
+    scale: np.ndarray,
+    bias: np.ndarray,
+    attrs: dict[str, Any],
+    low: Lowering,
+) -> bool:
     """Adds the node unless its accumulator could overflow or its result has codes of another kind."""
     output = node.outputs[0]
     result = low.unsigned(output)
     if low.quant(output) is not None and result is None:
         return False
-    if np.abs(bias).max(initial=0) + 255 * np.abs(weight.astype(np.int64)).sum(axis=_reduced(op, weight)).max(initial=0) >= 2**31:
+    products = 255 * np.abs(weight.astype(np.int64)).sum(axis=_reduced(op, weight)).max(initial=0)
+    if np.abs(bias).max(initial=0) + products >= 2**31:
         return False
     channels = bias.size
-    factor = multiplier(x.scale, scale, result.scale) if result is not None else np.float32(x.scale) * scale
+    factor = (
+        multiplier(float(x.scale), scale, float(result.scale)) if result is not None else np.float32(x.scale) * scale
+    )
     factors = np.broadcast_to(np.asarray(factor, np.float32), (channels,))
     names = (
         low.codes(node.inputs[0]),
@@ -80,7 +95,7 @@ def conv(node: Node, low: Lowering) -> bool:
     """Conv to qir.IntConv: padding becomes explicit and pads with the zero point's code."""
     x, found = low.unsigned(node.inputs[0]), _weight(node.inputs[1], 0, low)
     kind = low.graph.tensor(node.inputs[0])
-    if x is None or found is None or not kind.is_static and node.attr("auto_pad", "NOTSET") != "NOTSET":
+    if x is None or found is None or (not kind.is_static and node.attr("auto_pad", "NOTSET") != "NOTSET"):
         return False
     weight, scale = found
     bias = _bias(node, 2, np.float32(x.scale) * scale, weight.shape[0], low)
@@ -93,8 +108,13 @@ def conv(node: Node, low: Lowering) -> bool:
         pads = (*win.begin, *win.declared_end)
     else:
         pads = tuple(node.attr("pads") or (0,) * (2 * rank))
-    attrs = {"strides": tuple(node.attr("strides") or (1,) * rank), "dilations": tuple(node.attr("dilations") or (1,) * rank),
-             "pads": pads, "group": node.attr("group", 1), "x_zero_point": x.zero_point}  # fmt: skip
+    attrs = {
+        "strides": tuple(node.attr("strides") or (1,) * rank),
+        "dilations": tuple(node.attr("dilations") or (1,) * rank),
+        "pads": pads,
+        "group": node.attr("group", 1),
+        "x_zero_point": x.zero_point,
+    }
     return _finish(node, "qir.IntConv", x, weight, scale, bias, attrs, low)
 
 
@@ -135,7 +155,9 @@ def matmul(node: Node, low: Lowering) -> bool:
     depth = shapes[0][-1] if shapes[0] else None
     if not isinstance(depth, int) or depth * 255 * 255 >= 2**31:
         return False
-    factor = multiplier(a.scale, b.scale, y.scale) if y is not None else np.float32(a.scale * b.scale)
+    factor = (
+        multiplier(float(a.scale), float(b.scale), float(y.scale)) if y is not None else np.float32(a.scale * b.scale)
+    )
     attrs = {"a_zero_point": a.zero_point, "b_zero_point": b.zero_point, "multiplier": float(factor),
              **(y.attrs if y is not None else {})}  # fmt: skip
     low.integer(node, "qir.IntMatMul", (low.codes(node.inputs[0]), low.codes(node.inputs[1])), attrs)

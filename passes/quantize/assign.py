@@ -98,7 +98,9 @@ class Quantize(Pass):
             if quant is not None:
                 _set_quant(edit, user.outputs, quant)
                 return (user.name,)
-        _set_quant(edit, (output,), self._affine(*_override(node, node, fixed or _range(output, edit), context), context))
+        _set_quant(
+            edit, (output,), self._affine(*_override(node, node, fixed or _range(output, edit), context), context)
+        )
         return ()
 
 

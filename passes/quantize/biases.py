@@ -54,7 +54,9 @@ def _round(edit: Editor, node: Node, slots: Weighted, data: Affine, weight: Affi
     if not np.array_equal(weight_scale, weight.scale):
         set_codes(edit, node, slots.weight, replace(weight, scale=weight_scale))
     axis = None if np.ndim(scale) == 0 else bias.ndim - 1
-    set_codes(edit, node, slots.bias, Affine(INT32, scale, np.zeros_like(scale, np.int32), axis), codes.reshape(bias.shape))
+    set_codes(
+        edit, node, slots.bias, Affine(INT32, scale, np.zeros_like(scale, np.int32), axis), codes.reshape(bias.shape)
+    )
 
 
 def _codes(edit: Editor, node: Node, slots: Weighted) -> np.ndarray:

@@ -16,9 +16,9 @@ from qir.ir.dtype import FLOAT32
 from qir.ir.graph import Graph, Node, Stage
 from qir.ir.types import TensorType
 from qir.observe import Observer
+from qir.ops.weighted import weighted
 from qir.passmanager.base import Context, Pass, Promise
 from qir.progress import progress
-from qir.ops.weighted import weighted
 from qir.statistics import Gram, Histogram, Statistics, im2col_rows
 from qir.target import Target
 
@@ -46,7 +46,9 @@ class Calibrate(Pass):
         method = self.method or context.recipe.calibration
         options = {"p": self.percentile or context.recipe.percentile} if method == "percentile" else {}
 
-        ranges = {name: statistics.histogram(name).range(method, **options) for name in statistics.names(Histogram.kind)}
+        ranges = {
+            name: statistics.histogram(name).range(method, **options) for name in statistics.names(Histogram.kind)
+        }
         return _note(graph, "", ranges)
 
 

@@ -1,7 +1,7 @@
 """Relu and Clip as clamps of codes.
 
-Rounding to codes clamps to [qmin, qmax]. A Clip to [a, b] before it changes nothing exactly where the bounds lie outside
-the codes: `rint(a / scale) + zero_point <= qmin` and `rint(b / scale) + zero_point >= qmax`.
+Rounding to codes clamps to [qmin, qmax]. A Clip to [a, b] before it changes nothing exactly where the bounds lie
+outside the codes: `rint(a / scale) + zero_point <= qmin` and `rint(b / scale) + zero_point >= qmax`.
 """
 
 from __future__ import annotations

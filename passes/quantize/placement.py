@@ -43,11 +43,11 @@ def place(graph: Graph, context: Context) -> Placement:
     seeds = {name for name, rule in candidates.items() if rule.kind == "weighted"}
     wanted = {x for node in graph.nodes if node.name in seeds for x in candidates[node.name].data_inputs(node)}
     for node in graph.nodes:
-        rule = candidates.get(node.name)
-        if rule is None:
+        joining = candidates.get(node.name)
+        if joining is None:
             continue
-        if rule.kind == "weighted" or all(_is_code(x, graph, result, wanted) for x in rule.data_inputs(node)):
-            result.rules[node.name] = rule
+        if joining.kind == "weighted" or all(_is_code(x, graph, result, wanted) for x in joining.data_inputs(node)):
+            result.rules[node.name] = joining
         else:
             result.reasons[node.name] = "its operands are not codes: converting them would cost more than it saves"
     _prune_tail(graph, result)
@@ -87,7 +87,12 @@ def _prune_tail(graph: Graph, placed: Placement) -> None:
             continue
         producers = [graph.index.producer(x) for x in rule.data_inputs(node) if x not in graph.constants]
         direct = [placed.rules[p.name].float_output for p in producers if p is not None and p in placed]
-        if producers and len(direct) == len(producers) and all(direct) and not _feeds_codes(node.outputs, graph, placed):
+        if (
+            producers
+            and len(direct) == len(producers)
+            and all(direct)
+            and not _feeds_codes(node.outputs, graph, placed)
+        ):
             del placed.rules[node.name]
             placed.reasons[node.name] = "nothing integer follows: it takes the layer's real results"
 

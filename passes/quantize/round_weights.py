@@ -1,9 +1,9 @@
 """`round-weights`: chooses weight codes that keep each layer's output, not each weight.
 
-With the Gram matrix G of a layer's inputs, columns are rounded one at a time in order of falling diag(G); the error of
-each is spread over the columns still to come, `W[:, k:] -= (w_j - q_j) / U_jj * U_j,k:` with `U^T U = (G + damping)^-1`
-upper triangular. Where a target adds neighbouring products in 16 bits, codes are kept within its pair limit while rounding,
-and each channel takes the scale that leaves the least output error `dW G dW^T`.
+With the Gram matrix G of a layer's inputs, columns are rounded one at a time in order of falling diag(G); the error
+of each is spread over the columns still to come, `W[:, k:] -= (w_j - q_j) / U_jj * U_j,k:` with `U^T U = (G +
+damping)^-1` upper triangular. Where a target adds neighbouring products in 16 bits, codes are kept within its pair
+limit while rounding, and each channel takes the scale that leaves the least output error `dW G dW^T`.
 
 Source: GPTQ, arXiv 2210.17323; OBC, arXiv 2208.11580.
 """
@@ -76,7 +76,9 @@ class RoundWeights(Pass):
                 part = slice(group * len(rows) // groups, (group + 1) * len(rows) // groups)
                 bounds = (quant.qmin, quant.qmax, limit)
                 codes[part], error[part] = gptq(rows[part], scale[part], factors[group], bounds, partners)
-            better = error < best_error if quant.axis is not None else np.full(len(rows), error.sum() < best_error.sum())
+            better = (
+                error < best_error if quant.axis is not None else np.full(len(rows), error.sum() < best_error.sum())
+            )
             best_codes[better], best_scale[better], best_error[better] = codes[better], scale[better], error[better]
         scale = best_scale if quant.axis is not None else best_scale[0]
         chosen = replace(quant, scale=np.asarray(scale, np.float32).reshape(quant.scale.shape))
@@ -142,17 +144,18 @@ def gptq(rows: np.ndarray, scale: np.ndarray, factor: Factor, bounds: tuple[int,
     left = np.ascontiguousarray((rows[:, order].astype(np.float64) / scale[:, None].astype(np.float64)).T)
     codes = np.zeros((size, count))
     low, high = np.full((size, count), float(qmin)), np.full((size, count), float(qmax))
-    beside = _reordered(partners, order) if partners is not None and limit is not None else None
+    beside: list[list[int]] = [[]] * size if partners is None else _reordered(partners, order)
+    reach = 0 if limit is None else limit
     for start in range(0, size, _BLOCK):
         stop = min(start + _BLOCK, size)
         errors = np.zeros((stop - start, count))
         for j in range(start, stop):
             code = np.clip(np.rint(left[j]), low[j], high[j])
             codes[j] = code
-            for other in beside[j] if beside is not None and limit is not None else ():
+            for other in beside[j]:
                 if other > j:
-                    high[other] = np.minimum(high[other], np.where(code > 0, limit - code, qmax))
-                    low[other] = np.maximum(low[other], np.where(code < 0, -limit - code, qmin))
+                    high[other] = np.minimum(high[other], np.where(code > 0, reach - code, qmax))
+                    low[other] = np.maximum(low[other], np.where(code < 0, -reach - code, qmin))
             errors[j - start] = (left[j] - code) / upper[j, j]
             left[j + 1 : stop] -= upper[j, j + 1 : stop, None] * errors[j - start]
         left[stop:] -= upper[start:stop, stop:].T @ errors

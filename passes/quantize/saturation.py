@@ -1,10 +1,10 @@
 """Weight scales under which sums of two products cannot leave 16 bits.
 
 x86 without VNNI multiplies uint8 by int8 with `vpmaddubsw`, which adds neighbouring products in saturating 16 bits:
-`255 * (w_1 + w_2)` must stay in [-32768, 32767], so two neighbouring codes of one sign may sum to 128 at most. Full-range
-int8 weights break that, and results then differ between processors. Instead of giving up a bit everywhere, each channel's
-scale is raised just as far as its own worst pair needs. Which weights are neighbours depends on the kernel's layout: pairs
-along the channels and pairs along the flattened kernel are both kept within the limit.
+`255 * (w_1 + w_2)` must stay in [-32768, 32767], so two neighbouring codes of one sign may sum to 128 at most. Full-
+range int8 weights break that, and results then differ between processors. Instead of giving up a bit everywhere, each
+channel's scale is raised just as far as its own worst pair needs. Which weights are neighbours depends on the
+kernel's layout: pairs along the channels and pairs along the flattened kernel are both kept within the limit.
 """
 
 from __future__ import annotations
@@ -60,7 +60,9 @@ def pair_partners(node: Node, weight: np.ndarray) -> np.ndarray | None:
     Kernels take the reduced axis four at a time: elements 2i and 2i + 1 meet, in the order [C, *K] (im2col), [*K, C]
     (channels last), or [C] padded to an even number in each tap.
     """
-    if node.op not in ("Conv", "Gemm", "MatMul") or (node.op == "Conv" and weight.shape[1] == 1 < node.attr("group", 1)):
+    if node.op not in ("Conv", "Gemm", "MatMul") or (
+        node.op == "Conv" and weight.shape[1] == 1 < node.attr("group", 1)
+    ):
         return None
     if node.op != "Conv":
         size = weight.shape[-1] if node.attr("transB", 0) else weight.shape[-2]

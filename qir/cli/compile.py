@@ -30,20 +30,44 @@ _EPILOG = options.example(
 @options.recipe
 @options.seed
 @options.passes("Run these passes instead of the usual ones; 'qir opt --list' shows them.")
-@click.option("--output", "-o", metavar="PATH", panel=options.OUTPUT,
-              help="The .onnx file, or the folder of C. By default NAME.qdq.onnx or NAME-TARGET/, here.")
-@click.option("--name", default="net", show_default=True, panel=options.OUTPUT, metavar="NAME",
-              help="Of the C files and functions.")
-@click.option("--trace", metavar="FOLDER", panel=options.OUTPUT,
-              help="Also write the graph after every pass; 'qir opt' can go on from each.")
+@click.option(
+    "--output",
+    "-o",
+    metavar="PATH",
+    panel=options.OUTPUT,
+    help="The .onnx file, or the folder of C. By default NAME.qdq.onnx or NAME-TARGET/, here.",
+)
+@click.option(
+    "--name",
+    default="net",
+    show_default=True,
+    panel=options.OUTPUT,
+    metavar="NAME",
+    help="Of the C files and functions.",
+)
+@click.option(
+    "--trace",
+    metavar="FOLDER",
+    panel=options.OUTPUT,
+    help="Also write the graph after every pass; 'qir opt' can go on from each.",
+)
 @click.option("--report", is_flag=True, panel=options.OUTPUT, help="Print what was done, layer by layer.")
-@click.option("--explain", is_flag=True, panel=options.OUTPUT,
-              help="Print what computes each node, and why nothing faster does.")
+@click.option(
+    "--explain", is_flag=True, panel=options.OUTPUT, help="Print what computes each node, and why nothing faster does."
+)
 @options.as_json
-@click.option("--check-promises", is_flag=True, panel=options.CHECK,
-              help="Run the network before and after every pass that promises equal results, and compare.")
-@click.option("--verify", is_flag=True, panel=options.CHECK,
-              help="Run the result on samples and say how far it is from the float model.")
+@click.option(
+    "--check-promises",
+    is_flag=True,
+    panel=options.CHECK,
+    help="Run the network before and after every pass that promises equal results, and compare.",
+)
+@click.option(
+    "--verify",
+    is_flag=True,
+    panel=options.CHECK,
+    help="Run the result on samples and say how far it is from the float model.",
+)
 @options.debug
 def compile_command(
     model: str, calib: str | None, preprocess: str | None, shape: tuple[str, ...], bind: tuple[str, ...], target: str,

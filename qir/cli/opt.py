@@ -37,24 +37,51 @@ _EPILOG = options.example(
 @options.passes("The pipeline, as NAME,NAME{option=value},... By default the one 'qir compile' runs.")
 @click.option("--start-from", metavar="PASS", panel=options.RUN, help="Leave out the passes before this one.")
 @click.option("--stop-after", metavar="PASS", panel=options.RUN, help="Leave out the passes after this one.")
-@click.option("--list", "show_list", is_flag=True, panel=options.RUN,
-              help="List every pass with its promise, stages and options, and end.")
-@click.option("--output", "-o", metavar="FILE", panel=options.OUTPUT,
-              help="Write the result as ONNX, quantized values as Q/DQ pairs.")
-@click.option("--save-graph", metavar="FILE", panel=options.OUTPUT,
-              help="Write the graph itself, of any stage; 'qir opt' can go on from it.")
-@click.option("--dump", metavar="FOLDER", panel=options.OUTPUT,
-              help="Write the graph after every pass that changed it, as text and as a graph to go on from.")
-@click.option("--print-before", metavar="PASS", multiple=True, panel=options.SHOW,
-              help="Print the graph before a pass.")
+@click.option(
+    "--list",
+    "show_list",
+    is_flag=True,
+    panel=options.RUN,
+    help="List every pass with its promise, stages and options, and end.",
+)
+@click.option(
+    "--output",
+    "-o",
+    metavar="FILE",
+    panel=options.OUTPUT,
+    help="Write the result as ONNX, quantized values as Q/DQ pairs.",
+)
+@click.option(
+    "--save-graph",
+    metavar="FILE",
+    panel=options.OUTPUT,
+    help="Write the graph itself, of any stage; 'qir opt' can go on from it.",
+)
+@click.option(
+    "--dump",
+    metavar="FOLDER",
+    panel=options.OUTPUT,
+    help="Write the graph after every pass that changed it, as text and as a graph to go on from.",
+)
+@click.option(
+    "--print-before", metavar="PASS", multiple=True, panel=options.SHOW, help="Print the graph before a pass."
+)
 @click.option("--print-after", metavar="PASS", multiple=True, panel=options.SHOW, help="Print the graph after a pass.")
 @click.option("--print-after-all", is_flag=True, panel=options.SHOW, help="Print the graph after every pass.")
 @click.option("--print-changed", is_flag=True, panel=options.SHOW, help="Print what each pass changed.")
 @click.option("--time-passes", is_flag=True, panel=options.SHOW, help="Print how long each pass took.")
-@click.option("--drift", is_flag=True, panel=options.CHECK,
-              help="Print how far the results have moved from the first graph's after each pass.")
-@click.option("--check-promises", is_flag=True, panel=options.CHECK,
-              help="Fail a pass that promises equal results and changes them, naming the first value that moved.")
+@click.option(
+    "--drift",
+    is_flag=True,
+    panel=options.CHECK,
+    help="Print how far the results have moved from the first graph's after each pass.",
+)
+@click.option(
+    "--check-promises",
+    is_flag=True,
+    panel=options.CHECK,
+    help="Fail a pass that promises equal results and changes them, naming the first value that moved.",
+)
 @options.debug
 def opt_command(
     model: str | None, calib: str | None, preprocess: str | None, shape: tuple[str, ...], bind: tuple[str, ...],

@@ -46,7 +46,8 @@ def _conv(node: Node, arrays: Sequence[np.ndarray]) -> tuple[np.ndarray, ...]:
     accumulator = np.zeros((batch, out_channels, *win.output))
     for tap, slices in win.taps():
         seen = padded[(slice(None), slice(None), *slices)].reshape(batch, group, w.shape[1], -1)
-        taps = w[(slice(None), slice(None), *tap)].astype(np.float64).reshape(group, per_group, w.shape[1])
+        taps = w.reshape(*w.shape[:2], -1)[..., np.ravel_multi_index(tap, win.kernel)].astype(np.float64)
+        taps = taps.reshape(group, per_group, w.shape[1])
         accumulator += np.matmul(taps, seen).reshape(accumulator.shape)
     accumulator += _per_channel(bias, rank)
     return (finish(node, accumulator, _per_channel(multiplier, rank)),)
@@ -77,7 +78,9 @@ def _conv_transpose(node: Node, arrays: Sequence[np.ndarray]) -> tuple[np.ndarra
             first = max(0, -(offset // step))
             last = min(size, (win.output[axis] - 1 - offset) // step + 1)
             source.append(slice(first, max(last, first)))
-            target.append(slice(first * step + offset, max((last - 1) * step + offset + 1, first * step + offset), step))
+            target.append(
+                slice(first * step + offset, max((last - 1) * step + offset + 1, first * step + offset), step)
+            )
         accumulator[tuple(target)] += product[tuple(source)]
     accumulator += _per_channel(bias, rank)
     return (finish(node, accumulator, _per_channel(multiplier, rank)),)

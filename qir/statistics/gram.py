@@ -1,7 +1,7 @@
 """The Gram matrix of a layer's inputs: `G = sum x x^T` over sampled rows of its im2col matrix, one matrix a group.
 
-The squared error that a change dW of the weights makes at the layer's output is `tr(dW G dW^T)`, so rounding, pruning and
-factorization need nothing else of the data. Source: Hassibi & Stork 1993 (optimal brain surgeon); Frantar et al.,
+The squared error that a change dW of the weights makes at the layer's output is `tr(dW G dW^T)`, so rounding, pruning
+and factorization need nothing else of the data. Source: Hassibi & Stork 1993 (optimal brain surgeon); Frantar et al.,
 arXiv 2208.11580.
 """
 
@@ -86,7 +86,8 @@ def im2col_rows(node: Node, x: np.ndarray, weight_shape: Sequence[int], first: i
     taps = np.unravel_index(np.arange(int(np.prod(kernel))), kernel)
     at = tuple(place[:, None] * s + tap[None, :] * d for place, tap, s, d in
                zip(places, taps, win.strides, win.dilations, strict=True))  # fmt: skip
-    patches = padded[(slice(None), slice(None), *at)]
+    whole: tuple[Any, ...] = (slice(None), slice(None))
+    patches = padded[whole + at]
     group = node.attr("group", 1)
     split = patches.reshape(x.shape[0], group, x.shape[1] // group, count, len(taps[0]))
     return split.transpose(1, 0, 3, 2, 4).reshape(group, x.shape[0] * count, -1)

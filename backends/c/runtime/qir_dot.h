@@ -7,7 +7,7 @@
 
 #include "qir_runtime.h"
 
-/* clang's own choice is four lanes, for which it multiplies in int32. Under -O1 or sanitizers it says that it will not. */
+/* clang's own choice is four lanes, for which it multiplies in int32. Where it cannot follow it would warn. */
 #if defined(__clang__) && defined(__OPTIMIZE__) && !defined(__OPTIMIZE_SIZE__) && (defined(__SSE2__) || defined(__ARM_NEON))
 #pragma clang diagnostic ignored "-Wpass-failed"
 #define QIR_DOT_LOOP _Pragma("clang loop vectorize_width(8) interleave_count(1)")

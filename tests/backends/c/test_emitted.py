@@ -189,6 +189,23 @@ def test_fast_math_is_refused(folder: Path, compiler: str) -> None:
     assert "-ffast-math" in done.stderr
 
 
+def test_hook_sees_every_layer(module: CModule, folder: Path, compiler: str) -> None:
+    (folder / "watch.c").write_text(
+        "#include <stddef.h>\n#include <stdio.h>\n"
+        "void watch(int layer, const char *name, const void *result, size_t bytes);\n"
+        "void watch(int layer, const char *name, const void *result, size_t bytes) {\n"
+        '    printf("%d %s %u %u\\n", layer, name, *(const unsigned char *)result, (unsigned)bytes); }\n'
+    )
+    flags = ("-std=c99", *WARNINGS, "-DNET_HOOK=watch")
+    run(folder, compiler, *flags, "net.c", "net_weights.c", "watch.c", "main.c", "-o", "test")
+    rows = [line.split() for line in run(folder, "./test").splitlines() if "node_" in line]
+    assert [row[1] for row in rows if "stored" not in row[1]] == [
+        call.node for call in module.program.calls if "stored" not in call.node
+    ]
+    assert [int(row[0]) for row in rows] == sorted(int(row[0]) for row in rows)
+    assert next(row[3] for row in rows if row[1] == "node_c1") == "512"
+
+
 def test_cmake_builds_and_tests(folder: Path) -> None:
     if shutil.which("cmake") is None:
         pytest.skip("cmake is not installed")

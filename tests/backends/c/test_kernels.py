@@ -77,7 +77,7 @@ def test_every_refusal_is_told(triple: Family) -> None:
     b = Builder()
     x = b.feed("x", np.zeros(2, np.float32))
     b.node("my.Triple", [x], "y", result=np.zeros(2, np.float32))
-    with pytest.raises(UnsupportedError, match="node 'node_y'.*plain: at least three elements are needed"):
+    with pytest.raises(UnsupportedError, match=r"node 'node_y'.*plain: at least three elements are needed"):
         compile_c(b.graph(["y"], Stage.FLOAT))
 
 
@@ -95,5 +95,5 @@ def test_targets_promise_only_what_kernels_do() -> None:
 def test_unknown_target() -> None:
     b = Builder()
     x = b.feed("x", np.zeros(2, np.float32))
-    with pytest.raises(RecipeError, match="'z80' is no target of the C backend.*portable"):
+    with pytest.raises(RecipeError, match=r"'z80' is no target of the C backend.*portable"):
         compile_c(b.graph([b.reshape(x, (1, 2), "y")], Stage.FLOAT), target="z80")

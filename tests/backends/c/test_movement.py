@@ -214,3 +214,21 @@ def test_what_decides_shapes_must_be_constant(op: str, arrays: list[np.ndarray],
     graph, _ = joined([case(op, arrays, given)], [[arrays[0]]])
     with pytest.raises(UnsupportedError, match="computed"):
         compile_c(graph)
+
+
+def test_bits_under_another_type() -> None:
+    x = np.array([[1.5, -0.0, np.nan]], np.float32)
+    pairs = [(x, np.int32), (x.astype(np.float64), np.int64), (values(2, 2, dtype=np.uint8), np.int8)]
+    check_cases([case("BitCast", [array]) for array, _ in pairs], [[array.view(kind)] for array, kind in pairs])
+
+
+def test_cache_updates() -> None:
+    x, updates, first = values(2, 3, 5, 2), values(2, 3, 2, 2, seed=1), ints(4, 1)
+    circular, linear = x.copy(), x.copy()
+    for sample, start in enumerate(first.tolist()):
+        for step in range(2):
+            circular[sample, :, (start + step) % 5] = updates[sample, :, step]
+            if start + step < 5:
+                linear[sample, :, start + step] = updates[sample, :, step]
+    cases = [case("TensorScatter", [x, updates, first], (0, 1, 2), mode=mode) for mode in ("circular", "linear")]
+    check_cases(cases, [[circular], [linear]])

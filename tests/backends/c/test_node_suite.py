@@ -44,9 +44,10 @@ SANITIZERS = os.environ.get("QIR_SANITIZE", "")
 RANDOM = {"RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Bernoulli", "Multinomial"}
 DECIDING: dict[str, tuple[int, ...]] = {
     **{op: (1,) for op in (
-        "Reshape", "Expand", "Tile", "Squeeze", "Unsqueeze", "Split", "TopK", "OneHot", "CenterCropPad", "Compress",
-        "CumSum", "CumProd", "Upsample", "SplitToSequence", "ReduceSum", "ReduceMean", "ReduceMax", "ReduceMin",
-        "ReduceProd", "ReduceL1", "ReduceL2", "ReduceLogSum", "ReduceLogSumExp", "ReduceSumSquare", "AffineGrid", "SequenceAt")},
+        "Reshape", "Expand", "Tile", "Squeeze", "Unsqueeze", "Split", "TopK", "OneHot", "CenterCropPad",
+        "Compress", "CumSum", "CumProd", "Upsample", "SplitToSequence", "ReduceSum", "ReduceMean", "ReduceMax",
+        "ReduceMin", "ReduceProd", "ReduceL1", "ReduceL2", "ReduceLogSum", "ReduceLogSumExp", "ReduceSumSquare",
+        "AffineGrid", "SequenceAt")},
     "Slice": (1, 2, 3, 4), "Pad": (1, 3), "Resize": (1, 2, 3), "Col2Im": (1, 2), "Dropout": (1, 2), "If": (0,),
     "ConstantOfShape": (0,), "Range": (0, 1, 2), "DFT": (1, 2), "STFT": (1, 3), "HannWindow": (0,),
     "HammingWindow": (0,), "BlackmanWindow": (0,), "MelWeightMatrix": (0, 1, 2, 3, 4), "NonMaxSuppression": (2, 3, 4),
@@ -222,4 +223,4 @@ def test_every_case_is_right_or_refused(capsys: pytest.CaptureFixture[str]) -> N
     bad = {name: v for name, v in sorted(verdicts.items()) if v[0] not in ("pass", "folded", "unsupported", "random")}
     assert not bad, "\n".join(f"{name}: {verdict}: {text}" for name, (verdict, text) in bad.items())
     assert len(verdicts) == COUNT
-    assert sum(verdict == "pass" for verdict, _ in verdicts.values()) >= 600
+    assert sum(verdict == "pass" for verdict, _ in verdicts.values()) >= 1080

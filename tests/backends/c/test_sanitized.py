@@ -23,7 +23,8 @@ def cases() -> list[Case]:
         weighted("qir.IntConv", 2, (1, 3, 4, 4, 3), (19, 3, 2, 2, 2), 19, 0, "extreme", True, True),
         weighted("qir.IntConv", 3, (1, 21, 6, 6), (21, 1, 3, 3), 21, 9, "random", False, True, group=21, **pads),
         weighted("qir.IntConv", 4, (1, 4, 9), (5, 4, 3), 5, 9, "ties", False, True),
-        weighted("qir.IntConvTranspose", 5, (2, 6, 4, 5), (6, 5, 3, 2), 10, 7, "extreme", False, False, group=2, **pads),
+        weighted("qir.IntConvTranspose", 5, (2, 6, 4, 5), (6, 5, 3, 2), 10, 7, "extreme", False, False, group=2,
+                 **pads),
         case("qir.IntMatMul", (codes(6, (3, 1, 5, 9)), codes(7, (2, 9, 11))), (0, 1), a_zero_point=255, b_zero_point=0,
              multiplier=1e-3, **FINISH),
         case("qir.IntAdd", (codes(8, (3, 1, 37)), codes(9, (2, 1))), (0, 1), a_multiplier=2.0, b_multiplier=-3.0,
@@ -33,7 +34,7 @@ def cases() -> list[Case]:
         case("qir.IntAveragePool", (codes(12, (1, 19, 6, 7)),), x_zero_point=255, multiplier=1e20, **window, **FINISH),
         case("qir.IntMean", (codes(13, (2, 3, 19)),), axes=(0, 2), keepdims=0, x_zero_point=0, multiplier=0.5),
         case("qir.Lookup", (codes(14, (9,)), codes(15, (256,)))),
-        case("qir.Quantize", (np.array([np.inf, -np.inf, 3e38, -3e38, 0.5, 1.5], np.float32),), scale=1e-30,
+        case("qir.Quantize", (np.array([np.inf, -np.inf, 3e37, -3e37, 0.5, 1.5], np.float32),), scale=0.5,
              zero_point=3, qmin=0, qmax=255),
         case("qir.Dequantize", (codes(16, (4, 5)),), scale=0.1, zero_point=4),
     ]  # fmt: skip

@@ -29,16 +29,13 @@ def _bind(site: Site) -> Bound:
     inverse, one_sided = bool(node.attr("inverse", 0)), bool(node.attr("onesided", 0))
     hermitian = inverse and one_sided
     n = (y.shape[axis] if hermitian else x.shape[axis]) if length is None else int(length.reshape(-1)[0])
-    given = min(x.shape[axis], n // 2 + 1) if hermitian else x.shape[axis]
-    if hermitian and given != x.shape[axis]:
-        raise ValueError("more frequencies than the length has")
     shape = Struct("qir_dft_shape", (
-        ("outer", prod(x.shape[:axis])), ("given", given), ("inner", prod(x.shape[axis + 1 : -1])),
+        ("outer", prod(x.shape[:axis])), ("given", x.shape[axis]), ("inner", prod(x.shape[axis + 1 : -1])),
         ("x_parts", x.shape[-1]), ("results", y.shape[axis]), ("y_parts", y.shape[-1]), ("n", n),
         ("inverse", int(inverse)), ("hermitian", int(hermitian)),
     ))  # fmt: skip
     angles = 2 * np.pi * np.arange(n) / n
-    table = Data(np.concatenate([np.cos(angles), np.sin(angles)]).astype(x.dtype.numpy), "twiddles")
+    table = Data(np.concatenate([np.cos(angles), np.sin(angles)]), "twiddles")
     return Bound(typed_kernel(site, "qir_dft_T__portable", _SOURCE), (shape, x.read, table, y.write))
 
 

@@ -5,7 +5,7 @@
 
    x is [outer, given, inner, parts], y [outer, results, inner, parts], parts 1 (real) or 2 (complex); x is cut or filled
    with zeros to n elements. hermitian: x holds the first half of a spectrum whose other half is its mirrored conjugate.
-   table: cos(2 pi m / n), then sin(2 pi m / n), of m = 0 ... n - 1. */
+   table: cos(2 pi m / n), then sin(2 pi m / n), of m = 0 ... n - 1. Sums run in double, j ascending. */
 #ifndef QIR_DFT_H
 #define QIR_DFT_H
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from qir.backends.c.kernels import Bound, Family, Variant
 from qir.backends.c.kernels.unary import same_order
 from qir.backends.c.program import Kernel, Scalar
-from qir.backends.c.site import Site
+from qir.backends.c.site import Operand, Site
 
 _HERE = Path(__file__).parent
 _MASKED, _PLAIN = _HERE / "dropout__portable.c", _HERE / "copied__portable.c"
@@ -24,14 +24,27 @@ def _takes(site: Site) -> str | None:
     return "it is in training mode, or its mode is computed"
 
 
-def _bind(site: Site) -> Bound:
+def _mask(site: Site) -> Operand | None:
+    return site.outputs[1] if len(site.outputs) > 1 else None
+
+
+def _accepts_unmasked(site: Site) -> str | None:
+    return "its mask is wanted" if _mask(site) else None
+
+
+def _bind_unmasked(site: Site) -> Bound:
     x, y = site.input(0), site.output
-    sizes = (Scalar(y.nbytes, "size_t"), Scalar(y.size, "size_t"))
-    mask = site.outputs[1] if len(site.outputs) > 1 else None
-    if mask is None:
-        return Bound(Kernel("qir_dropout_unmasked__portable", _PLAIN), (sizes[0], x.read, y.write))
-    return Bound(Kernel("qir_dropout__portable", _MASKED), (*sizes, x.read, y.write, mask.write))
+    return Bound(Kernel("qir_dropout_unmasked__portable", _PLAIN), (Scalar(y.nbytes, "size_t"), x.read, y.write))
 
 
-FAMILY = Family("dropout", ("Dropout",), same_order, (Variant("portable", _MASKED, lambda site: None, _bind),),
-                takes=_takes, in_place=(0,), pointwise=True)  # fmt: skip
+def _bind_masked(site: Site) -> Bound:
+    x, y, mask = site.input(0), site.output, _mask(site)
+    assert mask is not None, "the other variant takes it"
+    args = (Scalar(y.nbytes, "size_t"), Scalar(y.size, "size_t"), x.read, y.write, mask.write)
+    return Bound(Kernel("qir_dropout__portable", _MASKED), args)
+
+
+FAMILY = Family("dropout", ("Dropout",), same_order, (
+    Variant("portable", _PLAIN, _accepts_unmasked, _bind_unmasked),
+    Variant("portable", _MASKED, lambda site: None, _bind_masked),
+), takes=_takes, in_place=(0,), pointwise=True)  # fmt: skip

@@ -41,7 +41,8 @@ def _loops(site: Site) -> tuple[list[tuple[int, ...]], list[tuple[int, ...]]]:
     sizes: dict[str, int] = {}
     steps: list[dict[str, int]] = [{}, {}]
     for labels, x, step in zip(operands, site.inputs, steps, strict=False):
-        assert x is not None
+        if x is None:
+            continue
         for axis, label in enumerate(labels):
             sizes[label] = max(sizes.get(label, 1), x.shape[axis])
             step[label] = step.get(label, 0) + (x.strides[axis] if x.shape[axis] != 1 else 0)

@@ -4,7 +4,8 @@
    y [batch, channels, points]. An axis of size n is met at ((g + 1) * n - 1) / 2, or with aligned corners at
    (g + 1) / 2 * (n - 1).
    form 0: the nearest element (halves to even), 1: linear between two, 2: cubic over four with a = -0.75.
-   padding 0: zeros outside, 1: the border is repeated, 2: the image is mirrored at its borders. */
+   padding 0: zeros outside, 1: the border is repeated, 2: the image is mirrored at its borders. Where cubic windows reach over
+   a repeated border the weights stay those of the position outside, as in PyTorch and onnxruntime. */
 #ifndef QIR_GRID_SAMPLE_H
 #define QIR_GRID_SAMPLE_H
 

@@ -49,7 +49,7 @@ static qir_grid_sample_T_taps qir_grid_sample_T_find(const qir_grid_sample_shape
     int32_t first, k;
     v = s->form == 0 ? QIR_RINT(v) : v;
     if (v < low || v > high) {
-        if (s->padding == 1) {
+        if (s->padding == 1 && s->form != 2) {
             v = v < 0 ? 0 : v > n - 1 ? n - 1 : v;
         } else if (s->padding == 2) {
             v = qir_grid_sample_T_mirrored(v, low, high);

@@ -12,6 +12,7 @@ from qir.backends.c.loops import led, merged_loops, too_many_loops
 from qir.backends.c.orders import Orders, reduced
 from qir.backends.c.program import Kernel, Struct
 from qir.backends.c.site import Site, plain
+from qir.ir.dtype import FLOAT32
 
 _HERE = Path(__file__).parent
 _SOURCE, _LOGSUMEXP = _HERE / "reduce__portable.c", _HERE / "logsumexp__portable.c"
@@ -86,33 +87,42 @@ def _accepts(site: Site) -> str | None:
     return too_many_loops(_loops(site, True)) or too_many_loops(_loops(site, False))
 
 
-def _kernel(site: Site) -> Kernel:
-    x, y, op = site.input(0), site.output, site.node.op
-    types = (("QIR_X", x.ctype), ("QIR_Y", y.ctype))
-    name = f"qir_{op.lower()}_{x.short}__portable"
-    if op == "ReduceLogSumExp":
-        narrow = x.dtype.bits == 32 and x.dtype.is_float
-        reals = (("QIR_ACC", "float" if narrow else "double"), ("QIR_EXP", "expf" if narrow else "exp"),
-                 ("QIR_LOG", "logf" if narrow else "log"))  # fmt: skip
-        return Kernel("qir_logsumexp_T__portable", _LOGSUMEXP, name, (*types, *reals))
-    rule, real = _RULES[op], x.dtype.is_float
-    step, finish = (rule.real, rule.real_finish) if real else (rule.integer, rule.integer_finish)
-    texts = (("QIR_STEP", step), ("QIR_FINISH", finish), ("QIR_INITIAL", rule.initial))
-    acc = x.ctype if real or op in _EXTREMES else "uint64_t"
-    return Kernel("qir_reduce_T__portable", _SOURCE, name, (
-        *((word, filled(text, x.dtype)) for word, text in texts), *types, ("QIR_ACC", acc),
-        ("QIR_SUM", "int64_t" if x.dtype.kind == "int" else "uint64_t"),
+def _accepts_logsumexp(site: Site) -> str | None:
+    return _accepts(site) if site.node.op == "ReduceLogSumExp" else "it is another reduction"
+
+
+def _shape(site: Site) -> Struct:
+    kept, gone = _loops(site, False), _loops(site, True)
+    return Struct("qir_reduce_shape", (
+        ("kept", led(kept, 0, 1)), ("kept_stride", led(kept, 1, 0)),
+        ("reduced", led(gone, 0, 1)), ("reduced_stride", led(gone, 1, 0)), ("count", _count(site)),
     ))  # fmt: skip
 
 
 def _bind(site: Site) -> Bound:
-    kept, gone = _loops(site, False), _loops(site, True)
-    shape = Struct("qir_reduce_shape", (
-        ("kept", led(kept, 0, 1)), ("kept_stride", led(kept, 1, 0)),
-        ("reduced", led(gone, 0, 1)), ("reduced_stride", led(gone, 1, 0)), ("count", _count(site)),
+    x, y, op = site.input(0), site.output, site.node.op
+    rule, real = _RULES[op], x.dtype.is_float
+    step, finish = (rule.real, rule.real_finish) if real else (rule.integer, rule.integer_finish)
+    texts = (("QIR_STEP", step), ("QIR_FINISH", finish), ("QIR_INITIAL", rule.initial))
+    kernel = Kernel("qir_reduce_T__portable", _SOURCE, f"qir_{op.lower()}_{x.short}__portable", (
+        *((word, filled(text, x.dtype)) for word, text in texts), ("QIR_X", x.ctype), ("QIR_Y", y.ctype),
+        ("QIR_ACC", x.ctype if real or op in _EXTREMES else "uint64_t"),
+        ("QIR_SUM", "int64_t" if x.dtype.kind == "int" else "uint64_t"),
     ))  # fmt: skip
-    return Bound(_kernel(site), (shape, site.input(0).read, site.output.write))
+    return Bound(kernel, (_shape(site), x.read, y.write))
 
 
-FAMILY = Family("reduce", (*_RULES, "ReduceLogSumExp"), _layout,
-                (Variant("portable", _SOURCE, _accepts, _bind),), takes=_takes)  # fmt: skip
+def _bind_logsumexp(site: Site) -> Bound:
+    x, y = site.input(0), site.output
+    suffix = "f" if x.dtype == FLOAT32 else ""
+    kernel = Kernel("qir_logsumexp_T__portable", _LOGSUMEXP, f"qir_reducelogsumexp_{x.short}__portable", (
+        ("QIR_X", x.ctype), ("QIR_Y", y.ctype), ("QIR_ACC", "float" if suffix else "double"),
+        ("QIR_EXP", f"exp{suffix}"), ("QIR_LOG", f"log{suffix}"),
+    ))  # fmt: skip
+    return Bound(kernel, (_shape(site), x.read, y.write))
+
+
+FAMILY = Family("reduce", (*_RULES, "ReduceLogSumExp"), _layout, (
+    Variant("portable", _LOGSUMEXP, _accepts_logsumexp, _bind_logsumexp),
+    Variant("portable", _SOURCE, _accepts, _bind),
+), takes=_takes)  # fmt: skip

@@ -12,7 +12,7 @@ from qir.backends.c.kernels import Bound, Family, Variant
 from qir.backends.c.kernels.resize.sampling import axes, taps, text
 from qir.backends.c.kernels.unary import same_order
 from qir.backends.c.loops import three
-from qir.backends.c.program import Arg, Data, Kernel, Scalar, Struct
+from qir.backends.c.program import Data, Kernel, Scalar, Struct
 from qir.backends.c.site import Site
 from qir.ir.dtype import FLOAT32, FLOAT64
 
@@ -39,11 +39,13 @@ def _span(site: Site) -> tuple[int, int]:
 
 def _accepts(site: Site) -> str | None:
     first, last = _span(site)
-    return (
-        f"{last - first} axes from the first to the last resized one, at most 3 are supported"
-        if last - first > 3
-        else None
-    )
+    if last - first > 3:
+        return f"{last - first} axes from the first to the last resized one, at most 3 are supported"
+    return None
+
+
+def _accepts_nearest(site: Site) -> str | None:
+    return _accepts(site) if text(site, "mode", "nearest") == "nearest" else "it interpolates"
 
 
 def _tables(site: Site) -> tuple[list[np.ndarray], list[np.ndarray]]:
@@ -61,27 +63,40 @@ def _flat(tables: list[np.ndarray], kind: type) -> np.ndarray:
     return np.concatenate([table.reshape(-1) for table in tables]).astype(kind)
 
 
-def _bind(site: Site) -> Bound:
-    x, y, (first, last) = site.input(0), site.output, _span(site)
-    places, weights = _tables(site)
-    shape = Struct("qir_resize_shape", (
+def _shape(site: Site, places: list[np.ndarray]) -> Struct:
+    x, (first, last) = site.input(0), _span(site)
+    return Struct("qir_resize_shape", (
         ("outer", prod(x.stored_shape[:first])), ("inner", prod(x.stored_shape[last:])),
         ("sample", prod(x.stored_shape[first:])), ("out", three([len(p) for p in places], 1)),
         ("taps", three([p.shape[1] for p in places], 1)),
     ))  # fmt: skip
-    value = float(site.node.attr("extrapolation_value", 0.0))
-    args: list[Arg] = [shape, Data(_flat(places, np.int32), "places")]
-    outside = Scalar(value if x.dtype.is_float else int(value), x.ctype)
-    if text(site, "mode", "nearest") == "nearest":
-        kernel = Kernel("qir_resize_nearest_T__portable", _NEAREST, f"qir_resize_nearest_{x.short}__portable",
-                        (("QIR_T", x.ctype),))  # fmt: skip
-        return Bound(kernel, (*args, outside, x.read, y.write))
+
+
+def _outside(site: Site) -> Scalar:
+    value, x = float(site.node.attr("extrapolation_value", 0.0)), site.input(0)
+    return Scalar(value if x.dtype.is_float else int(value), x.ctype)
+
+
+def _bind_nearest(site: Site) -> Bound:
+    x, (places, _) = site.input(0), _tables(site)
+    name = f"qir_resize_nearest_{x.short}__portable"
+    kernel = Kernel("qir_resize_nearest_T__portable", _NEAREST, name, (("QIR_T", x.ctype),))
+    table = Data(_flat(places, np.int32), "places")
+    return Bound(kernel, (_shape(site, places), table, _outside(site), x.read, site.output.write))
+
+
+def _bind_weighted(site: Site) -> Bound:
+    x, (places, weights) = site.input(0), _tables(site)
     real = FLOAT64 if x.dtype == FLOAT64 else FLOAT32
     kernel = Kernel("qir_resize_weighted_T__portable", _WEIGHTED, f"qir_resize_weighted_{x.short}__portable", (
         ("QIR_STORED", converted("acc", real, x.dtype)), ("QIR_T", x.ctype),
         ("QIR_W", "double" if real == FLOAT64 else "float"),
     ))  # fmt: skip
-    return Bound(kernel, (*args, Data(_flat(weights, real.numpy.type), "weights"), outside, x.read, y.write))
+    tables = (Data(_flat(places, np.int32), "places"), Data(_flat(weights, real.numpy.type), "weights"))
+    return Bound(kernel, (_shape(site, places), *tables, _outside(site), x.read, site.output.write))
 
 
-FAMILY = Family("resize", ("Resize",), same_order, (Variant("portable", _NEAREST, _accepts, _bind),), takes=_takes)
+FAMILY = Family("resize", ("Resize",), same_order, (
+    Variant("portable", _NEAREST, _accepts_nearest, _bind_nearest),
+    Variant("portable", _WEIGHTED, _accepts, _bind_weighted),
+), takes=_takes)  # fmt: skip
