@@ -5,12 +5,7 @@ They ship in the wheel of onnx 1.22.0; where another onnx is installed that whee
 
 from __future__ import annotations
 
-import hashlib
 import os
-import subprocess
-import sys
-import tempfile
-import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,13 +15,13 @@ import ml_dtypes
 import numpy as np
 import onnx
 from onnx import OptionalProto, SequenceProto, TensorProto, numpy_helper
+from wheels import unpacked
 
 COUNT = 1765
 _INSIDE = "onnx/backend/test/data/node/"
 _WHEEL_SHA256 = "955e02e1f6d385b53d52f9cd7b9cdf5caf417c300bcfe3c64c6d542be763845b"
 _DOWNLOAD = (
     "onnx==1.22.0",
-    "--no-deps",
     "--only-binary=:all:",
     "--python-version=3.12",
     "--platform=manylinux_2_27_x86_64",
@@ -85,27 +80,7 @@ def folder() -> Path:
     installed = Path(onnx.__file__).parent / "backend" / "test" / "data" / "node"
     if named or len(list(installed.glob("*/model.onnx"))) == COUNT:
         return Path(named) if named else installed
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "qir" / "onnx-1.22.0-node"
-    if not cache.is_dir():
-        _fetch(cache)
-    return cache
-
-
-def _fetch(target: Path) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=target.parent) as name:
-        work = Path(name)
-        command = [sys.executable, "-m", "pip", "download", "--quiet", "--dest", name, *_DOWNLOAD]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        wheels = list(work.glob("*.whl"))
-        if done.returncode or not wheels:
-            raise OSError(f"the wheel with ONNX's node tests cannot be fetched: {done.stderr.strip()[-500:]}")
-        found = hashlib.sha256(wheels[0].read_bytes()).hexdigest()
-        if found != _WHEEL_SHA256:
-            raise OSError(f"{wheels[0].name} is not the file it should be: sha256 {found}")
-        with zipfile.ZipFile(wheels[0]) as wheel:
-            wheel.extractall(work, [item for item in wheel.namelist() if item.startswith(_INSIDE)])
-        (work / _INSIDE).rename(target)
+    return unpacked("onnx-1.22.0-node", _DOWNLOAD, _WHEEL_SHA256, _INSIDE)
 
 
 def cases() -> list[Case]:

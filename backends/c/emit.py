@@ -276,8 +276,8 @@ def _code(program: Program, names: Names, weights: _WeightNames) -> str:
     return prefixed("\n".join(text), n)
 
 
-_HOOK = """/* To watch the layers build with -DQIR_HOOK=function. It is called after each one with its number, name and result,
-   which lies in the order that suits the kernels. */
+_HOOK = """/* To watch the layers build with -DQIR_HOOK=function: it is called after each one with its number, its name
+   and its result, which lies in the order that suits the kernels. */
 #ifdef QIR_HOOK
 void QIR_HOOK(int layer, const char *name, const void *result, size_t bytes);
 #define QIR_LAYER(layer, name, result, bytes) QIR_HOOK(layer, name, result, bytes)

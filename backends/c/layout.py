@@ -206,6 +206,21 @@ class Layout:
         self.outputs.append(found.name)
 
 
+def _binding(graph: Graph) -> str:
+    """What to give as `shapes` so that the inputs get sizes: their symbols, or whole shapes where sizes have no name."""
+    parts: dict[str, str] = {}
+    for name in graph.inputs:
+        kind = graph.types[name]
+        if not isinstance(kind, TensorType) or kind.is_static:
+            continue
+        if kind.shape is not None and None not in kind.shape:
+            parts |= {dim: "1" for dim in kind.shape if isinstance(dim, str)}
+        else:
+            sizes = ", ".join(str(dim) if isinstance(dim, int) else "..." for dim in kind.shape or (None,))
+            parts[name] = f"({sizes})"
+    return ", ".join(f"'{key}': {value}" for key, value in parts.items()) or "'N': 1"
+
+
 def static_type(graph: Graph, name: str) -> TensorType:
     """The type of a value, all of whose sizes must be known.
 
@@ -218,8 +233,7 @@ def static_type(graph: Graph, name: str) -> TensorType:
         raise UnsupportedError(f"the C backend has no form for a {kind}", tensor=name, fix="Use tensors only")
     if not kind.is_static:
         origin = f" (input '{name}')" if name in graph.inputs else ""
-        symbols = [str(d) for d in kind.shape or () if isinstance(d, str)]
-        example = ", ".join(f"'{symbol}': 1" for symbol in symbols) or "'N': 1"
+        example = _binding(graph)
         raise ShapeError(
             f"the shape {kind} is not fixed{origin}, and C code needs every size", tensor=name,
             fix=f"Bind it with shapes={{{example}}}",

@@ -1,7 +1,7 @@
 """Weight scales under which sums of two products cannot leave 16 bits.
 
 x86 without VNNI multiplies uint8 by int8 with `vpmaddubsw`, which adds neighbouring products in saturating 16 bits:
-`255 * (w_1 + w_2)` must stay in [-32768, 32767], so two neighbouring codes of one sign may sum to 128 at most. Full-
+`255 * (w_1 + w_2)` must stay in [-32768, 32767], so two neighbouring codes of one sign may sum to 128 at most. Full
 range int8 weights break that, and results then differ between processors. Instead of giving up a bit everywhere, each
 channel's scale is raised just as far as its own worst pair needs. Which weights are neighbours depends on the
 kernel's layout: pairs along the channels and pairs along the flattened kernel are both kept within the limit.

@@ -38,6 +38,9 @@ def test_cumsum() -> None:
             sums = np.cumsum(turned, 1) - (turned if exclusive else 0)
             cases.append(case("CumSum", (x, np.array([1])), exclusive=exclusive, reverse=reverse))
             wanted.append([np.ascontiguousarray(sums[:, ::-1] if reverse else sums)])
+    cases += [case("CumProd", (x, np.array(1)), reverse=1), case("CumProd", (x, np.array(0)), exclusive=1)]
+    ones = np.concatenate([np.ones((1, 50), np.float32), np.cumprod(x, 0)[:-1]])
+    wanted += [[np.ascontiguousarray(np.cumprod(x[:, ::-1], 1)[:, ::-1])], [ones]]
     check_cases(cases, wanted, tolerance=1e-5)
 
 

@@ -72,13 +72,13 @@ def convs(draw: st.DrawFn, transposed: bool = False) -> Case:
     )  # fmt: skip
 
 
-@settings(max_examples=8)
+@settings(max_examples=4)
 @given(st.lists(convs(), min_size=20, max_size=20))
 def test_any_convolution(cases: list[Case]) -> None:
     check_cases(cases)
 
 
-@settings(max_examples=5)
+@settings(max_examples=3)
 @given(st.lists(convs(transposed=True), min_size=20, max_size=20))
 def test_any_transposed_convolution(cases: list[Case]) -> None:
     check_cases(cases)

@@ -51,7 +51,7 @@ def test_no_warnings_as_cpp(folder: Path, compiler: str) -> None:
 
 def test_every_kernel_file_stands_alone(compiler: str, tmp_path: Path) -> None:
     files = tuple(map(str, KERNELS))
-    run(tmp_path, compiler, "-std=c99", *WARNINGS, "-O1", "-c", *files)
+    run(tmp_path, compiler, "-std=c99", *WARNINGS, "-Os", "-c", *files)
     run(tmp_path, compiler, "-x", "c++", "-std=c++17", *WARNINGS, "-fsyntax-only", *files)
 
 

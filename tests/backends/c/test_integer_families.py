@@ -42,7 +42,7 @@ def gemms(draw: st.DrawFn) -> Case:
     return Case(one.node, (x, np.ascontiguousarray(w.T), bias, multiplier))
 
 
-@settings(max_examples=5)
+@settings(max_examples=3)
 @given(st.lists(gemms(), min_size=20, max_size=20))
 def test_any_gemm(cases: list[Case]) -> None:
     check_cases(cases)
@@ -69,7 +69,7 @@ def matmuls(draw: st.DrawFn) -> Case:
                 multiplier=draw(st.floats(1e-5, 1e-2)), **draw(finishes()))  # fmt: skip
 
 
-@settings(max_examples=5)
+@settings(max_examples=3)
 @given(st.lists(matmuls(), min_size=20, max_size=20))
 def test_any_matmul(cases: list[Case]) -> None:
     check_cases(cases)
@@ -90,7 +90,7 @@ def sums_and_products(draw: st.DrawFn) -> Case:
                 qmax=draw(st.integers(90, 255)))  # fmt: skip
 
 
-@settings(max_examples=6)
+@settings(max_examples=4)
 @given(st.lists(sums_and_products(), min_size=20, max_size=20))
 def test_any_sum_and_product(cases: list[Case]) -> None:
     check_cases(cases)
@@ -136,7 +136,7 @@ def outcomes(cases: list[Case]) -> list[list[np.ndarray]]:
     return results
 
 
-@settings(max_examples=6)
+@settings(max_examples=4)
 @given(st.lists(pools(), min_size=20, max_size=20))
 def test_any_pool(cases: list[Case]) -> None:
     check_cases(cases, outcomes(cases))
@@ -159,7 +159,7 @@ def means(draw: st.DrawFn) -> Case:
                 **draw(finishes()))  # fmt: skip
 
 
-@settings(max_examples=5)
+@settings(max_examples=3)
 @given(st.lists(means(), min_size=20, max_size=20))
 def test_any_mean(cases: list[Case]) -> None:
     check_cases(cases)

@@ -1,4 +1,4 @@
-"""CumSum of floats and of integers of 32 and 64 bits."""
+"""CumSum and CumProd of floats and of integers of 32 and 64 bits."""
 
 from __future__ import annotations
 
@@ -12,6 +12,11 @@ from qir.backends.c.site import Site, plain
 
 _SOURCE = Path(__file__).parent / "cumsum__portable.c"
 _TYPES = ("float32", "float64", "int32", "int64", "uint32", "uint64")
+
+_STEPS = {
+    "CumSum": (("QIR_START", "0"), ("QIR_STEP", "+=")),
+    "CumProd": (("QIR_START", "1"), ("QIR_STEP", "*=")),
+}
 
 
 def _takes(site: Site) -> str | None:
@@ -34,12 +39,18 @@ def _bind(site: Site) -> Bound:
     if axis is None:
         raise ValueError("the axis is not a constant")
     kind = x.ctype if x.dtype.is_float else f"uint{x.dtype.bits}_t"
-    kernel = Kernel("qir_cumsum_T__portable", _SOURCE, f"qir_cumsum_{x.short}__portable",
-                    (("QIR_T", x.ctype), ("QIR_ACC", kind)))  # fmt: skip
+    kernel = Kernel("qir_cumsum_T__portable", _SOURCE, f"qir_{site.node.op.lower()}_{x.short}__portable",
+                    (("QIR_T", x.ctype), ("QIR_ACC", kind), *_STEPS[site.node.op]))  # fmt: skip
     flags = (int(site.node.attr("exclusive", 0)), int(site.node.attr("reverse", 0)))
     numbers = (*around(x, int(axis.reshape(-1)[0])), *flags)
     return Bound(kernel, (*(Scalar(n) for n in numbers), x.read, site.output.write))
 
 
-FAMILY = Family("cumsum", ("CumSum",), _layout, (Variant("portable", _SOURCE, _accepts, _bind),), takes=_takes,
-                in_place=(0,))  # fmt: skip
+FAMILY = Family(
+    "cumsum",
+    ("CumSum", "CumProd"),
+    _layout,
+    (Variant("portable", _SOURCE, _accepts, _bind),),
+    takes=_takes,
+    in_place=(0,),
+)

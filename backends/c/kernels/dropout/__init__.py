@@ -14,6 +14,8 @@ _MASKED, _PLAIN = _HERE / "dropout__portable.c", _HERE / "copied__portable.c"
 
 
 def _takes(site: Site) -> str | None:
+    if site.outputs[0] is None:
+        return "its result is left out"
     if site.optional(2) is None:
         return None
     training, ratio = site.constant(2), site.constant(1)
