@@ -33,10 +33,10 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
-from typing import TypeAlias
 
 from qir.backends.c.orders import LayoutRule
 from qir.backends.c.program import Arg, Kernel
@@ -109,9 +109,8 @@ class Selection:
     refused: tuple[tuple[str, str], ...]
 
 
-Registry: TypeAlias = dict[str, list[Family]]
-_REGISTRY: Registry = {}
-_DISCOVERED: list[str] = []
+_REGISTERED: list[Family] = []
+"""Added by users, the latest first."""
 
 
 def register_kernel(family: Family) -> Family:
@@ -119,32 +118,36 @@ def register_kernel(family: Family) -> Family:
 
     Use as `qir.backends.c.register_kernel(Family(...))`; sources may lie anywhere.
     """
-    for op in family.ops:
-        _REGISTRY.setdefault(op, []).insert(0, family)
+    _REGISTERED.insert(0, family)
     return family
 
 
-def _discover() -> None:
-    if _DISCOVERED:
-        return
-    _DISCOVERED.append("done")
-    for module in sorted(pkgutil.iter_modules(__path__), key=lambda info: info.name):
-        found = importlib.import_module(f"{__name__}.{module.name}")
-        for family in getattr(found, "FAMILIES", None) or (found.FAMILY,):
+@lru_cache(maxsize=1)
+def _shipped() -> Mapping[str, tuple[Family, ...]]:
+    """Operator to the families in the folders beside this file."""
+    found: dict[str, tuple[Family, ...]] = {}
+    for info in sorted(pkgutil.iter_modules(__path__), key=lambda info: info.name):
+        module = importlib.import_module(f"{__name__}.{info.name}")
+        for family in getattr(module, "FAMILIES", None) or (module.FAMILY,):
             for op in family.ops:
-                _REGISTRY.setdefault(op, []).append(family)
+                found[op] = (*found.get(op, ()), family)
+    return found
 
 
 def operators() -> tuple[str, ...]:
     """Every operator that some family computes."""
-    _discover()
-    return tuple(sorted(_REGISTRY))
+    return tuple(sorted({*_shipped(), *(op for family in _REGISTERED for op in family.ops)}))
 
 
 def families() -> tuple[Family, ...]:
     """Every family once."""
-    _discover()
-    return tuple({id(family): family for found in _REGISTRY.values() for family in found}.values())
+    every = [*_REGISTERED, *(family for found in _shipped().values() for family in found)]
+    return tuple({id(family): family for family in every}.values())
+
+
+def families_of(op: str) -> tuple[Family, ...]:
+    """Those that compute an operator, in the order in which they are asked."""
+    return (*(family for family in _REGISTERED if op in family.ops), *_shipped().get(op, ()))
 
 
 def family_of(site: Site) -> Family:
@@ -156,9 +159,8 @@ def family_of(site: Site) -> Family:
     Raises:
         UnsupportedError: where none is, with what each said.
     """
-    _discover()
     reasons = []
-    for family in _REGISTRY.get(site.node.op, ()):
+    for family in families_of(site.node.op):
         reason = family.takes(site)
         if reason is None:
             return family
