@@ -19,6 +19,7 @@ from qir.backends.c.module import CModule
 from qir.backends.onnx.fusion import FusionReport, predict
 from qir.backends.onnx.module import OnnxModule
 from qir.calibration import Feeds, Preprocess, feeds
+from qir.debug.compare import Rounding, layer_errors
 from qir.debug.report import report_text
 from qir.errors import DataError, ModelError, RecipeError
 from qir.evaluate import evaluate
@@ -50,6 +51,8 @@ class Compiled:
         notes: what the passes found worth telling.
         timer: seconds of each pass.
         trace: every step, if asked for.
+        rounding: the graphs before and after rounding.
+        sample: one calibration batch; None without data.
         seconds: of the whole compilation.
     """
 
@@ -61,7 +64,9 @@ class Compiled:
     notes: tuple[str, ...]
     timer: Timer
     trace: Trace | None
-    seconds: float = field(default=0.0)
+    rounding: Rounding
+    sample: Mapping[str, np.ndarray] | None
+    seconds: float
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Writes the result; whole or not at all."""
@@ -73,7 +78,17 @@ class Compiled:
 
     def report(self) -> str:
         """What was done, layer by layer, as text."""
-        return report_text(self.graph, self.target, self.timer, self.notes, self.sizes)
+        return report_text(self.graph, self.target, self.timer, self.notes, self.sizes, self.layer_errors())
+
+    def layer_errors(self) -> dict[str, float]:
+        """Signal to noise of each node's result against the float model on a calibration batch, in dB, by node name.
+
+        Empty without calibration data, and where nothing was rounded.
+        """
+        if self.sample is None or self.rounding.real is None or self.rounding.quant is None:
+            return {}
+        quant = self.rounding.quant
+        return layer_errors(self.rounding.real, quant, _fitted(quant, self.sample))
 
     @property
     def sizes(self) -> Mapping[str, int | None]:
@@ -239,20 +254,32 @@ def compile(
     chosen = _passes(passes, numbers, where, source, samples is not None, preprocess)
     if samples is None and numbers.default.activation_bits is not None:
         context.notes.append("no calibration data: weights are quantized, activations stay float")
-    timer, kept = Timer(), Trace() if trace else None
-    hooks: list[Instrument] = [timer, *([kept] if kept is not None else []), *instruments]
+    timer, kept, rounding = Timer(), Trace() if trace else None, Rounding()
+    hooks: list[Instrument] = [timer, rounding, *([kept] if kept is not None else []), *instruments]
     graph = run(source, chosen, context, hooks)
     if kept is not None and not isinstance(trace, bool):
         kept.save(Path(trace))
-    common = (where, numbers, source, graph, chosen)
+    sample = None if samples is None else dict(next(iter(samples)))
+    facts: dict[str, Any] = {
+        "target": where,
+        "recipe": numbers,
+        "source": source,
+        "graph": graph,
+        "passes": chosen,
+        "timer": timer,
+        "trace": kept,
+        "rounding": rounding,
+        "sample": sample,
+    }
     if where.backend == "onnx":
-        onnx_module = OnnxModule.of(graph)
-        if (refusal := onnx_module.refusal()) is not None:
+        made = OnnxModule.of(graph)
+        if (refusal := made.refusal()) is not None:
             context.notes.append(f"onnxruntime does not load the result: {refusal}")
-        return CompiledOnnx(*common, tuple(context.notes), timer, kept, time.perf_counter() - start, module=onnx_module)
-    module = compile_c(graph, name=name, target=where.name, test_vectors=_vectors(graph, samples, seed),
-                       source_hash=hashlib.sha256(graph_text(source).encode()).hexdigest())  # fmt: skip
-    return CompiledC(*common, tuple(context.notes), timer, kept, time.perf_counter() - start, module=module)
+        return CompiledOnnx(**facts, notes=tuple(context.notes), seconds=time.perf_counter() - start, module=made)
+    digest = hashlib.sha256(graph_text(source).encode()).hexdigest()
+    vectors = _vectors(graph, sample, seed)
+    module = compile_c(graph, name=name, target=where.name, test_vectors=vectors, source_hash=digest)
+    return CompiledC(**facts, notes=tuple(context.notes), seconds=time.perf_counter() - start, module=module)
 
 
 def targets() -> tuple[Target, ...]:
@@ -278,15 +305,12 @@ def _passes(
     return passes
 
 
-def _vectors(graph: Graph, samples: Feeds | None, seed: int) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+def _vectors(graph: Graph, sample: Mapping[str, Any] | None, seed: int) -> list[tuple[dict[str, Any], dict[str, Any]]]:
     """One test vector for the emitted main.c: the first sample, or seeded noise; expected outputs by the reference."""
     if any(not isinstance(kind := graph.types[name], TensorType) or not kind.is_static for name in graph.inputs):
         return []
-    if samples is not None:
-        inputs: dict[str, Any] = {
-            name: array[: graph.tensor(name).sizes[0]] if array.ndim else array
-            for name, array in next(iter(samples)).items()
-        }
+    if sample is not None:
+        inputs = _fitted(graph, sample)
     else:
         random = np.random.default_rng(seed)
         inputs = {}
@@ -296,3 +320,13 @@ def _vectors(graph: Graph, samples: Feeds | None, seed: int) -> list[tuple[dict[
                 return []
             inputs[name] = random.standard_normal(kind.sizes).astype(kind.dtype.numpy)
     return [(inputs, evaluate(graph, inputs))]
+
+
+def _fitted(graph: Graph, sample: Mapping[str, Any]) -> dict[str, Any]:
+    """The leading samples of a batch, as many as the graph takes."""
+    fitted = {}
+    for name, array in sample.items():
+        shape = graph.tensor(name).shape
+        size = shape[0] if shape else None
+        fitted[name] = array[:size] if isinstance(size, int) and array.ndim else array
+    return fitted

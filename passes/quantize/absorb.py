@@ -30,6 +30,13 @@ class AbsorbActivations(Pass):
 
 
 def _absorb(graph: Graph) -> Graph:
+    """Absorbs until nothing is left: of two clamps in a row, the first follows the codes once the second is gone."""
+    while (after := _absorb_once(graph)) is not graph:
+        graph = after
+    return graph
+
+
+def _absorb_once(graph: Graph) -> Graph:
     edit = Editor(graph)
     for node in graph.nodes:
         limits = bounds(node, graph)

@@ -2,7 +2,7 @@
 
 Ranges come from `calibrate`. Operators that only move codes share one Affine with their input. A Relu or Clip after an
 integer operator is part of it where its clamp is the codes' own (passes/quantize/clamp.py), so only its result is
-rounded. Weights and biases are rounded by the passes that follow.
+rounded. Values that have codes already keep them. Weights and biases are rounded by the passes that follow.
 """
 
 from __future__ import annotations
@@ -12,12 +12,13 @@ from typing import ClassVar
 
 import numpy as np
 
-from qir.ir.graph import Graph, Node, Stage
+from qir.ir.dtype import FLOAT32
+from qir.ir.graph import Constant, Graph, Node, Stage
 from qir.ir.types import Affine, TensorType
-from qir.passes.quantize.clamp import bounds, fit
+from qir.passes.quantize.clamp import bounds, fit, is_absorbed
 from qir.passes.quantize.placement import needs_code_output, place
 from qir.passmanager.base import Context, Pass, Promise
-from qir.quant.scales import affine_params
+from qir.quant.scales import affine_params, encode
 from qir.rewrite.bodies import map_bodies
 from qir.rewrite.editor import Editor
 
@@ -37,7 +38,7 @@ class Quantize(Pass):
     symmetric: bool = False
 
     def run(self, graph: Graph, context: Context) -> Graph:
-        graph = graph.with_(stage=Stage.QUANT)
+        graph = graph if graph.stage is Stage.QUANT else graph.with_(stage=Stage.QUANT)
         graph = map_bodies(graph, lambda body: self._assign(body, context))
         return self._assign(graph, context)
 
@@ -59,7 +60,7 @@ class Quantize(Pass):
                 _set_quant(edit, node.outputs, source.quant)
             else:
                 absorbed.update(self._result(node, rule.range, edit, context))
-        return edit.build(stage=Stage.QUANT)
+        return edit.build()
 
     def _affine(self, low: float, high: float, context: Context) -> Affine:
         storage = context.target.activation
@@ -73,16 +74,19 @@ class Quantize(Pass):
         if name in edit.constants:
             value = edit.constants[name].value
             quant = self._affine(float(value.min(initial=0)), float(value.max(initial=0)), context)
-            if len(edit.graph.index.consumers(name)) > 1:
+            if len(edit.graph.index.consumers(name)) > 1 or edit.graph.index.is_output(name):
                 self._copy(name, quant, node, edit)
             else:
+                edit.set_constant(name, Constant(value, encode(value, quant)))
                 _set_quant(edit, (name,), quant)
         else:
             _set_quant(edit, (name,), self._affine(*_range(name, edit), context))
 
     def _copy(self, name: str, quant: Affine, node: Node, edit: Editor) -> None:
         """A constant used twice is duplicated, one set of codes a use."""
-        copy = edit.constant(f"{name}_{node.name}", edit.constants[name].value, quant=quant)
+        value = edit.constants[name].value
+        codes = Constant(value, encode(value, quant))
+        copy = edit.constant(f"{name}_{node.name}", value, constant=codes, quant=quant)
         for slot, operand in enumerate(node.inputs):
             if operand == name:
                 edit.replace_input(node, slot, copy)
@@ -90,9 +94,15 @@ class Quantize(Pass):
     def _result(self, node: Node, fixed: tuple[float, float] | None, edit: Editor, context: Context) -> tuple[str, ...]:
         """Gives a node's result codes; returns the name of the clamp that was made part of it, if any."""
         output = node.outputs[0]
+        if _quant(output, edit) is not None:
+            return ()
         user = edit.graph.index.sole_consumer(output)
         limits = bounds(user, edit.graph) if user is not None else None
-        if user is not None and limits is not None and user.outputs[0] in edit.ranges:
+        known = _quant(user.outputs[0], edit) if user is not None else None
+        if user is not None and limits is not None and known is not None:
+            if is_absorbed(limits, known):
+                return (user.name,)
+        elif user is not None and limits is not None and user.outputs[0] in edit.ranges:
             low, high = _override(user, node, _range(user.outputs[0], edit), context)
             quant = fit(limits, self._affine(low, high, context))
             if quant is not None:
@@ -114,8 +124,14 @@ def _range(name: str, edit: Editor) -> tuple[float, float]:
     return float(np.float32(low)), float(np.float32(high))
 
 
+def _quant(name: str, edit: Editor) -> Affine | None:
+    kind = edit.types.get(name)
+    return kind.quant if isinstance(kind, TensorType) else None
+
+
 def _set_quant(edit: Editor, names: tuple[str, ...], quant: Affine | None) -> None:
+    """Gives values codes, unless they have some; what is no real number (the indices of MaxPool) takes none."""
     for name in names:
         kind = edit.types.get(name)
-        if name and isinstance(kind, TensorType):
+        if name and isinstance(kind, TensorType) and kind.dtype == FLOAT32 and kind.quant is None:
             edit.set_type(name, TensorType(kind.dtype, kind.shape, quant))

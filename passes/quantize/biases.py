@@ -50,6 +50,11 @@ def _quantize_biases(graph: Graph) -> Graph:
 def _round(edit: Editor, node: Node, slots: Weighted, data: Affine, weight: Affine) -> None:
     bias = edit.constants[edit.current(node).inputs[slots.bias]].value
     largest = 255 * np.abs(_codes(edit, node, slots)).sum(axis=_others(edit, node, slots, weight), dtype=np.int64)
+    if (largest >= 2**31 - 1).any():
+        return  # the products alone can overflow: the layer runs in float, its bias stays real
+    if bias.size == 1 != weight.scale.size:
+        bias = np.full(weight.scale.shape, bias.reshape(-1)[0])
+        edit.replace_input(node, slots.bias, edit.constant(f"{node.inputs[slots.bias]}_{node.name}", bias))
     codes, scale, weight_scale = bias_params(bias.reshape(-1), data.scale, weight.scale, headroom=largest)
     if not np.array_equal(weight_scale, weight.scale):
         set_codes(edit, node, slots.weight, replace(weight, scale=weight_scale))

@@ -46,9 +46,8 @@ class Calibrate(Pass):
         method = self.method or context.recipe.calibration
         options = {"p": self.percentile or context.recipe.percentile} if method == "percentile" else {}
 
-        ranges = {
-            name: statistics.histogram(name).range(method, **options) for name in statistics.names(Histogram.kind)
-        }
+        histograms = {name: statistics.histogram(name) for name in statistics.names(Histogram.kind)}
+        ranges = {name: found.range(method, **options) for name, found in histograms.items() if found.count}
         return _note(graph, "", ranges)
 
 

@@ -38,6 +38,8 @@ def fit(limits: tuple[float, float], quant: Affine) -> Affine | None:
     for _ in range(4):
         if is_absorbed(limits, quant):
             return quant
+        if not (quant.scale > np.finfo(np.float32).tiny).all():
+            return None
         quant = replace(quant, scale=np.nextafter(quant.scale, np.float32(0)))
     return None
 

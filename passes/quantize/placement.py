@@ -85,7 +85,7 @@ def _prune_tail(graph: Graph, placed: Placement) -> None:
         rule = placed.rules.get(node.name)
         if rule is None or rule.kind == "weighted":
             continue
-        producers = [graph.index.producer(x) for x in rule.data_inputs(node) if x not in graph.constants]
+        producers = [_layer_of(x, graph, placed) for x in rule.data_inputs(node) if x not in graph.constants]
         direct = [placed.rules[p.name].float_output for p in producers if p is not None and p in placed]
         if (
             producers
@@ -95,6 +95,15 @@ def _prune_tail(graph: Graph, placed: Placement) -> None:
         ):
             del placed.rules[node.name]
             placed.reasons[node.name] = "nothing integer follows: it takes the layer's real results"
+
+
+def _layer_of(name: str, graph: Graph, placed: Placement) -> Node | None:
+    """The node that makes a value, or that makes it but for a clamp that would be part of it."""
+    producer = graph.index.producer(name)
+    if producer is None or producer in placed or producer.op not in CLAMPS:
+        return producer
+    before = graph.index.producer(producer.inputs[0])
+    return before if graph.index.sole_consumer(producer.inputs[0]) is producer else producer
 
 
 def _feeds_codes(outputs: Iterable[str], graph: Graph, placed: Placement) -> bool:

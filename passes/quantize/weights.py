@@ -31,7 +31,7 @@ class QuantizeWeights(Pass):
     promise: ClassVar[Promise] = Promise.LOSSY
 
     def run(self, graph: Graph, context: Context) -> Graph:
-        graph = graph.with_(stage=Stage.QUANT)
+        graph = graph if graph.stage is Stage.QUANT else graph.with_(stage=Stage.QUANT)
         graph = map_bodies(graph, lambda body: _quantize_weights(body, context))
         return _quantize_weights(graph, context)
 
@@ -53,7 +53,7 @@ def _quantize_weights(graph: Graph, context: Context) -> Graph:
         if context.target.max_pair_sum is not None and graph.tensor(node.inputs[0]).quant is not None:
             quant = without_saturation(node, constant.value, quant, context.target.max_pair_sum)
         set_codes(edit, node, slots.weight, quant)
-    return edit.build(stage=Stage.QUANT)
+    return edit.build()
 
 
 def _wants_codes(node: Node, slots: Weighted, graph: Graph, context: Context) -> bool:

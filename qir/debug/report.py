@@ -11,18 +11,27 @@ from qir.passmanager.instruments import Timer
 from qir.target import Target
 
 
-def report_text(graph: Graph, target: Target, timer: Timer, notes: tuple[str, ...],
-                sizes: Mapping[str, int | None]) -> str:  # fmt: skip
-    """Layers (operator, types, multiply-accumulates), sizes, notes, and what each pass took."""
+def report_text(
+    graph: Graph,
+    target: Target,
+    timer: Timer,
+    notes: tuple[str, ...],
+    sizes: Mapping[str, int | None],
+    errors: Mapping[str, float],
+) -> str:
+    """Layers (operator, types, error against float, multiply-accumulates), sizes, notes, and what each pass took."""
     single = with_ones(graph)
-    rows = [_row(node, graph, macs(node, single)) for node in graph.nodes]
+    rows = [_row(node, graph, errors.get(node.name), macs(node, single)) for node in graph.nodes]
     work = sum(macs(node, single) or 0 for node in graph.nodes) / 1e6
     symbols = sorted({dim for kind in graph.types.values() if isinstance(kind, TensorType)
                       for dim in kind.shape or () if isinstance(dim, str)})  # fmt: skip
     per = f" with {', '.join(f'{symbol} = 1' for symbol in symbols)}" if symbols else ""
-    width = [max((len(row[i]) for row in rows), default=0) for i in range(3)]
+    width = [max((len(row[i]) for row in rows), default=0) for i in range(4)]
     lines = [f"{graph.name} for {target.name}: {len(graph.nodes)} nodes, {work:.2f} M multiply-accumulates{per}", ""]
     lines += ["  ".join(cell.ljust(w) for cell, w in zip(row, [*width, 0], strict=True)).rstrip() for row in rows]
+    lines += (
+        ["", "dB: signal to noise of the layer's result against the float model, on calibration data"] if errors else []
+    )
     lines += ["", *(f"{label}: {bytes_text(value)}" for label, value in sizes.items())]
     lines += ["", *notes] if notes else []
     return "\n".join([*lines, "", "passes:", str(timer)])
@@ -38,10 +47,11 @@ def with_ones(graph: Graph) -> Graph:
     return graph.with_(types=types)
 
 
-def _row(node: Node, graph: Graph, count: int | None) -> tuple[str, str, str, str]:
+def _row(node: Node, graph: Graph, error: float | None, count: int | None) -> tuple[str, str, str, str, str]:
     types = " -> ".join(", ".join(_short(graph, name) for name in names if name and name not in graph.constants)
                         for names in (node.inputs, node.outputs))  # fmt: skip
-    return node.name, node.op, types, "" if count is None else f"{count:,} MACs"
+    noise = "" if error is None else f"{error:.1f} dB"
+    return node.name, node.op, types, noise, "" if count is None else f"{count:,} MACs"
 
 
 def _short(graph: Graph, name: str) -> str:

@@ -108,7 +108,7 @@ def transposed_window(node: Node, input_sizes: Sequence[int], kernel: Sequence[i
         full = strides[axis] * (input_sizes[axis] - 1) + adj[axis] + (kernel[axis] - 1) * dilations[axis] + 1
         if wanted or auto in ("SAME_UPPER", "SAME_LOWER"):
             out = wanted[len(wanted) - rank + axis] if wanted else input_sizes[axis] * strides[axis]
-            total = max(full - out, 0) if not wanted else full - out
+            total = max(full - out, 0)  # an output that is larger still ends in positions without any tap
             begin.append(total - total // 2 if auto != "SAME_UPPER" else total // 2)
             output.append(out)
         else:
