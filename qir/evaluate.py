@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import onnxruntime as ort
 
+from qir.control import CONTROL, executions
 from qir.errors import DataError, ModelError
 from qir.ir.graph import Graph, Node, Stage
 from qir.ir.types import UNKNOWN, TensorType, ValueType
@@ -112,12 +113,37 @@ def _evaluate_int(graph: Graph, feeds: Mapping[str, Any], taps: Sequence[str]) -
         values[name] = np.asarray(feeds[name])
     for node in graph.nodes:
         definition = OPS.get(node.op)
+        results: Sequence[Any]
         if definition is not None and definition.reference is not None:
-            results: Sequence[Any] = definition.reference(node, [values[name] for name in node.inputs if name])
+            results = definition.reference(node, [values[name] for name in node.inputs if name])
+        elif node.op in CONTROL:
+            results = _run_bodies(node, graph, values)
         else:
             results = run_node(node, graph, values)
         values.update({name: result for name, result in zip(node.outputs, results, strict=False) if name})
     return {name: values[name] for name in (*graph.outputs, *taps)}
+
+
+def _run_bodies(node: Node, graph: Graph, values: Mapping[str, Any]) -> list[Any]:
+    """The results of an If, Loop or Scan whose bodies are in stage INT."""
+    captured = {name: values[name] for name in node.captures}
+    steps = executions(node, values)
+    try:
+        attribute, given = next(steps)
+        while True:
+            body = _standalone(node, attribute, graph)
+            found = _evaluate_int(body, {**captured, **given}, ())
+            attribute, given = steps.send([found[name] for name in body.outputs])
+    except StopIteration as end:
+        return list(end.value)
+
+
+@lru_cache(maxsize=512)
+def _standalone(node: Node, attribute: str, graph: Graph) -> Graph:
+    """A body that takes what it captures as further inputs."""
+    body = node.subgraphs[attribute]
+    types = {**{name: graph.types[name] for name in body.captures}, **body.types}
+    return body.with_(inputs=(*body.inputs, *body.captures), types=types, opsets=graph.opsets)
 
 
 def run_node(node: Node, graph: Graph, values: Mapping[str, Any]) -> Sequence[Any]:

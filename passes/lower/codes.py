@@ -58,9 +58,15 @@ class Lowering:
         self._reals: dict[str, str] = {}
         self._names = {node.name for node in graph.nodes}
         self._interface = {*graph.inputs, *graph.outputs}
+        self._outside = {*graph.captures} | {*graph.inputs} & {*graph.outputs}
 
     def quant(self, name: str) -> Affine | None:
-        """The codes that a value's type asks for."""
+        """The codes that a value's type asks for.
+
+        Values of an enclosing graph come as reals, and so do inputs that are results as they are.
+        """
+        if name in self._outside:
+            return None
         kind = self.graph.types.get(name)
         return kind.quant if isinstance(kind, TensorType) else None
 

@@ -9,8 +9,8 @@ from typing import TypeAlias
 import numpy as np
 
 from qir.evaluate import evaluate
-from qir.ir.dtype import FLOAT32, UINT8
-from qir.ir.graph import Graph, Node, Stage
+from qir.ir.dtype import FLOAT32, UINT8, of_array
+from qir.ir.graph import Constant, Graph, Node, Stage
 from qir.ir.types import Affine, TensorType
 from qir.ops.window import window
 from qir.passes.lower.codes import Codes, Lowering, unsigned
@@ -29,8 +29,12 @@ UNARY = ("Abs", "Acos", "Asin", "Atan", "Ceil", "Celu", "Clip", "Cos", "Div", "E
 def _lookup(node: Node, low: Lowering) -> bool:
     """A function of one operand: a table of its 256 results, made by the operator itself on dequantized codes."""
     live = [name for name in node.inputs if name and name not in low.graph.constants]
-    if len(live) != 1 or any(low.graph.constants[n].value.size != 1 for n in node.inputs if n and n not in live):
+    others = [low.graph.constants[name].value for name in node.inputs if name and name not in live]
+    if len(live) != 1 or any(value.size != 1 for value in others):
         return False
+    rank = len(low.graph.tensor(live[0]).shape or ())
+    if any(value.ndim > rank for value in others):
+        return False  # broadcasting would add axes
     source, result = low.quant(live[0]), low.quant(node.outputs[0])
     if source is None or result is None or unsigned(source) is None or unsigned(result) is None:
         return False
@@ -42,12 +46,22 @@ def _lookup(node: Node, low: Lowering) -> bool:
 def _table(node: Node, live: str, graph: Graph, source: Affine, result: Affine) -> np.ndarray:
     all_codes = np.arange(source.storage.min, source.storage.max + 1).astype(source.storage.numpy)
     single = node.with_(inputs=tuple("x" if name == live else name for name in node.inputs), outputs=("y",))
-    constants = {name: graph.constants[name] for name in single.inputs if name in graph.constants}
+    constants = {name: _scalar(name, graph) for name in single.inputs if name in graph.constants}
     vector = TensorType(FLOAT32, (all_codes.size,))
-    types = {"x": vector, "y": vector, **{name: graph.types[name] for name in constants}}
+    scalars = {name: TensorType(of_array(constant.value), ()) for name, constant in constants.items()}
+    types = {"x": vector, "y": vector, **scalars}
     function = Graph("table", ("x",), ("y",), (single,), types, constants, Stage.FLOAT, graph.opsets)
     codes = encode(evaluate(function, {"x": decode(all_codes, source)})["y"], result)
     return (codes.astype(np.int16) - result.storage.min).astype(np.uint8)
+
+
+def _scalar(name: str, graph: Graph) -> Constant:
+    """A constant of one number, without axes that would broadcast; rounded where it has codes."""
+    constant, quant = graph.constants[name], graph.tensor(name).quant
+    value = constant.value
+    if quant is not None:
+        value = decode(encode(value, quant) if constant.codes is None else constant.codes, quant)
+    return Constant(value.reshape(()))
 
 
 def _recoded(codes: str, name: str, source: Codes, to: Codes, low: Lowering) -> str:

@@ -15,6 +15,7 @@ from qir.passes.lower.codes import Lowering
 from qir.passes.lower.forms import FORMS
 from qir.passmanager.base import Context, Pass, Promise
 from qir.rewrite.bodies import map_bodies
+from qir.rewrite.editor import rename_inputs
 
 
 @dataclass(frozen=True)
@@ -44,4 +45,5 @@ def _lower(graph: Graph) -> Graph:
 
 def _in_float(node: Node, low: Lowering) -> None:
     """Runs a node on real values; its quantized results are rounded afterwards."""
-    low.emit(node.with_(inputs=tuple(low.real(name) if name else "" for name in node.inputs)), node.outputs)
+    real = rename_inputs(node, low.real)
+    low.emit(real.with_(op="Identity", domain="") if node.op == "qir.Requantize" else real, node.outputs)

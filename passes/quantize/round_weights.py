@@ -3,7 +3,8 @@
 With the Gram matrix G of a layer's inputs, columns are rounded one at a time in order of falling diag(G); the error
 of each is spread over the columns still to come, `W[:, k:] -= (w_j - q_j) / U_jj * U_j,k:` with `U^T U = (G +
 damping)^-1` upper triangular. Where a target adds neighbouring products in 16 bits, codes are kept within its pair
-limit while rounding, and each channel takes the scale that leaves the least output error `dW G dW^T`.
+limit while rounding, and each channel takes the scale that leaves the least output error `dW G dW^T`. Nearest rounding
+is among the choices, so no channel gets worse by it.
 
 Source: GPTQ, arXiv 2210.17323; OBC, arXiv 2208.11580.
 """
@@ -16,17 +17,21 @@ from typing import ClassVar
 import numpy as np
 
 from qir.errors import DataError
+from qir.ir.dtype import INT8
 from qir.ir.graph import Graph, Node, Stage
 from qir.ir.types import Affine
 from qir.ops.weighted import Weighted, weighted
-from qir.passes.quantize.saturation import pair_partners
+from qir.passes.quantize.saturation import pair_partners, worst_pair
 from qir.passes.quantize.weights import set_codes
 from qir.passmanager.base import Context, Pass, Promise
+from qir.quant.scales import encode
 from qir.rewrite.editor import Editor
 from qir.statistics import Gram
 
 _SHRINK = (1.0, 0.94, 0.88, 0.8)
 """Scales tried under a pair limit, as multiples of the one under which nearest rounding keeps to it."""
+_LEAST_DAMPING = 1e-6
+"""Keeps the matrix positive definite where inputs are always zero or always equal."""
 _BLOCK = 64
 """Columns rounded before their error is spread over the rest at once."""
 
@@ -50,15 +55,19 @@ class RoundWeights(Pass):
             slots = weighted(node, graph)
             if slots is None or context.statistics is None or node.op == "ConvTranspose":
                 continue
-            quant = graph.tensor(node.inputs[slots.weight]).quant
-            gram = _gram(node, context)
+            kind, gram = graph.tensor(node.inputs[slots.weight]), _gram(node, context)
+            quant = kind.quant
             if quant is None or gram is None or graph.tensor(node.inputs[0]).quant is None:
+                continue
+            if not _is_plain(quant, slots, len(kind.shape or ())) or _has_codes(node.input(slots.bias), graph):
                 continue
             self._round(edit, node, slots, quant, gram, context.target.max_pair_sum)
         return edit.build()
 
     def _round(self, edit: Editor, node: Node, slots: Weighted, quant: Affine, gram: Gram, limit: int | None) -> None:
         value = edit.constants[edit.current(node).inputs[slots.weight]].value
+        if node.op != "Conv" and value.ndim != 2:
+            return
         rows = as_rows(node, value)
         groups, size = gram.matrix.shape[0], gram.matrix.shape[1]
         if rows.shape[1] != size or not np.isfinite(gram.matrix).all():
@@ -66,8 +75,14 @@ class RoundWeights(Pass):
         partners = pair_partners(node, value) if limit is not None else None
         base = quant.scale
         trials = _SHRINK if partners is not None else (1.0,)
-        best_codes = np.zeros(rows.shape, np.int8)
-        best_scale, best_error = np.ones(len(rows), np.float32), np.full(len(rows), np.inf)
+        nearest = encode(value, quant)
+        best_codes, best_scale = as_rows(node, nearest).copy(), np.broadcast_to(base, (len(rows),)).copy()
+        best_error = np.full(len(rows), np.inf)
+        if limit is None or partners is None or worst_pair(node, nearest, partners).max(initial=0) <= limit:
+            best_error = np.concatenate([
+                output_error(part, codes, scale, matrix) for part, codes, scale, matrix in
+                zip(*(np.split(array, groups) for array in (rows, best_codes, best_scale)), gram.matrix, strict=True)
+            ])  # fmt: skip
         factors = [Factor.of(matrix, self.damping) for matrix in gram.matrix]
         for trial in trials:
             scale = np.broadcast_to(np.maximum(base * np.float32(trial), np.finfo(np.float32).tiny), (len(rows),))
@@ -83,6 +98,17 @@ class RoundWeights(Pass):
         scale = best_scale if quant.axis is not None else best_scale[0]
         chosen = replace(quant, scale=np.asarray(scale, np.float32).reshape(quant.scale.shape))
         set_codes(edit, node, slots.weight, chosen, from_rows(node, best_codes, value))
+
+
+def _is_plain(quant: Affine, slots: Weighted, rank: int) -> bool:
+    """Whether the codes are int8 around zero, per tensor or per output channel."""
+    along_channels = quant.axis is None or quant.axis % rank == slots.channel_axis % rank
+    return quant.storage == INT8 and along_channels and not quant.block_size and not quant.zero_point.any()
+
+
+def _has_codes(name: str, graph: Graph) -> bool:
+    """A bias with codes is in units of the weight's scale, which must then stay."""
+    return bool(name) and graph.tensor(name).quant is not None
 
 
 def _gram(node: Node, context: Context) -> Gram | None:
@@ -125,7 +151,7 @@ class Factor:
         if mean <= 0:
             gram, mean = np.eye(size), 1.0
         order = np.argsort(-np.diag(gram), kind="stable")
-        damped = gram[np.ix_(order, order)] + np.eye(size) * (damping * mean)
+        damped = gram[np.ix_(order, order)] + np.eye(size) * (max(damping, _LEAST_DAMPING) * mean)
         return Factor(gram, order, np.linalg.cholesky(np.linalg.inv(damped)).T)
 
 
@@ -161,8 +187,13 @@ def gptq(rows: np.ndarray, scale: np.ndarray, factor: Factor, bounds: tuple[int,
         left[stop:] -= upper[start:stop, stop:].T @ errors
     placed = np.empty_like(codes)
     placed[order] = codes
-    off = placed.T * scale[:, None] - rows
-    return placed.T.astype(np.int8), ((off @ gram) * off).sum(axis=1)
+    return placed.T.astype(np.int8), output_error(rows, placed.T, scale, gram)
+
+
+def output_error(rows: np.ndarray, codes: np.ndarray, scale: np.ndarray, gram: np.ndarray) -> np.ndarray:
+    """Squared error of each output [M] when codes [M, K] stand for the weights [M, K]: `dw G dw^T`."""
+    off = codes * scale[:, None].astype(np.float64) - rows
+    return np.asarray(((off @ gram) * off).sum(axis=1))
 
 
 def _reordered(partners: np.ndarray, order: np.ndarray) -> list[list[int]]:

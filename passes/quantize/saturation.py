@@ -42,14 +42,22 @@ def without_saturation(node: Node, weight: np.ndarray, quant: Affine, limit: int
 
 def worst_pair(node: Node, codes: np.ndarray, partners: np.ndarray) -> np.ndarray:
     """Largest absolute sum of two codes of one sign that a kernel multiplies side by side, int64 [channels]."""
-    rows = codes if node.op != "Conv" else codes.reshape(codes.shape[0], -1)
-    rows = rows.T if node.op != "Conv" and not node.attr("transB", 0) else rows
+    rows = _rows(node, codes)
     worst = np.zeros(len(rows), np.int64)
     for column in partners.T:
         mine, other = rows[:, column >= 0].astype(np.int64), rows[:, column[column >= 0]].astype(np.int64)
         sums = np.where((mine > 0) == (other > 0), np.abs(mine + other), np.maximum(np.abs(mine), np.abs(other)))
         worst = np.maximum(worst, sums.max(axis=1, initial=0))
     return worst
+
+
+def _rows(node: Node, weight: np.ndarray) -> np.ndarray:
+    """The weight as [channels, K]; a stack of matrices counts each matrix's channels."""
+    if node.op == "Conv":
+        return weight.reshape(weight.shape[0], -1)
+    if node.attr("transB", 0) or weight.ndim == 1:
+        return weight.reshape(-1, weight.shape[-1])
+    return np.swapaxes(weight, -1, -2).reshape(-1, weight.shape[-2])
 
 
 def pair_partners(node: Node, weight: np.ndarray) -> np.ndarray | None:
@@ -65,7 +73,7 @@ def pair_partners(node: Node, weight: np.ndarray) -> np.ndarray | None:
     ):
         return None
     if node.op != "Conv":
-        size = weight.shape[-1] if node.attr("transB", 0) else weight.shape[-2]
+        size = _rows(node, weight).shape[1]
         return _neighbours(np.arange(size), size)[:, None]
     size = int(np.prod(weight.shape[1:]))
     columns = np.arange(size).reshape(weight.shape[1], -1)

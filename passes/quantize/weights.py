@@ -47,6 +47,8 @@ def _quantize_weights(graph: Graph, context: Context) -> Graph:
         axis = slots.channel_axis % constant.value.ndim
         if node.op == "ConvTranspose" and node.attr("group", 1) != 1:
             per_channel = False  # the weight's axis 1 counts channels of one group only
+        elif node.op == "MatMul" and constant.value.ndim != 2:
+            per_channel = False  # a vector has no channels, a stack of matrices has more than one axis of them
         else:
             per_channel = context.recipe.layer((node.name, *node.origin), node.op).per_channel
         quant = weight_params(constant.value, INT8, axis if per_channel else None)

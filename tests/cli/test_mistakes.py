@@ -155,8 +155,8 @@ def test_an_operator_that_c_lacks(folder: Path, capsys: Capture) -> None:
     nodes = [helper.make_node("Bernoulli", ["x"], ["y"], "coin")]
     onnx.save(model(nodes, {"x": [1, 3]}, {"y": [1, 3]}), "coin.onnx")
     refused(capsys, ["compile", "coin.onnx", "--target", "portable", "-o", "out"], "coin", "Bernoulli")
-    assert 0 == main(["inspect", "det.onnx", "--target", "portable"])
-    assert "no kernel: 1 Det" in capsys.readouterr().out
+    assert 0 == main(["inspect", "coin.onnx", "--target", "portable"])
+    assert "no kernel: 1 Bernoulli" in capsys.readouterr().out
 
 
 def test_integer_graphs_are_not_written_as_onnx(folder: Path, capsys: Capture) -> None:
