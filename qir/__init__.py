@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         ModelError,
         OutputError,
         PassError,
+        PluginError,
         QirError,
         RecipeError,
         ShapeError,
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from qir.passmanager.registry import parse_pipeline, pipeline_text, register_pass
     from qir.passmanager.trace import Trace
     from qir.pipeline import default_pipeline
+    from qir.plugins import load_plugins
     from qir.recipe import Layer, Override, Recipe
     from qir.statistics import Histogram, Statistics
     from qir.target import IntegerRule, Target, register_target
@@ -58,8 +60,8 @@ _HOMES = {
     **dict.fromkeys(("Feeds", "Preprocess", "feeds"), "qir.calibration"),
     **dict.fromkeys(
         (
-            "BuildError", "DataError", "MissingDependencyError", "ModelError", "OutputError", "PassError", "QirError",
-            "RecipeError", "ShapeError", "UnsupportedError", "VerifyError",
+            "BuildError", "DataError", "MissingDependencyError", "ModelError", "OutputError", "PassError",
+            "PluginError", "QirError", "RecipeError", "ShapeError", "UnsupportedError", "VerifyError",
         ),
         "qir.errors",
     ),
@@ -80,6 +82,7 @@ _HOMES = {
     **dict.fromkeys(("parse_pipeline", "pipeline_text", "register_pass"), "qir.passmanager.registry"),
     "Trace": "qir.passmanager.trace",
     "default_pipeline": "qir.pipeline",
+    "load_plugins": "qir.plugins",
     **dict.fromkeys(("Layer", "Override", "Recipe"), "qir.recipe"),
     **dict.fromkeys(("Histogram", "Statistics"), "qir.statistics"),
     **dict.fromkeys(("IntegerRule", "Target", "register_target"), "qir.target"),
@@ -89,12 +92,12 @@ _HOMES = {
 __all__ = [
     "Affine", "Bound", "BuildError", "Compiled", "CompiledC", "CompiledOnnx", "Constant", "Context", "DataError",
     "Drift", "Dumper", "Family", "Feeds", "Graph", "Histogram", "IntegerRule", "Layer", "MissingDependencyError",
-    "ModelError", "Node", "OpDef", "OutputError", "Override", "Pass", "PassError", "Preprocess", "Printer", "Promise",
-    "PromiseChecker", "QirError", "Recipe", "RecipeError", "ShapeError", "Stage", "Statistics", "Step", "Target",
-    "TensorType", "Timer", "Trace", "UnsupportedError", "Variant", "VerifyError", "__version__", "compile",
-    "default_pipeline", "diff_graphs", "evaluate_graph", "export", "feeds", "graph_text", "lift", "load_graph",
-    "parse_pipeline", "pass_steps", "pipeline_text", "register_kernel", "register_op", "register_pass",
-    "register_target", "run_passes", "save_graph", "targets", "verify_graph",
+    "ModelError", "Node", "OpDef", "OutputError", "Override", "Pass", "PassError", "PluginError", "Preprocess",
+    "Printer", "Promise", "PromiseChecker", "QirError", "Recipe", "RecipeError", "ShapeError", "Stage",
+    "Statistics", "Step", "Target", "TensorType", "Timer", "Trace", "UnsupportedError", "Variant", "VerifyError",
+    "__version__", "compile", "default_pipeline", "diff_graphs", "evaluate_graph", "export", "feeds", "graph_text",
+    "lift", "load_graph", "load_plugins", "parse_pipeline", "pass_steps", "pipeline_text", "register_kernel",
+    "register_op", "register_pass", "register_target", "run_passes", "save_graph", "targets", "verify_graph",
 ]  # fmt: skip
 
 

@@ -33,6 +33,7 @@ from qir.passmanager.manager import Instrument, run
 from qir.passmanager.registry import parse_pipeline
 from qir.passmanager.trace import Trace
 from qir.pipeline import default_pipeline
+from qir.plugins import load_plugins
 from qir.recipe import Recipe
 from qir.recipe import recipe as find_recipe
 from qir.target import TARGETS, Target
@@ -240,6 +241,7 @@ def compile(
         QirError: one of its children for everything that can be wrong with the arguments or the model.
     """
     start = time.perf_counter()
+    load_plugins()
     where, numbers = find_target(target), find_recipe(recipe)
     if isinstance(calibration, (int, float)):
         raise DataError(f"calibration is a {type(calibration).__name__}", fix="Give samples, not how many")
@@ -284,6 +286,7 @@ def compile(
 
 def targets() -> tuple[Target, ...]:
     """Everything that can be compiled for, by name; see Target.description."""
+    load_plugins()
     return tuple(TARGETS[name] for name in sorted(TARGETS))
 
 

@@ -54,6 +54,10 @@ class VerifyError(QirError):
     """A graph breaks a rule of the IR: a mistake in a pass, not in the user's model."""
 
 
+class PluginError(QirError):
+    """Something that another installed package registers cannot be loaded."""
+
+
 class BuildError(QirError):
     """The C compiler is missing or refused the generated code."""
 

@@ -32,7 +32,7 @@ class Observer:
         self._bodies: dict[str, Observer] = {}
 
     def __call__(self, feeds: Mapping[str, Any]) -> Generator[tuple[str, Any], None, list[Any]]:
-        """(key, array) of every watched value; values of a loop's body once an iteration. Returns the outputs in order."""
+        """(key, array) of every watched value, those of a loop's body once an iteration; returns the outputs."""
         found = self._runner(feeds)
         for name in self._names:
             yield self._scope + name, found[name]

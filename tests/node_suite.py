@@ -15,7 +15,8 @@ import ml_dtypes
 import numpy as np
 import onnx
 from onnx import OptionalProto, SequenceProto, TensorProto, numpy_helper
-from wheels import unpacked
+
+from tests.wheels import unpacked
 
 COUNT = 1765
 _INSIDE = "onnx/backend/test/data/node/"
@@ -118,12 +119,12 @@ def difference(expected: Value, found: Value, *, rtol: float = RTOL, atol: float
     return f"{int(wrong.sum())} of {wrong.size} elements differ" if wrong.any() else None
 
 
-def differences(expected: list[Value], found: list[Value]) -> str | None:
+def differences(expected: list[Value], found: list[Value], *, atol: float = ATOL) -> str | None:
     """`difference` over all outputs of a model, with the position of the first that differs."""
     if len(expected) != len(found):
         return f"{len(found)} outputs, not {len(expected)}"
     for position, (want, got) in enumerate(zip(expected, found, strict=True)):
-        text = difference(want, got)
+        text = difference(want, got, atol=atol)
         if text:
             return f"output {position}: {text}"
     return None

@@ -64,7 +64,8 @@ def _wants_codes(node: Node, slots: Weighted, graph: Graph, context: Context) ->
     if layer.weight_bits is None or weight.dtype != FLOAT32 or weight.quant is not None:
         return False
     if data.quant is None:
-        return layer.activation_bits is None or not graph.ranges
+        calibrated = context.statistics is not None or bool(graph.ranges)
+        return layer.activation_bits is None or not calibrated
     return not isinstance(context.target.rule(node, graph), str)
 
 

@@ -20,6 +20,7 @@ from qir.cli.opt import opt_command
 from qir.cli.options import DEBUG, debug, example
 from qir.cli.targets import targets_command
 from qir.errors import QirError
+from qir.plugins import load_plugins
 
 _EPILOG = example(
     "qir compile model.onnx --calib images.npz",
@@ -35,6 +36,7 @@ _EPILOG = example(
 @debug
 def command() -> None:
     """qir makes a trained network small and fast: float ONNX in, QDQ ONNX or self-contained C out."""
+    load_plugins()
 
 
 command.add_command(compile_command)

@@ -81,7 +81,7 @@ def target(default: str | None = "onnx") -> Callable[[F], F]:
     what = "Where it shall run" if default else "Only this target; all by default"
     return click.option(
         "--target", "-t", default=default, show_default=default is not None, metavar="NAME", panel=NUMBERS,
-        help=f"{what}: {', '.join(sorted(TARGETS))}.",
+        help=f"{what}: {', '.join(sorted(TARGETS))}, or what else 'qir targets' lists.",
     )  # fmt: skip
 
 

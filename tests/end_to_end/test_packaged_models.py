@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from wheels import unpacked
 
 import qir
 from qir.quant.error import sqnr
+from tests.wheels import unpacked
 
 OCR = ("rapidocr-onnxruntime==1.4.4", "971d7d5f223a7a808662229df1ef69893809d8457d834e6373d3854bc1782cbf",
        "rapidocr_onnxruntime/models/")  # fmt: skip

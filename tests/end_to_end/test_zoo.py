@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from contract import STRICT, compare_nodes
-from zoo_tasks import Task, accuracy, agreement
 
 import qir
 from qir.evaluate import Runner
+from tests.end_to_end.contract import STRICT, compare_nodes
+from tests.zoo_tasks import Task, accuracy, agreement
 
 TASKS = ("resnet8_cifar10", "cnn_mnist", "mlp_mnist", "dscnn_kws")
 LIMIT = 1000
