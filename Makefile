@@ -32,8 +32,9 @@ types: $(VENV)/dev.stamp ## mypy --strict on qir/, passes/ and backends/
 	$(BIN)/python tests/typing_tree.py
 	$(BIN)/mypy
 
-bench: $(VENV)/demo.stamp ## latency of the digits network on this machine
+bench: $(VENV)/demo.stamp ## latency of the digits network; with QIR_ZOO=folder also accuracy, size and cost of larger ones
 	$(BIN)/python tests/benchmarks/digits_latency.py
+	@if [ -n "$$QIR_ZOO" ]; then $(BIN)/python tests/benchmarks/zoo.py; fi
 
 golden: $(VENV)/dev.stamp ## accept the present output as the golden files; read the diff afterwards
 	$(BIN)/python -m pytest $(PYTEST_FLAGS) tests --update-golden

@@ -6,6 +6,7 @@ register_passes(
     {
         name: f"qir.passes.{where}"
         for name, where in {
+            "expand-functions": "clean.expand_functions:ExpandFunctions",
             "fold-constants": "clean.fold_constants:FoldConstants",
             "eliminate-dead-code": "clean.dead_code:EliminateDeadCode",
             "eliminate-identities": "clean.identities:EliminateIdentities",

@@ -11,7 +11,7 @@ from qir.passmanager.registry import parse_pipeline
 from qir.recipe import Recipe
 from qir.target import Target
 
-CLEAN = "fold-constants,eliminate-identities,merge-duplicates,cancel-transposes,eliminate-dead-code"
+CLEAN = "expand-functions,fold-constants,eliminate-identities,merge-duplicates,cancel-transposes,eliminate-dead-code"
 FUSE = (
     "recognize-layernorm,recognize-activations,fuse-matmul-add,fuse-pad,fold-batchnorm,fold-affine,fuse-pad,"
     "fold-constants,eliminate-identities,eliminate-dead-code"
