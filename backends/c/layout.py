@@ -207,7 +207,7 @@ class Layout:
 
 
 def _binding(graph: Graph) -> str:
-    """What to give as `shapes` so that the inputs get sizes: their symbols, or whole shapes where sizes have no name."""
+    """What to give as `shapes` so that every input has sizes: symbols, or whole shapes where sizes have no name."""
     parts: dict[str, str] = {}
     for name in graph.inputs:
         kind = graph.types[name]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import onnx
+import onnx.inliner
 
 from qir.ir.graph import Graph, Node, Stage
 from qir.ir.types import UNKNOWN
