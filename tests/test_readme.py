@@ -1,8 +1,9 @@
-"""Runs the README's Python examples, word for word, where its files exist."""
+"""Runs the README's examples, word for word, where its files exist."""
 
 from __future__ import annotations
 
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -14,17 +15,20 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+RECIPE = re.compile(r"^```toml\n# (\S+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the digits network as model.onnx and its calibration images as images.npy."""
+    """A folder with the digits network as model.onnx its calibration images as images.npy, and the recipes."""
     folder = tmp_path_factory.mktemp("readme")
     shutil.copy(ROOT / "models" / "digits_cnn" / "model.onnx", folder)
     load = "import sys; sys.path.insert(0, sys.argv[1]); import digits, numpy; "
     save = "numpy.save(sys.argv[2], digits.load().calibration)"
     command = [sys.executable, "-c", load + save, str(ROOT / "models"), str(folder / "images.npy")]
     subprocess.run(command, check=True)
+    for name, text in RECIPE.findall(README):
+        (folder / name).write_text(text, encoding="utf-8")
     return folder
 
 
@@ -48,7 +52,7 @@ def test_command_line_examples_run(folder: Path) -> None:
     program = shutil.which("qir", path=str(Path(sys.executable).parent)) or shutil.which("qir")
     assert program, "the console script is not installed"
     for command in commands:
-        line = [program, *command.partition("#")[0].split()[1:]]
+        line = [program, *shlex.split(command, comments=True)[1:]]
         ran = subprocess.run(line, cwd=folder, capture_output=True, text=True, check=False)
         assert 0 == ran.returncode, command + "\n" + ran.stdout[-2000:] + ran.stderr[-4000:]
 

@@ -6,7 +6,7 @@ the C backend. It runs after calibration, which is faster on whole batches.
 
 from __future__ import annotations
 
-from collections.abc import Set
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -39,15 +39,24 @@ class BindBatch(Pass):
             assert kind.shape is not None
             symbols.add(kind.shape[0])
             types[name] = replace(kind, shape=(self.size, *kind.shape[1:]))
-        types = {name: _bound(kind, symbols - {None}, self.size) for name, kind in types.items()}
-        for node in graph.nodes:
-            found = infer_types(node, types, graph.constants, graph.opsets)
-            for name, kind in zip(node.outputs, found, strict=True):
-                old = types.get(name)
-                if name and isinstance(kind, TensorType) and isinstance(old, TensorType) and kind.is_static:
-                    types[name] = replace(old, shape=kind.shape)
         context.notes.append(f"the open batch dimension is {self.size}")
-        return graph.with_(types=types)
+        return _sized(graph.with_(types=types), {}, symbols - {None}, self.size)
+
+
+def _sized(graph: Graph, outer: Mapping[str, ValueType], symbols: Set[Dim], size: int) -> Graph:
+    """A graph whose inputs are bound, with the size in every type that it reaches, bodies included."""
+    types = {name: _bound(kind, symbols, size) for name, kind in graph.types.items()}
+    nodes, seen = [], {**outer, **types}
+    for node in graph.nodes:
+        bodies = {key: _sized(body.with_(opsets=graph.opsets), seen, symbols, size).with_(opsets=body.opsets)
+                  for key, body in node.subgraphs.items()}  # fmt: skip
+        nodes.append(node.with_(attrs={**node.attrs, **bodies}) if bodies else node)
+        found = infer_types(nodes[-1], seen, graph.constants, graph.opsets)
+        for name, kind in zip(node.outputs, found, strict=True):
+            old = types.get(name)
+            if name and isinstance(kind, TensorType) and isinstance(old, TensorType) and kind.is_static:
+                types[name] = seen[name] = replace(old, shape=kind.shape)
+    return graph.with_(nodes=tuple(nodes), types=types)
 
 
 def _is_open(kind: ValueType) -> bool:

@@ -82,9 +82,10 @@ def quantize_onnxruntime(task: Task, folder: Path, reduce_range: bool = False) -
 
     started = time.perf_counter()
     quant_pre_process(task.model, str(folder / "prepared.onnx"), skip_symbolic_shape=True)
+    result = folder / ("ort7.onnx" if reduce_range else "ort.onnx")
     quantize_static(
-        str(folder / "prepared.onnx"), str(folder / ("ort7.onnx" if reduce_range else "ort.onnx")), Reader(), quant_format=QuantFormat.QDQ,
-        per_channel=True, activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8, reduce_range=reduce_range,
+        str(folder / "prepared.onnx"), str(result), Reader(), quant_format=QuantFormat.QDQ, per_channel=True,
+        activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8, reduce_range=reduce_range,
     )  # fmt: skip
     return time.perf_counter() - started
 

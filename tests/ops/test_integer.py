@@ -102,9 +102,7 @@ def test_gemm_is_onnxruntimes_qgemm() -> None:
     operands = [x, scalar(x_scale), scalar(120, U8), w, w_scale, np.zeros(5, S8), bias, scalar(y_scale), scalar(9, U8)]
     expected = onnx_node("QGemm", operands, {"transB": 0}, "com.microsoft")
     folded = (bias - 120 * w.astype(np.int32).sum(0)).astype(np.int32)
-    found = reference(
-        "qir.IntGemm", [x, w, folded, (x_scale * w_scale) / y_scale], y_zero_point=9, qmin=0, qmax=255
-    )
+    found = reference("qir.IntGemm", [x, w, folded, (x_scale * w_scale) / y_scale], y_zero_point=9, qmin=0, qmax=255)
     np.testing.assert_array_equal(found, expected)
 
 
@@ -213,7 +211,9 @@ def test_quantize_keeps_to_narrow_codes() -> None:
 def test_dequantize_along_an_axis(axis: int) -> None:
     q, count = small(4, 3), (4, 3)[axis]
     scale, zero = rng.uniform(0.1, 1, count).astype(F32), rng.integers(-9, 9, count).astype(S8)
-    found = reference("qir.Dequantize", [q], scale=tuple(map(float, scale)), zero_point=tuple(map(int, zero)), axis=axis)
+    found = reference(
+        "qir.Dequantize", [q], scale=tuple(map(float, scale)), zero_point=tuple(map(int, zero)), axis=axis
+    )
     np.testing.assert_array_equal(found, onnx_node("DequantizeLinear", [q, scale, zero], {"axis": axis}))
 
 

@@ -30,11 +30,11 @@ def node(op: str, inputs: str, outputs: str, **attrs: object) -> onnx.NodeProto:
 
 
 def branch(prefix: str, function: str, seed: int) -> onnx.GraphProto:
-    """f(h) through two matrices, h captured, the second matrix shared by both branches and captured too."""
+    """f(h), or h without a function, through two matrices, h captured, the second matrix shared by both branches and captured too."""
     p = prefix
     nodes = [
-        node(function, "h", f"{p}_s"),
-        node("MatMul", f"{p}_s {p}_w", f"{p}_m"),
+        *([node(function, "h", f"{p}_s")] if function else []),
+        node("MatMul", f"{p}_s {p}_w" if function else f"h {p}_w", f"{p}_m"),
         node("Relu", f"{p}_m", f"{p}_r"),
         node("MatMul", f"{p}_r shared", f"{p}_n"),
         node("Add", f"{p}_n h", f"{p}_y"),
@@ -42,11 +42,15 @@ def branch(prefix: str, function: str, seed: int) -> onnx.GraphProto:
     return helper.make_graph(nodes, p, [], [value(f"{p}_y", FLOAT, ["N", 8])], [weight(f"{p}_w", 8, 8, seed=seed)])
 
 
-def branches() -> onnx.ModelProto:
-    """x [N, 8], flag -> MatMul -> h; If(flag) on h -> MatMul -> y [N, 8]; h is used behind the If, too."""
+def branches(first: str = "Sigmoid") -> onnx.ModelProto:
+    """x [N, 8], flag -> MatMul -> h; If(flag) on h -> MatMul -> y [N, 8]; h is used behind the If, too.
+
+    Args:
+        first: operator that opens the first branch; none if empty.
+    """
     nodes = [
         node("MatMul", "x w1", "h"),
-        node("If", "flag", "z", then_branch=branch("a", "Sigmoid", 1), else_branch=branch("b", "Tanh", 2)),
+        node("If", "flag", "z", then_branch=branch("a", first, 1), else_branch=branch("b", "Tanh", 2)),
         node("Add", "z h", "s"),
         node("MatMul", "s w2", "y"),
     ]
@@ -102,6 +106,4 @@ def scan(backward: int = 0, axis: int = 0, out_axis: int = 0) -> onnx.ModelProto
     rows: list[int | str] = [2, 4]
     rows.insert(out_axis, 5)
     inputs = [value("start", FLOAT, [2, 4]), value("x", FLOAT, shape)]
-    return model(
-        helper.make_graph(outer, "scanning", inputs, [value("y", FLOAT, [2, 4]), value("rows", FLOAT, rows)])
-    )
+    return model(helper.make_graph(outer, "scanning", inputs, [value("y", FLOAT, [2, 4]), value("rows", FLOAT, rows)]))

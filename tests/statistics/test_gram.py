@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from tests.passes.graphs import net, normal
 
 from qir.evaluate import evaluate
 from qir.ir.graph import Graph
 from qir.passes.quantize.round_weights import as_rows
 from qir.statistics import Gram, im2col_rows
+from tests.passes.graphs import net, normal
 
 CONVS = [
     ("", (6, 4, 3, 3)),
@@ -24,7 +24,6 @@ def rows_of(graph: Graph, x: np.ndarray, first: int = 0) -> np.ndarray:
     found = im2col_rows(graph.nodes[0], x, graph.constants["w"].value.shape, first)
     assert found is not None
     return found
-
 
 
 def conv(attrs: str, shape: tuple[int, ...], x: str = "N,4,7,6") -> Graph:

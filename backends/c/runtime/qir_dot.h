@@ -74,7 +74,7 @@ static inline int32_t qir_dot_1x1(const int16_t *QIR_RESTRICT x, const int8_t *Q
 /* One or two rows of activations with `count` (at most 16) rows of weights: acc[i * 16 + j] = x_i . w_j. */
 static inline void qir_dot_rows(const int16_t *QIR_RESTRICT x, int32_t rows, const int8_t *QIR_RESTRICT w,
                                 int32_t depth, int32_t count, int32_t *QIR_RESTRICT acc) {
-    int32_t j;
+    int32_t j, left;
     for (j = 0; j + 4 <= count; j += 4, w += (ptrdiff_t)depth * 4) {
         if (rows == 2) {
             qir_dot_2x4(x, x + depth, w, depth, acc + j, acc + 16 + j);
@@ -82,9 +82,11 @@ static inline void qir_dot_rows(const int16_t *QIR_RESTRICT x, int32_t rows, con
             qir_dot_1x4(x, w, depth, acc + j);
         }
     }
-    for (; j < count; ++j, w += depth) {
-        acc[j] = qir_dot_1x1(x, w, depth);
-        acc[16 + j] = rows == 2 ? qir_dot_1x1(x + depth, w, depth) : 0;
+    for (left = 0; left < 3; ++left) { /* a fixed count: gcc for 32 bits suspects overflow of an open one */
+        if (j + left < count) {
+            acc[j + left] = qir_dot_1x1(x, w + (ptrdiff_t)left * depth, depth);
+            acc[16 + j + left] = rows == 2 ? qir_dot_1x1(x + depth, w + (ptrdiff_t)left * depth, depth) : 0;
+        }
     }
 }
 

@@ -40,9 +40,7 @@ def context(graph: Graph, where: str = "portable", recipe: Recipe | None = None,
     return Context(target(where), recipe or Recipe(), feeds(given, {name: graph.types[name] for name in graph.inputs}))
 
 
-def apply(
-    passes: str, graph: Graph, where: str = "portable", recipe: Recipe | None = None, data: Any = None
-) -> Graph:
+def apply(passes: str, graph: Graph, where: str = "portable", recipe: Recipe | None = None, data: Any = None) -> Graph:
     """The graph after passes, each verified."""
     return run(graph, parse_pipeline(passes), context(graph, where, recipe, data))
 

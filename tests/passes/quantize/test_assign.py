@@ -130,7 +130,7 @@ def test_a_fitted_clamp_changes_no_code(
 ) -> None:
     """Codes that `fit` returns are equal with and without the clamp, whatever the value."""
     limits = (0.0, float("inf")) if relu else (min(clip), max(clip))
-    low, high = (limits if own and not relu else (min(span), max(span)))
+    low, high = limits if own and not relu else (min(span), max(span))
     scale, zero = affine_params(low, high, storage)
     asked = Affine(storage, scale, zero)
     found = fit(limits, asked)

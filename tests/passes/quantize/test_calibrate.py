@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from tests.models import images, tiny_cnn
-from tests.passes.control import branches, loop, scan
-from tests.passes.graphs import net, normal
-from tests.passes.quantize.quantizing import ALL, apply, context, samples
 
 from qir.errors import DataError
 from qir.evaluate import evaluate
@@ -17,6 +13,10 @@ from qir.onnxio.lift import lift
 from qir.passmanager.manager import run
 from qir.passmanager.registry import parse_pipeline
 from qir.recipe import Recipe
+from tests.models import images, tiny_cnn
+from tests.passes.control import branches, loop, scan
+from tests.passes.graphs import net, normal
+from tests.passes.quantize.quantizing import ALL, apply, context, samples
 
 
 def calibrated(graph: Graph, data: object, option: str = "{method=minmax}", recipe: Recipe | None = None) -> Graph:

@@ -106,9 +106,7 @@ def test_relu_is_part_of_the_layer(where: str) -> None:
 
 @pytest.mark.parametrize("where", TARGETS)
 @pytest.mark.parametrize(("low", "high", "absorbed"), [(0.0, 6.0, True), (0.5, 6.0, False), (-1.0, 1.0, True)])
-def test_clip_is_part_of_the_layer_where_codes_clamp_alike(
-    where: str, low: float, high: float, absorbed: bool
-) -> None:
+def test_clip_is_part_of_the_layer_where_codes_clamp_alike(where: str, low: float, high: float, absorbed: bool) -> None:
     graph = image_net(f"{CONV} r = Clip(c, lo, hi) y {AGAIN}(r, w2)", lo=normal() * 0 + low, hi=normal() * 0 + high)
     found = apply(ALL, graph, where)
     assert ("Clip" not in [node.op for node in found.nodes]) == absorbed

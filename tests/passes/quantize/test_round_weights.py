@@ -6,8 +6,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from tests.passes.graphs import net, normal
-from tests.passes.quantize.quantizing import ACTIVATIONS, context
 
 from qir.ir.dtype import UINT8
 from qir.ir.graph import Constant, Graph
@@ -20,6 +18,8 @@ from qir.passmanager.registry import parse_pipeline
 from qir.quant.scales import decode, encode
 from qir.recipe import Recipe
 from qir.statistics import Gram, Statistics
+from tests.passes.graphs import net, normal
+from tests.passes.quantize.quantizing import ACTIVATIONS, context
 
 LAYERS: dict[str, tuple[str, tuple[int, ...]]] = {
     "conv": ("Conv <pads=[1,1,1,1]> (x, w)", (6, 4, 3, 3)),
