@@ -98,7 +98,7 @@ class Recipe:
     """
 
     default: Layer = field(default_factory=Layer)
-    calibration: str = "mse"
+    calibration: str = "percentile"
     percentile: float = 99.99
     overrides: tuple[Override, ...] = ()
 

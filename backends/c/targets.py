@@ -9,7 +9,7 @@ from types import MappingProxyType
 from qir.errors import RecipeError
 from qir.ir.graph import Graph, Node
 from qir.ir.types import TensorType
-from qir.target import IntegerRule, Target, register_target
+from qir.target import TARGETS, IntegerRule, Target, register_target
 
 
 def _conv(node: Node, graph: Graph) -> str | None:
@@ -123,12 +123,15 @@ register_c_target(CTarget("native", description="C for the processor that compil
 
 
 def c_target(name: str) -> CTarget:
-    """The target of a name.
+    """The target of a name; one that was registered with passes alone is built with the compiler's own flags.
 
     Raises:
         RecipeError: where there is none.
     """
-    if name not in C_TARGETS:
+    if name in C_TARGETS:
+        return C_TARGETS[name]
+    found = TARGETS.get(name)
+    if found is None or found.backend != "c":
         choices = ", ".join(sorted(C_TARGETS))
         raise RecipeError(f"'{name}' is no target of the C backend", fix=f"Choose one of {choices}")
-    return C_TARGETS[name]
+    return CTarget(name, found.isas, description=found.description)

@@ -229,7 +229,8 @@ def test_averages(text: str, storage: DType) -> None:
 # Operators that move codes
 
 MOVES = ["Transpose <perm=[1,0,3,2]> (x)", "Reshape (x, sizes)", "Flatten (x)", "Slice (x, one, two, one)",
-         "MaxPool <kernel_shape=[3,3], pads=[1,1,1,1]> (x)", "MaxPool <kernel_shape=[2,3], strides=[2,2], ceil_mode=1> (x)",
+         "MaxPool <kernel_shape=[3,3], pads=[1,1,1,1]> (x)",
+         "MaxPool <kernel_shape=[2,3], strides=[2,2], ceil_mode=1> (x)",
          "DepthToSpace <blocksize=2> (x)", "SpaceToDepth <blocksize=2> (x)", "Gather <axis=1> (x, two)",
          "Tile (x, repeats)", "Resize <mode=\"nearest\"> (x, , factors)", "Pad (x, pads)", "Pad (x, pads, half)",
          "Pad <mode=\"edge\"> (x, pads)", "ReduceMax (x, two)", "Concat <axis=1> (x, x)", "Identity (x)",
