@@ -77,7 +77,7 @@ def test_other_processors_give_the_same_bytes(
         assert found == wanted.tobytes()
     else:
         np.testing.assert_allclose(np.frombuffer(found, np.float32), wanted, rtol=1e-4, atol=1e-5)
-    evidence("ran", f"{network.name.rstrip("0")} C on {isa} ({emulator})")
+    evidence("ran", f"{network.name.rstrip('0')} C on {isa} ({emulator})")
 
 
 @pytest.mark.parametrize("core", BARE)
@@ -88,4 +88,4 @@ def test_bare_metal_compiles_cleanly(
     need(compiler)
     for source in ("net.c", "net_weights.c"):
         build(network, compiler, *options, "-c", source, "-o", f"{core}.o")
-    evidence("compiled", f"{network.name.rstrip("0")} C for {core} ({compiler})")
+    evidence("compiled", f"{network.name.rstrip('0')} C for {core} ({compiler})")

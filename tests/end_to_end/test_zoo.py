@@ -13,7 +13,7 @@ from tests.end_to_end.contract import STRICT, compare_nodes
 from tests.zoo_tasks import Task, accuracy, agreement
 
 TASKS = ("resnet8_cifar10", "cnn_mnist", "mlp_mnist", "dscnn_kws")
-LIMIT = 1000
+LIMIT = None  # all test samples: differences are a few in a thousand
 
 
 def outputs(run: object, task: Task, samples: np.ndarray, size: int) -> np.ndarray:

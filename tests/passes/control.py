@@ -30,7 +30,7 @@ def node(op: str, inputs: str, outputs: str, **attrs: object) -> onnx.NodeProto:
 
 
 def branch(prefix: str, function: str, seed: int) -> onnx.GraphProto:
-    """f(h), or h without a function, through two matrices; h and the second matrix, which branches share, are captured."""
+    """f(h), or h without a function, through two matrices; h and the second matrix, shared, are captured."""
     p = prefix
     nodes = [
         *([node(function, "h", f"{p}_s")] if function else []),

@@ -1,4 +1,4 @@
-"""Rounding on the Gram matrix: never worse than nearest rounding, within the pair limit, imported weights left alone."""
+"""Rounding on the Gram matrix: never worse than nearest, within the pair limit, imported weights left alone."""
 
 from __future__ import annotations
 
