@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import time
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -41,7 +42,7 @@ from qir.target import target as find_target
 
 
 @dataclass(frozen=True, eq=False)
-class Compiled:
+class Compiled(ABC):
     """What `qir.compile` gives.
 
     Attributes:
@@ -69,13 +70,13 @@ class Compiled:
     sample: Mapping[str, np.ndarray] | None
     seconds: float
 
+    @abstractmethod
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Writes the result; whole or not at all."""
-        raise NotImplementedError
 
+    @abstractmethod
     def run(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Runs the result on real inputs by name; real outputs by name."""
-        raise NotImplementedError
 
     def report(self) -> str:
         """What was done, layer by layer, as text."""
@@ -92,17 +93,17 @@ class Compiled:
         return layer_errors(self.rounding.real, quant, _fitted(quant, self.sample))
 
     @property
+    @abstractmethod
     def sizes(self) -> Mapping[str, int | None]:
         """Bytes by what they are for; None where they could not be measured."""
-        raise NotImplementedError
 
+    @abstractmethod
     def operators(self) -> Counter[str]:
         """How many nodes run as each operator."""
-        raise NotImplementedError
 
+    @abstractmethod
     def explain(self) -> str:
         """What computes each node, and why nothing faster does."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True, eq=False)

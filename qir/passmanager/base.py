@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field, fields
 from enum import Enum
 from typing import ClassVar
@@ -43,7 +44,7 @@ class Context:
 
 
 @dataclass(frozen=True)
-class Pass:
+class Pass(ABC):
     """One step from graph to graph. Subclasses are frozen dataclasses whose fields are the pass's options.
 
     Attributes:
@@ -60,9 +61,9 @@ class Pass:
     promise: ClassVar[Promise] = Promise.EXACT
     needs_data: ClassVar[bool] = False
 
+    @abstractmethod
     def run(self, graph: Graph, context: Context) -> Graph:
         """The new graph; the same object where nothing changed."""
-        raise NotImplementedError
 
     def __str__(self) -> str:
         options = []

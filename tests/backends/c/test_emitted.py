@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -206,9 +205,8 @@ def test_hook_sees_every_layer(module: CModule, folder: Path, compiler: str) -> 
     assert next(row[3] for row in rows if row[1] == "node_c1") == "512"
 
 
+@pytest.mark.needs("cmake")
 def test_cmake_builds_and_tests(folder: Path) -> None:
-    if shutil.which("cmake") is None:
-        pytest.skip("cmake is not installed")
     run(folder, "cmake", "-S", ".", "-B", "build")
     run(folder, "cmake", "--build", "build")
     assert "100% tests passed" in run(folder / "build", "ctest")
