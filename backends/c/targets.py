@@ -119,7 +119,7 @@ def register_c_target(row: CTarget) -> CTarget:
 
 
 register_c_target(CTarget("portable", description="C99 for any processor"))
-register_c_target(CTarget("native", description="C for the processor that compiles it"))
+register_c_target(CTarget("native", flags=("-march=native",), description="C for the processor that compiles it"))
 
 
 def c_target(name: str) -> CTarget:

@@ -4,6 +4,7 @@
 
 so that the passes that follow can fold the normalisation into the first layer where that is exact, and the rest runs
 inside the compiled network. Pixels are 0..255, in the layout and colour order of the model's input.
+The 8-bit codes of the input are the pixels themselves, so C takes bytes as they come from a camera (`net_run_q`).
 """
 
 from __future__ import annotations
@@ -18,6 +19,9 @@ from qir.ir.graph import Graph, Node, Stage
 from qir.ir.types import TensorType
 from qir.passmanager.base import Context, Pass, Promise
 from qir.rewrite.editor import Editor
+
+PIXELS = "qir.pixels"
+"""Key of the metadata that names the input that takes pixels: its codes are the pixels themselves."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +61,7 @@ class FoldPreprocess(Pass):
             )[0]
         for node in users:
             _read(edit, node, image, value)
-        return edit.build()
+        return edit.build(metadata={**graph.metadata, PIXELS: image})
 
     def _along(self, numbers: tuple[float, ...], kind: TensorType) -> np.ndarray:
         shape = [1, 1, 1, 1]

@@ -17,6 +17,7 @@ from qir.ir.graph import Graph, Node, Stage
 from qir.ir.types import TensorType
 from qir.observe import Observer
 from qir.ops.weighted import weighted
+from qir.passes.fuse.preprocess import PIXELS
 from qir.passmanager.base import Context, Pass, Promise
 from qir.progress import progress
 from qir.statistics import Gram, Histogram, Statistics, im2col_rows
@@ -48,6 +49,8 @@ class Calibrate(Pass):
 
         histograms = {name: statistics.histogram(name) for name in statistics.names(Histogram.kind)}
         ranges = {name: found.range(method, **options) for name, found in histograms.items() if found.count}
+        if PIXELS in graph.metadata:
+            ranges[graph.metadata[PIXELS]] = (0.0, 255.0)
         return _note(graph, "", ranges)
 
 
