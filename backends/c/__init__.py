@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from qir.backends.c.kernels import Bound, Family, Variant, register_kernel
 from qir.backends.c.module import CModule, Vectors
-from qir.backends.c.plan import plan
+from qir.backends.c.plan import plan as make_program
 from qir.backends.c.targets import c_target
 from qir.ir.graph import Graph
 
@@ -28,4 +28,4 @@ def compile_c(
         ShapeError: for sizes that are not known.
     """
     row = c_target(target)
-    return CModule(plan(graph, row, source_hash=source_hash), name, row.flags, test_vectors)
+    return CModule(make_program(graph, row, source_hash=source_hash), name, row.flags, test_vectors)

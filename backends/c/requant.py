@@ -26,11 +26,6 @@ def requant_struct(zero_point: int, qmin: int, qmax: int) -> Struct:
     return Struct("qir_requant", fields)
 
 
-def requant_of(node: Node) -> Struct:
-    """The qir_requant of a node as an argument of its own."""
-    return requant_struct(*(int(node.attr(k, d)) for k, d in (("y_zero_point", 0), ("qmin", 0), ("qmax", 255))))
-
-
 def output_types(site: Site, function: str) -> tuple[str, tuple[tuple[str, str], ...]]:
     """Emitted name and substitutions of a kernel template `..._T__isa` with QIR_Y and QIR_STORE."""
     short = site.output.short

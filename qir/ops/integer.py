@@ -14,17 +14,18 @@ import numpy as np
 from qir.ir.dtype import FLOAT32, UINT8
 from qir.ir.graph import Node
 from qir.ir.types import Shape, TensorType
-from qir.ops.quantized import clamp_round
 from qir.ops.registry import OpDef, register_op
 from qir.ops.window import transposed_window, window
+from qir.quant.fixedpoint import clamp_round, requantize_float32
 
 
 def finish(node: Node, accumulator: np.ndarray, multiplier: np.ndarray | np.float32) -> np.ndarray:
     """Requantizes int accumulators to codes, or to reals where the node has no y_zero_point."""
-    real = accumulator.astype(np.int32).astype(np.float32) * multiplier
     if "y_zero_point" not in node.attrs:
-        return np.asarray(real)
-    return clamp_round(real, node.attr("y_zero_point"), node.attr("qmin"), node.attr("qmax")).astype(np.uint8)
+        return np.asarray(accumulator.astype(np.int32).astype(np.float32) * multiplier)
+    zero_point, qmin, qmax = (node.attr(key) for key in ("y_zero_point", "qmin", "qmax"))
+    codes = requantize_float32(accumulator.astype(np.int32), np.asarray(multiplier), zero_point, qmin, qmax)
+    return codes.astype(np.uint8)
 
 
 def result_type(node: Node, shape: Shape | None) -> tuple[TensorType, ...]:

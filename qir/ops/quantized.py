@@ -10,12 +10,7 @@ from qir.ir.dtype import BY_NAME, FLOAT32
 from qir.ir.graph import Graph, Node
 from qir.ir.types import TensorType
 from qir.ops.registry import OpDef, register_op
-
-
-def clamp_round(real: np.ndarray, zero_point: int, qmin: int, qmax: int) -> np.ndarray:
-    """`clamp(rint(real) + zero_point, qmin, qmax)`, halves to even, clamped as reals so that nothing overflows."""
-    low, high = np.float32(qmin - zero_point), np.float32(qmax - zero_point)
-    return np.asarray(np.rint(np.clip(real, low, high)) + zero_point).astype(np.int64)
+from qir.quant.fixedpoint import clamp_round
 
 
 def _along(values: object, axis: int | None, rank: int) -> np.ndarray:

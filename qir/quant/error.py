@@ -22,10 +22,3 @@ def max_abs(reference: np.ndarray, other: np.ndarray) -> float:
     same = (a == b) | (np.isnan(a) & np.isnan(b))
     with np.errstate(invalid="ignore"):
         return float(np.where(same, 0.0, np.nan_to_num(np.abs(a - b), nan=np.inf)).max())
-
-
-def cosine(reference: np.ndarray, other: np.ndarray) -> float:
-    """Cosine of the angle between the flattened arrays; 1 where both are zero."""
-    a, b = np.asarray(reference, np.float64).reshape(-1), np.asarray(other, np.float64).reshape(-1)
-    length = float(np.linalg.norm(a) * np.linalg.norm(b))
-    return float(a @ b) / length if length else float(not (a.any() or b.any()))

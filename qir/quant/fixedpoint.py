@@ -26,6 +26,16 @@ def multiplier(
     return np.asarray(product / np.asarray(output_scale, np.float32), np.float32)
 
 
+def clamp_round(real: np.ndarray, zero_point: int, qmin: int, qmax: int) -> np.ndarray:
+    """`clamp(rint(real) + zero_point, qmin, qmax)`, halves to even, clamped as reals so that nothing overflows.
+
+    Returns:
+        codes as int32, of the shape of `real`.
+    """
+    bounded = np.clip(real, np.float32(qmin - zero_point), np.float32(qmax - zero_point))
+    return np.asarray(np.rint(bounded).astype(np.int32) + np.int32(zero_point))
+
+
 def requantize_float32(acc: np.ndarray, m: np.ndarray, zero_point: int, qmin: int, qmax: int) -> np.ndarray:
     """clamp(rint(float32(acc) * m) + zero_point, qmin, qmax), a float32 product and halves to even.
 
@@ -38,8 +48,7 @@ def requantize_float32(acc: np.ndarray, m: np.ndarray, zero_point: int, qmin: in
     """
     with np.errstate(over="ignore"):
         real = np.asarray(np.asarray(acc, np.int32).astype(np.float32) * np.asarray(m, np.float32))
-    bounded = np.clip(real, np.float32(qmin - zero_point), np.float32(qmax - zero_point))
-    return np.asarray(np.rint(bounded).astype(np.int32) + np.int32(zero_point))
+    return clamp_round(real, zero_point, qmin, qmax)
 
 
 def to_fixed(m: np.ndarray | float) -> tuple[np.ndarray, np.ndarray]:
