@@ -10,9 +10,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from qir.api import Compiled, CompiledC, CompiledOnnx, compile, targets
+    from qir.api import Compiled, CompiledC, CompiledOnnx, compile, steps, targets
     from qir.backends.c.kernels import Bound, Family, Variant, register_kernel
     from qir.calibration import Feeds, Preprocess, feeds
+    from qir.debug.trace import Trace
     from qir.errors import (
         BuildError,
         DataError,
@@ -42,7 +43,6 @@ if TYPE_CHECKING:
     from qir.passmanager.manager import run as run_passes
     from qir.passmanager.manager import steps as pass_steps
     from qir.passmanager.registry import parse_pipeline, pipeline_text, register_pass
-    from qir.passmanager.trace import Trace
     from qir.pipeline import default_pipeline
     from qir.plugins import load_plugins
     from qir.recipe import Layer, Override, Recipe
@@ -55,7 +55,7 @@ __version__ = "0.1.0"
 # Public name -> where it lives. A function whose module has the same name (qir.recipe, qir.target, qir.evaluate,
 # qir.verify) is not here under that name: `qir.recipe` is always the module.
 _HOMES = {
-    **dict.fromkeys(("Compiled", "CompiledC", "CompiledOnnx", "compile", "targets"), "qir.api"),
+    **dict.fromkeys(("Compiled", "CompiledC", "CompiledOnnx", "compile", "steps", "targets"), "qir.api"),
     **dict.fromkeys(("Bound", "Family", "Variant", "register_kernel"), "qir.backends.c.kernels"),
     **dict.fromkeys(("Feeds", "Preprocess", "feeds"), "qir.calibration"),
     **dict.fromkeys(
@@ -80,7 +80,7 @@ _HOMES = {
     "run_passes": "qir.passmanager.manager:run",
     "pass_steps": "qir.passmanager.manager:steps",
     **dict.fromkeys(("parse_pipeline", "pipeline_text", "register_pass"), "qir.passmanager.registry"),
-    "Trace": "qir.passmanager.trace",
+    "Trace": "qir.debug.trace",
     "default_pipeline": "qir.pipeline",
     "load_plugins": "qir.plugins",
     **dict.fromkeys(("Layer", "Override", "Recipe"), "qir.recipe"),
@@ -97,7 +97,8 @@ __all__ = [
     "Statistics", "Step", "Target", "TensorType", "Timer", "Trace", "UnsupportedError", "Variant", "VerifyError",
     "__version__", "compile", "default_pipeline", "diff_graphs", "evaluate_graph", "export", "feeds", "graph_text",
     "lift", "load_graph", "load_plugins", "parse_pipeline", "pass_steps", "pipeline_text", "register_kernel",
-    "register_op", "register_pass", "register_target", "run_passes", "save_graph", "targets", "verify_graph",
+    "register_op", "register_pass", "register_target", "run_passes", "save_graph", "steps", "targets",
+    "verify_graph",
 ]  # fmt: skip
 
 

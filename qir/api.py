@@ -7,8 +7,8 @@ import os
 import time
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,26 +19,26 @@ from qir.backends.c import compile_c
 from qir.backends.c.module import CModule
 from qir.backends.onnx.fusion import FusionReport, predict
 from qir.backends.onnx.module import OnnxModule
-from qir.calibration import Feeds, Preprocess, feeds
-from qir.debug.compare import Rounding, layer_errors
+from qir.calibration import Preprocess
+from qir.debug.compare import Batches, Rounding, compare
+from qir.debug.errors import Comparison
 from qir.debug.report import report_text
-from qir.errors import DataError, ModelError, RecipeError
+from qir.debug.trace import Trace
+from qir.debug.tracefile import check_replaceable
+from qir.errors import DataError, PassError
 from qir.evaluate import evaluate
 from qir.ir.graph import Graph
 from qir.ir.text import graph_text
 from qir.ir.types import TensorType
-from qir.onnxio.lift import lift
-from qir.passmanager.base import Context, Pass
+from qir.passmanager.base import Pass
 from qir.passmanager.instruments import Timer
-from qir.passmanager.manager import Instrument, run
-from qir.passmanager.registry import parse_pipeline
-from qir.passmanager.trace import Trace
-from qir.pipeline import default_pipeline
+from qir.passmanager.manager import Instrument, Step, observed
+from qir.passmanager.manager import run as run_passes
+from qir.passmanager.manager import steps as pass_steps
+from qir.pipeline import prepare
 from qir.plugins import load_plugins
 from qir.recipe import Recipe
-from qir.recipe import recipe as find_recipe
 from qir.target import TARGETS, Target
-from qir.target import target as find_target
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,17 +80,28 @@ class Compiled(ABC):
 
     def report(self) -> str:
         """What was done, layer by layer, as text."""
-        return report_text(self.graph, self.target, self.timer, self.notes, self.sizes, self.layer_errors())
+        measured = self.sample is not None and self.rounding.quant is not None and self.rounding.real is not None
+        rows = self.layer_errors(effects=0).layers if measured else ()
+        errors = {row.node: row.accumulated.sqnr for row in rows}
+        return report_text(self.graph, self.target, self.timer, self.notes, self.sizes, errors)
 
-    def layer_errors(self) -> dict[str, float]:
-        """Signal to noise of each node's result against the float model on a calibration batch, in dB, by node name.
+    def layer_errors(self, data: Mapping[str, Any] | Batches | None = None, *, effects: int = 32) -> Comparison:
+        """How far each layer is from the float model: accumulated, isolated, its effect on the outputs, its weight.
 
-        Empty without calibration data, and where nothing was rounded.
+        Args:
+            data: one batch of inputs by name, or an iterable of batches; the calibration batch by default.
+            effects: samples on which each layer's effect on the outputs is measured; 0 leaves it out.
+
+        Raises:
+            DataError: without data, where none was given for calibration either.
+            PassError: where nothing was rounded.
         """
-        if self.sample is None or self.rounding.real is None or self.rounding.quant is None:
-            return {}
-        quant = self.rounding.quant
-        return layer_errors(self.rounding.real, quant, _fitted(quant, self.sample))
+        real, quant = self.rounding.real, self.rounding.quant
+        if real is None or quant is None:
+            raise PassError("nothing was rounded, so there is nothing to compare", fix="Compile with a recipe like int8")
+        if data is None and self.sample is None:
+            raise DataError("there are no samples to compare on", fix="Give data, or compile with calibration=")
+        return compare(real, quant, _fitted(quant, self.sample or {}) if data is None else data, effects=effects)
 
     @property
     @abstractmethod
@@ -231,7 +242,7 @@ def compile(
             where that is exact: the compiled model takes pixels, 0..255, as do calibration arrays.
         passes: replaces the default pipeline: text such as "fold-constants,quantize", or passes.
         name: of the C functions and files.
-        trace: True keeps every step; a path also writes them there.
+        trace: True keeps every step, see `qir.Trace`; a path also writes them there.
         instruments: called after every pass.
         seed: of every random choice.
 
@@ -242,30 +253,20 @@ def compile(
         QirError: one of its children for everything that can be wrong with the arguments or the model.
     """
     start = time.perf_counter()
-    load_plugins()
-    where, numbers = find_target(target), find_recipe(recipe)
-    if isinstance(calibration, (int, float)):
-        raise DataError(f"calibration is a {type(calibration).__name__}", fix="Give samples, not how many")
-    if isinstance(model, Graph):
-        if shapes or bind:
-            raise ModelError("a lifted graph is already bound", fix="Give shapes and bind to qir.lift")
-        source = model
-    else:
-        source = lift(model, shapes=shapes, bind=bind, example_inputs=example_inputs)
-    samples = None if calibration is None else _samples(calibration, source, preprocess)
-    context = Context(where, numbers, samples, seed)
-    chosen = _passes(passes, numbers, where, source, samples is not None, preprocess)
-    if samples is None and numbers.default.activation_bits is not None:
-        context.notes.append("no calibration data: weights are quantized, activations stay float")
-    timer, kept, rounding = Timer(), Trace() if trace else None, Rounding()
+    if trace and not isinstance(trace, bool):
+        check_replaceable(Path(trace))
+    work = prepare(model, calibration, target, recipe, shapes, bind, example_inputs, preprocess, passes, seed)
+    source, chosen, context = work.source, work.passes, work.context
+    where, samples = context.target, context.feeds
+    timer, kept, rounding = Timer(), Trace.of(context, chosen) if trace else None, Rounding()
     hooks: list[Instrument] = [timer, rounding, *([kept] if kept is not None else []), *instruments]
-    graph = run(source, chosen, context, hooks)
+    graph = run_passes(source, chosen, context, hooks)
     if kept is not None and not isinstance(trace, bool):
-        kept.save(Path(trace))
+        kept.save(trace)
     sample = None if samples is None else dict(next(iter(samples)))
     facts: dict[str, Any] = {
         "target": where,
-        "recipe": numbers,
+        "recipe": context.recipe,
         "source": source,
         "graph": graph,
         "passes": chosen,
@@ -285,28 +286,50 @@ def compile(
     return CompiledC(**facts, notes=tuple(context.notes), seconds=time.perf_counter() - start, module=module)
 
 
+def steps(
+    model: Any,
+    calibration: Any = None,
+    *,
+    target: str = "onnx",
+    recipe: str | Path | Recipe = "int8",
+    shapes: Mapping[str, int | Sequence[int]] | None = None,
+    bind: Mapping[str, Any] | None = None,
+    example_inputs: Any = None,
+    preprocess: Preprocess | None = None,
+    passes: str | Iterable[Pass] | None = None,
+    instruments: Iterable[Instrument] = (),
+    seed: int = 0,
+    until: str | Callable[[Step], bool] | None = None,
+) -> Iterator[Step]:
+    """Walks through the pipeline that `compile` runs: each pass is applied when the next step is asked for.
+
+    Args:
+        until: where to stop: the name of a pass, after its first application, or what says of a step that it is the
+            last one, such as `qir.debug.trace.layer_below(samples, 20)`.
+
+    The other arguments and errors are those of `compile`; what is wrong with them shows at once, not at the first step.
+
+    Raises:
+        PassError: if `until` names a pass that is not in the pipeline.
+    """
+    work = prepare(model, calibration, target, recipe, shapes, bind, example_inputs, preprocess, passes, seed)
+    names = list(dict.fromkeys(one.name for one in work.passes))
+    if isinstance(until, str) and until not in names:
+        raise PassError(f"pass '{until}' is not in the pipeline", fix=f"It has {', '.join(names) or 'no passes'}")
+    return _walk(observed(pass_steps(work.source, work.passes, work.context), instruments), until)
+
+
+def _walk(walk: Iterator[Step], until: str | Callable[[Step], bool] | None) -> Iterator[Step]:
+    for step in walk:
+        yield step
+        if until is not None and (step.applied.name == until if isinstance(until, str) else until(step)):
+            return
+
+
 def targets() -> tuple[Target, ...]:
     """Everything that can be compiled for, by name; see Target.description."""
     load_plugins()
     return tuple(TARGETS[name] for name in sorted(TARGETS))
-
-
-def _samples(calibration: Any, source: Graph, preprocess: Preprocess | None) -> Feeds:
-    folder = isinstance(calibration, str | os.PathLike) and Path(calibration).is_dir()
-    pixels = replace(preprocess, mean=(0.0,), std=(1.0,)) if preprocess is not None and folder else None
-    return feeds(calibration, {name: source.types[name] for name in source.inputs}, preprocess=pixels)
-
-
-def _passes(
-    given: str | Iterable[Pass] | None, recipe: Recipe, target: Target, source: Graph, has_data: bool,
-    preprocess: Preprocess | None
-) -> tuple[Pass, ...]:  # fmt: skip
-    if given is None:
-        return default_pipeline(recipe, target, has_data=has_data, stage=source.stage, preprocess=preprocess)
-    passes = parse_pipeline(given) if isinstance(given, str) else tuple(given)
-    if not all(isinstance(one, Pass) for one in passes):
-        raise RecipeError("`passes` holds something that is no pass", fix="Give text or qir.Pass objects")
-    return passes
 
 
 def _vectors(graph: Graph, sample: Mapping[str, Any] | None, seed: int) -> list[tuple[dict[str, Any], dict[str, Any]]]:

@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import qir.backends
 import qir.passes  # noqa: F401  (names the passes)
-from qir.calibration import Preprocess
-from qir.ir.graph import Stage
+from qir.calibration import Feeds, Preprocess, feeds
+from qir.errors import DataError, ModelError, RecipeError
+from qir.ir.graph import Graph, Stage
+from qir.onnxio.lift import lift
 from qir.passes.fuse.preprocess import FoldPreprocess
-from qir.passmanager.base import Pass
+from qir.passmanager.base import Context, Pass
 from qir.passmanager.registry import parse_pipeline
+from qir.plugins import load_plugins
 from qir.recipe import Recipe
+from qir.recipe import recipe as find_recipe
 from qir.target import Target
+from qir.target import target as find_target
 
 CLEAN = "expand-functions,fold-constants,eliminate-identities,merge-duplicates,cancel-transposes,eliminate-dead-code"
 FUSE = (
@@ -54,3 +66,65 @@ def default_pipeline(
         parts.append(BIND)
         parts += [LOWER] if codes else []
     return first + parse_pipeline(",".join(parts))
+
+
+@dataclass(frozen=True)
+class Work:
+    """A pipeline ready to run.
+
+    Attributes:
+        source: the lifted model.
+        passes: what to apply to it.
+        context: the target, the recipe and the samples.
+    """
+
+    source: Graph
+    passes: tuple[Pass, ...]
+    context: Context
+
+
+def prepare(
+    model: Any, calibration: Any, target: str, recipe: str | Path | Recipe,
+    shapes: Mapping[str, int | Sequence[int]] | None, bind: Mapping[str, Any] | None, example_inputs: Any,
+    preprocess: Preprocess | None, passes: str | Iterable[Pass] | None, seed: int,
+) -> Work:  # fmt: skip
+    """What `qir.compile` and `qir.steps` are given, read and checked; see `qir.compile`."""
+    load_plugins()
+    where, numbers = find_target(target), find_recipe(recipe)
+    if isinstance(calibration, (int, float)):
+        raise DataError(f"calibration is a {type(calibration).__name__}", fix="Give samples, not how many")
+    if isinstance(model, Graph):
+        if shapes or bind:
+            raise ModelError("a lifted graph is already bound", fix="Give shapes and bind to qir.lift")
+        source = model
+    else:
+        source = lift(model, shapes=shapes, bind=bind, example_inputs=example_inputs)
+    samples = None if calibration is None else _samples(calibration, source, preprocess)
+    context = Context(where, numbers, samples, seed)
+    if passes is None:
+        has_data = samples is not None
+        chosen = default_pipeline(numbers, where, has_data=has_data, stage=source.stage, preprocess=preprocess)
+    else:
+        chosen = as_passes(passes)
+    if samples is None and numbers.default.activation_bits is not None:
+        context.notes.append("no calibration data: weights are quantized, activations stay float")
+    return Work(source, chosen, context)
+
+
+def _samples(calibration: Any, source: Graph, preprocess: Preprocess | None) -> Feeds:
+    folder = isinstance(calibration, str | os.PathLike) and Path(calibration).is_dir()
+    pixels = replace(preprocess, mean=(0.0,), std=(1.0,)) if preprocess is not None and folder else None
+    return feeds(calibration, {name: source.types[name] for name in source.inputs}, preprocess=pixels)
+
+
+def as_passes(given: str | Iterable[Pass]) -> tuple[Pass, ...]:
+    """Passes from their textual form, or themselves.
+
+    Raises:
+        PassError: for text that does not parse.
+        RecipeError: for something that is no pass.
+    """
+    passes = parse_pipeline(given) if isinstance(given, str) else tuple(given)
+    if not all(isinstance(one, Pass) for one in passes):
+        raise RecipeError("`passes` holds something that is no pass", fix="Give text or qir.Pass objects")
+    return passes

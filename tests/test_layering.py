@@ -44,6 +44,8 @@ CONFINED: dict[str, tuple[str, ...]] = {
     "networkx": ("qir.ir.index", "qir.rewrite", "qir.passes.compress", "qir.backends.c.memory"),
     "subprocess": ("qir.backends.c.build",),
     "ctypes": ("qir.backends.c.build",),
+    "jinja2": ("qir.debug.report.html",),
+    "vl_convert": ("qir.debug.report.html",),
     "sklearn": (),
 }
 

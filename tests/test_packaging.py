@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 TREES = {"qir": "qir", "passes": "qir/passes", "backends": "qir/backends"}
-SHIPPED = {".py", ".c", ".h", ".ld", ".s", ".in", ".typed"}
+SHIPPED = {".py", ".c", ".h", ".ld", ".s", ".in", ".typed", ".css", ".j2", ".js"}
 
 
 @pytest.mark.slow

@@ -11,13 +11,15 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
+from threading import Lock
 
 from qir.errors import BuildError
 
 _BASE_FLAGS = ("-std=c11", "-O2")
+_WATCHING = Lock()
 
 
 @lru_cache(maxsize=8)
@@ -138,6 +140,28 @@ class Library:
     def call(self, function: str, addresses: Sequence[int | None]) -> int:
         """Calls `int function(pointers...)`; None is NULL."""
         return int(getattr(self._library, function)(*map(ctypes.c_void_p, addresses)))
+
+    def watched(self, setter: str, watch: Callable[[int], None], function: str, addresses: Sequence[int]) -> int:
+        """As `call`, while `void setter(void (*)(int))` has been told to call `watch`; what that raises is raised."""
+        kind, raised = ctypes.CFUNCTYPE(None, ctypes.c_int), list[BaseException]()
+
+        def guarded(number: int) -> None:
+            if raised:
+                return
+            try:
+                watch(number)
+            except BaseException as error:  # an exception cannot pass through C
+                raised.append(error)
+
+        tell, hook = getattr(self._library, setter), kind(guarded)
+        tell.restype = None
+        with _WATCHING:
+            tell(hook)
+            status = self.call(function, addresses)
+            tell(kind())
+        if raised:
+            raise raised[0]
+        return status
 
     def text(self, function: str, number: int) -> str:
         """Calls `const char *function(int)`."""

@@ -216,14 +216,13 @@ class _Code:
     def __init__(self, program: Program, names: Names, weights: _WeightNames) -> None:
         self.program, self.names, self.weights = program, names, weights
         self.structs: dict[Struct, str] = {}
-        self.layers = 0
 
     def pointer(self, value: str, const: str, borders: bool) -> str:
         """A value's address; `borders`: in net_run itself, where codes of the borders lie in the arena."""
         buffer = self.program.buffers[self.program.values[value]]
         if buffer.place != "arena" and not borders:
             return (self.names.inputs if buffer.place == "input" else self.names.outputs)[buffer.port]
-        kind = CTYPES[self.program.dtypes[value].name]
+        kind = CTYPES[self.program.stored[value].dtype.name]
         place = f"memory + {buffer.offset}" if buffer.offset else "memory"
         return place if kind == "uint8_t" else f"({const}{kind} *)({const}void *)({place})"
 
@@ -243,23 +242,44 @@ class _Code:
             return f"memory + {self.program.buffers[self.program.values[arg.name]].offset}"
         return f"&{self.structs.setdefault(arg, f'{self.names.prefix}_s{len(self.structs)}')}"
 
-    def call(self, call: Call, borders: bool = False) -> str:
+    def call(self, number: int, call: Call, borders: bool) -> str:
         args = ", ".join(self.argument(arg, borders) for arg in call.args)
-        text = f"    /* {comment(call.op)} {comment(call.node)} */\n    {call.kernel.emitted}({args});"
-        result = next((arg for arg in call.args if isinstance(arg, Output)), None)
-        if result is None or borders:
-            return text
-        size = self.program.buffers[self.program.values[result.value]].nbytes
-        self.layers += 1
-        seen = f"{self.layers - 1}, {string(call.node)}, {self.argument(result, borders)}, {size}"
-        return f"{text}\n    QIR_LAYER({seen});"
+        lines = [f"    /* {comment(call.op)} {comment(call.node)} */", f"    {call.kernel.emitted}({args});"]
+        for value in call.writes:
+            seen = f"{self.argument(Output(value), borders)}, {self.program.stored[value].nbytes}"
+            lines.append(f"    QIR_LAYER({number}, {string(call.node)}, {seen});")
+        return "\n".join(lines)
+
+    def calls(self) -> tuple[list[str], list[str], list[str]]:
+        """The calls of net_calls, then those of net_run before and after it."""
+        program = self.program
+        entries, inner = len(program.entry), len(program.calls)
+        return (
+            [self.call(i, call, False) for i, call in enumerate(program.calls, entries)],
+            [self.call(i, call, True) for i, call in enumerate(program.entry)],
+            [self.call(i, call, True) for i, call in enumerate(program.leave, entries + inner)],
+        )
+
+
+def constant_names(program: Program, name: str) -> dict[str, tuple[tuple[Call, str], ...]]:
+    """The emitted name of every constant array and struct, with the calls that read it and as what."""
+    names = names_of(program, name)
+    weights = _WeightNames(program, names.prefix)
+    code = _Code(program, names, weights)
+    code.calls()
+    found: dict[str, list[tuple[Call, str]]] = {}
+    for call in program.every_call:
+        for arg in call.args:
+            if isinstance(arg, Data):
+                found.setdefault(weights.names[data_key(arg)], []).append((call, arg.role))
+            elif isinstance(arg, Struct):
+                found.setdefault(code.structs[arg], []).append((call, "numbers"))
+    return {symbol: tuple(uses) for symbol, uses in found.items()}
 
 
 def _code(program: Program, names: Names, weights: _WeightNames) -> str:
     n, m, code = names.prefix, names.macro, _Code(program, names, weights)
-    body = [code.call(call) for call in program.calls]
-    entry = [code.call(p.border, True) for p in program.inputs if p.border]
-    leave = [code.call(p.border, True) for p in program.outputs if p.border]
+    body, entry, leave = code.calls()
     structs = [f"static const {kind.kind} {name} = {{\n{struct(kind)}\n}};\n" for kind, name in code.structs.items()]
     inner = parameters(program, names, True).replace("void *arena", "uint8_t *memory", 1)
     head = f'#include "{n}.h"\n#include "{n}_kernels.h"\n#include "{n}_weights.h"\n'
@@ -276,8 +296,9 @@ def _code(program: Program, names: Names, weights: _WeightNames) -> str:
     return prefixed("\n".join(text), n)
 
 
-_HOOK = """/* To watch the layers build with -DQIR_HOOK=function: it is called after each one with its number, its name
-   and its result, which lies in the order that suits the kernels. */
+_HOOK = """/* To watch the layers build with -DQIR_HOOK=function: it is called after each layer, once for each of its
+   results, with the layer's number, its name and the result, which lies in the order that suits the kernels. What
+   turns real inputs into codes, and codes into real outputs, is a layer too. */
 #ifdef QIR_HOOK
 void QIR_HOOK(int layer, const char *name, const void *result, size_t bytes);
 #define QIR_LAYER(layer, name, result, bytes) QIR_HOOK(layer, name, result, bytes)

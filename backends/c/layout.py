@@ -38,6 +38,7 @@ class Layout:
         operands: every stored value (constants excluded).
         root: value to the value whose bytes it shares (itself where it has its own).
         outputs: for each output of the graph, the value that holds it in plain order with bytes of its own.
+        copied: copy to the value of the graph that it is a copy of.
     """
 
     graph: Graph
@@ -45,6 +46,7 @@ class Layout:
     operands: dict[str, Operand] = field(default_factory=dict)
     root: dict[str, str] = field(default_factory=dict)
     outputs: list[str] = field(default_factory=list)
+    copied: dict[str, str] = field(default_factory=dict)
     _constants: dict[str, np.ndarray] = field(default_factory=dict)
     _copies: dict[tuple[str, Order], Operand] = field(default_factory=dict)
 
@@ -92,6 +94,7 @@ class Layout:
         site = Site(Node(op, (source.name,), (name,), name=name), (source,), (result,))
         self.placed.append(Placed(site, family_of(site)))
         self.operands[name], self.root[name] = result, name
+        self.copied[name] = self.copied.get(source.name, source.name)
         return result
 
     def _alias(self, name: str, source: Operand, order: Order, rows: np.ndarray | None = None) -> None:

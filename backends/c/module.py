@@ -42,16 +42,18 @@ class CModule:
     vectors: Vectors = field(default=())
 
     @cached_property
-    def _core(self) -> Mapping[str, str]:
+    def sources(self) -> Mapping[str, str]:
+        """File name to text of what a program needs: header, code, kernels and weights."""
         return MappingProxyType(emit(self.program, self.name))
 
     @property
-    def _names(self) -> Names:
+    def names(self) -> Names:
+        """The C names."""
         return names_of(self.program, self.name)
 
     def files(self) -> dict[str, str]:
         """File name to text of everything that is emitted."""
-        return {**self._core, **extra_files(self.program, self._names, self.vectors, self.flags)}
+        return {**self.sources, **extra_files(self.program, self.names, self.vectors, self.flags)}
 
     def save(self, folder: str | os.PathLike[str]) -> Path:
         """Writes the files; each appears whole or not at all.
@@ -89,7 +91,7 @@ class CModule:
     @property
     def code_bytes(self) -> int | None:
         """Bytes of machine code as this compiler makes at -Os; None where it cannot be measured."""
-        return text_size(self._core, f"{self._names.prefix}.c", self.flags)
+        return text_size(self.sources, f"{self.names.prefix}.c", self.flags)
 
     def explain(self) -> str:
         """Which kernel computes each node, and why others were refused."""
@@ -106,8 +108,8 @@ class CModule:
         Raises:
             BuildError: where no compiler is found or it refuses the code.
         """
-        shim = {f"{self._names.prefix}_bench.c": _bench(self.program, self._names)}
-        return Library(shared_library({**self._core, **shim}, self.flags))
+        shim = {f"{self.names.prefix}_bench.c": _bench(self.program, self.names)}
+        return Library(shared_library({**self.sources, **shim}, self.flags))
 
     def run(self, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Runs net_run on real inputs.
@@ -130,18 +132,18 @@ class CModule:
         if n < 1:
             raise DataError(f"benchmark needs at least one run, not {n}")
         arrays, arguments, _ = self._arguments(feeds, codes=False)
-        self.library.seconds(f"{self._names.prefix}_bench", 1, arguments)
-        seconds = self.library.seconds(f"{self._names.prefix}_bench", n, arguments)
+        self.library.seconds(f"{self.names.prefix}_bench", 1, arguments)
+        seconds = self.library.seconds(f"{self.names.prefix}_bench", n, arguments)
         del arrays
         return statistics.median(seconds)
 
     def _run(self, feeds: Mapping[str, np.ndarray], codes: bool) -> dict[str, np.ndarray]:
         arrays, arguments, results = self._arguments(feeds, codes)
         suffix = "_q" if codes else ""
-        status = self.library.call(f"{self._names.prefix}_run{suffix}", arguments)
+        status = self.library.call(f"{self.names.prefix}_run{suffix}", arguments)
         del arrays
         if status:
-            raise QirError(f"{self.name}: {self.library.text(f'{self._names.prefix}_error', status)}")
+            raise QirError(f"{self.name}: {self.library.text(f'{self.names.prefix}_error', status)}")
         return results
 
     def _arguments(
@@ -155,7 +157,7 @@ class CModule:
         arrays = [room]
         arguments = [-(-room.ctypes.data // _ALIGNMENT) * _ALIGNMENT]
         for port in self.program.inputs:
-            array = _fitting(port, feeds.get(port.name), _type(port, codes))
+            array = fitting(port, feeds.get(port.name), _type(port, codes))
             arrays.append(array)
             arguments.append(array.ctypes.data)
         results = {}
@@ -169,7 +171,12 @@ def _type(port: Port, codes: bool) -> DType:
     return port.code if codes and port.code is not None else port.dtype
 
 
-def _fitting(port: Port, given: np.ndarray | None, dtype: DType) -> np.ndarray:
+def fitting(port: Port, given: np.ndarray | None, dtype: DType) -> np.ndarray:
+    """An input as the C takes it: contiguous, of the type and shape of its port.
+
+    Raises:
+        DataError: where it is missing or does not fit.
+    """
     if given is None:
         raise DataError("this input was not given", tensor=port.name)
     array = np.asarray(given)

@@ -8,10 +8,9 @@ from dataclasses import dataclass, replace
 from qir.backends.c.kernels import family_of, select
 from qir.backends.c.layout import Layout, Placed, lay_out, live_nodes, static_type
 from qir.backends.c.memory import check, place
-from qir.backends.c.program import Arg, Buffer, Call, Input, Output, Port, Program, Scratch, ctype
+from qir.backends.c.program import Arg, Buffer, Call, Input, Output, Port, Program, Scratch, Stored, ctype
 from qir.backends.c.site import Operand, Site, plain, same_bytes
 from qir.backends.c.targets import CTarget
-from qir.ir.dtype import DType
 from qir.ir.graph import Graph, Node
 from qir.ops.weighted import macs
 
@@ -198,8 +197,14 @@ def _finish(
     number_of = {buffer.name: i for i, buffer in enumerate(buffers)}
     values = {value: number_of[root] for value, root in memory.group.items() if root in number_of}
     values.update({buffer.name: number_of[buffer.name] for buffer in memory.scratch})
-    dtypes: dict[str, DType] = {name: operand.dtype for name, operand in layout.operands.items()}
+    stored = {
+        name: Stored(x.dtype, x.shape, x.order, layout.copied.get(name, name), x.rows)
+        for name, x in layout.operands.items()
+    }
+    for port in (*inputs, *outputs):
+        if port.border is not None:
+            stored[port.name] = Stored(port.dtype, port.shape, plain(len(port.shape)), port.name)
     return Program(
-        tuple(inputs), tuple(outputs), tuple(memory.calls), buffers, values, dtypes, placement.arena_bytes,
+        tuple(inputs), tuple(outputs), tuple(memory.calls), buffers, values, stored, placement.arena_bytes,
         placement.lower_bound, target.alignment, "float32", tuple(explanations), source_hash, target.name,
     )  # fmt: skip

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import prod
 from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
 
 from qir.errors import UnsupportedError
-from qir.ir.dtype import DType
+from qir.ir.dtype import BOOL, DType
 
 CTYPES: dict[str, str] = {
     "float32": "float", "float64": "double", "bool": "uint8_t",
@@ -141,6 +142,21 @@ class Call:
     macs: int = 0
     origin: tuple[str, ...] = ()
 
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """Values whose bytes it is given to read."""
+        return tuple(dict.fromkeys(arg.value for arg in self.args if isinstance(arg, Input)))
+
+    @property
+    def writes(self) -> tuple[str, ...]:
+        """Values whose bytes it writes."""
+        return tuple(dict.fromkeys(arg.value for arg in self.args if isinstance(arg, Output)))
+
+    @property
+    def scratch(self) -> tuple[str, ...]:
+        """Names of the buffers that it alone uses."""
+        return tuple(arg.name for arg in self.args if isinstance(arg, Scratch))
+
 
 @dataclass(frozen=True)
 class Buffer:
@@ -163,6 +179,40 @@ class Buffer:
     first: int = 0
     last: int = 0
     port: int = -1
+
+
+@dataclass(frozen=True, eq=False)
+class Stored:
+    """How a value lies in memory.
+
+    Attributes:
+        dtype, shape: of the value, as in the graph.
+        order: stored axis k is logical axis order[k], outermost first.
+        rows: element k of the stored last axis is element rows[k] of the logical one; None where they agree.
+        holds: the value of the graph whose elements these are: another one for copies that the plan put in.
+    """
+
+    dtype: DType
+    shape: tuple[int, ...]
+    order: tuple[int, ...]
+    holds: str
+    rows: np.ndarray | None = None
+
+    @property
+    def nbytes(self) -> int:
+        return prod(self.shape) * self.dtype.numpy.itemsize
+
+    def plain(self, memory: np.ndarray) -> np.ndarray:
+        """The value in ONNX's order, as a copy.
+
+        Args:
+            memory: [nbytes] uint8, as a kernel left it.
+        """
+        stored = np.frombuffer(memory.tobytes(), np.uint8 if self.dtype == BOOL else self.dtype.numpy)
+        laid = stored.reshape([self.shape[axis] for axis in self.order]).transpose(np.argsort(self.order).tolist())
+        result = np.empty(self.shape, self.dtype.numpy)
+        result[... if self.rows is None else (..., self.rows)] = laid
+        return result
 
 
 @dataclass(frozen=True)
@@ -201,7 +251,7 @@ class Program:
         calls: in execution order, borders excluded.
         buffers: every buffer, scratch included.
         values: value to the index of its buffer.
-        dtypes: value to its element type.
+        stored: value to how it lies in memory; the real side of quantized borders included.
         arena_bytes: size of the arena.
         arena_lower_bound: the most bytes alive at once: no placement needs less.
         alignment: of the arena and of every buffer in it.
@@ -216,7 +266,7 @@ class Program:
     calls: tuple[Call, ...]
     buffers: tuple[Buffer, ...]
     values: Mapping[str, int]
-    dtypes: Mapping[str, DType]
+    stored: Mapping[str, Stored]
     arena_bytes: int
     arena_lower_bound: int
     alignment: int = 16
@@ -238,9 +288,17 @@ class Program:
     @property
     def every_call(self) -> tuple[Call, ...]:
         """Calls in execution order, borders included."""
-        entry = tuple(port.border for port in self.inputs if port.border)
-        leave = tuple(port.border for port in self.outputs if port.border)
-        return (*entry, *self.calls, *leave)
+        return (*self.entry, *self.calls, *self.leave)
+
+    @property
+    def entry(self) -> tuple[Call, ...]:
+        """The borders that turn real inputs into codes."""
+        return tuple(port.border for port in self.inputs if port.border)
+
+    @property
+    def leave(self) -> tuple[Call, ...]:
+        """The borders that turn codes into real outputs."""
+        return tuple(port.border for port in self.outputs if port.border)
 
     @property
     def weight_bytes(self) -> int:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from qir.ir.graph import Graph, Node, Stage
+from qir.ir.graph import Graph, Node
 from qir.onnxio.functions import function_body
 from qir.onnxio.names import renamed
 from qir.passmanager.base import Context, Pass
@@ -27,7 +27,6 @@ class ExpandFunctions(Pass):
     """Writes out the operators that have no kernels."""
 
     name: ClassVar[str] = "expand-functions"
-    needs: ClassVar[frozenset[Stage]] = frozenset({Stage.FLOAT})
 
     def run(self, graph: Graph, context: Context) -> Graph:
         return everywhere(graph, _expand)
@@ -48,6 +47,8 @@ def _splice(edit: Editor, node: Node, body: Graph) -> None:
     for name, constant in body.constants.items():
         if name not in names:
             names[name] = edit.constant(f"{node.name}_{name}", constant.value)
+    # The results keep their own types, with the codes they may have; an output nobody wants takes the first one's.
+    known = {name: edit.graph.types[name or node.outputs[0]] for name in ("", *node.outputs)}
     for inner in body.nodes:
         for name in inner.outputs:
             if name and name not in names:
@@ -60,6 +61,6 @@ def _splice(edit: Editor, node: Node, body: Graph) -> None:
             moved.attrs,
             origin=(node,),
             outputs=moved.outputs,
-            types=tuple(body.types[name] if name else edit.graph.types[node.outputs[0]] for name in inner.outputs),
+            types=tuple(known.get(name) or body.types[name] for name in inner.outputs),
             name=f"{node.name}_{inner.op}",
         )

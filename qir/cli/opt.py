@@ -23,6 +23,7 @@ _EPILOG = options.example(
     "qir opt model.onnx --passes fold-constants,fold-batchnorm --print-changed",
     "qir opt model.onnx --calib images.npz --passes 'calibrate{method=mse},quantize' -o model.qdq.onnx",
     "qir opt model.onnx --calib images.npz --drift --time-passes --dump steps/",
+    "qir opt model.onnx --calib images.npz --verify-each --stop-below 20",
     "qir opt steps/04-fold-batchnorm.onnx --calib images.npz --start-from calibrate --stop-after quantize",
 )
 
@@ -37,6 +38,13 @@ _EPILOG = options.example(
 @options.passes("The pipeline, as NAME,NAME{option=value},... By default the one 'qir compile' runs.")
 @click.option("--start-from", metavar="PASS", panel=options.RUN, help="Leave out the passes before this one.")
 @click.option("--stop-after", metavar="PASS", panel=options.RUN, help="Leave out the passes after this one.")
+@click.option(
+    "--stop-below",
+    metavar="DB",
+    type=float,
+    panel=options.RUN,
+    help="Stop after the first pass that takes a layer's SQNR below DB, and say which layer.",
+)
 @click.option(
     "--list",
     "show_list",
@@ -61,7 +69,7 @@ _EPILOG = options.example(
     "--dump",
     metavar="FOLDER",
     panel=options.OUTPUT,
-    help="Write the graph after every pass that changed it, as text and as a graph to go on from.",
+    help="Write a trace: the graph after every pass that changed it, as text and as a graph to go on from.",
 )
 @click.option(
     "--print-before", metavar="PASS", multiple=True, panel=options.SHOW, help="Print the graph before a pass."
@@ -82,13 +90,19 @@ _EPILOG = options.example(
     panel=options.CHECK,
     help="Fail a pass that promises equal results and changes them, naming the first value that moved.",
 )
+@click.option(
+    "--verify-each",
+    is_flag=True,
+    panel=options.CHECK,
+    help="Run the graph after each pass and fail where a value is not what its type says, or no longer finite.",
+)
 @options.debug
 def opt_command(
     model: str | None, calib: str | None, preprocess: str | None, shape: tuple[str, ...], bind: tuple[str, ...],
     target: str, recipe: str, override: tuple[str, ...], seed: int, passes: str | None, start_from: str | None,
-    stop_after: str | None, show_list: bool, output: str | None, save_graph: str | None, dump: str | None,
-    print_before: tuple[str, ...], print_after: tuple[str, ...], print_after_all: bool, print_changed: bool,
-    time_passes: bool, drift: bool, check_promises: bool,
+    stop_after: str | None, stop_below: float | None, show_list: bool, output: str | None, save_graph: str | None,
+    dump: str | None, print_before: tuple[str, ...], print_after: tuple[str, ...], print_after_all: bool,
+    print_changed: bool, time_passes: bool, drift: bool, check_promises: bool, verify_each: bool,
 ) -> None:  # fmt: skip
     """Run passes on MODEL and show what they do. Without an output and anything to show, the graph is printed.
 
@@ -100,36 +114,52 @@ def opt_command(
     if model is None:
         raise click.UsageError("Missing argument 'MODEL'.", click.get_current_context())
     from qir.cli.inputs import load
+    from qir.debug.trace import Trace
+    from qir.debug.tracefile import check_replaceable
+    from qir.debug.watch import layer_below
     from qir.ir.text import graph_text
     from qir.passmanager.base import Context
-    from qir.passmanager.instruments import Drift, Dumper, Printer, PromiseChecker, Timer
-    from qir.passmanager.manager import run
-    from qir.passmanager.trace import Trace
+    from qir.passmanager.instruments import Drift, Printer, PromiseChecker, Timer
+    from qir.passmanager.manager import observed, steps
+    from qir.passmanager.values import ValueChecker
 
     for path in (output, save_graph, dump):
         if path:
             check_writable(Path(path))
+    if dump:
+        check_replaceable(Path(dump))
     loaded = load(model, shape, bind, calib, preprocess, target, recipe, override, seed)
     chosen = _cut(_passes(passes, loaded), start_from, stop_after)
     _must_be_in(chosen, (*print_before, *print_after))
-    timer, trace = Timer(), Trace()
-    instruments: list[Instrument] = [timer]
-    if print_before or print_after or print_after_all or print_changed:
+    context = Context(loaded.target, loaded.recipe, loaded.feeds, seed)
+    timer, trace = Timer(), Trace.of(context, chosen)
+    instruments: list[Instrument] = [timer, trace]
+    shown = bool(print_before or print_after or print_after_all or print_changed)
+    if shown:
         instruments.append(Printer(frozenset(print_before), frozenset(print_after), print_after_all, print_changed))
-    instruments += [Dumper(Path(dump)), trace] if dump else []
     drifted = Drift(loaded.samples()) if drift else None
     instruments += [_after_preprocessing(drifted)] if drifted is not None else []
     instruments += [PromiseChecker(loaded.samples())] if check_promises else []
-    context = Context(loaded.target, loaded.recipe, loaded.feeds, seed)
-    graph = run(loaded.graph, chosen, context, instruments)
-    if dump:
-        trace.save(Path(dump))
+    instruments += [ValueChecker(loaded.samples())] if verify_each else []
+    below = layer_below(loaded.samples(), stop_below) if stop_below is not None else None
+    graph = loaded.graph
+    try:
+        for step in observed(steps(graph, chosen, context), instruments):
+            graph = step.after
+            if below is not None and below(step):
+                break
+    finally:
+        if dump:  # also when a pass fails: what there is up to it tells most then
+            trace.save(Path(dump), text=True)
     _write(graph, output, save_graph)
+    if below is not None:
+        click.echo(f"stopped: {below.found}" if below.found else f"no layer falls below {stop_below:g} dB")
     if drifted is not None:
         click.echo(f"drift from the first graph:\n{drifted}")
     if time_passes:
         click.echo(str(timer))
-    if not (output or save_graph or dump or drift or time_passes or len(instruments) > 1):
+    checked = check_promises or verify_each or below is not None
+    if not (output or save_graph or dump or drift or time_passes or shown or checked):
         click.echo(graph_text(graph))
     for note in context.notes:
         click.echo(f"note: {note}", err=True)

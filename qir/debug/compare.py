@@ -1,17 +1,26 @@
-"""How far rounding moved each layer."""
+"""Layer by layer, how far a quantized network is from its float model."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from qir.evaluate import Runner
-from qir.ir.dtype import FLOAT32
-from qir.ir.graph import Graph, Stage
+import numpy as np
+
+from qir.debug.errors import Comparison, Error, LayerError, Sums
+from qir.debug.hybrid import Hybrid
+from qir.debug.pairing import Pairing, pair
+from qir.errors import DataError
+from qir.ir.graph import Graph, Node, Stage
 from qir.ir.types import TensorType
+from qir.ops.weighted import weighted
 from qir.passmanager.manager import Step
-from qir.quant.error import sqnr
+from qir.quant.scales import decode
+
+Batches = Iterable[Mapping[str, Any]]
+_EFFECT_SAMPLES = 32
 
 
 @dataclass
@@ -20,7 +29,7 @@ class Rounding:
 
     Attributes:
         real: the last FLOAT graph.
-        quant: the last QUANT graph; None where nothing was rounded.
+        quant: the last QUANT graph that takes batches as `real` does; None where nothing was rounded.
     """
 
     real: Graph | None = None
@@ -30,25 +39,121 @@ class Rounding:
         for graph in (step.before, step.after):
             if graph.stage is Stage.FLOAT:
                 self.real = graph
-            elif graph.stage is Stage.QUANT:
+            elif graph.stage is Stage.QUANT and (self.real is None or _sizes(graph) == _sizes(self.real)):
                 self.quant = graph
 
 
-def layer_errors(real: Graph, quant: Graph, feeds: Mapping[str, Any]) -> dict[str, float]:
-    """Signal to noise of every node's first result against the float model, accumulated from the input on, in dB.
+def _sizes(graph: Graph) -> list[object]:
+    kinds = (graph.types[name] for name in graph.inputs)
+    return [kind.shape if isinstance(kind, TensorType) else None for kind in kinds]
+
+
+def compare(real: Graph, quant: Graph, feeds: Mapping[str, Any] | Batches, *, effects: int = _EFFECT_SAMPLES
+            ) -> Comparison:  # fmt: skip
+    """Errors of every layer, accumulated and isolated, its effect on the outputs, and the errors of the outputs.
 
     Args:
-        feeds: one batch.
+        real: the reference, in stage FLOAT (or QUANT, to compare two quantized graphs).
+        quant: what is judged; its values go by the same names.
+        feeds: one batch, or an iterable of batches, which is streamed: memory does not grow with their number.
+        effects: samples that each layer's effect on the outputs is measured on; 0 leaves it out.
 
-    Returns:
-        By node name of `quant`; only nodes whose result the float model has under the same name.
+    Raises:
+        DataError: for data that does not fit, or none.
+        ModelError: for two models of different inputs or outputs.
     """
-    names = {node.name: node.outputs[0] for node in quant.nodes if _is_float(quant, node.outputs[0])}
-    shared = [name for name in names.values() if _is_float(real, name)]
-    before, after = Runner(real, shared)(feeds), Runner(quant, shared)(feeds)
-    return {node: sqnr(before[name], after[name]) for node, name in names.items() if name in before}
+    return compared(Hybrid(pair(real, quant)), feeds, effects)
 
 
-def _is_float(graph: Graph, name: str) -> bool:
-    kind = graph.types.get(name)
-    return isinstance(kind, TensorType) and kind.dtype == FLOAT32
+def compared(hybrid: Hybrid, feeds: Mapping[str, Any] | Batches, effects: int = _EFFECT_SAMPLES) -> Comparison:
+    """`compare` with networks that are side by side already."""
+    pairing = hybrid.pairing
+    everything = frozenset(pairing.layers)
+    accumulated: dict[str, Sums] = {name: Sums() for name in hybrid.tapped}
+    isolated: dict[str, Sums] = {name: Sums() for name in hybrid.tapped}
+    outputs: dict[str, Sums] = {}
+    alone: dict[str, dict[str, Sums]] = {name: {} for name in hybrid.tapped}
+    samples = 0
+    for batch in batches(feeds):
+        off, on = hybrid.layers(batch, ()), hybrid.layers(batch, everything)
+        for name in hybrid.tapped:
+            isolated[name].add(*off[name])
+            accumulated[name].add(off[name][0], on[name][1])
+        reference = hybrid.outputs(batch, ())
+        _add(outputs, reference, hybrid.outputs(batch, everything))
+        if samples < effects:
+            for name in hybrid.tapped:
+                _add(alone[name], reference, hybrid.outputs(batch, (name,)))
+        samples += batch_size(batch)
+    if not samples:
+        raise DataError("there is no sample to compare on", fix="Give at least one")
+    rows = []
+    for name in hybrid.tapped:
+        node = pairing.node(name)
+        effect = min((sums.error.sqnr for sums in alone[name].values()), default=None)
+        rows.append(
+            LayerError(
+                name, name if node is None else node.name, "input" if node is None else node.op,
+                () if node is None else _origin(pairing, name), accumulated[name].error, isolated[name].error, effect,
+                weight_error(pairing, name),
+            )  # fmt: skip
+        )
+    return Comparison(tuple(rows), {name: sums.error for name, sums in outputs.items()}, samples)
+
+
+def batches(feeds: Mapping[str, Any] | Batches) -> Iterator[Mapping[str, Any]]:
+    """The batches of what may be a single one."""
+    if isinstance(feeds, Mapping):
+        yield feeds
+    else:
+        yield from feeds
+
+
+def batch_size(batch: Mapping[str, Any]) -> int:
+    """How many samples a batch holds: the first size of its first array."""
+    first = np.asarray(next(iter(batch.values()), np.zeros(())))
+    return first.shape[0] if first.ndim else 1
+
+
+def _add(sums: dict[str, Sums], reference: Mapping[str, Any], found: Mapping[str, Any]) -> None:
+    for name, value in reference.items():
+        if isinstance(value, np.ndarray) and value.dtype.kind == "f":
+            sums.setdefault(name, Sums()).add(value, found[name])
+
+
+def _origin(pairing: Pairing, layer: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(name for node in pairing.region(layer) for name in node.origin))
+
+
+def weight_error(pairing: Pairing, layer: str) -> Error | None:
+    """The error of a layer's dequantized weight; None where the layers have no single weight of equal shape."""
+    mine, other = only_weight(pairing.region(layer), pairing.quant), only_weight(
+        pairing.real_region(layer), pairing.real
+    )
+    if mine is None or other is None:
+        return None
+    real, found = pairing.real.constants[other].value, dequantized(pairing.quant, mine)
+    if real.shape != found.shape:
+        return None
+    sums = Sums()
+    sums.add(real, found)
+    return sums.error
+
+
+def only_weight(region: Iterable[Node], graph: Graph) -> str | None:
+    """The name of the weight of the only node that has one."""
+    names = [node.inputs[slots.weight] for node in region if (slots := weighted(node, graph)) is not None]
+    return names[0] if len(names) == 1 else None
+
+
+def dequantized(graph: Graph, name: str) -> np.ndarray:
+    """The real values that a constant has once rounded, as the type says."""
+    constant, quant = graph.constants[name], graph.tensor(name).quant
+    if quant is None or constant.codes is None:
+        return constant.value
+    return decode(constant.codes, quant)
+
+
+def finite(decibels: float) -> float:
+    """SQNR for arithmetic: equal values count as 200 dB, hopeless ones as -200."""
+    return min(max(decibels, -200.0), 200.0) if not math.isnan(decibels) else -200.0

@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import IO
 
 import onnx
-from onnx import ModelProto, TensorProto
+from onnx import ModelProto
 
 from qir.errors import ModelError, OutputError
 from qir.ir.dtype import of_array
 from qir.ir.graph import Constant, Graph
 from qir.ir.types import TensorType
+from qir.onnxio.arrays import ArrayFile, ArrayPool, SharingReader
 from qir.onnxio.names import all_graphs, all_values, fresh, with_bodies
-from qir.onnxio.protos import TensorReader
 from qir.onnxio.read import read_model
 from qir.onnxio.sidetable import FORMAT, describe, in_onnx, restore
 from qir.onnxio.source import open_source
@@ -25,8 +25,6 @@ from qir.onnxio.write import model_proto
 
 LIMIT = (1 << 31) - (1 << 20)
 """Bytes of tensors that a protobuf file holds with certainty; its own limit is 2 GiB."""
-_SMALL = 1024
-_ALIGNMENT = 64
 _TABLE = "qir.graph"
 
 
@@ -78,23 +76,18 @@ def _outsourced(proto: ModelProto, data: Path) -> ModelProto:
                         value_info=graph.value_info, doc_string=graph.doc_string)
     )  # fmt: skip
     with _replacing(data) as file:
-        for tensor in graph.initializer:
-            if len(tensor.raw_data) < _SMALL:
-                small.graph.initializer.append(tensor)
-                continue
-            file.write(b"\0" * (-file.tell() % _ALIGNMENT))
-            entry = small.graph.initializer.add(name=tensor.name, data_type=tensor.data_type, dims=tensor.dims)
-            entry.data_location = TensorProto.EXTERNAL
-            for key, value in (("location", data.name), ("offset", file.tell()), ("length", len(tensor.raw_data))):
-                entry.external_data.add(key=key, value=str(value))
-            file.write(tensor.raw_data)
+        arrays = ArrayFile(file, data.name)
+        small.graph.initializer.extend(arrays.outsourced(tensor) for tensor in graph.initializer)
     return small
 
 
-def save_graph(graph: Graph, path: str | os.PathLike[str]) -> None:
+def save_graph(graph: Graph, path: str | os.PathLike[str], *, arrays: ArrayFile | None = None) -> None:
     """Writes a graph of any stage as ONNX with a table of everything else inside; Netron opens it.
 
     Operators are the graph's own, so only FLOAT graphs without qir's operators run elsewhere; see `export`.
+
+    Args:
+        arrays: a file in the same folder, which then holds the larger constants.
 
     Raises:
         OutputError: if the file cannot be written.
@@ -117,7 +110,13 @@ def save_graph(graph: Graph, path: str | os.PathLike[str]) -> None:
     )
     used = {node.domain for _, node in graph.walk()}
     opsets = {**{domain: 1 for domain in used if domain}, **graph.opsets}
-    save_model(model_proto(written, opsets, results_as_nodes=False), path)
+    values = {name: constant.value for name, constant in written.constants.items()}
+    outside = {name: value for name, value in values.items() if arrays is not None and arrays.takes(value)}
+    inside = {name: constant for name, constant in written.constants.items() if name not in outside}
+    proto = model_proto(written.with_(constants=inside), opsets, results_as_nodes=False)
+    if arrays is not None:
+        proto.graph.initializer.extend(arrays.entry(value, name) for name, value in outside.items())
+    save_model(proto, path)
 
 
 def _expressible(graph: Graph) -> Graph:
@@ -131,20 +130,29 @@ def _expressible(graph: Graph) -> Graph:
     return graph.with_(nodes=tuple(nodes))
 
 
-def load_graph(path: str | os.PathLike[str]) -> Graph:
+def load_graph(path: str | os.PathLike[str], *, pool: ArrayPool | None = None) -> Graph:
     """The graph that `save_graph` wrote, equal to the last bit.
 
+    Args:
+        pool: of the arrays of graphs that were read before; equal ones become the same object.
+
     Raises:
-        ModelError: if the file is no saved graph.
+        ModelError: if the file is no saved graph, or damaged.
     """
+    pool = ArrayPool() if pool is None else pool
     with open_source(path) as source:
-        graph = read_model(source.proto, TensorReader(source.folder), fold_constants=False)
+        graph = read_model(source.proto, SharingReader(source.folder, pool), fold_constants=False)
         label = source.label
     text = graph.metadata.get(_TABLE)
     if text is None:
         raise ModelError(f"{label} is a plain ONNX model, not a saved graph", fix="Read it with lift")
-    table = json.loads(text)
-    if table.get("format") != FORMAT:
-        raise ModelError(f"{label} was saved by another version of qir", fix="Make it again with this one")
-    arrays = {name: item for inner in all_graphs(graph) for name, item in inner.constants.items()}
-    return restore(graph, table["graph"], arrays)
+    try:
+        table = json.loads(text)
+        if table.get("format") != FORMAT:
+            raise ModelError(f"{label} was saved by another version of qir", fix="Make it again with this one")
+        arrays = {name: item for inner in all_graphs(graph) for name, item in inner.constants.items()}
+        found = restore(graph, table["graph"], arrays)
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        raise ModelError(f"{label} is damaged: its table does not fit its graph ({error})",
+                         fix="Make it again") from error  # fmt: skip
+    return found.with_(constants={name: pool.constant(item) for name, item in found.constants.items()})

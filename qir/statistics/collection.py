@@ -186,8 +186,11 @@ class Statistics:
             self.dropped,
         )
 
-    def save(self, path: str | Path) -> None:
+    def save(self, path: str | Path, *, compress: bool = True) -> None:
         """Writes an .npz file; equal statistics give equal bytes.
+
+        Args:
+            compress: makes the file several times smaller and writing it many times slower.
 
         Raises:
             OutputError: if the file cannot be written.
@@ -202,7 +205,8 @@ class Statistics:
         text = np.frombuffer(json.dumps(meta, sort_keys=True).encode(), np.uint8)
         try:
             with Path(path).open("wb") as file:
-                np.savez_compressed(file, **{"meta": text, **arrays})  # type: ignore[arg-type]  # no key is an option
+                write = np.savez_compressed if compress else np.savez
+                write(file, **{"meta": text, **arrays})  # type: ignore[arg-type]  # no key is an option
         except OSError as error:
             raise OutputError(f"cannot write statistics to '{path}': {error.strerror}") from error
 

@@ -15,6 +15,7 @@ from onnx import TensorProto, helper
 import qir
 from qir.backends.onnx.module import OnnxModule
 from qir.cli import command, main
+from qir.debug.trace import Trace
 from qir.onnxio.store import load_graph
 from qir.passmanager.registry import pass_names
 from qir.target import TARGETS
@@ -127,6 +128,8 @@ def test_opt_prints_the_graph_where_nothing_else_is_asked(folder: Path, capsys: 
         (["--time-passes"], "s  total"),
         (["--drift"], "dB"),
         (["--check-promises", "--print-changed"], "ranges changed"),
+        (["--stop-below", "100"], "dB after pass"),
+        (["--stop-below", "1"], "no layer falls below 1 dB"),
     ],
     ids=lambda value: value[0] if isinstance(value, list) else "",
 )
@@ -150,6 +153,20 @@ def test_opt_writes_onnx_and_dumps(folder: Path, capsys: Capture) -> None:
     operators = {node.op_type for node in onnx.load("out.onnx").graph.node}
     assert {"QuantizeLinear", "DequantizeLinear"} <= operators
     assert {"00-input.txt", "00-input.onnx"} <= {path.name for path in Path("steps").iterdir()}
+    assert Trace.load("steps")["quantize"].changed
+
+
+def test_a_dump_of_a_pipeline_that_fails_holds_the_steps_before(folder: Path, capsys: Capture) -> None:
+    arguments = ["opt", "model.onnx", "--calib", "images.npz", "--dump", "steps", "--passes"]
+    assert 0 != main([*arguments, "fold-constants,calibrate,lower-integer,round-weights"])
+    trace = Trace.load("steps")
+    assert ["fold-constants", "calibrate"] == [step.applied.name for step in trace]
+    assert "lower-integer" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("target", ["onnx", "portable"])
+def test_opt_verifies_every_value_of_every_graph(folder: Path, target: str) -> None:
+    assert 0 == main(["opt", "model.onnx", "--calib", "images.npz", "--target", target, "--verify-each"])
 
 
 def test_inspect_tells_what_the_model_holds(folder: Path, capsys: Capture) -> None:

@@ -75,6 +75,8 @@ def refused(capsys: Capture, arguments: list[str], *parts: str) -> str:
         (["compile", "model.onnx", "-o", "model.onnx/x.onnx"], ["model.onnx", "not a folder"]),
         (["compile", "model.onnx", "--trace", "model.onnx/steps"], ["not a folder"]),
         (["opt", "model.onnx", "--dump", "images.npz/steps"], ["not a folder"]),
+        (["opt", "model.onnx", "--dump", "."], ["is no trace"]),
+        (["compile", "model.onnx", "--trace", "."], ["is no trace"]),
     ],
     ids=lambda value: "_".join(value) if isinstance(value, list) else "",
 )

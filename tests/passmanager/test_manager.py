@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 
 from qir.errors import OutputError, PassError, QirError, VerifyError
-from qir.ir.graph import Graph, Stage
-from qir.onnxio.store import load_graph
+from qir.ir.dtype import INT64
+from qir.ir.graph import Constant, Graph, Stage
 from qir.passmanager.base import Pass
 from qir.passmanager.instruments import Drift, Dumper, Printer, PromiseChecker, Timer
 from qir.passmanager.manager import Step, run, steps
-from qir.passmanager.trace import Trace
+from qir.passmanager.values import ValueChecker
 from tests.models import images
 from tests.passmanager.passes import (
     Broken,
@@ -44,6 +44,29 @@ def test_steps_are_numbered_and_chained(source: Graph) -> None:
     assert done[0].after is done[0].before is source
     assert done[1].after is done[2].before
     assert all(step.seconds >= 0 for step in done)
+
+
+def test_a_step_shows_and_runs_what_the_pass_left(source: Graph) -> None:
+    idle, scaled = steps(source, [Idle(), LossyScale(2.0)], context())
+    assert (False, True) == (idle.changed, scaled.changed)
+    assert not idle.diff()
+    assert "const %conv.weight" in str(scaled.diff())
+    assert scaled.graph is scaled.after
+    found = scaled.evaluate(FEEDS, taps=["b"])
+    assert {"y", "b"} == set(found)
+    assert not np.array_equal(found["y"], idle.evaluate(FEEDS)["y"])
+
+
+def test_a_step_tells_what_its_pass_noted(source: Graph) -> None:
+    def noting(graph: Graph) -> Graph:
+        heard.notes.append("told")
+        return graph
+
+    heard = context()
+    heard.notes.append("before")
+    first, second = steps(source, [Broken(noting), Idle()], heard, first=7)
+    assert (("told",), ()) == (first.notes, second.notes)
+    assert (7, 8) == (first.number, second.number)
 
 
 def test_every_instrument_sees_every_step_in_order(source: Graph) -> None:
@@ -169,25 +192,46 @@ def test_the_dumper_writes_changed_graphs(source: Graph, tmp_path: Path) -> None
     assert written["00-input.txt"] != written["02-scale.txt"]
 
 
-def test_the_trace_keeps_and_saves_graphs(source: Graph, tmp_path: Path) -> None:
-    trace = Trace()
-    last = run(source, [Idle(), Scale(2.0)], context(), [trace])
-    assert 2 == len(trace)
-    assert last is trace.after("scale")
-    assert ["idle", "scale"] == [step.applied.name for step in trace]
-    assert "no change" in str(trace).splitlines()[0]
-    with pytest.raises(PassError, match="Applied were: idle, scale"):
-        trace.after("quantize")
-    trace.save(tmp_path / "steps")
-    assert {"00-input.onnx", "02-scale.onnx"} == {path.name for path in (tmp_path / "steps").iterdir()}
-    loaded = load_graph(tmp_path / "steps" / "02-scale.onnx")
-    np.testing.assert_array_equal(last.constants["conv.weight"].value, loaded.constants["conv.weight"].value)
-
-
 def test_folders_that_cannot_be_made_are_told(source: Graph, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     step = Step(1, Idle(), source, source, 0.0)
     with pytest.raises(OutputError, match="file"):
         Dumper(tmp_path / "file")(step)
-    with pytest.raises(OutputError, match="file"):
-        Trace([step]).save(tmp_path / "file" / "steps")
+
+
+def lying(name: str, **changes: object) -> Callable[[Graph], Graph]:
+    def make(graph: Graph) -> Graph:
+        return graph.with_(types={**graph.types, name: replace(graph.tensor(name), **changes)})  # type: ignore[arg-type]
+
+    return make
+
+
+def poisoned(graph: Graph) -> Graph:
+    bias = graph.constants["conv.bias"].value.copy()
+    bias[0] = np.inf
+    return graph.with_(constants={**graph.constants, "conv.bias": Constant(bias)})
+
+
+@pytest.mark.parametrize(
+    ("broken", "node", "told"),
+    [
+        (lying("b", shape=("N", 4, 6, 5)), "relu", r"has shape \[2, 4, 6, 6\], its type says float32\[N,4,6,5\]"),
+        (lying("b", shape=("N", 4, 36)), "relu", "has shape"),
+        (lying("d", shape=(3, "N")), "flatten", "has shape"),
+        (lying("b", dtype=INT64), "relu", "does not run"),
+        (poisoned, "conv", "NaN or infinite"),
+    ],
+    ids=["size", "rank", "symbol", "element type", "not finite"],
+)
+def test_values_are_held_to_their_types(
+    source: Graph, broken: Callable[[Graph], Graph], node: str, told: str
+) -> None:
+    with pytest.raises(PassError, match=told) as caught:
+        run(source, [Idle(), Broken(broken), Idle()], context(), [ValueChecker(FEEDS)])
+    assert node == caught.value.node
+    assert "after pass 'broken'" in str(caught.value)
+
+
+def test_lies_of_the_model_are_not_blamed_on_a_pass(source: Graph) -> None:
+    wrong = lying("b", shape=("N", 4, 6, 5))(source)
+    run(wrong, [LossyScale(2.0)], context(), [ValueChecker(FEEDS)])

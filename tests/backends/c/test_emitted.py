@@ -199,9 +199,9 @@ def test_hook_sees_every_layer(module: CModule, folder: Path, compiler: str) -> 
     run(folder, compiler, *flags, "net.c", "net_weights.c", "watch.c", "main.c", "-o", "test")
     rows = [line.split() for line in run(folder, "./test").splitlines() if "node_" in line]
     assert [row[1] for row in rows if "stored" not in row[1]] == [
-        call.node for call in module.program.calls if "stored" not in call.node
+        call.node for call in module.program.every_call if "stored" not in call.node
     ]
-    assert [int(row[0]) for row in rows] == sorted(int(row[0]) for row in rows)
+    assert [module.program.every_call[int(row[0])].node for row in rows] == [row[1] for row in rows]
     assert next(row[3] for row in rows if row[1] == "node_c1") == "512"
 
 

@@ -1,0 +1,296 @@
+"""Finds the guilty layers, then the guilty part of each, then the cause, and tries the repair."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from qir.debug.compare import Batches, batch_size, batches, compared, finite
+from qir.debug.errors import LayerError, Sums
+from qir.debug.explain.probe import Probe
+from qir.debug.explain.repairs import MOVERS, with_codes
+from qir.debug.explain.runtime import Changed, changed_nodes, left_in_float, overflowing, within_pairs
+from qir.debug.explain.table import CAUSES, Part, Repair, override
+from qir.debug.findings import Explanation, Finding, Fix, Severity
+from qir.debug.hybrid import Hybrid
+from qir.debug.pairing import Pairing, pair
+from qir.errors import QirError
+from qir.evaluate import Runner
+from qir.ir.graph import Graph, Node
+from qir.ir.types import TensorType
+
+_EXCESS = {Part.STRUCTURE: 1.0, Part.WEIGHT: 8.0, Part.BIAS: 1.0, Part.CODES: 4.0}
+"""How many times its least noise a part may make."""
+_SHARE = 0.1
+"""Share of a layer's noise that a part must make to be looked at."""
+_PROBED = 10
+_SAMPLES = 64
+_PROBE_BYTES = 64 << 20
+_ERROR_GAIN, _WARNING_GAIN, _NOTE_GAIN = 6.0, 1.0, 0.1
+"""dB at the output that a repair must regain for a finding to be an error, a warning, or to be told at all."""
+
+
+def explain(real: Graph, quant: Graph, feeds: Mapping[str, Any] | Batches, *, runtime: bool = True) -> Explanation:
+    """Names what costs accuracy.
+
+    Layers are ranked by what each alone does to the outputs. The noise of a layer is taken apart by putting the float
+    model's weight, bias and result back, one at a time; each part is judged against the least noise that 8 bits need.
+    Where a part makes too much, the table of causes says why, and the repair is applied and measured.
+
+    Args:
+        real: the float model, in stage FLOAT, with the names that `quant` has.
+        quant: the quantized network, in stage QUANT.
+        feeds: one batch of inputs by name, or batches; the errors are those of all of them, causes are looked for on
+            the first 64 samples.
+        runtime: also judge what onnxruntime's own integer kernels make of the network on this machine.
+
+    Raises:
+        DataError: for data that does not fit, or none.
+        ModelError: for two models of different inputs or outputs.
+    """
+    given = list(batches(feeds))
+    pairing = pair(real, quant)
+    hybrid = Hybrid(pairing)
+    comparison = compared(hybrid, given)
+    few = _first(given, _SAMPLES)
+    case = Case(hybrid, few, comparison.layers)
+    found = [one for one in (*case.findings(), *(case.runtime() if runtime else ())) if _matters(one)]
+    found.sort(key=lambda finding: (finding.severity is Severity.NOTE, -_rank(finding)))
+    return Explanation(tuple(found), comparison, comparison.samples, case.together(), tuple(case.notes))
+
+
+@dataclass(eq=False)
+class Case:
+    """One network under investigation: the samples, the errors of its layers, and what its outputs lose."""
+
+    hybrid: Hybrid
+    samples: Sequence[Mapping[str, Any]]
+    rows: Sequence[LayerError]
+
+    def __post_init__(self) -> None:
+        self.notes: list[str] = []
+        self.repairs: list[tuple[float, Repair]] = []
+        self.reference = [self.hybrid.outputs(batch, ()) for batch in self.samples]
+        self.before = self.loss(self.hybrid.pairing.quant)
+
+    @property
+    def pairing(self) -> Pairing:
+        return self.hybrid.pairing
+
+    def loss(self, graph: Graph, *, fused: bool = False) -> float:
+        """SQNR of the worst output of a changed network, in dB; by onnxruntime's integer kernels where `fused`."""
+        runner = Runner(graph, optimize=fused)
+        return self._worst([runner(batch) for batch in self.samples])
+
+    def without(self, layer: str) -> float:
+        """SQNR of the worst output when one layer is the float model's, in dB."""
+        on = frozenset(self.pairing.layers) - {layer}
+        return self._worst([self.hybrid.outputs(batch, on) for batch in self.samples])
+
+    def _worst(self, found: Sequence[Mapping[str, Any]]) -> float:
+        sums: dict[str, Sums] = {}
+        for reference, outputs in zip(self.reference, found, strict=True):
+            for name, value in reference.items():
+                if isinstance(value, np.ndarray) and value.dtype.kind == "f":
+                    sums.setdefault(name, Sums()).add(value, outputs[name])
+        return min((finite(total.error.sqnr) for total in sums.values()), default=200.0)
+
+    def suspects(self) -> list[LayerError]:
+        """The layers that do most harm to the outputs, or are far worse than their neighbours."""
+        by_effect = sorted(self.rows, key=lambda row: finite(row.effect if row.effect is not None else math.inf))
+        by_error = sorted(self.rows, key=lambda row: finite(row.isolated.sqnr))
+        chosen = dict.fromkeys(row.value for row in (*by_effect[:_PROBED], *by_error[: _PROBED // 2]))
+        return [row for row in self.rows if row.value in chosen]
+
+    def findings(self) -> Iterator[Finding]:
+        """One finding for every guilty part of every suspect."""
+        wide: dict[str, Probe] = {}
+        found: list[Finding] = []
+        for row in self.suspects():
+            probe = self.probe(row.value)
+            for part in _guilty(probe):
+                if part is Part.CODES and probe.clipping_noise > 0.5 * probe.rounding_noise:
+                    wide[row.value] = probe
+                finding = self._diagnosed(row, probe, part)
+                if finding is not None:
+                    found.append(finding)
+        yield from self._whole(wide, found)
+        yield from found
+
+    def probe(self, layer: str) -> Probe:
+        """A layer with the float model's operands and result on the first samples."""
+        names = self.pairing.operands(layer) if layer not in self.pairing.rounded_inputs else (layer,)
+        wanted = {name: self.pairing.counterpart(name) for name in (*names, layer)}
+        runner = Runner(self.pairing.real, tuple(wanted.values()))
+        taken: dict[str, list[np.ndarray]] = {name: [] for name in wanted}
+        room = _PROBE_BYTES
+        for batch in self.samples:
+            found = runner(batch)
+            for name, source in wanted.items():
+                value = np.asarray(found[source] if source in found else batch[source])
+                taken[name].append(value)
+                room -= value.nbytes
+            if room < 0:
+                break
+        # Networks of a fixed batch size are run one batch at a time: only the first is looked at closely then.
+        joined = {name: _joined(values, self.pairing.quant.types[name]) for name, values in taken.items()}
+        operands = {} if layer in self.pairing.rounded_inputs else {name: joined[name] for name in names}
+        return Probe(self.pairing, layer, operands, joined[layer])
+
+    def _diagnosed(self, row: LayerError, probe: Probe, part: Part) -> Finding | None:
+        for cause in CAUSES.values():
+            diagnosis = cause.recognise(probe) if cause.part is part else None
+            if diagnosis is not None:
+                fix = self.tried(diagnosis.repair, row.value)
+                severity = _severity(fix.gain)
+                return Finding(row.node, row.op, row.origin, cause.name, severity, diagnosis.evidence,
+                               row.effect if row.effect is not None else math.inf, fix)  # fmt: skip
+        return None
+
+    def tried(self, repair: Repair, layer: str) -> Fix:
+        """The repair with what it regains; where it cannot be applied, what the float model's layer regains."""
+        after = None
+        if repair.apply is not None:
+            try:
+                after = self.loss(repair.apply(self.pairing.quant))
+            except QirError as error:
+                self.notes.append(f"a repair of %{layer} could not be tried: {error}")
+        if after is not None and after - self.before >= _NOTE_GAIN:
+            self.repairs.append((after, repair))
+        return Fix(repair.what, repair.override, self.before, self.without(layer) if after is None else after)
+
+    def together(self) -> Fix | None:
+        """All repairs that help by themselves, applied to one network, the best one last; None for fewer than two."""
+        chosen = [repair for _, repair in sorted(self.repairs, key=lambda row: row[0])]
+        if len(chosen) < 2:
+            return None
+        graph = self.pairing.quant
+        for repair in chosen:
+            graph = repair.apply(graph) if repair.apply is not None else graph
+        overrides = "\n".join(dict.fromkeys(repair.override for repair in reversed(chosen) if repair.override))
+        return Fix(f"All {len(chosen)} repairs together", overrides, self.before, self.loss(graph))
+
+    def runtime(self) -> Iterator[Finding]:
+        """What onnxruntime's kernels change or leave."""
+        graph, before = self.pairing.quant, None
+        changed = changed_nodes(graph, self.samples[:1])
+        risky = [node for node in graph.nodes if overflowing(node, graph)]
+        if changed or risky:
+            before = self.loss(graph, fused=True)
+            saturating = [one for one in changed if one.pair]
+            if risky:
+                yield self._saturation(saturating, risky, self._without_saturation(risky, before))
+            for one in [one for one in changed if not one.pair][:_PROBED]:
+                fix = Fix("Keep this node in float", override(one.node.name, float=True), before, self.before)
+                evidence = (f"given equal codes, onnxruntime's kernel differs by more than one code in {one.share:.2%} of "
+                            f"the results, by up to {one.worst}")  # fmt: skip
+                yield self._at(one.node, "runtime-changed", evidence, fix, _severity(fix.gain))
+        left: dict[str, list[Node]] = {}
+        for node, why in left_in_float(graph):
+            left.setdefault(why, []).append(node)
+        for why, nodes in left.items():
+            more = f", and {len(nodes) - 1} more nodes" if len(nodes) > 1 else ""
+            evidence = f"onnxruntime runs it in float{more}: {why}"
+            yield self._at(nodes[0], "runtime-left-float", evidence, None, Severity.NOTE)
+
+    def _without_saturation(self, risky: Sequence[Node], before: float) -> Fix:
+        """The better of two ways to keep sums within 16 bits, and of leaving the layers in float."""
+        graph = self.pairing.quant
+        what = "Keep neighbouring weights of one sign within a sum of 128, as target onnx does"
+        tried = [Fix(what, "", before, self.loss(within_pairs(graph, risky, clip=clip)(graph), fused=True))
+                 for clip in (False, True)]  # fmt: skip
+        lines = "\n".join(override(node.name, float=True) for node in risky)
+        tried.append(Fix("Keep these layers in float, or run on a processor with VNNI", lines, before, self.before))
+        return max(tried, key=lambda fix: fix.after)
+
+    def _saturation(self, changed: Sequence[Changed], risky: Sequence[Node], fix: Fix) -> Finding:
+        graph = self.pairing.quant
+        worst = changed[0].node if changed else max(risky, key=lambda node: overflowing(node, graph))
+        pair = overflowing(worst, graph)
+        evidence = f"two neighbouring weights sum to {pair}, times 255 that is {255 * pair:,}, beyond 16 bits (32,767)"
+        if not changed:
+            evidence += "; this machine's kernels add in 32 bits, x86 processors without VNNI do not"
+        else:
+            others = f", and {len(changed) - 1} more nodes" if len(changed) > 1 else ""
+            evidence += f"; {changed[0].share:.1%} of its results differ here, by up to {changed[0].worst} codes{others}"
+        return self._at(worst, "saturation-16bit", evidence, fix, _severity(fix.gain) if changed else Severity.NOTE)
+
+    def _at(self, node: Node, cause: str, evidence: str, fix: Fix | None, severity: Severity) -> Finding:
+        effect = min((finite(row.effect) for row in self.rows if row.node == node.name and row.effect is not None),
+                     default=200.0)  # fmt: skip
+        return Finding(node.name, node.op, node.origin, cause, severity, evidence, effect, fix)
+
+    def _whole(self, clipped: Mapping[str, Probe], found: list[Finding]) -> Iterator[Finding]:
+        """Many clipped values have one cause: other data than the network was calibrated on."""
+        rounded = [probe for probe in clipped.values() if probe.quant is not None and probe.best_quant is not None]
+        if len(rounded) < max(3, len(self.suspects()) // 3):
+            return
+        changes = {probe.layer: probe.best_quant for probe in rounded if probe.best_quant is not None}
+        fix = self.tried(
+            Repair("Calibrate again, on data like this", with_codes(changes)), rounded[0].layer
+        )
+        if fix.gain < _WARNING_GAIN or fix.gain < max((one.fix.gain for one in found if one.fix), default=0.0):
+            return
+        first = next(row for row in self.rows if row.value == rounded[0].layer)
+        named = ", ".join(f"%{probe.layer}" for probe in rounded[:4])
+        evidence = f"{len(rounded)} values leave their calibrated ranges, {named} among them"
+        yield Finding(first.node, first.op, first.origin, "calibration-mismatch", _severity(fix.gain), evidence,
+                      first.effect if first.effect is not None else math.inf, fix)  # fmt: skip
+
+
+def _guilty(probe: Probe) -> list[Part]:
+    """The parts that make more noise than they need, and a fair share of the layer's, the loudest first."""
+    floor = 1e-9 * probe.signal + 1e-30
+    noises = {
+        Part.STRUCTURE: (probe.structure_noise, floor),
+        Part.WEIGHT: (probe.weight_noise, max(probe.least_weight_noise, floor)),
+        Part.BIAS: (probe.bias_noise, max(1e-6 * probe.signal, floor)),
+        Part.CODES: (0.0 if _only_moves(probe) else probe.rounding_noise, max(probe.least_rounding_noise, floor)),
+    }
+    total = sum(noise for noise, _ in noises.values())
+    guilty = [part for part, (noise, least) in noises.items()
+              if noise > _EXCESS[part] * least and noise >= _SHARE * total]  # fmt: skip
+    return sorted(guilty, key=lambda part: -noises[part][0])
+
+
+def _only_moves(probe: Probe) -> bool:
+    """Whether the result has the codes of the operand, because the node only moves them."""
+    if probe.node is None or probe.node.op not in MOVERS:
+        return False
+    kind = probe.graph.types.get(probe.node.inputs[0])
+    return isinstance(kind, TensorType) and kind.quant == probe.quant
+
+
+def _severity(gain: float) -> Severity:
+    if gain >= _ERROR_GAIN:
+        return Severity.ERROR
+    return Severity.WARNING if gain >= _WARNING_GAIN else Severity.NOTE
+
+
+def _matters(finding: Finding) -> bool:
+    return finding.fix is None or finding.fix.gain >= _NOTE_GAIN
+
+
+def _rank(finding: Finding) -> float:
+    return finding.fix.gain if finding.fix is not None else -finite(finding.effect)
+
+
+def _first(given: Sequence[Mapping[str, Any]], count: int) -> list[Mapping[str, Any]]:
+    """The leading batches that hold so many samples."""
+    chosen: list[Mapping[str, Any]] = []
+    for batch in given:
+        if sum(map(batch_size, chosen)) >= count:
+            break
+        chosen.append(batch)
+    return chosen
+
+
+def _joined(values: Sequence[np.ndarray], kind: object) -> np.ndarray:
+    """Batches as one array where the model leaves their number open, else the first."""
+    open_batch = isinstance(kind, TensorType) and bool(kind.shape) and not isinstance(kind.shape[0], int)  # type: ignore[index]
+    return np.concatenate(list(values)) if open_batch and values[0].ndim else values[0]
+

@@ -1,0 +1,124 @@
+"""Causes that sit in a layer's nodes: a rewrite that was not exact."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from qir.debug.compare import dequantized
+from qir.debug.explain.probe import Probe
+from qir.debug.explain.repairs import with_constant
+from qir.debug.explain.table import Diagnosis, Part, Repair, register_cause
+from qir.debug.pairing import Pairing
+from qir.ir.graph import Graph, Node
+from qir.ir.text import attr_text
+
+_REPORT = "Compile again without the pass that changed it, and report the pass"
+
+
+@register_cause("missing-activation", Part.STRUCTURE, "a Relu or Clip was taken out and nothing does its work")
+def missing_activation(probe: Probe) -> Diagnosis | None:
+    if not probe.forgotten_clamps:
+        return None
+    node = probe.forgotten_clamps[0]
+    low, high = probe.range
+    rounds = f"the codes reach from {low:.4g} to {high:.4g}" if probe.quant is not None else "the result is not rounded"
+    return Diagnosis(f"{node.op} {node.name} is gone, and {rounds}", Repair(f"Put the {node.op} back"))
+
+
+@register_cause("swapped-operands", Part.STRUCTURE, "the node reads other values, or in another order")
+def swapped_operands(probe: Probe) -> Diagnosis | None:
+    for mine, real in _matched(probe):
+        found = [_data(name, probe.pairing) for name in mine.inputs]
+        wanted = [name for name in real.inputs]
+        pairs = [(a, b) for a, b in zip(found, wanted, strict=False) if a is not None and b not in _fixed(probe.pairing.real)]
+        wrong = [(a, b) for a, b in pairs if a != b]
+        if wrong:
+            a, b = wrong[0]
+            return Diagnosis(f"{mine.op} {mine.name} reads %{a} where the float model reads %{b}", Repair(_REPORT))
+    return None
+
+
+@register_cause("changed-attributes", Part.STRUCTURE, "the node is another operator or has other attributes")
+def changed_attributes(probe: Probe) -> Diagnosis | None:
+    for mine, real in _matched(probe):
+        if mine.op != real.op:
+            continue
+        names = sorted({*mine.attrs, *real.attrs})
+        differ = [n for n in names if attr_text(mine.attr(n)) != attr_text(real.attr(n))]
+        if differ:
+            said = ", ".join(f"{n}={attr_text(mine.attr(n))} instead of {attr_text(real.attr(n))}" for n in differ)
+            return Diagnosis(f"{mine.op} {mine.name} has {said}", Repair(_REPORT))
+    absorbed = {node.name for node in probe.lost_clamps} - {node.name for node in probe.forgotten_clamps}
+    mine_ops = [node.op for node in probe.region]
+    real_ops = [node.op for node in probe.pairing.real_region(probe.layer) if node.name not in absorbed]
+    if mine_ops != real_ops and probe.mine is None:
+        return Diagnosis(f"the layer is {' + '.join(mine_ops)}, in the float model {' + '.join(real_ops)}", Repair(_REPORT))
+    return None
+
+
+@register_cause("constant-mismatch", Part.STRUCTURE, "a constant operand is not the float model's")
+def constant_mismatch(probe: Probe) -> Diagnosis | None:
+    graph, real_graph = probe.graph, probe.pairing.real
+    for mine, real in _matched(probe):
+        for name, other in zip(mine.inputs, real.inputs, strict=False):
+            if name not in graph.constants or other not in real_graph.constants:
+                continue
+            found, wanted = dequantized(graph, name), real_graph.constants[other].value
+            if found.dtype.kind != "f":
+                if not np.array_equal(found, wanted):
+                    return Diagnosis(f"%{name} is not the float model's %{other}", Repair(_REPORT))
+                continue
+            if found.shape != wanted.shape or not found.size:
+                continue
+            step = float(np.max(quant.scale)) if (quant := graph.tensor(name).quant) is not None else 0.0
+            far = float(np.abs(found.astype(np.float64) - wanted).max())
+            if far > step + 1e-5 * float(np.abs(wanted).max(initial=0)):
+                return Diagnosis(
+                    f"%{name} differs from the float model's by up to {far:.4g} ({far / step:.0f} steps)" if step else
+                    f"%{name} differs from the float model's by up to {far:.4g}",
+                    Repair("Take the float model's constant", with_constant(name, wanted, graph.tensor(name).quant)),
+                )  # fmt: skip
+    return None
+
+
+@register_cause("constant-rounding", Part.STRUCTURE, "a constant operand has too few levels")
+def constant_rounding(probe: Probe) -> Diagnosis | None:
+    graph = probe.graph
+    coded = {name: quant for node in probe.region for name in node.inputs
+             if name in graph.constants and (quant := graph.tensor(name).quant) is not None}  # fmt: skip
+    if not coded or probe.mine is not None:
+        return None
+    name, quant = max(coded.items(), key=lambda row: float(np.max(row[1].scale)))
+    fix = Repair("Keep this constant in float", with_constant(name, graph.constants[name].value, None))
+    return Diagnosis(f"%{name} has codes {quant}, and nothing else in the layer differs from the float model's", fix)
+
+
+@register_cause("changed-node", Part.STRUCTURE, "the layer computes something else than the float model's")
+def changed_node(probe: Probe) -> Diagnosis | None:
+    mine = " + ".join(f"{node.op} {node.name}" for node in probe.region)
+    real = " + ".join(f"{node.op} {node.name}" for node in probe.pairing.real_region(probe.layer))
+    return Diagnosis(f"with the float model's parameters and operands, {mine} does not give what {real} gives", Repair(_REPORT))
+
+
+def _matched(probe: Probe) -> list[tuple[Node, Node]]:
+    """Nodes of the layer with the float model's of the same name or origin, else of the same operator."""
+    real = list(probe.pairing.real_region(probe.layer))
+    found = []
+    for mine in probe.region:
+        names = {mine.name, *mine.origin}
+        alike = [n for n in real if n.op == mine.op and names & {n.name, *n.origin}] or [n for n in real if n.op == mine.op]
+        if len(alike) == 1:
+            found.append((mine, alike[0]))
+            real.remove(alike[0])
+    return found
+
+
+def _data(name: str, pairing: Pairing) -> str | None:
+    """The float model's name of an operand; None for constants and values that only the judged network has."""
+    if name in pairing.values:
+        return pairing.values[name]
+    return name if name in pairing.quant.inputs else None
+
+
+def _fixed(graph: Graph) -> frozenset[str]:
+    return frozenset(graph.constants)

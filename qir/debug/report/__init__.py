@@ -1,0 +1,8 @@
+"""What a compilation did and how good the result is: as text, JSON, Markdown and one self-contained page of HTML."""
+
+from qir.debug.report.data import ReportData
+from qir.debug.report.gather import report_data
+from qir.debug.report.text import bytes_text, report_text, with_ones
+from qir.debug.report.write import write_report
+
+__all__ = ["ReportData", "bytes_text", "report_data", "report_text", "with_ones", "write_report"]
