@@ -5,10 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from abc import ABC, abstractmethod
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,20 +13,22 @@ import numpy as np
 
 import qir.backends  # noqa: F401  (registers the targets)
 from qir.backends.c import compile_c
-from qir.backends.c.module import CModule
-from qir.backends.onnx.fusion import FusionReport, predict
 from qir.backends.onnx.module import OnnxModule
 from qir.calibration import Preprocess
-from qir.debug.compare import Batches, Rounding, compare
-from qir.debug.errors import Comparison
-from qir.debug.report import report_text
+from qir.compiled import Compiled, CompiledC, CompiledOnnx, fitted
+from qir.debug.compare import Rounding
+from qir.debug.explain import explain as explain_graphs
+from qir.debug.explain.foreign import comparable
+from qir.debug.findings import Explanation
+from qir.debug.samples import batches_of
 from qir.debug.trace import Trace
 from qir.debug.tracefile import check_replaceable
-from qir.errors import DataError, PassError
+from qir.errors import PassError
 from qir.evaluate import evaluate
 from qir.ir.graph import Graph
 from qir.ir.text import graph_text
 from qir.ir.types import TensorType
+from qir.onnxio.lift import lift
 from qir.passmanager.base import Pass
 from qir.passmanager.instruments import Timer
 from qir.passmanager.manager import Instrument, Step, observed
@@ -39,177 +38,6 @@ from qir.pipeline import prepare
 from qir.plugins import load_plugins
 from qir.recipe import Recipe
 from qir.target import TARGETS, Target
-
-
-@dataclass(frozen=True, eq=False)
-class Compiled(ABC):
-    """What `qir.compile` gives.
-
-    Attributes:
-        target, recipe: as compiled for.
-        source: the lifted model, before any pass.
-        graph: the graph that was emitted.
-        passes: what was applied, in order.
-        notes: what the passes found worth telling.
-        timer: seconds of each pass.
-        trace: every step, if asked for.
-        rounding: the graphs before and after rounding.
-        sample: one calibration batch; None without data.
-        seconds: of the whole compilation.
-    """
-
-    target: Target
-    recipe: Recipe
-    source: Graph
-    graph: Graph
-    passes: tuple[Pass, ...]
-    notes: tuple[str, ...]
-    timer: Timer
-    trace: Trace | None
-    rounding: Rounding
-    sample: Mapping[str, np.ndarray] | None
-    seconds: float
-
-    @abstractmethod
-    def save(self, path: str | os.PathLike[str]) -> Path:
-        """Writes the result; whole or not at all."""
-
-    @abstractmethod
-    def run(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Runs the result on real inputs by name; real outputs by name."""
-
-    def report(self) -> str:
-        """What was done, layer by layer, as text."""
-        measured = self.sample is not None and self.rounding.quant is not None and self.rounding.real is not None
-        rows = self.layer_errors(effects=0).layers if measured else ()
-        errors = {row.node: row.accumulated.sqnr for row in rows}
-        return report_text(self.graph, self.target, self.timer, self.notes, self.sizes, errors)
-
-    def layer_errors(self, data: Mapping[str, Any] | Batches | None = None, *, effects: int = 32) -> Comparison:
-        """How far each layer is from the float model: accumulated, isolated, its effect on the outputs, its weight.
-
-        Args:
-            data: one batch of inputs by name, or an iterable of batches; the calibration batch by default.
-            effects: samples on which each layer's effect on the outputs is measured; 0 leaves it out.
-
-        Raises:
-            DataError: without data, where none was given for calibration either.
-            PassError: where nothing was rounded.
-        """
-        real, quant = self.rounding.real, self.rounding.quant
-        if real is None or quant is None:
-            raise PassError("nothing was rounded, so there is nothing to compare", fix="Compile with a recipe like int8")
-        if data is None and self.sample is None:
-            raise DataError("there are no samples to compare on", fix="Give data, or compile with calibration=")
-        return compare(real, quant, _fitted(quant, self.sample or {}) if data is None else data, effects=effects)
-
-    @property
-    @abstractmethod
-    def sizes(self) -> Mapping[str, int | None]:
-        """Bytes by what they are for; None where they could not be measured."""
-
-    @abstractmethod
-    def operators(self) -> Counter[str]:
-        """How many nodes run as each operator."""
-
-    @abstractmethod
-    def explain(self) -> str:
-        """What computes each node, and why nothing faster does."""
-
-
-@dataclass(frozen=True, eq=False)
-class CompiledOnnx(Compiled):
-    """A QDQ ONNX model."""
-
-    module: OnnxModule = field(kw_only=True)
-
-    def save(self, path: str | os.PathLike[str]) -> Path:
-        """Writes the .onnx file.
-
-        Raises:
-            OutputError: where it cannot be written.
-        """
-        return self.module.save(path)
-
-    def run(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Runs the model in onnxruntime with all its optimizations.
-
-        Raises:
-            DataError: for missing or unfitting inputs.
-        """
-        return self.module.run(inputs)
-
-    def fusion_report(self) -> FusionReport:
-        """What onnxruntime will run as integers, node by node, and why the rest will not."""
-        return predict(self.graph)
-
-    def operators(self) -> Counter[str]:
-        """How many nodes onnxruntime will run as each operator."""
-        return self.fusion_report().operators()
-
-    def explain(self) -> str:
-        """What onnxruntime will run for each node, and why some stay float."""
-        return str(self.fusion_report())
-
-    @property
-    def sizes(self) -> Mapping[str, int | None]:
-        return {"model": self.module.model_bytes}
-
-
-@dataclass(frozen=True, eq=False)
-class CompiledC(Compiled):
-    """A network as C; `module` has its files, plan and kernels."""
-
-    module: CModule = field(kw_only=True)
-
-    def save(self, path: str | os.PathLike[str]) -> Path:
-        """Writes the folder of C.
-
-        Raises:
-            OutputError: where it cannot be written.
-        """
-        return self.module.save(path)
-
-    def run(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Builds the C with the system's compiler (once) and runs it.
-
-        Raises:
-            DataError: for missing or unfitting inputs.
-            BuildError: without a working compiler.
-        """
-        return self.module.run(inputs)
-
-    def benchmark(self, inputs: Mapping[str, np.ndarray], n: int = 100) -> float:
-        """Median seconds of one inference, timed in C, one thread."""
-        return self.module.benchmark(inputs, n)
-
-    def operators(self) -> Counter[str]:
-        """How many nodes run as each operator; those of qir are integer arithmetic."""
-        return Counter(node.op for node in self.graph.nodes)
-
-    def explain(self) -> str:
-        """Which kernel computes each node, and why others were refused."""
-        return self.module.explain()
-
-    @property
-    def arena_bytes(self) -> int:
-        """Working memory that the caller of net_run gives."""
-        return self.module.arena_bytes
-
-    @property
-    def weight_bytes(self) -> int:
-        """Constant arrays."""
-        return self.module.weight_bytes
-
-    @property
-    def code_bytes(self) -> int | None:
-        """Machine code as built on this machine; None where it cannot be measured."""
-        return self.module.code_bytes
-
-    @property
-    def sizes(self) -> Mapping[str, int | None]:
-        return {"weights": self.weight_bytes, "arena": self.arena_bytes,
-                "arena lower bound": self.module.arena_lower_bound, "code": self.code_bytes}  # fmt: skip
 
 
 def compile(
@@ -326,6 +154,43 @@ def _walk(walk: Iterator[Step], until: str | Callable[[Step], bool] | None) -> I
             return
 
 
+def explain(
+    float_model: Any,
+    quantized: Any,
+    data: Any,
+    *,
+    shapes: Mapping[str, int | Sequence[int]] | None = None,
+    bind: Mapping[str, Any] | None = None,
+) -> Explanation:
+    """Says why a quantized model is worse than its float model: findings with node, cause, evidence and a tried repair.
+
+    Args:
+        float_model: as for `compile`.
+        quantized: what `compile` gave, or a model in QDQ form that any other tool made of `float_model`.
+        data: samples like those the model will see, labels are not needed; as calibration of `compile`.
+        shapes, bind: of the models, as for `compile`.
+
+    Raises:
+        ModelError: where the two models have no layers in common, or the second holds no codes.
+        DataError: for data that does not fit.
+        QirError: as `lift`.
+    """
+    load_plugins()
+    real = float_model if isinstance(float_model, Graph) else lift(float_model, shapes=shapes, bind=bind)
+    runtime = True
+    if isinstance(quantized, Compiled):
+        known = quantized.rounding
+        if known.real is None or known.quant is None:
+            raise PassError("nothing was rounded: there is nothing to explain", fix="Compile with a recipe like int8")
+        # A network that takes pixels is not comparable with a model that takes normalised ones.
+        real = known.real if any(one.name == "fold-preprocess" for one in quantized.passes) else real
+        quant, runtime = known.quant, quantized.target.backend == "onnx"
+    else:
+        quant = quantized if isinstance(quantized, Graph) else lift(quantized, shapes=shapes, bind=bind)
+    real, quant = comparable(real, quant)
+    return explain_graphs(real, quant, batches_of(quant, data), runtime=runtime)
+
+
 def targets() -> tuple[Target, ...]:
     """Everything that can be compiled for, by name; see Target.description."""
     load_plugins()
@@ -337,7 +202,7 @@ def _vectors(graph: Graph, sample: Mapping[str, Any] | None, seed: int) -> list[
     if any(not isinstance(kind := graph.types[name], TensorType) or not kind.is_static for name in graph.inputs):
         return []
     if sample is not None:
-        inputs = _fitted(graph, sample)
+        inputs = fitted(graph, sample)
     else:
         random = np.random.default_rng(seed)
         inputs = {}
@@ -347,13 +212,3 @@ def _vectors(graph: Graph, sample: Mapping[str, Any] | None, seed: int) -> list[
                 return []
             inputs[name] = random.standard_normal(kind.sizes).astype(kind.dtype.numpy)
     return [(inputs, evaluate(graph, inputs))]
-
-
-def _fitted(graph: Graph, sample: Mapping[str, Any]) -> dict[str, Any]:
-    """The leading samples of a batch, as many as the graph takes."""
-    fitted = {}
-    for name, array in sample.items():
-        shape = graph.tensor(name).shape
-        size = shape[0] if shape else None
-        fitted[name] = array[:size] if isinstance(size, int) and array.ndim else array
-    return fitted

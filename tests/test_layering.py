@@ -19,10 +19,11 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("qir.onnxio",),
     ("qir.verify", "qir.calibration", "qir.evaluate", "qir.statistics", "qir.rewrite"),
     ("qir.observe",),
-    ("qir.passmanager", "qir.trace"),
+    ("qir.passmanager",),
     ("qir.passes", "qir.backends"),
     ("qir.pipeline",),
     ("qir.debug",),
+    ("qir.compiled",),
     ("qir.api",),
     ("qir.cli", "qir.__main__"),
 )

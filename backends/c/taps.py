@@ -40,7 +40,7 @@ class Stray:
             "value": f"of {self.name}, which is needed later, from its byte {self.offset:,} on",
             "input": f"of the input {self.name}, from its byte {self.offset:,} on",
             "output": f"of the output {self.name}, from its byte {self.offset:,} on",
-            "unused": f"of the arena that hold no value, from offset {self.offset:,} on",
+            "unused": f"of the arena where nothing is kept, from offset {self.offset:,} on",
             "outside": f"outside of every array, from {self.offset:,} of the arena on",
         }
         return f"{what} {place[self.where]}"

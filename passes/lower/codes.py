@@ -130,7 +130,7 @@ class Lowering:
     def constant(self, hint: str, value: np.ndarray) -> str:
         """Adds a constant; returns its name."""
         name = self.fresh(hint)
-        array = np.ascontiguousarray(value)
+        array = np.asarray(value, order="C")  # a scalar stays one
         self._constants[name] = Constant(array)
         self._types[name] = TensorType(of_array(array), array.shape)
         return name

@@ -15,6 +15,8 @@ import rich_click as click
 
 from qir import __version__
 from qir.cli.compile import compile_command
+from qir.cli.debug import debug_command
+from qir.cli.explain import explain_command
 from qir.cli.inspect import inspect_command
 from qir.cli.opt import opt_command
 from qir.cli.options import DEBUG, debug, example
@@ -41,6 +43,8 @@ def command() -> None:
 
 command.add_command(compile_command)
 command.add_command(opt_command)
+command.add_command(debug_command)
+command.add_command(explain_command)
 command.add_command(inspect_command)
 command.add_command(targets_command)
 

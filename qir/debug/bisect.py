@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, TypeAlias
 
 import numpy as np
 
+from qir.calibration.interface import Interface
 from qir.debug.compare import Batches, batches
 from qir.debug.errors import Sums
 from qir.debug.hybrid import Hybrid
 from qir.debug.pairing import pair
+from qir.debug.samples import batches_of
 from qir.errors import DataError, ModelError
 from qir.evaluate import evaluate
 from qir.ir.dtype import UINT8
@@ -31,8 +34,8 @@ class Bisection:
 
     Attributes:
         limit: what was asked for.
-        values: (step, metric after it), for the first graph (step None) and every step that changed something, up to the
-            one that broke it.
+        values: (step, metric after it), for the first graph (step None) and every step that changed something, up to
+            the one that broke it.
         step: the guilty one; None where none is.
         layers: (node, metric when only this layer is the step's, or where `together` when all layers up to it are),
             the guilty one first; empty where the step has no layers to tell apart.
@@ -82,7 +85,7 @@ def bisect(steps: Iterable[Step], feeds: Mapping[str, Any] | Batches, metric: Me
     chain, given = list(steps), list(batches(feeds))
     if not chain or not given:
         raise DataError(f"there are no {'samples' if chain else 'steps'} to bisect", fix="Give at least one")
-    first = joined([evaluate(chain[0].before, batch) for batch in given])
+    first = joined([_run(chain[0].before, batch) for batch in given])
     score = metric or agreement(first)
     values: list[tuple[Step | None, float]] = [(None, float(score(first)))]
     if values[0][1] < limit:
@@ -140,20 +143,10 @@ def joined(results: Sequence[Mapping[str, Any]]) -> dict[str, np.ndarray]:
 
 def _run(graph: Graph, batch: Mapping[str, Any]) -> Mapping[str, Any]:
     """One batch through a graph whose own batch may be smaller, as that of C is."""
-    size = _fixed(graph)
-    count = min(len(np.atleast_1d(array)) for array in batch.values())
-    if size is None or count == size:
+    kinds = {name: kind for name in graph.inputs if isinstance(kind := graph.types[name], TensorType)}
+    if Interface(kinds).fixed_batch is None:
         return evaluate(graph, batch)
-    parts = [evaluate(graph, {n: a[i : i + size] for n, a in batch.items()}) for i in range(0, count - size + 1, size)]
-    return joined(parts)
-
-
-def _fixed(graph: Graph) -> int | None:
-    for name in graph.inputs:
-        kind = graph.types[name]
-        if isinstance(kind, TensorType) and kind.shape and isinstance(kind.shape[0], int):
-            return kind.shape[0]
-    return None
+    return joined([evaluate(graph, part) for part in batches_of(graph, batch)])
 
 
 def _layers(step: Step, given: Sequence[Mapping[str, Any]], score: Metric, limit: float
@@ -165,6 +158,7 @@ def _layers(step: Step, given: Sequence[Mapping[str, Any]], score: Metric, limit
     except ModelError:
         return (), False  # the pass changed what the model takes or gives
     pairing = hybrid.pairing
+    given = [part for batch in given for part in batches_of(step.after, batch)]
 
     def value(on: Collection[str]) -> float:
         return float(score(joined([hybrid.outputs(batch, on) for batch in given])))
@@ -195,21 +189,20 @@ def _changed(hybrid: Hybrid, batch: Mapping[str, Any]) -> list[str]:
 
 
 def _lowered(step: Step, given: Sequence[Mapping[str, Any]]) -> tuple[tuple[str, float], ...]:
-    """SQNR of each value's codes, as integers make them, against those of the quantized graph; the first bad one leads."""
+    """SQNR of each value as integers make it against the quantized graph's, in dB; where it falls most leads."""
     before, after = step.before, step.after
     kinds = {name: kind.quant for node in after.nodes for name in node.outputs
              if name and isinstance(kind := before.types.get(name), TensorType) and kind.quant is not None}  # fmt: skip
     sums = {name: Sums() for name in kinds}
     for batch in given:
-        size = _fixed(after)
-        part = {name: array[:size] for name, array in batch.items()}
-        wanted, found = evaluate(before, part, tuple(kinds)), evaluate(after, part, tuple(kinds))
-        for name, quant in kinds.items():
-            sums[name].add(wanted[name], _real(found[name], quant))
+        for part in batches_of(after, batch):
+            wanted, found = evaluate(before, part, tuple(kinds)), evaluate(after, part, tuple(kinds))
+            for name, quant in kinds.items():
+                sums[name].add(wanted[name], _real(found[name], quant))
     rows = []
     for node in after.nodes:
         rows += [(node.name, sums[name].error.sqnr) for name in node.outputs if name in sums]
-    falls = [rows[0][1] - 100.0, *(b[1] - a[1] for a, b in zip(rows, rows[1:], strict=False))] if rows else []
+    falls = [rows[0][1] - 100.0, *(b[1] - a[1] for a, b in pairwise(rows))] if rows else []
     guilty = int(np.argmin(falls)) if falls else 0
     return tuple(rows[guilty : guilty + 1] + rows[:guilty] + rows[guilty + 1 :])
 

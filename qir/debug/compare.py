@@ -21,6 +21,8 @@ from qir.quant.scales import decode
 
 Batches = Iterable[Mapping[str, Any]]
 _EFFECT_SAMPLES = 32
+_EFFECT_RUNS = 8
+"""Batches that effects are measured on: networks of a fixed batch of one would take long otherwise."""
 
 
 @dataclass
@@ -74,14 +76,14 @@ def compared(hybrid: Hybrid, feeds: Mapping[str, Any] | Batches, effects: int = 
     outputs: dict[str, Sums] = {}
     alone: dict[str, dict[str, Sums]] = {name: {} for name in hybrid.tapped}
     samples = 0
-    for batch in batches(feeds):
+    for number, batch in enumerate(batches(feeds)):
         off, on = hybrid.layers(batch, ()), hybrid.layers(batch, everything)
         for name in hybrid.tapped:
             isolated[name].add(*off[name])
             accumulated[name].add(off[name][0], on[name][1])
         reference = hybrid.outputs(batch, ())
         _add(outputs, reference, hybrid.outputs(batch, everything))
-        if samples < effects:
+        if samples < effects and number < _EFFECT_RUNS:
             for name in hybrid.tapped:
                 _add(alone[name], reference, hybrid.outputs(batch, (name,)))
         samples += batch_size(batch)
@@ -91,13 +93,9 @@ def compared(hybrid: Hybrid, feeds: Mapping[str, Any] | Batches, effects: int = 
     for name in hybrid.tapped:
         node = pairing.node(name)
         effect = min((sums.error.sqnr for sums in alone[name].values()), default=None)
-        rows.append(
-            LayerError(
-                name, name if node is None else node.name, "input" if node is None else node.op,
-                () if node is None else _origin(pairing, name), accumulated[name].error, isolated[name].error, effect,
-                weight_error(pairing, name),
-            )  # fmt: skip
-        )
+        title, op = (name, "input") if node is None else (node.name, node.op)
+        errors = accumulated[name].error, isolated[name].error, effect, weight_error(pairing, name)
+        rows.append(LayerError(name, title, op, _origin(pairing, name), *errors))
     return Comparison(tuple(rows), {name: sums.error for name, sums in outputs.items()}, samples)
 
 

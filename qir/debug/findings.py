@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
@@ -37,6 +38,10 @@ class Fix:
         """dB regained."""
         return self.after - self.before
 
+    def as_json(self) -> dict[str, Any]:
+        """Everything as plain numbers and text."""
+        return {**vars(self), "gain": self.gain}
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -64,9 +69,10 @@ class Finding:
 
     def as_json(self) -> dict[str, Any]:
         """Everything as plain dicts, lists, numbers and text."""
-        plain = {key: getattr(self, key) for key in ("node", "op", "cause", "evidence", "effect")}
-        fixed = None if self.fix is None else {**vars(self.fix), "gain": self.fix.gain}
-        return {**plain, "origin": list(self.origin), "severity": self.severity.value, "fix": fixed}
+        plain = {key: getattr(self, key) for key in ("node", "op", "cause", "evidence")}
+        effect = self.effect if math.isfinite(self.effect) else None
+        fixed = None if self.fix is None else self.fix.as_json()
+        return {**plain, "origin": list(self.origin), "severity": self.severity.value, "effect": effect, "fix": fixed}
 
 
 @dataclass(frozen=True)
@@ -86,6 +92,17 @@ class Explanation:
     samples: int
     together: Fix | None = None
     notes: tuple[str, ...] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        """Everything as plain dicts, lists, numbers and text; None stands for what JSON cannot hold."""
+        return {
+            "samples": self.samples,
+            "outputs": {name: error.as_json() for name, error in self.comparison.outputs.items()},
+            "findings": [finding.as_json() for finding in self.findings],
+            "together": None if self.together is None else self.together.as_json(),
+            "layers": [row.as_json() for row in self.comparison.layers],
+            "notes": list(self.notes),
+        }
 
     def __str__(self) -> str:
         errors = ", ".join(f"{name} {_decibels(e.sqnr)}" for name, e in self.comparison.outputs.items())

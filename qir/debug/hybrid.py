@@ -16,7 +16,7 @@ from qir.debug.pairing import Pairing
 from qir.errors import ModelError
 from qir.evaluate import Runner
 from qir.ir.dtype import BOOL, FLOAT32
-from qir.ir.graph import Graph, Node, Stage
+from qir.ir.graph import Constant, Graph, Node, Stage
 from qir.ir.index import topological_order
 from qir.ir.types import TensorType, ValueType
 from qir.rewrite.editor import rename_inputs
@@ -71,7 +71,7 @@ def _merged(pairing: Pairing) -> Graph:
     real, quant = pairing.real, pairing.quant
     chosen = {pairing.counterpart(layer): layer for layer in reversed(pairing.layers)}
     types: dict[str, ValueType] = {_SWITCH + name: TensorType(BOOL, ()) for name in pairing.layers}
-    constants = {}
+    constants: dict[str, Constant] = {}
     for prefix, graph in ((_REAL, real), (_QUANT, quant)):
         types |= {prefix + name: kind for name, kind in graph.types.items()}
         constants |= {prefix + name: constant for name, constant in graph.constants.items()}

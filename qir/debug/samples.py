@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from qir.calibration import Feeds
+from qir.calibration import Feeds, feeds
 from qir.calibration.interface import Interface
 from qir.errors import DataError
 from qir.ir.dtype import BOOL, STRING
@@ -33,6 +33,15 @@ def sample_inputs(graph: Graph, feeds: Feeds | None = None, seed: int = 0, batch
         for name, axis in interface.batch_axes.items():
             found[name] = np.take(found[name], range(min(batch, found[name].shape[axis])), axis)
     return found
+
+
+def batches_of(graph: Graph, data: Any) -> Feeds:
+    """Data of any form `qir.compile` takes, cut into batches that fit a graph.
+
+    Raises:
+        DataError: where it does not fit.
+    """
+    return feeds(data, {name: graph.types[name] for name in graph.inputs})
 
 
 def _drawn(graph: Graph, seed: int) -> dict[str, Any]:

@@ -11,11 +11,14 @@ from typing import Any
 import numpy as np
 
 from qir.calibration import Feeds, feeds
+from qir.calibration.batches import Batch
 from qir.debug import tracefile
+from qir.debug.bisect import Bisection, Metric, bisect
+from qir.debug.samples import batches_of
 from qir.debug.watch import LayerBelow, layer_below
-from qir.errors import PassError
+from qir.errors import DataError, PassError
 from qir.ir.graph import Graph
-from qir.ir.text import summary
+from qir.ir.text import Diff, diff, summary
 from qir.passmanager.base import Context, Pass, Promise
 from qir.passmanager.manager import Step, steps
 from qir.pipeline import as_passes
@@ -169,6 +172,34 @@ class Trace:
             new(one)
         return new
 
+    def diff(self, first: Step | int | str, second: Step | int | str) -> Diff:
+        """What differs between the graphs after two steps, each given as to `resume`; 0 is the model itself.
+
+        Raises:
+            PassError: if there is no such step.
+        """
+        graphs = [self.steps[at - 1].after if at else self.source for at in map(self._number, (first, second))]
+        return diff(*graphs)
+
+    def bisect(self, metric: Metric | None = None, limit: float = 0.99, *, samples: Any = None) -> Bisection:
+        """The first pass after which a metric falls below a limit, then the layer of that pass.
+
+        Args:
+            metric: a function of the outputs by name, higher is better; by default the share of samples whose largest
+                output is where the model has it, which needs no labels.
+            limit: the least value that is still good.
+            samples: in any form `qir.compile` takes; those that the trace keeps by default.
+
+        Raises:
+            DataError: without samples, or where the model itself is below the limit.
+        """
+        if samples is None and self.samples is None:
+            raise DataError("the trace keeps no samples to bisect on", fix="Give samples=")
+        given = batches_of(self.source, self.samples if samples is None else samples)
+        # Where the first pass makes the model take pixels, the model itself cannot be run on them.
+        start = 1 if self.steps and self.steps[0].applied.name == "fold-preprocess" else 0
+        return bisect(self.steps[start:], given, metric, limit)
+
     def _number(self, step: Step | int | str) -> int:
         if not isinstance(step, Step):
             return 0 if step == 0 else self[step].number
@@ -221,11 +252,24 @@ class Trace:
 
 
 def first_samples(data: Feeds, limit: int = MAX_SAMPLES) -> dict[str, np.ndarray]:
-    """The first batch by input name, of at most `limit` samples where the model leaves their number open."""
-    found = {name: np.asarray(array) for name, array in next(iter(data)).items()}
-    if data.interface.fixed_batch is None:
-        for name, axis in data.interface.batch_axes.items():
-            found[name] = np.take(found[name], range(min(limit, found[name].shape[axis])), axis)
+    """The leading samples by input name, at most `limit`; the first batch alone where there is no batch axis."""
+    axes, taken, count = data.interface.batch_axes, list[Batch](), 0
+    for batch in data:
+        if taken and not data.interface.joins:
+            break
+        taken.append(batch)
+        count += batch.valid
+        if not axes or count >= limit:
+            break
+    found = {}
+    for name in taken[0]:
+        parts = [np.asarray(batch[name]) for batch in taken]
+        if name not in axes:
+            found[name] = parts[0]
+            continue
+        valid = [np.take(part, range(batch.valid), axes[name]) for part, batch in zip(parts, taken, strict=True)]
+        joined = np.concatenate(valid, axes[name])
+        found[name] = np.take(joined, range(min(limit, joined.shape[axes[name]])), axes[name])
     return found
 
 

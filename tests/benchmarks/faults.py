@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import os
 import statistics
 import sys
@@ -82,6 +81,11 @@ class Outcome:
     @property
     def found(self) -> bool:
         return self.right_node and self.right_cause
+
+    def __str__(self) -> str:
+        mark = "found" if self.found else "missed"
+        said = ", ".join(f"{node}: {cause}" for node, cause in self.said[:2]) or "nothing"
+        return f"{mark:6} {self.kind} in {self.model} {self.node} ({self.drop:.1f} dB): {said}"
 
     @property
     def found_by_either(self) -> bool:
@@ -218,9 +222,7 @@ def broken(given: argparse.Namespace, console: Console) -> None:
                     outcomes.append(judged(fault, feeds[fault.subject.name], seed))
                 row = outcomes[-1]
                 if given.verbose:
-                    mark = "found" if row.found else "missed"
-                    said = ", ".join(f"{node}: {cause}" for node, cause in row.said[:2])
-                    console.print(f"{mark:6} {row.kind} in {row.model} {row.node} ({row.drop:.1f} dB): {said}", markup=False)
+                    console.print(str(row), markup=False)
     console.print(table_of_kinds(outcomes, draws))
     if any(not row.found for row in outcomes):
         console.print(table_of_misses(outcomes))
@@ -270,12 +272,14 @@ def healthy(given: argparse.Namespace, console: Console) -> bool:
         seconds = time.perf_counter() - started
         above = [finding for finding in found.findings if finding.severity is not Severity.NOTE]
         loud += [(name, finding) for finding in above]
-        worst = min(found.worst.values(), default=math.inf)
-        table.add_row(name, str(found.samples), f"{worst:.1f}", str(len(found.findings)), str(len(above)), f"{seconds:.1f}")
+        worst = found.comparison.worst_output
+        counts = (str(found.samples), f"{worst:.1f}", str(len(found.findings)), str(len(above)), f"{seconds:.1f}")
+        table.add_row(name, *counts)
     console.print(table)
     for name, finding in loud:
         gain = f", repair regains {finding.fix.gain:.1f} dB" if finding.fix else ""
-        console.print(f"{name} {finding.node}: {finding.severity.value} {finding.cause}: {finding.evidence}{gain}", markup=False)
+        said = f"{finding.severity.value} {finding.cause}: {finding.evidence}{gain}"
+        console.print(f"{name} {finding.node}: {said}", markup=False)
     return not loud
 
 
@@ -289,7 +293,7 @@ def main() -> None:
     parser.add_argument("--no-c", action="store_true", help="leave out faults of emitted C, which need a C compiler")
     parser.add_argument("--json", type=Path, help="write every outcome there")
     parser.add_argument("--verbose", action="store_true", help="print every fault as it is judged")
-    parser.add_argument("--healthy", action="store_true", help="healthy networks instead: nothing above a note may be found")
+    parser.add_argument("--healthy", action="store_true", help="healthy networks: nothing above a note")
     parser.add_argument("--target", default="onnx", help="of the healthy networks")
     given = parser.parse_args()
     given.models = given.models or (HEALTHY if given.healthy else MODELS)

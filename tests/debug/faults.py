@@ -27,7 +27,9 @@ from tests.debug.c_faults import C_KINDS, CFault, CSubject, broken_c
 from tests.debug.graph_edits import as_imported
 from tests.debug.kinds import EVERYWHERE, KINDS, Kind
 
-__all__ = ["C_KINDS", "EVERYWHERE", "KINDS", "CFault", "CSubject", "Drawn", "Fault", "Kind", "Subject", "broken", "draw"]
+__all__ = [
+    "C_KINDS", "EVERYWHERE", "KINDS", "CFault", "CSubject", "Drawn", "Fault", "Kind", "Subject", "broken", "draw",
+]  # fmt: skip
 
 TRIES = 60
 """Draws of a place for one kind, before another kind is drawn."""

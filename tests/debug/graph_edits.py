@@ -86,7 +86,8 @@ def with_constant(graph: Graph, name: str, quant: Affine | None, codes: np.ndarr
 
 def with_weight(graph: Graph, weight: Weight, quant: Affine | None = None, codes: np.ndarray | None = None) -> Graph:
     """Other codes or another meaning of them for a weight; its bias follows the scales."""
-    made = with_constant(graph, weight.name, quant or weight.quant, weight.codes if codes is None else codes, weight.real)
+    kept = weight.codes if codes is None else codes
+    made = with_constant(graph, weight.name, quant or weight.quant, kept, weight.real)
     return made if quant is None else rebased(made, weight.node)
 
 

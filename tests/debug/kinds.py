@@ -79,7 +79,9 @@ def has_bias(graph: Graph, node: Node) -> str | None:
 
 def _is_plain(graph: Graph, value: str) -> bool:
     quant = quant_of(graph, value)
-    return quant is not None and quant.axis is None and (quant.qmin, quant.qmax) == (quant.storage.min, quant.storage.max)
+    if quant is None or quant.axis is not None:
+        return False
+    return (quant.qmin, quant.qmax) == (quant.storage.min, quant.storage.max)
 
 
 def has_codes(graph: Graph, node: Node) -> str | None:
@@ -96,10 +98,9 @@ def zero_of(graph: Graph, value: str) -> int:
 
 def is_signed(graph: Graph, node: Node) -> str | None:
     """A result with a zero point inside its codes, else such an input of the network."""
-    for value in (node.outputs[0], node.inputs[0]):
-        if _is_plain(graph, value) and (value == node.outputs[0] or value in graph.inputs) and zero_of(graph, value) > 8:
-            return value
-    return None
+    entry = node.inputs[0] if node.inputs[0] in graph.inputs else node.outputs[0]
+    values = (value for value in (node.outputs[0], entry) if _is_plain(graph, value))
+    return next((value for value in values if zero_of(graph, value) > 8), None)
 
 
 def is_rectified(graph: Graph, node: Node) -> str | None:

@@ -38,8 +38,8 @@ def step(number: int, name: str, **facts: object) -> StepFacts:
     """A pass that changed something."""
     given = {
         "promise": "lossy", "stage": "quant", "seconds": 0.25 * number, "changed": True, "summary": "nodes: 1 changed",
-        "nodes": 3, "constants": 2, "parameter_bytes": 1000 // (number + 1), "macs": 123456, "sqnr": 60.0 / (number + 1),
-        "measured": number, "state": 0, **facts,
+        "nodes": 3, "constants": 2, "parameter_bytes": 1000 // (number + 1), "macs": 123456,
+        "sqnr": 60.0 / (number + 1), "measured": number, "state": 0, **facts,
     }  # fmt: skip
     return StepFacts(number=number, name=name, **given)  # type: ignore[arg-type]  # the defaults above fit
 
@@ -66,12 +66,14 @@ def sample(hostile: str = HOSTILE) -> ReportData:
     findings = (
         Finding("right", "Conv", ("right",), "range-clipped", Severity.ERROR, "4 % of the values are cut off.", 12.5,
                 Fix("Take the whole range.", '[[override]]\nmatch = "right"\nrange = [-3.0, 3.0]\n', 12.5, 31.25)),
-        Finding(hostile, "Relu", (hostile,), "dead-channels", Severity.NOTE, f"{hostile} has 3 dead channels.", math.inf),
+        Finding(hostile, "Relu", (hostile,), "dead-channels", Severity.NOTE, f"{hostile} has 3 dead channels.",
+                math.inf),
     )  # fmt: skip
     lines = (
         ("graph", "", "graph net(%x) stage=float"), ("node", "stem", "%s: float32[N] = Conv(%x, %w)  # stem"),
         ("node", "old", "%o = Identity(%s)  # old"), ("constant", "w", "%w: float32[8] = -1..1 01234567"),
-        ("graph", "", "graph net(%x) stage=quant"), ("node", "stem", "%s: float32[N]<uint8 scale=0.01> = Conv(%x, %w)  # stem"),
+        ("graph", "", "graph net(%x) stage=quant"),
+        ("node", "stem", "%s: float32[N]<uint8 scale=0.01> = Conv(%x, %w)  # stem"),
         ("node", hostile, f"%n = Relu(%s)  # {hostile}"), ("range", "s", "%s: 0..2"),
     )  # fmt: skip
     return ReportData(
@@ -82,7 +84,8 @@ def sample(hostile: str = HOSTILE) -> ReportData:
                 layer("right", 11.0, 12.0, 12.5), layer("sum", 21.0, 45.0, None, "Add")),
         outputs={"y": error(21.0)}, findings=findings,
         steps=(step(0, "model", promise="", changed=False, summary="", sqnr=200.0, stage="float"),
-               step(1, "eliminate-dead-code", promise="exact", changed=False, summary="no change", sqnr=200.0, measured=0),
+               step(1, "eliminate-dead-code", promise="exact", changed=False, summary="no change", sqnr=200.0,
+                    measured=0),
                step(2, "quantize{mode=all}", state=1, notes=("one node stays float",)),
                step(3, "lower-integer", state=1, changed=False, summary="no change", measured=2)),
         texts=Texts(lines, ((0, 1, 2, 3), (4, 5, 6, 3, 7))),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -53,7 +54,7 @@ def test_every_pass_has_its_sizes_and_error(data: ReportData) -> None:
 
 
 def test_passes_that_change_nothing_share_their_lines(data: ReportData) -> None:
-    for before, after in zip(data.steps, data.steps[1:], strict=False):
+    for before, after in pairwise(data.steps):
         assert (before.state == after.state) == (not after.changed)
     assert len(data.texts.states) == len({step.state for step in data.steps})
     assert len(data.texts.lines) == len(set(data.texts.lines))
@@ -90,7 +91,7 @@ def test_only_c_has_a_memory_plan(data: ReportData) -> None:
 
 
 def test_inputs_that_become_pixels_are_compared_from_there_on() -> None:
-    preprocess = qir.Preprocess(mean=(10.0, 20.0), std=(50.0, 60.0))
+    preprocess = qir.Preprocess(mean=(10.0,), std=(50.0,))
     pixels = np.random.default_rng(0).integers(0, 256, (8, 2, 6, 6)).astype(np.float32)
     made = qir.compile(tiny_cnn(), calibration=pixels, preprocess=preprocess, trace=True)
     assert made.trace is not None
@@ -168,7 +169,7 @@ def test_drawn_nodes_never_touch_and_edges_go_down(graph: tuple[list[float], lis
         assert all(y != other[2] or right + 19.5 < other[0] or other[1] + 19.5 < left for other in boxes[i + 1 :])
     for (source, sink), bends in zip(edges, drawing.bends, strict=True):
         heights = [drawing.centres[source][1], *(y for _, y in bends), drawing.centres[sink][1]]
-        assert [70.0] * (len(heights) - 1) == [b - a for a, b in zip(heights, heights[1:], strict=False)]
+        assert [70.0] * (len(heights) - 1) == [b - a for a, b in pairwise(heights)]
 
 
 def test_a_chain_is_drawn_straight_and_a_diamond_without_crossings() -> None:

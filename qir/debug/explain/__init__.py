@@ -6,4 +6,6 @@ from qir.debug.explain import codes, structure, weights
 from qir.debug.explain.search import explain
 from qir.debug.explain.table import CAUSES, Cause, Diagnosis, Part, Repair, register_cause
 
-__all__ = ["CAUSES", "Cause", "Diagnosis", "Part", "Repair", "codes", "explain", "register_cause", "structure", "weights"]
+__all__ = [
+    "CAUSES", "Cause", "Diagnosis", "Part", "Repair", "codes", "explain", "register_cause", "structure", "weights",
+]  # fmt: skip

@@ -23,7 +23,8 @@ def zero_not_representable(probe: Probe) -> Diagnosis | None:
     low, high = float(probe.expected.min(initial=0)), float(probe.expected.max(initial=0))
     if zero == 0 or not (probe.expected == 0).any() or not low <= 0 <= high:
         return None
-    return Diagnosis(f"zero becomes {zero:.4g}, and {_share(probe.expected == 0)} of the values are zero", _refit(probe))
+    evidence = f"zero becomes {zero:.4g}, and {_share(probe.expected == 0)} of the values are zero"
+    return Diagnosis(evidence, _refit(probe))
 
 
 @register_cause("stuck-at-bound", Part.CODES, "nearly all results are one of the two outermost codes")

@@ -1,4 +1,4 @@
-"""Models that were quantized elsewhere: both brought to a form whose layers can be paired."""
+"""A float model and what was quantized of it, here or elsewhere, brought to forms whose layers can be paired."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from qir.pipeline import CLEAN, FUSE
 from qir.target import target
 
 
-def prepare(real: Graph, quant: Graph) -> tuple[Graph, Graph]:
+def comparable(real: Graph, quant: Graph) -> tuple[Graph, Graph]:
     """The float model simplified as the quantized one seems to have been, and that one cleaned.
 
     Tools fold a BatchNormalization or leave it; the form of the float model is taken that shares most values.

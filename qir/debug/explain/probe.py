@@ -301,7 +301,7 @@ def _run(pairing: Pairing, layer: str, operands: Mapping[str, np.ndarray], heavy
         changes = {heavy.slots.weight: weight, heavy.slots.bias: bias}
         inputs = list(heavy.node.inputs)
         for slot, value in changes.items():
-            if value is None or slot < 0 or (slot == heavy.slots.bias and not value.any() and not heavy.node.input(slot)):
+            if value is None or slot < 0 or not (value.any() or heavy.node.input(slot)):
                 continue
             name = f"{layer}/operand{slot}"
             inputs += [""] * (slot + 1 - len(inputs))

@@ -52,11 +52,9 @@ def explain(real: Graph, quant: Graph, feeds: Mapping[str, Any] | Batches, *, ru
         DataError: for data that does not fit, or none.
         ModelError: for two models of different inputs or outputs.
     """
-    given = list(batches(feeds))
-    pairing = pair(real, quant)
-    hybrid = Hybrid(pairing)
-    comparison = compared(hybrid, given)
-    few = _first(given, _SAMPLES)
+    few: list[Mapping[str, Any]] = []
+    hybrid = Hybrid(pair(real, quant))
+    comparison = compared(hybrid, _remembered(batches(feeds), few))
     case = Case(hybrid, few, comparison.layers)
     found = [one for one in (*case.findings(), *(case.runtime() if runtime else ())) if _matters(one)]
     found.sort(key=lambda finding: (finding.severity is Severity.NOTE, -_rank(finding)))
@@ -183,11 +181,13 @@ class Case:
             before = self.loss(graph, fused=True)
             saturating = [one for one in changed if one.pair]
             if risky:
-                yield self._saturation(saturating, risky, self._without_saturation(risky, before))
+                yield self._saturation(
+                    saturating, risky, self._without_saturation(risky, before) if saturating else None
+                )
             for one in [one for one in changed if not one.pair][:_PROBED]:
                 fix = Fix("Keep this node in float", override(one.node.name, float=True), before, self.before)
-                evidence = (f"given equal codes, onnxruntime's kernel differs by more than one code in {one.share:.2%} of "
-                            f"the results, by up to {one.worst}")  # fmt: skip
+                evidence = (f"given equal codes, onnxruntime's kernel differs by more than one code in {one.share:.2%} "
+                            f"of the results, by up to {one.worst}")  # fmt: skip
                 yield self._at(one.node, "runtime-changed", evidence, fix, _severity(fix.gain))
         left: dict[str, list[Node]] = {}
         for node, why in left_in_float(graph):
@@ -207,7 +207,7 @@ class Case:
         tried.append(Fix("Keep these layers in float, or run on a processor with VNNI", lines, before, self.before))
         return max(tried, key=lambda fix: fix.after)
 
-    def _saturation(self, changed: Sequence[Changed], risky: Sequence[Node], fix: Fix) -> Finding:
+    def _saturation(self, changed: Sequence[Changed], risky: Sequence[Node], fix: Fix | None) -> Finding:
         graph = self.pairing.quant
         worst = changed[0].node if changed else max(risky, key=lambda node: overflowing(node, graph))
         pair = overflowing(worst, graph)
@@ -216,8 +216,10 @@ class Case:
             evidence += "; this machine's kernels add in 32 bits, x86 processors without VNNI do not"
         else:
             others = f", and {len(changed) - 1} more nodes" if len(changed) > 1 else ""
-            evidence += f"; {changed[0].share:.1%} of its results differ here, by up to {changed[0].worst} codes{others}"
-        return self._at(worst, "saturation-16bit", evidence, fix, _severity(fix.gain) if changed else Severity.NOTE)
+            share, worst_code = changed[0].share, changed[0].worst
+            evidence += f"; {share:.1%} of its results differ here, by up to {worst_code} codes{others}"
+        severity = Severity.NOTE if fix is None else _severity(fix.gain)
+        return self._at(worst, "saturation-16bit", evidence, fix, severity)
 
     def _at(self, node: Node, cause: str, evidence: str, fix: Fix | None, severity: Severity) -> Finding:
         effect = min((finite(row.effect) for row in self.rows if row.node == node.name and row.effect is not None),
@@ -279,14 +281,14 @@ def _rank(finding: Finding) -> float:
     return finding.fix.gain if finding.fix is not None else -finite(finding.effect)
 
 
-def _first(given: Sequence[Mapping[str, Any]], count: int) -> list[Mapping[str, Any]]:
-    """The leading batches that hold so many samples."""
-    chosen: list[Mapping[str, Any]] = []
+def _remembered(given: Iterator[Mapping[str, Any]], few: list[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+    """The batches, of which the first ones are kept."""
+    count = 0
     for batch in given:
-        if sum(map(batch_size, chosen)) >= count:
-            break
-        chosen.append(batch)
-    return chosen
+        if count < _SAMPLES:
+            few.append(batch)
+        count += batch_size(batch)
+        yield batch
 
 
 def _joined(values: Sequence[np.ndarray], kind: object) -> np.ndarray:

@@ -9,7 +9,7 @@ from qir.debug.explain.probe import Probe
 from qir.debug.explain.repairs import with_constant
 from qir.debug.explain.table import Diagnosis, Part, Repair, register_cause
 from qir.debug.pairing import Pairing
-from qir.ir.graph import Graph, Node
+from qir.ir.graph import Node
 from qir.ir.text import attr_text
 
 _REPORT = "Compile again without the pass that changed it, and report the pass"
@@ -29,8 +29,8 @@ def missing_activation(probe: Probe) -> Diagnosis | None:
 def swapped_operands(probe: Probe) -> Diagnosis | None:
     for mine, real in _matched(probe):
         found = [_data(name, probe.pairing) for name in mine.inputs]
-        wanted = [name for name in real.inputs]
-        pairs = [(a, b) for a, b in zip(found, wanted, strict=False) if a is not None and b not in _fixed(probe.pairing.real)]
+        fixed = probe.pairing.real.constants
+        pairs = [(a, b) for a, b in zip(found, real.inputs, strict=False) if a is not None and b not in fixed]
         wrong = [(a, b) for a, b in pairs if a != b]
         if wrong:
             a, b = wrong[0]
@@ -52,7 +52,8 @@ def changed_attributes(probe: Probe) -> Diagnosis | None:
     mine_ops = [node.op for node in probe.region]
     real_ops = [node.op for node in probe.pairing.real_region(probe.layer) if node.name not in absorbed]
     if mine_ops != real_ops and probe.mine is None:
-        return Diagnosis(f"the layer is {' + '.join(mine_ops)}, in the float model {' + '.join(real_ops)}", Repair(_REPORT))
+        evidence = f"the layer is {' + '.join(mine_ops)}, in the float model {' + '.join(real_ops)}"
+        return Diagnosis(evidence, Repair(_REPORT))
     return None
 
 
@@ -97,7 +98,8 @@ def constant_rounding(probe: Probe) -> Diagnosis | None:
 def changed_node(probe: Probe) -> Diagnosis | None:
     mine = " + ".join(f"{node.op} {node.name}" for node in probe.region)
     real = " + ".join(f"{node.op} {node.name}" for node in probe.pairing.real_region(probe.layer))
-    return Diagnosis(f"with the float model's parameters and operands, {mine} does not give what {real} gives", Repair(_REPORT))
+    evidence = f"with the float model's parameters and operands, {mine} does not give what {real} gives"
+    return Diagnosis(evidence, Repair(_REPORT))
 
 
 def _matched(probe: Probe) -> list[tuple[Node, Node]]:
@@ -106,7 +108,8 @@ def _matched(probe: Probe) -> list[tuple[Node, Node]]:
     found = []
     for mine in probe.region:
         names = {mine.name, *mine.origin}
-        alike = [n for n in real if n.op == mine.op and names & {n.name, *n.origin}] or [n for n in real if n.op == mine.op]
+        same = [node for node in real if node.op == mine.op]
+        alike = [node for node in same if names & {node.name, *node.origin}] or same
         if len(alike) == 1:
             found.append((mine, alike[0]))
             real.remove(alike[0])
@@ -118,7 +121,3 @@ def _data(name: str, pairing: Pairing) -> str | None:
     if name in pairing.values:
         return pairing.values[name]
     return name if name in pairing.quant.inputs else None
-
-
-def _fixed(graph: Graph) -> frozenset[str]:
-    return frozenset(graph.constants)

@@ -75,7 +75,7 @@ def dead_channels(probe: Probe) -> Diagnosis | None:
     )  # fmt: skip
 
 
-@register_cause("wrong-axis", Part.WEIGHT, "the weight's scales run along another axis than its channels, or in another order")
+@register_cause("wrong-axis", Part.WEIGHT, "the weight's scales belong to another axis or to other channels")
 def wrong_axis(probe: Probe) -> Diagnosis | None:
     found = weights(probe)
     if found is None or found.codes is None or found.quant is None or found.quant.axis is None or probe.mine is None:
@@ -116,7 +116,8 @@ def weight_channel_scale(probe: Probe) -> Diagnosis | None:
         return None
     which = np.flatnonzero(off)
     factors = found.gain[which]
-    text = f"{factors.min():.3g}" if np.ptp(factors) < 0.02 * abs(factors.mean()) else f"{factors.min():.3g} to {factors.max():.3g}"
+    text = f"{factors.min():.3g}"
+    text += "" if np.ptp(factors) < 0.02 * abs(factors.mean()) else f" to {factors.max():.3g}"
     return Diagnosis(f"the weights of {_channels(which, found)} {text} times the float model's", _reround(probe))
 
 
@@ -137,8 +138,8 @@ def rounded_twice(probe: Probe) -> Diagnosis | None:
     if coarse.mean() < 0.5:
         return None
     return Diagnosis(
-        f"its codes reach over {int(np.median(reach))} values but use {int(np.median(levels))} of them a channel, and the "
-        f"error is {np.median(steps):.1f} times that of one rounding", _reround(probe),
+        f"its codes reach over {int(np.median(reach))} values but use {int(np.median(levels))} of them a channel, and "
+        f"the error is {np.median(steps):.1f} times that of one rounding", _reround(probe),
     )  # fmt: skip
 
 
@@ -152,8 +153,8 @@ def per_tensor_weight(probe: Probe) -> Diagnosis | None:
         return None
     worst = int(largest.argmax())
     return Diagnosis(
-        f"one scale serves all {len(largest)} channels: channel {worst} reaches {largest[worst]:.4g}, half of them stay "
-        f"below {np.median(largest):.4g}", _reround(probe, per_channel=True),
+        f"one scale serves all {len(largest)} channels: channel {worst} reaches {largest[worst]:.4g}, half of them "
+        f"stay below {np.median(largest):.4g}", _reround(probe, per_channel=True),
     )  # fmt: skip
 
 
@@ -171,7 +172,8 @@ def weight_rounding(probe: Probe) -> Diagnosis | None:
         return None  # errors of many steps are no rounding
     return Diagnosis(
         f"the largest weight is {levels:.0f} steps from zero (8 bits give 127), and rounding makes "
-        f"{probe.weight_noise / max(probe.least_weight_noise, 1e-30):.0f} times the noise that 8 bits need", _reround(probe),
+        f"{probe.weight_noise / max(probe.least_weight_noise, 1e-30):.0f} times the noise that 8 bits need",
+        _reround(probe),
     )  # fmt: skip
 
 
@@ -200,8 +202,8 @@ def bias_overflow(probe: Probe) -> Diagnosis | None:
         return None
     which = np.flatnonzero(full)
     return Diagnosis(
-        f"{_list(which)} of {codes.size}: the code is at the end of int32, it stands for {mine.bias[which[0]]:.4g} instead of "
-        f"{real.bias[which[0]]:.4g}", _rebias(probe),
+        f"{_list(which)} of {codes.size}: the code is at the end of int32, it stands for {mine.bias[which[0]]:.4g} "
+        f"instead of {real.bias[which[0]]:.4g}", _rebias(probe),
     )  # fmt: skip
 
 

@@ -254,14 +254,15 @@ def _plain(value: Any) -> Any:
         }  # fmt: skip
     if isinstance(value, Finding):
         found = value.as_json()
-        decibel = {"effect": _number(decibels(value.effect))}
+        decibel: dict[str, Any] = {"effect": _number(decibels(value.effect))}
         if value.fix is not None:
             before, after = decibels(value.fix.before), decibels(value.fix.after)
             decibel["fix"] = {**found["fix"], "before": _number(before), "after": _number(after),
                               "gain": _number(after - before)}  # fmt: skip
         return found | decibel
     if isinstance(value, Error):
-        return {"sqnr": _number(decibels(value.sqnr)), "cosine": _number(value.cosine), "max_abs": _number(value.max_abs)}
+        ratio = _number(decibels(value.sqnr))
+        return {"sqnr": ratio, "cosine": _number(value.cosine), "max_abs": _number(value.max_abs)}
     if is_dataclass(value) and not isinstance(value, type):
         return {one.name: _plain(getattr(value, one.name)) for one in fields(value)}
     if isinstance(value, Enum):

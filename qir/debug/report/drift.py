@@ -35,7 +35,7 @@ class Drift:
     """The error of the worst output against the first graph's, graph by graph.
 
     Args:
-        graphs: all that will be asked for, in order. Where any of them fixes its batch, all run in batches of that size.
+        graphs: all that will be asked for, in order. Where one fixes its batch, all run in batches of that size.
         samples: inputs by name, along the first graph's batch axis.
     """
 

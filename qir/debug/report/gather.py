@@ -104,7 +104,8 @@ def _nodes(graph: Graph, statistics: Statistics | None, kernels: Mapping[str, Ke
     taken = {node.name for node in graph.nodes}
     entries = [NodeFacts(_unique(name, taken), "Input", outputs=(_value(name, graph),)) for name in graph.inputs]
     leaves = [NodeFacts(_unique(name, taken), "Output", inputs=(_value(name, graph),)) for name in graph.outputs]
-    return (*entries, *(_node(node, graph, single, statistics, kernels.get(node.name)) for node in graph.nodes), *leaves)
+    inner = [_node(node, graph, single, statistics, kernels.get(node.name)) for node in graph.nodes]
+    return (*entries, *inner, *leaves)
 
 
 def _unique(name: str, taken: set[str]) -> str:

@@ -15,7 +15,7 @@ from qir.debug.report.layout import draw
 from qir.debug.report.markdown import severity_counts
 from qir.debug.report.specs import specs
 from qir.debug.report.text import bytes_text
-from qir.debug.report.words import count_text, decibels_text, number_text, seconds_text, short_bytes
+from qir.debug.report.words import count_text, decibels_text, number_text, plural, seconds_text, short_bytes
 from qir.errors import MissingDependencyError
 
 ASSETS = Path(__file__).parent / "assets"
@@ -46,7 +46,7 @@ def html(data: ReportData) -> str:
     environment.filters |= {
         "db": lambda value: decibels_text(None if value is None else decibels(value)),
         "count": count_text, "bytes": short_bytes, "all_bytes": bytes_text, "seconds": seconds_text,
-        "number": number_text,
+        "number": number_text, "plural": plural,
     }  # fmt: skip
     ours = _inline("\n".join((ASSETS / name).read_text(encoding="utf-8") for name in SCRIPTS))
     plain = data.as_json() | {"drawing": _drawing(data), "specs": specs()}

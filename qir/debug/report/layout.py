@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 _SWEEPS = 12
 _DUMMY_WIDTH = 24.0
@@ -85,8 +86,7 @@ def _layered(count: int, edges: Sequence[tuple[int, int]]) -> _Layered:
     for node in reversed(range(count)):  # down towards its users, where that lengthens no other edge
         if sinks[node] and not sources[node]:
             layer[node] = min(layer[sink] for sink in sinks[node]) - 1
-    graph = _Layered(count, layer)
-    graph.above, graph.below = ([[] for _ in range(count)] for _ in range(2))
+    graph = _Layered(count, layer, [[] for _ in range(count)], [[] for _ in range(count)])
     shared: dict[tuple[int, int], int] = {}
     for source, sink in edges:
         chain = [source]
@@ -98,7 +98,7 @@ def _layered(count: int, edges: Sequence[tuple[int, int]]) -> _Layered:
                 graph.below.append([])
             chain.append(shared[source, row])
         chain.append(sink)
-        for upper, lower in zip(chain, chain[1:], strict=False):
+        for upper, lower in pairwise(chain):
             if lower not in graph.below[upper]:
                 graph.below[upper].append(lower)
                 graph.above[lower].append(upper)
@@ -133,7 +133,7 @@ def _mean(values: list[float], default: float) -> float:
 
 def _crossings(graph: _Layered, rows: list[list[int]]) -> int:
     count = 0
-    for upper, lower in zip(rows, rows[1:], strict=False):
+    for upper, lower in pairwise(rows):
         where = {item: i for i, item in enumerate(lower)}
         ends = [end for item in upper for end in sorted(where[other] for other in graph.below[item])]
         count += sum(a > b for i, a in enumerate(ends) for b in ends[i + 1 :])

@@ -8,9 +8,9 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from qir.debug.findings import Finding
-from qir.debug.report.data import ReportData, decibels
+from qir.debug.report.data import MOST_DECIBELS, ReportData, decibels
 from qir.debug.report.text import bytes_text
-from qir.debug.report.words import count_text, decibels_text, number_text, seconds_text, short_bytes
+from qir.debug.report.words import count_text, decibels_text, number_text, plural, seconds_text, short_bytes
 
 _SHOWN_LAYERS = 20
 
@@ -39,14 +39,14 @@ def markdown(data: ReportData) -> str:
 def severity_counts(findings: Iterable[Finding]) -> str:
     """How many there are of each severity, in words."""
     found = Counter(one.severity.value for one in findings)
-    parts = [f"{count} {name}{'s' if count > 1 else ''}" for name in ("error", "warning", "note") if (count := found[name])]
+    parts = [plural(found[name], name) for name in ("error", "warning", "note") if found[name]]
     return ", ".join(parts) or "none"
 
 
 def _summary(data: ReportData) -> str:
     rows = [("target", data.target or "not known")]
     if data.worst_output is not None:
-        rows.append(("worst output", f"{decibels_text(data.worst_output)} on {data.samples} sample{'' if data.samples == 1 else 's'}"))
+        rows.append(("worst output", f"{decibels_text(data.worst_output)} on {plural(data.samples, 'sample')}"))
     rows.append(("findings", severity_counts(data.findings)))
     inner = sum(node.op not in ("Input", "Output") for node in data.nodes)
     per = f" with {', '.join(f'{symbol} = 1' for symbol in data.symbols)}" if data.symbols else ""
@@ -59,7 +59,9 @@ def _summary(data: ReportData) -> str:
 def _finding(number: int, one: Finding) -> str:
     lines = [f"### {number}. {_text(one.node)} ({_text(one.op)}): {one.cause}, {one.severity.value}", ""]
     lines.append(_text(one.evidence))
-    lines.append(f"Alone it leaves the worst output at {decibels_text(decibels(one.effect))}.")
+    alone = decibels(one.effect)
+    lines.append("Alone it does not change the outputs." if alone >= MOST_DECIBELS
+                 else f"Alone it leaves the worst output at {decibels_text(alone)}.")  # fmt: skip
     if one.fix is not None:
         before, after = (decibels_text(decibels(value)) for value in (one.fix.before, one.fix.after))
         lines += ["", f"Tried: {_text(one.fix.what)} {before} → {after}."]
@@ -88,8 +90,10 @@ def _passes(data: ReportData) -> str:
         if not (step.changed or step.number == 0):
             continue
         estimated = "" if step.measured in (step.number, None) else f" (after pass {step.measured})"
-        rows.append((str(step.number), step.name, step.summary, str(step.nodes), short_bytes(step.parameter_bytes),
-                     count_text(step.macs), decibels_text(step.sqnr) + estimated, seconds_text(step.seconds)))  # fmt: skip
+        rows.append((
+            str(step.number), step.name, step.summary, str(step.nodes), short_bytes(step.parameter_bytes),
+            count_text(step.macs), decibels_text(step.sqnr) + estimated, seconds_text(step.seconds),
+        ))  # fmt: skip
     idle = sum(not step.changed for step in data.steps[1:])
     head = ("no.", "pass", "changed", "nodes", "parameters", "MACs", "worst output", "time")
     return _table(head, rows, "rllrrrrr") + (f"\n\n{idle} further passes changed nothing." if idle else "")

@@ -127,8 +127,9 @@ def _passes() -> dict[str, Any]:
 
 
 def _arena() -> dict[str, Any]:
-    time = {"field": "first", "type": "quantitative", "title": "call",
-            "scale": {"nice": False, "zero": False}, "axis": {"grid": False, "tickMinStep": 1, "labelExpr": "datum.value < 0 ? 'entry' : datum.label"}}  # fmt: skip
+    entry = "datum.value < 0 ? 'entry' : datum.label"
+    time = {"field": "first", "type": "quantitative", "title": "call", "scale": {"nice": False, "zero": False},
+            "axis": {"grid": False, "tickMinStep": 1, "labelExpr": entry}}  # fmt: skip
     place = {"field": "offset", "type": "quantitative", "title": "bytes from the start of the arena",
              "scale": {"nice": False}, "axis": {"labelExpr": _SHORT, "tickCount": 6}}  # fmt: skip
     tip = [

@@ -33,7 +33,7 @@ def timeline(steps: Sequence[Step], samples: Mapping[str, Any] | None) -> tuple[
 
     Args:
         steps: in order.
-        samples: inputs by name, as the compiled graph takes them, samples along the batch axis; None measures no errors.
+        samples: inputs by name, as the compiled graph takes them; None measures no errors.
     """
     if not steps:
         return (), Texts((), ())

@@ -44,3 +44,8 @@ def seconds_text(value: float | None) -> str:
 def number_text(value: float) -> str:
     """Three significant digits."""
     return f"{value:.3g}"
+
+
+def plural(count: int, name: str) -> str:
+    """A count with its noun."""
+    return f"{count:,} {name}{'' if count == 1 else 's'}"

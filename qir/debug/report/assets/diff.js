@@ -26,11 +26,13 @@ function differences(from, to) {
   return found;
 }
 
-const words = (text) => text.match(/[%\w.:+-]+|\s+|./gsu) || [];
+const words = (text) => text.match(/[%\w.:+=-]+|\s+|./gsu) || [];
 
-/** The words of two lines, those outside the longest common subsequence marked. */
+/** The words of two lines, those outside the longest common subsequence marked; equal ends are left alone. */
 function marked(first, second) {
-  const a = words(first), b = words(second);
+  const a = words(first), b = words(second), head = [], tail = [];
+  while (a.length && b.length && a[a.length - 1] === b[b.length - 1]) { tail.unshift(a.pop()); b.pop(); }
+  while (a.length && b.length && a[0] === b[0]) { head.push(a.shift()); b.shift(); }
   if (a.length * b.length > 250000) return [[first], [second]];
   const width = b.length + 1, table = new Uint32Array((a.length + 1) * width);
   for (let i = a.length - 1; i >= 0; i--) {
@@ -46,7 +48,7 @@ function marked(first, second) {
     else if (j === b.length || (i < a.length && table[(i + 1) * width + j] >= table[i * width + j + 1])) left.push(make("mark", {}, a[i++]));
     else right.push(make("mark", {}, b[j++]));
   }
-  return [left, right];
+  return [left, right].map((middle) => [...head, ...middle, ...tail]);
 }
 
 function showDiff() {
