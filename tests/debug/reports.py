@@ -88,7 +88,7 @@ def sample(hostile: str = HOSTILE) -> ReportData:
                     measured=0),
                step(2, "quantize{mode=all}", state=1, notes=("one node stays float",)),
                step(3, "lower-integer", state=1, changed=False, summary="no change", measured=2)),
-        texts=Texts(lines, ((0, 1, 2, 3), (4, 5, 6, 3, 7))),
+        step_samples=8, texts=Texts(lines, ((0, 1, 2, 3), (4, 5, 6, 3, 7))),
         kernels=(KernelFacts("stem", "Conv", "QLinearConv", True, ()),
                  KernelFacts(hostile, "Relu", "Relu", False, (("integer Relu", "its result stays real"),))),
         memory=Memory((Block("x_codes", "x", 0, 48, -1, 0), Block("stem_out", "stem", 48, 128, 0, 2),

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 import qir
 from qir.debug.compare import compare
-from qir.debug.report import ReportData, report_data, write_report
+from qir.debug.report import ReportData, check_report, report_data, write_report
 from qir.debug.report.layout import draw
 from qir.debug.report.markdown import markdown
 from qir.errors import OutputError
@@ -50,6 +50,7 @@ def test_every_pass_has_its_sizes_and_error(data: ReportData) -> None:
     assert 15 < by_name["quantize"].sqnr < 80
     assert by_name["quantize-weights"].parameter_bytes < data.steps[0].parameter_bytes
     assert all(step.measured is not None and step.measured <= step.number for step in data.steps)
+    assert 8 == data.step_samples
     assert data.steps[0].macs == 4 * 6 * 6 * 2 * 9 + 4 * 3
 
 
@@ -138,6 +139,8 @@ def test_names_cannot_break_markdown_tables() -> None:
 def test_other_endings_are_refused_by_name(tmp_path: Path, name: str) -> None:
     with pytest.raises(OutputError, match=r"\.html, \.md, \.json"):
         write_report(sample(), tmp_path / name)
+    with pytest.raises(OutputError, match=r"\.html, \.md, \.json"):
+        check_report(tmp_path / name)
     assert [] == os.listdir(tmp_path)
 
 

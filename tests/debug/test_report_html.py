@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from qir.debug.report import write_report
+from qir.debug.report import check_report, write_report
 from qir.debug.report.data import Distribution, NodeFacts, ReportData, Texts, ValueFacts
 from qir.debug.report.html import SCRIPTS, html
 from qir.errors import MissingDependencyError
@@ -142,6 +142,8 @@ def test_missing_packages_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setitem(sys.modules, package, None)
     module.bundle.cache_clear()
-    with pytest.raises(MissingDependencyError, match=r"pip install 'qir\[report\]'"):
-        write_report(sample(), tmp_path / "report.html")
+    for attempt in (lambda path: write_report(sample(), path), check_report):
+        with pytest.raises(MissingDependencyError, match=r"pip install 'qir\[report\]'"):
+            attempt(tmp_path / "report.html")
+    check_report(tmp_path / "report.md")
     assert not list(tmp_path.iterdir())

@@ -31,14 +31,13 @@ def zero_not_representable(probe: Probe) -> Diagnosis | None:
 def stuck_at_bound(probe: Probe) -> Diagnosis | None:
     if probe.quant is None or probe.best_quant is None:
         return None
-    share, bound = _at_bound(probe.expected, probe.quant)
-    usual, _ = _at_bound(probe.expected, probe.best_quant)
-    if share < _STUCK or share < usual + 0.3:
+    low, high = _at_bounds(probe.expected, probe.quant)
+    usual = sum(_at_bounds(probe.expected, probe.best_quant))
+    if low + high < _STUCK or 1 - low - high > 0.3 * (1 - usual):
         return None
-    codes = "largest" if bound == probe.quant.qmax else "smallest"
     return Diagnosis(
-        f"{share:.1%} of the results have the {codes} code, {bound}; {usual:.1%} lie at a bound with a range of "
-        f"{_text(probe.best_quant)}", _refit(probe),
+        f"{low:.1%} of the results have the smallest code and {high:.1%} the largest; with a range of "
+        f"{_text(probe.best_quant)} it were {usual:.1%} together", _refit(probe),
     )  # fmt: skip
 
 
@@ -129,12 +128,10 @@ def _float(probe: Probe) -> str:
     return "" if probe.node is None else override(probe.node.name, float=True)
 
 
-def _at_bound(value: np.ndarray, quant: Affine) -> tuple[float, int]:
-    """The larger share of values at one of the outermost codes, and that code."""
+def _at_bounds(value: np.ndarray, quant: Affine) -> tuple[float, float]:
+    """The shares of values with the smallest and with the largest code."""
     codes = encode(value, quant)
-    shares = {bound: float((codes == bound).mean()) for bound in (quant.qmin, quant.qmax)}
-    bound = max(shares, key=lambda code: shares[code])
-    return shares[bound], bound
+    return float((codes == quant.qmin).mean()), float((codes == quant.qmax).mean())
 
 
 def _sharer(probe: Probe) -> tuple[Node, str] | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -125,11 +125,20 @@ class Probe:
             return ()
         if self.quant is None or self.quant.axis is not None:
             return self.lost_clamps
+        if any(abs(float(self.quant.scale) / width - 1) < 0.02 for width in self._usual_steps(limits)):
+            return ()  # made for the values behind the clamp, and wrong in another way
         before = Histogram.of(self._unclamped)
         scale, zero_point = affine_params(*before.range("percentile", p=99.9), self.quant.storage)
         steps = float(self.quant.scale) / float(scale)
         near = abs(int(self.quant.zero_point) - int(zero_point)) <= 64
         return self.lost_clamps if 0.5 < steps < 2 and near else ()
+
+    def _usual_steps(self, limits: Sequence[tuple[float, float] | None]) -> list[float]:
+        """Scales that the usual ways of choosing a range, and the clamps themselves, give the result."""
+        assert self.quant is not None
+        ranges = [self.histogram.range("mse"), self.histogram.range("minmax"), self.histogram.range("percentile")]
+        ranges += [known for known in limits if known is not None and np.isfinite(known).all()]
+        return [float(affine_params(*found, self.quant.storage)[0]) for found in ranges]
 
     def _absorbs(self, limits: tuple[float, float]) -> bool:
         return self.quant is not None and is_absorbed(limits, self.quant)

@@ -25,6 +25,8 @@ from qir.ir.types import TensorType
 
 _EXCESS = {Part.STRUCTURE: 1.0, Part.WEIGHT: 8.0, Part.BIAS: 1.0, Part.CODES: 4.0}
 """How many times its least noise a part may make."""
+_PER_TENSOR_EXCESS = 2.0
+"""The same of a weight with one scale, whose remedy is simple."""
 _SHARE = 0.1
 """Share of a layer's noise that a part must make to be looked at."""
 _PROBED = 10
@@ -56,7 +58,8 @@ def explain(real: Graph, quant: Graph, feeds: Mapping[str, Any] | Batches, *, ru
     hybrid = Hybrid(pair(real, quant))
     comparison = compared(hybrid, _remembered(batches(feeds), few))
     case = Case(hybrid, few, comparison.layers)
-    found = [one for one in (*case.findings(), *(case.runtime() if runtime else ())) if _matters(one)]
+    found = [one for one in case.findings() if _matters(one)]
+    found += [one for one in case.runtime(found) if _matters(one)] if runtime else []
     found.sort(key=lambda finding: (finding.severity is Severity.NOTE, -_rank(finding)))
     return Explanation(tuple(found), comparison, comparison.samples, case.together(), tuple(case.notes))
 
@@ -106,17 +109,17 @@ class Case:
 
     def findings(self) -> Iterator[Finding]:
         """One finding for every guilty part of every suspect."""
-        wide: dict[str, Probe] = {}
+        misfits: dict[str, Probe] = {}
         found: list[Finding] = []
         for row in self.suspects():
             probe = self.probe(row.value)
             for part in _guilty(probe):
-                if part is Part.CODES and probe.clipping_noise > 0.5 * probe.rounding_noise:
-                    wide[row.value] = probe
+                if part is Part.CODES:
+                    misfits[row.value] = probe
                 finding = self._diagnosed(row, probe, part)
                 if finding is not None:
                     found.append(finding)
-        yield from self._whole(wide, found)
+        yield from self._whole(misfits, found)
         yield from found
 
     def probe(self, layer: str) -> Probe:
@@ -172,9 +175,13 @@ class Case:
         overrides = "\n".join(dict.fromkeys(repair.override for repair in reversed(chosen) if repair.override))
         return Fix(f"All {len(chosen)} repairs together", overrides, self.before, self.loss(graph))
 
-    def runtime(self) -> Iterator[Finding]:
-        """What onnxruntime's kernels change or leave."""
-        graph, before = self.pairing.quant, None
+    def runtime(self, found: Sequence[Finding]) -> Iterator[Finding]:
+        """What onnxruntime's kernels change or leave.
+
+        Args:
+            found: before; a node whose numbers are wrong already may well give other ones there.
+        """
+        graph, known = self.pairing.quant, {one.node for one in found if one.severity is not Severity.NOTE}
         changed = changed_nodes(graph, self.samples[:1])
         risky = [node for node in graph.nodes if overflowing(node, graph)]
         if changed or risky:
@@ -184,7 +191,7 @@ class Case:
                 yield self._saturation(
                     saturating, risky, self._without_saturation(risky, before) if saturating else None
                 )
-            for one in [one for one in changed if not one.pair][:_PROBED]:
+            for one in [one for one in changed if not one.pair and one.node.name not in known][:_PROBED]:
                 fix = Fix("Keep this node in float", override(one.node.name, float=True), before, self.before)
                 evidence = (f"given equal codes, onnxruntime's kernel differs by more than one code in {one.share:.2%} "
                             f"of the results, by up to {one.worst}")  # fmt: skip
@@ -226,9 +233,9 @@ class Case:
                      default=200.0)  # fmt: skip
         return Finding(node.name, node.op, node.origin, cause, severity, evidence, effect, fix)
 
-    def _whole(self, clipped: Mapping[str, Probe], found: list[Finding]) -> Iterator[Finding]:
-        """Many clipped values have one cause: other data than the network was calibrated on."""
-        rounded = [probe for probe in clipped.values() if probe.quant is not None and probe.best_quant is not None]
+    def _whole(self, misfits: Mapping[str, Probe], found: list[Finding]) -> Iterator[Finding]:
+        """Many codes that do not fit have one cause: other data than the network was calibrated on."""
+        rounded = [probe for probe in misfits.values() if probe.quant is not None and probe.best_quant is not None]
         if len(rounded) < max(3, len(self.suspects()) // 3):
             return
         changes = {probe.layer: probe.best_quant for probe in rounded if probe.best_quant is not None}
@@ -239,7 +246,7 @@ class Case:
             return
         first = next(row for row in self.rows if row.value == rounded[0].layer)
         named = ", ".join(f"%{probe.layer}" for probe in rounded[:4])
-        evidence = f"{len(rounded)} values leave their calibrated ranges, {named} among them"
+        evidence = f"the codes of {len(rounded)} values do not fit these samples, {named} among them"
         yield Finding(first.node, first.op, first.origin, "calibration-mismatch", _severity(fix.gain), evidence,
                       first.effect if first.effect is not None else math.inf, fix)  # fmt: skip
 
@@ -254,9 +261,18 @@ def _guilty(probe: Probe) -> list[Part]:
         Part.CODES: (0.0 if _only_moves(probe) else probe.rounding_noise, max(probe.least_rounding_noise, floor)),
     }
     total = sum(noise for noise, _ in noises.values())
+    excess = {**_EXCESS, Part.WEIGHT: _PER_TENSOR_EXCESS} if _per_tensor(probe) else _EXCESS
     guilty = [part for part, (noise, least) in noises.items()
-              if noise > _EXCESS[part] * least and noise >= _SHARE * total]  # fmt: skip
+              if noise > excess[part] * least and noise >= _SHARE * total]  # fmt: skip
     return sorted(guilty, key=lambda part: -noises[part][0])
+
+
+def _per_tensor(probe: Probe) -> bool:
+    """Whether a weight has one scale where it could have one a channel."""
+    if probe.mine is None or probe.best_weight is None or probe.best_weight.axis is None:
+        return False
+    quant = probe.graph.tensor(probe.mine.node.inputs[probe.mine.slots.weight]).quant
+    return quant is not None and quant.axis is None
 
 
 def _only_moves(probe: Probe) -> bool:

@@ -126,21 +126,32 @@ def rounded_twice(probe: Probe) -> Diagnosis | None:
     found = weights(probe)
     if found is None or found.codes is None or found.quant is None:
         return None
-    levels = np.array([np.unique(row).size for row in found.codes])
-    reach = np.ptp(found.codes, axis=1) + 1
-    expected = np.minimum(reach, 1 + found.codes.shape[1] / 3)
-    scale = np.broadcast_to(np.asarray(found.quant.scale, np.float64).reshape(-1, 1), (len(levels), 1)) \
-        if found.quant.axis is None or found.quant.scale.size == len(levels) else None  # fmt: skip
-    if scale is None:
+    scale = np.asarray(found.quant.scale, np.float64).reshape(-1)
+    if scale.size not in (1, len(found.codes)):
         return None
-    steps = np.sqrt(((found.mine - found.real) ** 2).mean(axis=1)) / (scale[:, 0] / np.sqrt(12))
-    coarse = (levels < 0.5 * expected) & (reach > 2 * levels) & (steps > 2.5)
+    steps = np.sqrt(((found.mine - found.real) ** 2).mean(axis=1)) / (scale / np.sqrt(12))
+    grids = [_grid(row) for row in found.codes]
+    coarse = np.array([grid > 0 for grid in grids]) & (steps > 1.5)
     if coarse.mean() < 0.5:
         return None
+    period = float(np.median([grid for grid in grids if grid]))
     return Diagnosis(
-        f"its codes reach over {int(np.median(reach))} values but use {int(np.median(levels))} of them a channel, and "
-        f"the error is {np.median(steps):.1f} times that of one rounding", _reround(probe),
+        f"the codes of {coarse.mean():.0%} of its channels are multiples of about {period:.1f}, and the error is "
+        f"{np.median(steps):.1f} times that of one rounding", _reround(probe),
     )  # fmt: skip
+
+
+def _grid(codes: np.ndarray) -> float:
+    """The distance of a coarser grid on which all codes lie but for one rounding; 0 where there is none.
+
+    Grids are those that the largest code is a multiple of; chance puts K codes on one of distance p with p^-K.
+    """
+    largest = int(np.abs(codes).max(initial=0))
+    for count in range(1, largest // 3 + 1) if largest >= 32 and np.unique(np.abs(codes)).size > 2 else ():
+        distance = largest / count
+        if (np.abs(codes - distance * np.rint(codes / distance)) <= 0.51).all():
+            return distance
+    return 0.0
 
 
 @register_cause("per-tensor-weight", Part.WEIGHT, "one channel's weights spoil the scale of all others")
@@ -148,9 +159,12 @@ def per_tensor_weight(probe: Probe) -> Diagnosis | None:
     found = weights(probe)
     if found is None or found.quant is None or found.quant.scale.size != 1 or len(found.real) < 2:
         return None
-    largest = np.abs(found.real).max(axis=1)
-    if largest.max() < 3 * np.median(largest) and probe.weight_noise < 8 * probe.least_weight_noise:
+    if probe.best_weight is None or probe.best_weight.axis is None:
         return None
+    far = np.abs(found.mine - found.real) / float(found.quant.scale.reshape(-1)[0])
+    if np.percentile(far, 99) > 2.5:
+        return None  # errors of many steps are no rounding
+    largest = np.abs(found.real).max(axis=1)
     worst = int(largest.argmax())
     return Diagnosis(
         f"one scale serves all {len(largest)} channels: channel {worst} reaches {largest[worst]:.4g}, half of them "

@@ -193,6 +193,7 @@ class ReportData:
         layers, outputs: errors of every layer, and of the outputs by name.
         findings: causes of lost accuracy, the most harmful first.
         steps, texts: what every pass did; empty without a trace.
+        step_samples: how many samples the errors after passes were measured on.
         kernels: what computes each node; empty where not known.
         memory: None for targets other than C.
         sizes: bytes by what they are for; None where not measured.
@@ -214,6 +215,7 @@ class ReportData:
     findings: tuple[Finding, ...] = ()
     steps: tuple[StepFacts, ...] = ()
     texts: Texts = Texts((), ())
+    step_samples: int = 0
     kernels: tuple[KernelFacts, ...] = ()
     memory: Memory | None = None
     sizes: Mapping[str, int | None] | None = None

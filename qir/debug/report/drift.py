@@ -37,6 +37,9 @@ class Drift:
     Args:
         graphs: all that will be asked for, in order. Where one fixes its batch, all run in batches of that size.
         samples: inputs by name, along the first graph's batch axis.
+
+    Attributes:
+        samples: how many are run; 1 where the graphs have no batch axis.
     """
 
     def __init__(self, graphs: Sequence[Graph], samples: Mapping[str, Any]) -> None:
@@ -46,6 +49,7 @@ class Drift:
         rows = min((np.shape(samples[name])[axis] for name, axis in axes.items() if name in samples), default=0)
         self.samples = min(rows, max(MOST_SAMPLES, *fixed)) if fixed else min(rows, MOST_SAMPLES)
         batch = min(fixed, default=self.samples) or 1
+        self.samples = max(self.samples - self.samples % batch, 1)
         self._batches = [
             {name: np.take(array, range(start, start + batch), axes[name]) if name in axes else array
              for name, array in samples.items()}
@@ -65,7 +69,7 @@ class Drift:
         known = None if self._last is None else self._last[1]
         if self._last is not None and graph is self._last[0]:
             return known
-        if graph.stage is Stage.INT and work(graph) * max(self.samples, 1) > MOST_MACS:
+        if graph.stage is Stage.INT and work(graph) * self.samples > MOST_MACS:
             return known
         try:
             found = self._run(graph)

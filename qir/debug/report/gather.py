@@ -66,7 +66,7 @@ def report_data(
         kernels = c_kernels(program)
     elif target is not None and target.backend == "onnx":
         kernels = onnx_kernels(graph)
-    facts, texts = timeline(steps, samples)
+    facts, texts, step_samples = timeline(steps, samples)
     nodes = _nodes(graph, statistics, {row.node: row for row in kernels})
     symbols = {dim for kind in graph.types.values() if isinstance(kind, TensorType)
                for dim in kind.shape or () if isinstance(dim, str)}  # fmt: skip
@@ -86,6 +86,7 @@ def report_data(
         findings=tuple(findings),
         steps=facts,
         texts=texts,
+        step_samples=step_samples,
         kernels=kernels,
         memory=None if program is None else memory(program),
         sizes=sizes,

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import json
 from functools import lru_cache
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +23,27 @@ ASSETS = Path(__file__).parent / "assets"
 SCRIPTS = ("base.js", "charts.js", "details.js", "graph.js", "diff.js", "report.js")
 """In the order in which they run."""
 
+_NEEDED = {"jinja2": "jinja2", "vl_convert": "vl-convert-python"}
 _NODE_HEIGHT = 44.0
 _GAP = (28.0, 34.0)
 _CHARACTER = 6.7
 """Mean width of a character of a node's label, in the units of the drawing."""
+
+
+def require() -> None:
+    """Makes sure of the packages that a page needs.
+
+    Raises:
+        MissingDependencyError: where jinja2 or vl-convert-python is not installed.
+    """
+    for module, package in _NEEDED.items():
+        try:
+            import_module(module)
+        except ImportError as error:
+            raise MissingDependencyError(
+                f"a report in HTML needs {package}, which is not installed",
+                fix="Run: pip install 'qir[report]', or write a .md or .json report",
+            ) from error
 
 
 def html(data: ReportData) -> str:
@@ -34,10 +52,9 @@ def html(data: ReportData) -> str:
     Raises:
         MissingDependencyError: where jinja2 or vl-convert-python is not installed.
     """
-    try:
-        import jinja2
-    except ImportError as error:
-        raise _missing("jinja2") from error
+    require()
+    import jinja2
+
     charts = bundle()
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(ASSETS), autoescape=True, undefined=jinja2.StrictUndefined,
@@ -59,21 +76,10 @@ def html(data: ReportData) -> str:
 
 @lru_cache(maxsize=1)
 def bundle() -> str:
-    """Vega, Vega-Lite and their embedding as one script that sets `window.vegaEmbed`.
+    """Vega, Vega-Lite and their embedding as one script that sets `window.vegaEmbed`."""
+    import vl_convert
 
-    Raises:
-        MissingDependencyError: where vl-convert-python is not installed.
-    """
-    try:
-        import vl_convert
-    except ImportError as error:
-        raise _missing("vl-convert-python") from error
     return _inline(vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;"))
-
-
-def _missing(package: str) -> MissingDependencyError:
-    return MissingDependencyError(f"a report in HTML needs {package}, which is not installed",
-                                  fix="Run: pip install 'qir[report]', or write a .md or .json report")  # fmt: skip
 
 
 def _inline(script: str) -> str:

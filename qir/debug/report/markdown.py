@@ -96,7 +96,9 @@ def _passes(data: ReportData) -> str:
         ))  # fmt: skip
     idle = sum(not step.changed for step in data.steps[1:])
     head = ("no.", "pass", "changed", "nodes", "parameters", "MACs", "worst output", "time")
-    return _table(head, rows, "rllrrrrr") + (f"\n\n{idle} further passes changed nothing." if idle else "")
+    said = [f"The worst output was measured on {plural(data.step_samples, 'sample')}."] if data.step_samples else []
+    said += [f"{plural(idle, 'further pass', 'further passes')} changed nothing."] if idle else []
+    return "\n\n".join([_table(head, rows, "rllrrrrr"), *([" ".join(said)] if said else [])])
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]], sides: str) -> str:

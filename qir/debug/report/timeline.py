@@ -28,15 +28,15 @@ def constant_bytes(constant: Constant, kind: object) -> int:
     return -(-constant.value.size * quant.storage.bits // 8) if quant is not None else constant.value.nbytes
 
 
-def timeline(steps: Sequence[Step], samples: Mapping[str, Any] | None) -> tuple[tuple[StepFacts, ...], Texts]:
-    """The facts of every step, that of the model before any pass first.
+def timeline(steps: Sequence[Step], samples: Mapping[str, Any] | None) -> tuple[tuple[StepFacts, ...], Texts, int]:
+    """The facts of every step, that of the model before any pass first; printed graphs; on how many samples errors are.
 
     Args:
         steps: in order.
         samples: inputs by name, as the compiled graph takes them; None measures no errors.
     """
     if not steps:
-        return (), Texts((), ())
+        return (), Texts((), ()), 0
     lines = _Lines()
     # Those before the inputs became pixels take other samples.
     start = max((step.number for step in steps if step.applied.name == _PIXELS), default=0)
@@ -53,7 +53,7 @@ def timeline(steps: Sequence[Step], samples: Mapping[str, Any] | None) -> tuple[
         made = _facts(step.number, str(step.applied), step.applied.promise.value, step.after, step.seconds, said,
                       state, error)  # fmt: skip
         facts.append(replace(made, notes=step.notes))
-    return tuple(facts), lines.texts
+    return tuple(facts), lines.texts, 0 if drift is None else drift.samples
 
 
 def _facts(

@@ -46,6 +46,6 @@ def number_text(value: float) -> str:
     return f"{value:.3g}"
 
 
-def plural(count: int, name: str) -> str:
-    """A count with its noun."""
-    return f"{count:,} {name}{'' if count == 1 else 's'}"
+def plural(count: int, name: str, several: str = "") -> str:
+    """A count with its noun; `several` where that takes more than an s."""
+    return f"{count:,} {name if count == 1 else several or name + 's'}"

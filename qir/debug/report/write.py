@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from qir.debug.report.data import ReportData
-from qir.debug.report.html import html
+from qir.debug.report.html import html, require
 from qir.debug.report.markdown import markdown
 from qir.errors import OutputError
 
@@ -19,6 +19,30 @@ def _json(data: ReportData) -> str:
 
 
 _FORMS: Mapping[str, Callable[[ReportData], str]] = {".html": html, ".md": markdown, ".json": _json}
+
+
+def check_report(path: str | os.PathLike[str]) -> None:
+    """Says at once, before the data is gathered, what `write_report` would say of a path.
+
+    Raises:
+        OutputError: for endings other than .html, .md and .json.
+        MissingDependencyError: for .html without the packages it needs.
+    """
+    form(path)
+    if Path(path).suffix.lower() == ".html":
+        require()
+
+
+def form(path: str | os.PathLike[str]) -> Callable[[ReportData], str]:
+    """What makes the text of a report of that name.
+
+    Raises:
+        OutputError: for endings other than .html, .md and .json.
+    """
+    found = _FORMS.get(Path(path).suffix.lower())
+    if found is None:
+        raise OutputError(f"'{path}' says no form of report", fix=f"Let its name end in {', '.join(_FORMS)}")
+    return found
 
 
 def write_report(data: ReportData, path: str | os.PathLike[str]) -> Path:
@@ -32,10 +56,7 @@ def write_report(data: ReportData, path: str | os.PathLike[str]) -> Path:
         MissingDependencyError: for .html without the packages it needs.
     """
     target = Path(path)
-    form = _FORMS.get(target.suffix.lower())
-    if form is None:
-        raise OutputError(f"'{target}' says no form of report", fix=f"Let its name end in {', '.join(_FORMS)}")
-    text = form(data)
+    text = form(path)(data)
     try:
         with tempfile.NamedTemporaryFile(
             "w", dir=target.parent, prefix=f".{target.name}.", delete=False, encoding="utf-8", newline="\n"

@@ -4,7 +4,7 @@ const graphView = { x: 0, y: 0, scale: 1, nodes: [], edges: [], stage: null, box
 
 function elided(text, width) {
   const most = Math.floor((width - 20) / 6.4);
-  return text.length <= most ? text : `${text.slice(0, Math.ceil(most / 2) - 1)}…${text.slice(text.length - Math.floor(most / 2))}`;
+  return text.length <= most ? text : `…${text.slice(text.length - most + 1)}`;  // the end tells names apart
 }
 
 /** From the bottom of one node to the top of another; straight past the rows between, so that it touches no node there. */
