@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from qir.api import compile, explain, steps, targets
     from qir.backends.c.kernels import Bound, Family, Variant, register_kernel
     from qir.calibration import Feeds, Preprocess, feeds
-    from qir.debug.trace import Trace
     from qir.compiled import Compiled, CompiledC, CompiledOnnx
-    from qir.debug.errors import Comparison, LayerError
+    from qir.debug.errors import Comparison
     from qir.debug.explain import register_cause
     from qir.debug.findings import Explanation, Finding
+    from qir.debug.trace import Trace
     from qir.errors import (
         BuildError,
         DataError,
@@ -61,7 +61,7 @@ __version__ = "0.1.0"
 _HOMES = {
     **dict.fromkeys(("compile", "explain", "steps", "targets"), "qir.api"),
     **dict.fromkeys(("Compiled", "CompiledC", "CompiledOnnx"), "qir.compiled"),
-    **dict.fromkeys(("Comparison", "LayerError"), "qir.debug.errors"),
+    "Comparison": "qir.debug.errors",
     **dict.fromkeys(("Explanation", "Finding"), "qir.debug.findings"),
     "register_cause": "qir.debug.explain",
     **dict.fromkeys(("Bound", "Family", "Variant", "register_kernel"), "qir.backends.c.kernels"),
@@ -98,15 +98,15 @@ _HOMES = {
 }  # fmt: skip
 
 __all__ = [
-    "Affine", "Bound", "BuildError", "Comparison", "Compiled", "CompiledC", "CompiledOnnx", "Constant",
-    "Context", "DataError", "Drift", "Dumper", "Explanation", "Family", "Feeds", "Finding", "Graph", "Histogram", "IntegerRule", "Layer", "LayerError", "MissingDependencyError",
-    "ModelError", "Node", "OpDef", "OutputError", "Override", "Pass", "PassError", "PluginError", "Preprocess",
-    "Printer", "Promise", "PromiseChecker", "QirError", "Recipe", "RecipeError", "ShapeError", "Stage",
-    "Statistics", "Step", "Target", "TensorType", "Timer", "Trace", "UnsupportedError", "Variant", "VerifyError",
-    "__version__", "compile", "default_pipeline", "diff_graphs", "evaluate_graph", "explain", "export", "feeds", "graph_text",
-    "lift", "load_graph", "load_plugins", "parse_pipeline", "pass_steps", "pipeline_text", "register_cause", "register_kernel",
-    "register_op", "register_pass", "register_target", "run_passes", "save_graph", "steps", "targets",
-    "verify_graph",
+    "Affine", "Bound", "BuildError", "Comparison", "Compiled", "CompiledC", "CompiledOnnx", "Constant", "Context",
+    "DataError", "Drift", "Dumper", "Explanation", "Family", "Feeds", "Finding", "Graph", "Histogram", "IntegerRule",
+    "Layer", "MissingDependencyError", "ModelError", "Node", "OpDef", "OutputError", "Override", "Pass",
+    "PassError", "PluginError", "Preprocess", "Printer", "Promise", "PromiseChecker", "QirError", "Recipe",
+    "RecipeError", "ShapeError", "Stage", "Statistics", "Step", "Target", "TensorType", "Timer", "Trace",
+    "UnsupportedError", "Variant", "VerifyError", "__version__", "compile", "default_pipeline", "diff_graphs",
+    "evaluate_graph", "explain", "export", "feeds", "graph_text", "lift", "load_graph", "load_plugins",
+    "parse_pipeline", "pass_steps", "pipeline_text", "register_cause", "register_kernel", "register_op",
+    "register_pass", "register_target", "run_passes", "save_graph", "steps", "targets", "verify_graph",
 ]  # fmt: skip
 
 

@@ -22,7 +22,7 @@ from qir.debug.compare import Rounding, compare
 from qir.debug.errors import Comparison
 from qir.debug.explain import explain
 from qir.debug.findings import Explanation
-from qir.debug.report import ReportData, report_data, report_text, write_report
+from qir.debug.report import ReportData, check_report, report_data, report_text, write_report
 from qir.debug.samples import batches_of
 from qir.debug.trace import Trace
 from qir.errors import DataError, PassError
@@ -107,6 +107,7 @@ class Compiled(ABC):
             OutputError: for other endings, and where the file cannot be written.
             MissingDependencyError: for .html without the packages it needs.
         """
+        check_report(path)
         return write_report(self.report_data(data), path)
 
     def report_data(self, data: Any = None) -> ReportData:
@@ -122,7 +123,7 @@ class Compiled(ABC):
             target=self.target,
             recipe=self.recipe,
             program=self.program,
-            notes=self.notes,
+            notes=(*self.notes, *(() if found is None else found.notes)),
             sizes=self.sizes,
             seconds=self.seconds,
         )

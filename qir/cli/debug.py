@@ -63,7 +63,7 @@ def debug_command(
     """Say where the accuracy of a compilation went that was traced into the folder TRACE."""
     from rich.console import Console
 
-    from qir.debug.report import write_report
+    from qir.debug.report import check_report, write_report
     from qir.debug.samples import batches_of
     from qir.debug.story import mended, story, tell
     from qir.debug.trace import Trace
@@ -71,6 +71,8 @@ def debug_command(
     for path in (report, recipe):
         if path:
             check_writable(Path(path))
+    if report:
+        check_report(report)
     kept = Trace.load(trace)
     if diff is not None:
         click.echo(str(kept.diff(*map(_step, diff))))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -188,8 +187,12 @@ def _changed(hybrid: Hybrid, batch: Mapping[str, Any]) -> list[str]:
             if before.shape != after.shape or not np.array_equal(before, after)]  # fmt: skip
 
 
+_CLEAN = 60.0
+"""dB from which on two ways to compute equal codes count as equal: a few codes may differ by one."""
+
+
 def _lowered(step: Step, given: Sequence[Mapping[str, Any]]) -> tuple[tuple[str, float], ...]:
-    """SQNR of each value as integers make it against the quantized graph's, in dB; where it falls most leads."""
+    """SQNR of each value as integers make it, in dB; where it falls most behind its operands' leads."""
     before, after = step.before, step.after
     kinds = {name: kind.quant for node in after.nodes for name in node.outputs
              if name and isinstance(kind := before.types.get(name), TensorType) and kind.quant is not None}  # fmt: skip
@@ -199,12 +202,14 @@ def _lowered(step: Step, given: Sequence[Mapping[str, Any]]) -> tuple[tuple[str,
             wanted, found = evaluate(before, part, tuple(kinds)), evaluate(after, part, tuple(kinds))
             for name, quant in kinds.items():
                 sums[name].add(wanted[name], _real(found[name], quant))
+    errors = {name: min(total.error.sqnr, _CLEAN) for name, total in sums.items()}
     rows = []
     for node in after.nodes:
-        rows += [(node.name, sums[name].error.sqnr) for name in node.outputs if name in sums]
-    falls = [rows[0][1] - 100.0, *(b[1] - a[1] for a, b in pairwise(rows))] if rows else []
-    guilty = int(np.argmin(falls)) if falls else 0
-    return tuple(rows[guilty : guilty + 1] + rows[:guilty] + rows[guilty + 1 :])
+        operands = min((errors[name] for name in node.inputs if name in errors), default=_CLEAN)
+        rows += [(operands - errors[name], node.name, errors[name]) for name in node.outputs if name in errors]
+    guilty = max(rows, key=lambda row: row[0], default=None)
+    ordered = [guilty, *(row for row in rows if row is not guilty)] if guilty else []
+    return tuple((name, value) for _, name, value in ordered)
 
 
 def _real(codes: np.ndarray, quant: Affine) -> np.ndarray:

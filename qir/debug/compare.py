@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from qir.calibration.interface import Interface
 from qir.debug.errors import Comparison, Error, LayerError, Sums
 from qir.debug.hybrid import Hybrid
 from qir.debug.pairing import Pairing, pair
@@ -21,8 +22,9 @@ from qir.quant.scales import decode
 
 Batches = Iterable[Mapping[str, Any]]
 _EFFECT_SAMPLES = 32
-_EFFECT_RUNS = 8
-"""Batches that effects are measured on: networks of a fixed batch of one would take long otherwise."""
+_EFFECT_RUNS = 256
+"""How often the network is run to measure effects; large networks get fewer samples, and not all of their layers."""
+_EFFECT_LAYERS = 64
 
 
 @dataclass
@@ -58,7 +60,8 @@ def compare(real: Graph, quant: Graph, feeds: Mapping[str, Any] | Batches, *, ef
         real: the reference, in stage FLOAT (or QUANT, to compare two quantized graphs).
         quant: what is judged; its values go by the same names.
         feeds: one batch, or an iterable of batches, which is streamed: memory does not grow with their number.
-        effects: samples that each layer's effect on the outputs is measured on; 0 leaves it out.
+        effects: samples that each layer's effect on the outputs is measured on; 0 leaves it out. Of networks with many
+            layers the 64 worst in isolation are measured, on fewer samples.
 
     Raises:
         DataError: for data that does not fit, or none.
@@ -75,17 +78,22 @@ def compared(hybrid: Hybrid, feeds: Mapping[str, Any] | Batches, effects: int = 
     isolated: dict[str, Sums] = {name: Sums() for name in hybrid.tapped}
     outputs: dict[str, Sums] = {}
     alone: dict[str, dict[str, Sums]] = {name: {} for name in hybrid.tapped}
-    samples = 0
-    for number, batch in enumerate(batches(feeds)):
+    samples, runs = 0, 0
+    chosen: list[str] = []
+    for batch in batches(feeds):
         off, on = hybrid.layers(batch, ()), hybrid.layers(batch, everything)
         for name in hybrid.tapped:
             isolated[name].add(*off[name])
             accumulated[name].add(off[name][0], on[name][1])
         reference = hybrid.outputs(batch, ())
         _add(outputs, reference, hybrid.outputs(batch, everything))
-        if samples < effects and number < _EFFECT_RUNS:
-            for name in hybrid.tapped:
-                _add(alone[name], reference, hybrid.outputs(batch, (name,)))
+        chosen = chosen or sorted(hybrid.tapped, key=lambda name: finite(isolated[name].error.sqnr))[:_EFFECT_LAYERS]
+        if samples < effects and runs + len(chosen) <= max(_EFFECT_RUNS, len(chosen)):
+            runs += len(chosen)
+            few = _leading(batch, max(4, effects * 32 // max(len(chosen), 32)), pairing.quant)
+            mine = reference if few is batch else hybrid.outputs(few, ())
+            for name in chosen:
+                _add(alone[name], mine, hybrid.outputs(few, (name,)))
         samples += batch_size(batch)
     if not samples:
         raise DataError("there is no sample to compare on", fix="Give at least one")
@@ -111,6 +119,16 @@ def batch_size(batch: Mapping[str, Any]) -> int:
     """How many samples a batch holds: the first size of its first array."""
     first = np.asarray(next(iter(batch.values()), np.zeros(())))
     return first.shape[0] if first.ndim else 1
+
+
+def _leading(batch: Mapping[str, Any], count: int, graph: Graph) -> Mapping[str, Any]:
+    """The first samples of a batch, all of it where the network fixes how many it takes."""
+    kinds = {name: kind for name in graph.inputs if isinstance(kind := graph.types[name], TensorType)}
+    interface = Interface(kinds)
+    if interface.fixed_batch is not None or not interface.batch_axes or batch_size(batch) <= count:
+        return batch
+    axes = interface.batch_axes
+    return {name: np.take(array, range(count), axes[name]) if name in axes else array for name, array in batch.items()}
 
 
 def _add(sums: dict[str, Sums], reference: Mapping[str, Any], found: Mapping[str, Any]) -> None:

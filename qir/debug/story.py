@@ -55,7 +55,7 @@ def story(trace: Trace, data: Any = None) -> tuple[ReportData, Explanation | Non
         target=trace.target,
         recipe=trace.recipe,
         program=_program(trace),
-        notes=trace.notes,
+        notes=(*trace.notes, *(() if found is None else found.notes)),
     )
     return shown, found
 
