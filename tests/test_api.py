@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -112,6 +113,41 @@ def test_c_is_built_and_runs(proto: onnx.ModelProto, tmp_path: Path) -> None:
     assert made.weight_bytes > 0
     assert "conv" in made.explain()
     assert "arena" in made.report()
+
+
+@pytest.mark.needs("cc")
+def test_c_is_compared_with_its_reference_kernel_by_kernel(proto: onnx.ModelProto, tmp_path: Path) -> None:
+    made = qir.compile(proto, images(), target="portable")
+    assert isinstance(made, qir.CompiledC)
+    assert made.compare_layers({"x": images(3, seed=7)}).ok
+    weights = made.save(tmp_path / "net") / "net_weights.c"
+    text = weights.read_text(encoding="utf-8")
+    start = text.index("{", text.index("net_w0[")) + 1
+    end = text.index(",", start)
+    weights.write_text(f"{text[:start]}{(int(text[start:end]) + 40) % 100}{text[end:]}", encoding="utf-8")
+    found = made.compare_layers({"x": images(3, seed=7)}, folder=tmp_path / "net")
+    assert found.first is not None
+    assert "differs from what qir emits in array net_w0" in str(found)
+
+
+def test_findings_and_reports_of_a_compilation(proto: onnx.ModelProto, tmp_path: Path) -> None:
+    clipped = qir.Recipe().with_override("conv", range=(0.0, 2.0))
+    made = qir.compile(proto, images(), recipe=clipped, trace=True)
+    assert made.findings().findings[0].cause == "range-clipped"
+    text = made.save_report(tmp_path / "r.md").read_text(encoding="utf-8")
+    assert "range-clipped" in text
+    assert "quantize-weights" in text
+    with pytest.raises(qir.OutputError, match=r"says no form of report.*\.html"):
+        made.save_report(tmp_path / "r.pdf")
+    silent = qir.compile(proto, recipe="float").save_report(tmp_path / "float.json")
+    assert json.loads(silent.read_text(encoding="utf-8"))["findings"] == []
+
+
+def test_a_quantized_model_compiles_again(proto: onnx.ModelProto) -> None:
+    first = qir.compile(proto, images())
+    again = qir.compile(first.module.model, images())  # type: ignore[union-attr]
+    x = {"x": images(4, seed=3)}
+    np.testing.assert_allclose(first.run(x)["y"], again.run(x)["y"], atol=0.05)
 
 
 def test_targets_are_listed() -> None:

@@ -321,6 +321,13 @@ def test_the_rest_runs_in_float_between_codes(text: str, op: str, storage: DType
     assert ops(compare(graph)) == ["qir.Quantize", "qir.Dequantize", op, "qir.Quantize", "qir.Dequantize"]
 
 
+def test_scalar_constants_of_float_operators_stay_scalars() -> None:
+    constants = {"sizes": np.array([2, 4, 6, 8], np.int64), "bound": np.array(0.5, np.float32)}
+    graph = plain("y = Expand (x, sizes) z = Min (y, bound)", "float[2,4,6,8] z", **constants)
+    result = compare(with_codes(graph, x=0.02113, y=0.02113, z=0.01))
+    assert [constant.value.shape for constant in result.constants.values() if constant.value.size == 1] == [()]
+
+
 def test_an_input_that_is_a_result_stays_as_it_is() -> None:
     graph = net("(float[4] x) => (float[4] x, float[4] y) { y = Relu(x) }")
     result = compare(with_codes(graph, x=0.02113, y=0.03071))
