@@ -8,6 +8,7 @@ from enum import Enum
 from typing import Any
 
 from qir.debug.errors import Comparison
+from qir.ir.graph import Graph
 
 
 class Severity(Enum):
@@ -84,6 +85,7 @@ class Explanation:
         comparison: the errors of every layer.
         samples: how many samples were run.
         together: every repair that helps by itself, tried at once; None for fewer than two.
+        repaired: the quantized network with these repairs, `qir.export` makes it a model; None where there are none.
         notes: what could not be judged, and why.
     """
 
@@ -91,6 +93,7 @@ class Explanation:
     comparison: Comparison
     samples: int
     together: Fix | None = None
+    repaired: Graph | None = None
     notes: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:

@@ -73,6 +73,10 @@ def test_explain_takes_the_models_of_any_tool(traced: Path, capsys: Capture) -> 
     assert "tried: Set the range to 0 to" in text
     assert 0 == main(["explain", "model.onnx", "model.qdq.onnx", "--calib", "images.npz", "--json"])
     assert json.loads(capsys.readouterr().out)["findings"][0]["cause"] == "range-clipped"
+    assert 0 == main(["explain", "model.onnx", "model.qdq.onnx", "--calib", "images.npz", "-o", "repaired.onnx"])
+    capsys.readouterr()
+    assert 0 == main(["explain", "model.onnx", "repaired.onnx", "--calib", "images.npz", "-o", "again.onnx"])
+    assert "error" not in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

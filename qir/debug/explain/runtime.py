@@ -104,16 +104,17 @@ def overflowing(node: Node, graph: Graph) -> int:
     return worst if worst > _PAIR_LIMIT else 0
 
 
-def within_pairs(graph: Graph, nodes: Sequence[Node], *, clip: bool) -> Change:
-    """Changes the weights of some nodes so that no sum of two products leaves 16 bits.
+def within_pairs(graph: Graph, *, clip: bool) -> Graph:
+    """The network with weights of which no sum of two products leaves 16 bits.
 
     Args:
-        clip: only the pairs that are too large, instead of a larger scale for their whole channel.
+        clip: change only the pairs that are too large, instead of the scale of their whole channel.
     """
     changes: list[Change] = []
-    for node in nodes:
+    for node in graph.nodes:
         slots = weighted(node, graph)
-        assert slots is not None
+        if slots is None or not overflowing(node, graph):
+            continue
         name = node.inputs[slots.weight]
         constant, quant = graph.constants[name], graph.tensor(name).quant
         assert quant is not None  # it overflows, so it has codes
@@ -123,7 +124,7 @@ def within_pairs(graph: Graph, nodes: Sequence[Node], *, clip: bool) -> Change:
         else:
             coarser = without_saturation(node, constant.value, quant, _PAIR_LIMIT)
             changes += [with_constant(name, constant.value, coarser), *_bias(graph, node, slots, quant, coarser)]
-    return both(*changes)
+    return both(*changes)(graph)
 
 
 def _clipped(node: Node, codes: np.ndarray) -> np.ndarray:

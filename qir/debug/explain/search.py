@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -61,7 +62,8 @@ def explain(real: Graph, quant: Graph, feeds: Mapping[str, Any] | Batches, *, ru
     found = [one for one in case.findings() if _matters(one)]
     found += [one for one in case.runtime(found) if _matters(one)] if runtime else []
     found.sort(key=lambda finding: (finding.severity is Severity.NOTE, -_rank(finding)))
-    return Explanation(tuple(found), comparison, comparison.samples, case.together(), tuple(case.notes))
+    together, repaired = case.together()
+    return Explanation(tuple(found), comparison, comparison.samples, together, repaired, tuple(case.notes))
 
 
 @dataclass(eq=False)
@@ -75,6 +77,7 @@ class Case:
     def __post_init__(self) -> None:
         self.notes: list[str] = []
         self.repairs: list[tuple[float, Repair]] = []
+        self.saturation: Repair | None = None
         self.reference = [self.hybrid.outputs(batch, ()) for batch in self.samples]
         self.before = self.loss(self.hybrid.pairing.quant)
 
@@ -164,16 +167,22 @@ class Case:
             self.repairs.append((after, repair))
         return Fix(repair.what, repair.override, self.before, self.without(layer) if after is None else after)
 
-    def together(self) -> Fix | None:
-        """All repairs that help by themselves, applied to one network, the best one last; None for fewer than two."""
+    def together(self) -> tuple[Fix | None, Graph | None]:
+        """All repairs that help by themselves, applied to one network, the best one last; what they regain if several.
+
+        That against saturation follows on all others: new weights may saturate too.
+        """
         chosen = [repair for _, repair in sorted(self.repairs, key=lambda row: row[0])]
-        if len(chosen) < 2:
-            return None
-        graph = self.pairing.quant
+        chosen += [self.saturation] if self.saturation is not None else []
+        if not chosen:
+            return None, None
+        graph, fused = self.pairing.quant, self.saturation is not None
+        before = self.loss(graph, fused=True) if fused else self.before
         for repair in chosen:
             graph = repair.apply(graph) if repair.apply is not None else graph
         overrides = "\n".join(dict.fromkeys(repair.override for repair in reversed(chosen) if repair.override))
-        return Fix(f"All {len(chosen)} repairs together", overrides, self.before, self.loss(graph))
+        fix = Fix(f"All {len(chosen)} repairs together", overrides, before, self.loss(graph, fused=fused))
+        return fix if len(chosen) > 1 else None, graph
 
     def runtime(self, found: Sequence[Finding]) -> Iterator[Finding]:
         """What onnxruntime's kernels change or leave.
@@ -208,8 +217,11 @@ class Case:
         """The better of two ways to keep sums within 16 bits, and of leaving the layers in float."""
         graph = self.pairing.quant
         what = "Keep neighbouring weights of one sign within a sum of 128, as target onnx does"
-        tried = [Fix(what, "", before, self.loss(within_pairs(graph, risky, clip=clip)(graph), fused=True))
-                 for clip in (False, True)]  # fmt: skip
+        changes = [partial(within_pairs, clip=clip) for clip in (False, True)]
+        tried = [Fix(what, "", before, self.loss(change(graph), fused=True)) for change in changes]
+        best = max((0, 1), key=lambda i: tried[i].after)
+        if tried[best].gain >= _NOTE_GAIN:
+            self.saturation = Repair(what, changes[best])
         lines = "\n".join(override(node.name, float=True) for node in risky)
         tried.append(Fix("Keep these layers in float, or run on a processor with VNNI", lines, before, self.before))
         return max(tried, key=lambda fix: fix.after)
