@@ -71,7 +71,7 @@ def test_it_keeps_what_is_needed_to_go_on(trace: Trace) -> None:
     assert [step.number for step in trace] == list(range(1, len(trace) + 1))
     assert tuple(step.applied for step in trace.steps) == trace.passes
     assert trace.samples is not None
-    assert 32 == len(trace.samples["x"])
+    assert 64 == len(trace.samples["x"])
     assert trace.statistics is not None
     assert any("calibrated" in note for note in trace.notes)
     assert trace["calibrate"].graph is trace.after("calibrate")
