@@ -112,16 +112,17 @@ def _evaluate_int(graph: Graph, feeds: Mapping[str, Any], taps: Sequence[str]) -
             raise DataError(f"input {name} is missing", fix=f"Give all of {', '.join(graph.inputs)}")
         values[name] = np.asarray(feeds[name])
     for node in graph.nodes:
-        definition = OPS.get(node.op)
-        results: Sequence[Any]
-        if definition is not None and definition.reference is not None:
-            results = definition.reference(node, [values[name] for name in node.inputs if name])
-        elif node.op in CONTROL:
-            results = _run_bodies(node, graph, values)
-        else:
-            results = run_node(node, graph, values)
+        results = node_results(node, graph, values)
         values.update({name: result for name, result in zip(node.outputs, results, strict=False) if name})
     return {name: values[name] for name in (*graph.outputs, *taps)}
+
+
+def node_results(node: Node, graph: Graph, values: Mapping[str, Any]) -> Sequence[Any]:
+    """What one node of a graph of stage INT gives: qir's operators by their references, others in onnxruntime."""
+    definition = OPS.get(node.op)
+    if definition is not None and definition.reference is not None:
+        return definition.reference(node, [values[name] for name in node.inputs if name])
+    return _run_bodies(node, graph, values) if node.op in CONTROL else run_node(node, graph, values)
 
 
 def _run_bodies(node: Node, graph: Graph, values: Mapping[str, Any]) -> list[Any]:

@@ -15,9 +15,8 @@ from qir.backends.c.module import CModule, fitting
 from qir.backends.c.program import Call, Port, Program
 from qir.backends.c.taps import Moment, Stray, Taps
 from qir.errors import DataError, QirError
-from qir.evaluate import run_node
-from qir.ir.graph import Graph, Node
-from qir.ops import OPS
+from qir.evaluate import node_results
+from qir.ir.graph import Graph
 
 _TOLERANCE = 1e-5
 _SHOWN = 12
@@ -237,20 +236,12 @@ def _cut(port: Port, array: np.ndarray) -> tuple[int, int]:
                     tensor=port.name)  # fmt: skip
 
 
-def _results(node: Node, graph: Graph, values: Mapping[str, Any]) -> Sequence[Any]:
-    """One node by its numpy reference, else by onnxruntime."""
-    definition = OPS.get(node.op)
-    if definition is not None and definition.reference is not None:
-        return definition.reference(node, [values[name] for name in node.inputs if name])
-    return run_node(node, graph, values)
-
-
 def _reference(graph: Graph, sample: Mapping[str, np.ndarray]) -> dict[str, Any]:
     """Every value of a graph."""
     values: dict[str, Any] = {name: constant.value for name, constant in graph.constants.items()}
     values |= sample
     for node in graph.nodes:
-        found = zip(node.outputs, _results(node, graph, values), strict=False)
+        found = zip(node.outputs, node_results(node, graph, values), strict=False)
         values |= {name: result for name, result in found if name}
     return values
 
@@ -309,7 +300,7 @@ def _isolated(moment: Moment, graph: Graph, expected: Mapping[str, Any]) -> dict
     if maker is None or stored[call.writes[0]].holds != call.writes[0]:  # a copy that the plan put in
         return {value: values[stored[value].holds] for value in call.writes}
     try:
-        found = dict(zip(maker.outputs, _results(maker, graph, values), strict=False))
+        found = dict(zip(maker.outputs, node_results(maker, graph, values), strict=False))
     except QirError:  # an earlier call's wrong result, such as an index that is out of range
         return {value: moment.result(value) for value in call.writes}
     return {value: found[value] for value in call.writes}

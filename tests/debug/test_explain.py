@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -12,11 +13,13 @@ import pytest
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 
 import qir
-from qir.debug.explain import CAUSES, Diagnosis, Part, Repair, register_cause
+from qir.debug.explain import CAUSES, Diagnosis, Part, Repair, explain, register_cause
 from qir.debug.explain.foreign import comparable
 from qir.debug.findings import Severity
 from qir.debug.story import mended
 from qir.errors import DataError, ModelError, PluginError
+from qir.ir.graph import Node
+from qir.ir.types import TensorType
 from tests.debug.faults import KINDS
 from tests.debug.small import network, samples, subject
 from tests.models import images, tiny_cnn
@@ -96,6 +99,36 @@ def test_the_proposed_override_mends_the_compilation() -> None:
     better = qir.compile(network(), calibration=samples(128, 1), recipe=mended(bad, found))
     assert better.layer_errors(data).worst_output > net.layer_errors(data).worst_output + 6
     assert better.findings(data).findings == () or better.findings(data).findings[0].severity is Severity.NOTE
+
+
+def test_codes_that_have_no_zero() -> None:
+    """Codes from 40 on with zero point 0: rectified values can be no smaller than 40 steps."""
+    graph = subject().quant
+    kind = graph.tensor("square_relu.out")
+    assert kind.quant is not None
+    cut = TensorType(kind.dtype, kind.shape, replace(kind.quant, qmin=40))
+    found = explain(subject().real, graph.with_(types={**graph.types, "square_relu.out": cut}), subject().feeds)
+    assert (found.findings[0].node, found.findings[0].cause) == ("square", "zero-not-representable")
+
+
+def test_values_that_are_rounded_twice() -> None:
+    """A value gets coarser codes on its way to one of its readers."""
+    graph = subject().quant
+    kind = graph.tensor("joined.out")
+    assert kind.quant is not None
+    coarse = replace(kind.quant, scale=kind.quant.scale * np.float32(11.3))
+    again = Node("qir.Requantize", ("joined.out",), ("joined.again",), {}, "again")
+    nodes = []
+    for node in graph.nodes:
+        if node.name == "large":
+            nodes += [again, node.with_(inputs=("joined.again", *node.inputs[1:]))]
+        else:
+            nodes.append(node)
+    types = {**graph.types, "joined.again": TensorType(kind.dtype, kind.shape, coarse)}
+    found = explain(subject().real, graph.with_(nodes=tuple(nodes), types=types), subject().feeds)
+    assert (found.findings[0].node, found.findings[0].cause) == ("large", "codes-rounded-twice")
+    assert found.findings[0].fix is not None
+    assert found.findings[0].fix.gain > 1
 
 
 def test_findings_are_plain_data() -> None:

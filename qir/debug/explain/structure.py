@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from qir.debug.compare import dequantized
@@ -9,8 +11,9 @@ from qir.debug.explain.probe import Probe
 from qir.debug.explain.repairs import with_constant
 from qir.debug.explain.table import Diagnosis, Part, Repair, register_cause
 from qir.debug.pairing import Pairing
-from qir.ir.graph import Node
+from qir.ir.graph import Graph, Node
 from qir.ir.text import attr_text
+from qir.ir.types import Affine, TensorType
 
 _REPORT = "Compile again without the pass that changed it, and report the pass"
 
@@ -61,6 +64,8 @@ def changed_attributes(probe: Probe) -> Diagnosis | None:
 def constant_mismatch(probe: Probe) -> Diagnosis | None:
     graph, real_graph = probe.graph, probe.pairing.real
     for mine, real in _matched(probe):
+        if probe.real is not None and probe.mine is not None and mine.name == probe.mine.node.name:
+            continue  # its weight and bias are parts of their own
         for name, other in zip(mine.inputs, real.inputs, strict=False):
             if name not in graph.constants or other not in real_graph.constants:
                 continue
@@ -92,6 +97,30 @@ def constant_rounding(probe: Probe) -> Diagnosis | None:
     name, quant = max(coded.items(), key=lambda row: float(np.max(row[1].scale)))
     fix = Repair("Keep this constant in float", with_constant(name, graph.constants[name].value, None))
     return Diagnosis(f"%{name} has codes {quant}, and nothing else in the layer differs from the float model's", fix)
+
+
+@register_cause("codes-rounded-twice", Part.STRUCTURE, "a value is rounded to codes once more on its way")
+def codes_rounded_twice(probe: Probe) -> Diagnosis | None:
+    inner = {name: quant for node in probe.region for name in node.outputs
+             if name and name != probe.layer and (quant := _quant(probe.graph, name)) is not None}  # fmt: skip
+    if not inner:
+        return None
+
+    def apply(graph: Graph) -> Graph:
+        plain = {name: TensorType(graph.tensor(name).dtype, graph.tensor(name).shape) for name in inner}
+        return graph.with_(types={**graph.types, **plain})
+
+    once = replace(probe, pairing=replace(probe.pairing, quant=apply(probe.graph)))
+    if once.structure_noise > 0.1 * probe.structure_noise:
+        return None
+    name, quant = next(iter(inner.items()))
+    evidence = f"%{name} is rounded to {quant} before the layer reads it, and without that the layer is right"
+    return Diagnosis(evidence, Repair("Round it once, to the codes of the first time", apply))
+
+
+def _quant(graph: Graph, name: str) -> Affine | None:
+    kind = graph.types.get(name)
+    return kind.quant if isinstance(kind, TensorType) else None
 
 
 @register_cause("changed-node", Part.STRUCTURE, "the layer computes something else than the float model's")
