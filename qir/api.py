@@ -6,14 +6,16 @@ import hashlib
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
 import qir.backends  # noqa: F401  (registers the targets)
 from qir.backends.c import compile_c
 from qir.backends.onnx.module import OnnxModule
+from qir.budget import ROUNDS, Drop, check_drop, measured, tightened
 from qir.calibration import Preprocess
 from qir.compiled import Compiled, CompiledC, CompiledOnnx, fitted
 from qir.debug.compare import Rounding
@@ -29,12 +31,12 @@ from qir.ir.graph import Graph
 from qir.ir.text import graph_text
 from qir.ir.types import TensorType
 from qir.onnxio.lift import lift
-from qir.passmanager.base import Pass
+from qir.passmanager.base import Context, Pass
 from qir.passmanager.instruments import Timer
 from qir.passmanager.manager import Instrument, Step, observed
 from qir.passmanager.manager import run as run_passes
 from qir.passmanager.manager import steps as pass_steps
-from qir.pipeline import prepare
+from qir.pipeline import Work, prepare
 from qir.plugins import load_plugins
 from qir.recipe import Recipe
 from qir.target import TARGETS, Target
@@ -54,6 +56,7 @@ def compile(
     name: str = "net",
     trace: bool | str | os.PathLike[str] = False,
     instruments: Iterable[Instrument] = (),
+    max_drop: float | None = None,
     seed: int = 0,
 ) -> CompiledOnnx | CompiledC:
     """Compiles a float model.
@@ -72,6 +75,9 @@ def compile(
         name: of the C functions and files.
         trace: True keeps every step, see `qir.Trace`; a path also writes them there.
         instruments: called after every pass.
+        max_drop: the drop in accuracy to accept, 0.005 for half a point. It is estimated without labels, on the
+            calibration samples, see `qir.budget`. Layers stay float until it holds; `recipe` and `notes` of the result
+            say which. Compiles up to five times.
         seed: of every random choice.
 
     Returns:
@@ -84,11 +90,12 @@ def compile(
     if trace and not isinstance(trace, bool):
         check_replaceable(Path(trace))
     work = prepare(model, calibration, target, recipe, shapes, bind, example_inputs, preprocess, passes, seed)
-    source, chosen, context = work.source, work.passes, work.context
-    where, samples = context.target, context.feeds
-    timer, kept, rounding = Timer(), Trace.of(context, chosen) if trace else None, Rounding()
-    hooks: list[Instrument] = [timer, rounding, *([kept] if kept is not None else []), *instruments]
-    graph = run_passes(source, chosen, context, hooks)
+    check_drop(max_drop, work.context.feeds is not None)
+    applied = _applied(work, bool(trace), instruments)
+    if max_drop is not None:
+        applied = _within(max_drop, work, applied, instruments)
+    graph, context, timer, kept, rounding = applied
+    source, chosen, where, samples = work.source, work.passes, context.target, context.feeds
     if kept is not None and not isinstance(trace, bool):
         kept.save(trace)
     sample = None if samples is None else dict(next(iter(samples)))
@@ -112,6 +119,46 @@ def compile(
     vectors = _vectors(graph, sample, seed)
     module = compile_c(graph, name=name, target=where.name, test_vectors=vectors, source_hash=digest)
     return CompiledC(**facts, notes=tuple(context.notes), seconds=time.perf_counter() - start, module=module)
+
+
+_Applied: TypeAlias = tuple[Graph, Context, Timer, Trace | None, Rounding]
+
+
+def _applied(work: Work, traced: bool, instruments: Iterable[Instrument], before: Context | None = None) -> _Applied:
+    """Runs the pipeline in a context of its own; statistics that another run has collected are used again."""
+    statistics = None if before is None else before.statistics
+    recipe = work.context.recipe if before is None else before.recipe
+    context = replace(work.context, recipe=recipe, statistics=statistics, notes=list(work.context.notes))
+    timer, kept, rounding = Timer(), Trace.of(context, work.passes) if traced else None, Rounding()
+    hooks: list[Instrument] = [timer, rounding, *([kept] if kept is not None else []), *instruments]
+    return run_passes(work.source, work.passes, context, hooks), context, timer, kept, rounding
+
+
+def _within(max_drop: float, work: Work, applied: _Applied, instruments: Iterable[Instrument]) -> _Applied:
+    """The pipeline run again with layers in float until few enough answers change."""
+    names: tuple[str, ...] = ()
+    goal, drop = max_drop, Drop(0.0, 0.0, 0)
+    for _ in range(ROUNDS):
+        _, context, _, kept, rounding = applied
+        if rounding.real is None or rounding.quant is None:
+            return applied
+        drop = measured(rounding.real, rounding.quant, context.feeds)
+        if drop.expected <= max_drop:
+            break
+        recipe, more = tightened(context.recipe, rounding.real, rounding.quant, context.feeds, goal)
+        if not more:
+            break
+        names = tuple(dict.fromkeys((*names, *more)))
+        applied = _applied(work, kept is not None, instruments, replace(context, recipe=recipe))
+        goal *= 0.7  # what was chosen on some samples has to hold on all
+    else:
+        rounding = applied[4]
+        if rounding.real is not None and rounding.quant is not None:
+            drop = measured(rounding.real, rounding.quant, applied[1].feeds)
+    said = "holds" if drop.expected <= max_drop else "is not reached"
+    layers = f"{len(names)} layers stay float ({', '.join(names)})" if names else "no layer has to stay float"
+    applied[1].notes.append(f"max_drop {max_drop:g} {said}: {drop}; {layers}")
+    return applied
 
 
 def steps(

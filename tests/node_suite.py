@@ -30,6 +30,7 @@ _DOWNLOAD = (
 RTOL, ATOL = 1e-3, 1e-7
 """The suite's own tolerances."""
 
+RANDOM = {"RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Bernoulli", "Multinomial"}
 Value = Any
 """np.ndarray, list of values (sequence), or None (an optional that holds nothing)."""
 
@@ -45,6 +46,13 @@ class Case:
 
     name: str
     model: Path
+
+    @property
+    def is_random(self) -> bool:
+        """Whether there is no right answer: an operator, also of a function's definition, draws numbers."""
+        model = onnx.load(self.model, load_external_data=False)
+        nodes = [*model.graph.node, *(node for function in model.functions for node in function.node)]
+        return any(node.op_type in RANDOM for node in nodes)
 
     def inputs(self) -> dict[str, Value]:
         """Input name to value, those that the test leaves out not among them."""

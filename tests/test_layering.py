@@ -23,7 +23,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("qir.passes", "qir.backends"),
     ("qir.pipeline",),
     ("qir.debug",),
-    ("qir.compiled",),
+    ("qir.budget", "qir.compiled"),
     ("qir.api",),
     ("qir.cli", "qir.__main__"),
 )

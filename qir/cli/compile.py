@@ -31,6 +31,13 @@ _EPILOG = options.example(
 @options.seed
 @options.passes("Run these passes instead of the usual ones; 'qir opt --list' shows them.")
 @click.option(
+    "--max-drop",
+    type=float,
+    metavar="SHARE",
+    panel=options.NUMBERS,
+    help="Keep layers in float until no larger drop in accuracy is to be expected: 0.005 is half a point.",
+)
+@click.option(
     "--output",
     "-o",
     metavar="PATH",
@@ -71,8 +78,8 @@ _EPILOG = options.example(
 @options.debug
 def compile_command(
     model: str, calib: str | None, preprocess: str | None, shape: tuple[str, ...], bind: tuple[str, ...], target: str,
-    recipe: str, override: tuple[str, ...], seed: int, passes: str | None, output: str | None, name: str,
-    trace: str | None, report: bool, explain: bool, as_json: bool, check_promises: bool, verify: bool,
+    recipe: str, override: tuple[str, ...], seed: int, passes: str | None, max_drop: float | None, output: str | None,
+    name: str, trace: str | None, report: bool, explain: bool, as_json: bool, check_promises: bool, verify: bool,
 ) -> None:  # fmt: skip
     """Quantize MODEL and write it as QDQ ONNX or as self-contained C."""
     from qir.api import compile
@@ -86,7 +93,7 @@ def compile_command(
     instruments = [PromiseChecker(loaded.samples())] if check_promises else []
     result = compile(
         loaded.graph, loaded.feeds, target=target, recipe=loaded.recipe, preprocess=loaded.preprocess, passes=passes,
-        name=name, trace=trace or False, instruments=instruments, seed=seed,
+        name=name, trace=trace or False, instruments=instruments, max_drop=max_drop, seed=seed,
     )  # fmt: skip
     checked = _verify(result, loaded) if verify else {}
     make_parent(path)

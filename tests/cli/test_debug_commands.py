@@ -49,6 +49,14 @@ def test_the_recipe_it_writes_mends_the_network(traced: Path, capsys: Capture) -
     assert [one for one in after["findings"] if one["severity"] != "note"] == []
 
 
+def test_max_drop_keeps_the_guilty_layer_in_float(traced: Path, capsys: Capture) -> None:
+    ruined = ["--override", "conv:range=0..0.01", "--max-drop", "0.001", "-o", "kept.onnx"]
+    assert 0 == main(["compile", "model.onnx", "--calib", "images.npz", *ruined])
+    text = capsys.readouterr().out
+    assert "max_drop 0.001 holds" in text
+    assert "conv" in text[text.index("stay float") :]
+
+
 def test_findings_diff_and_bisect(traced: Path, capsys: Capture) -> None:
     assert 0 == main(["debug", "out/trace", "--findings"])
     text = capsys.readouterr().out

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
@@ -87,5 +88,5 @@ def override(node: str, **changes: object) -> str:
     """An override of a recipe, as TOML."""
     from qir.recipe import Recipe
 
-    text = Recipe().with_override(node, **changes).to_toml()
+    text = Recipe().with_override(glob.escape(node), **changes).to_toml()
     return text[text.index("[[override]]") :]

@@ -27,7 +27,7 @@ from qir.backends.c import CModule, compile_c
 from qir.backends.c.build import Library, run_compiler
 from qir.backends.c.emit import emit
 from qir.errors import BuildError, QirError
-from qir.ir.graph import Graph, Node
+from qir.ir.graph import Graph
 from qir.onnxio.lift import lift
 from qir.passmanager.base import Context
 from qir.passmanager.manager import run
@@ -43,7 +43,6 @@ FLAGS = ("-std=c99", "-O0", "-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-
 SANITIZERS = os.environ.get("QIR_SANITIZE", "")
 """Set to 1 to build with the undefined-behaviour sanitizer, which ends a case at its first finding."""
 
-RANDOM = {"RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Bernoulli", "Multinomial"}
 DECIDING: dict[str, tuple[int, ...]] = {
     **{op: (1,) for op in (
         "Reshape", "Expand", "Tile", "Squeeze", "Unsqueeze", "Split", "TopK", "OneHot", "CenterCropPad",
@@ -101,14 +100,6 @@ def prepared(case: Case) -> Ready:
     module = compile_c(graph, name=name)
     feeds = {name: array for name, array in arrays.items() if name in graph.inputs}
     return Ready(case, module, emit(module.program, module.name), feeds)
-
-
-def is_random(case: Case) -> bool:
-    return any(_random(node) for _, node in lift(case.model).walk())
-
-
-def _random(node: Node) -> bool:
-    return node.op in RANDOM
 
 
 def build(ready: list[Ready], folder: Path) -> Path:
@@ -178,7 +169,7 @@ def batch(batch_cases: list[Case]) -> dict[str, Verdict]:
     ready: list[Ready] = []
     for case in batch_cases:
         try:
-            if is_random(case):
+            if case.is_random:
                 verdicts[case.name] = ("random", "")
                 continue
             ready.append(prepared(case))
