@@ -18,8 +18,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
-from onnxruntime.quantization.shape_inference import quant_pre_process
 from rich.console import Console
 from rich.table import Table
 
@@ -30,38 +28,16 @@ from demo import wilson  # noqa: E402  (found through the line above, from any w
 
 import qir  # noqa: E402
 from qir.evaluate import session  # noqa: E402
+from tests.benchmarks.measuring import quantize_onnxruntime  # noqa: E402
 from tests.zoo_tasks import Task, accuracy  # noqa: E402
 
 TASKS = ("resnet8_cifar10", "dscnn_kws", "cnn_mnist", "mlp_mnist", "ppocr_cls", "digits_dscnn")
 SETTINGS: Mapping[str, Mapping[str, bool]] = {
-    "per channel": {"per_channel": True},
-    "per tensor": {},
-    "per tensor, 7 bits": {"reduce_range": True},
-    "not prepared": {"per_channel": True, "prepare": False},
+    "per channel": {},
+    "per tensor": {"per_channel": False},
+    "per tensor, 7 bits": {"per_channel": False, "reduce_range": True},
+    "not prepared": {"prepare": False},
 }
-
-
-def quantized(task: Task, folder: Path, *, per_channel: bool = False, reduce_range: bool = False, prepare: bool = True
-              ) -> Path:  # fmt: skip
-    """The model as onnxruntime's static quantization makes it."""
-    samples = task.samples("x_calib")
-
-    class Reader(CalibrationDataReader):  # type: ignore[misc]
-        def __init__(self) -> None:
-            self.rest = iter([{task.input: samples[i : i + 1]} for i in range(len(samples))])
-
-        def get_next(self) -> dict[str, np.ndarray] | None:
-            return next(self.rest, None)
-
-    source = Path(task.model)
-    if prepare:
-        source = folder / "prepared.onnx"
-        quant_pre_process(task.model, str(source), skip_symbolic_shape=True)
-    quantize_static(
-        str(source), str(folder / "int8.onnx"), Reader(), quant_format=QuantFormat.QDQ, per_channel=per_channel,
-        activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8, reduce_range=reduce_range,
-    )  # fmt: skip
-    return folder / "int8.onnx"
 
 
 def share(model: bytes, task: Task) -> str:
@@ -91,7 +67,9 @@ def main() -> None:
         exact = share(Path(task.model).read_bytes(), task)
         for setting, options in SETTINGS.items():
             with tempfile.TemporaryDirectory() as folder:
-                model = quantized(task, Path(folder), **options).read_bytes()
+                result = Path(folder) / "int8.onnx"
+                quantize_onnxruntime(task.model, result, task.input, task.samples("x_calib"), **options)
+                model = result.read_bytes()
             started = time.perf_counter()
             found = qir.explain(task.model, model, task.samples("x_calib", given.samples))
             seconds = time.perf_counter() - started

@@ -18,14 +18,11 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
-import resource
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -40,12 +37,18 @@ sys.path[:0] = [str(ROOT), str(ROOT / "models")]
 
 from demo import wilson  # noqa: E402  (found through the line above, from any working folder)
 
+from tests.benchmarks.measuring import (  # noqa: E402
+    Call,
+    latencies,
+    peak_bytes,
+    processor,
+    quantize_onnxruntime,
+    session,
+    timed,
+)
 from tests.zoo_tasks import Task, accuracy, agreement  # noqa: E402
 
 TASKS = ("resnet8_cifar10", "cnn_mnist", "mlp_mnist", "dscnn_kws")
-CALLS = 20
-"""Calls of one variant before the next one's turn."""
-Call = Callable[[np.ndarray], np.ndarray]
 Cost = tuple[float, float]
 """Seconds, peak resident bytes."""
 
@@ -62,43 +65,20 @@ def compile_c(task: Task, folder: Path) -> float:
     return time.perf_counter() - started
 
 
-def quantize_onnxruntime(task: Task, folder: Path, reduce_range: bool = False) -> float:
-    """onnxruntime's static quantization with its recommended preparation.
-
-    Args:
-        reduce_range: weights of 7 bits, which onnxruntime advises where 8-bit products are added in 16 bits.
-    """
-    from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
-    from onnxruntime.quantization.shape_inference import quant_pre_process
-
-    samples, name = task.samples("x_calib"), task.input
-
-    class Reader(CalibrationDataReader):  # type: ignore[misc]
-        def __init__(self) -> None:
-            self.rest = iter([{name: samples[i : i + 1]} for i in range(len(samples))])
-
-        def get_next(self) -> dict[str, np.ndarray] | None:
-            return next(self.rest, None)
-
-    started = time.perf_counter()
-    quant_pre_process(task.model, str(folder / "prepared.onnx"), skip_symbolic_shape=True)
-    result = folder / ("ort7.onnx" if reduce_range else "ort.onnx")
-    quantize_static(
-        str(folder / "prepared.onnx"), str(result), Reader(), quant_format=QuantFormat.QDQ, per_channel=True,
-        activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8, reduce_range=reduce_range,
-    )  # fmt: skip
-    return time.perf_counter() - started
+def compile_onnxruntime(task: Task, folder: Path) -> float:
+    return quantize_onnxruntime(task.model, folder / "ort.onnx", task.input, task.samples("x_calib"))
 
 
-def quantize_onnxruntime_7(task: Task, folder: Path) -> float:
-    return quantize_onnxruntime(task, folder, reduce_range=True)
+def compile_onnxruntime_7(task: Task, folder: Path) -> float:
+    samples = task.samples("x_calib")
+    return quantize_onnxruntime(task.model, folder / "ort7.onnx", task.input, samples, reduce_range=True)
 
 
 WORKERS = {
     "qir onnx": compile_onnx,
     "qir C": compile_c,
-    "onnxruntime": quantize_onnxruntime,
-    "onnxruntime, 7 bits": quantize_onnxruntime_7,
+    "onnxruntime": compile_onnxruntime,
+    "onnxruntime, 7 bits": compile_onnxruntime_7,
 }
 
 
@@ -110,18 +90,6 @@ def cost(worker: str, task: Task, folder: Path) -> Cost:
         raise SystemExit(f"{worker} failed on {task.folder.name}:\n{done.stderr[-3000:]}")
     seconds, peak = json.loads(done.stdout.splitlines()[-1])
     return seconds, peak
-
-
-def session(model: str | bytes, optimize: bool = True) -> Call:
-    """A model in onnxruntime, one thread, as a function of one batch."""
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    if not optimize:
-        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    made = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-    name = made.get_inputs()[0].name
-    return lambda batch: made.run(None, {name: batch})[0]  # type: ignore[no-any-return]
 
 
 def outputs(run: Call, samples: np.ndarray) -> np.ndarray:
@@ -140,29 +108,6 @@ def differences(c: np.ndarray, reference: np.ndarray) -> str:
     far, span = np.abs(c - reference), float(np.abs(reference).max())
     share = float((far > 1e-5 * span).mean())
     return f"{100 * share:.3f} %, {far.max():.3g} ({100 * far.max() / span:.2f} % of largest)"
-
-
-def latencies(calls: dict[str, Callable[[int], float]], rounds: int) -> dict[str, list[float]]:
-    """Median seconds of `CALLS` calls, for every variant and round; variants take turns."""
-    found: dict[str, list[float]] = {name: [] for name in calls}
-    for number in range(rounds + 1):
-        for name, call in calls.items():
-            seconds = call(CALLS)
-            if number:  # the first round warms up
-                found[name].append(seconds)
-    return found
-
-
-def timed(run: Call, sample: np.ndarray) -> Callable[[int], float]:
-    def call(count: int) -> float:
-        seconds = []
-        for _ in range(count):
-            started = time.perf_counter()
-            run(sample)
-            seconds.append(time.perf_counter() - started)
-        return statistics.median(seconds)
-
-    return call
 
 
 def measure(task: Task, limit: int | None, rounds: int, folder: Path) -> dict[str, str]:
@@ -208,15 +153,6 @@ def measure(task: Task, limit: int | None, rounds: int, folder: Path) -> dict[st
     return rows
 
 
-def peak_bytes() -> int:
-    """Peak resident memory of this process alone; not `ru_maxrss` on Linux, which begins with the parent's."""
-    status = Path("/proc/self/status")
-    if status.exists():
-        (line,) = (line for line in status.read_text(encoding="utf-8").splitlines() if line.startswith("VmHWM:"))
-        return int(line.split()[1]) * 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("tasks", nargs="*", default=TASKS, metavar="TASK")
@@ -244,17 +180,6 @@ def main() -> None:
     for row in next(iter(columns.values())):
         table.add_row(row, *(column[row] for column in columns.values()))
     console.print(table)
-
-
-def processor() -> str:
-    """The processor and which vector extensions matter to integer kernels it has."""
-    try:
-        text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
-    except OSError:
-        return platform.machine()
-    fields = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in text.splitlines())}
-    isas = [isa for isa in fields.get("flags", "").split() if isa in ("avx2", "avx_vnni", "avx512_vnni")]
-    return f"{fields.get('model name', platform.machine())} ({', '.join(isas)})"
 
 
 if __name__ == "__main__":
