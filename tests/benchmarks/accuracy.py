@@ -3,9 +3,9 @@
 Every variant is calibrated on the same samples, in a process of its own: `seconds` leave out imports, `MB` is the peak
 of its resident memory. The test samples are read once, at the end. `change` is that of top-1 accuracy against float on
 the same samples, in points, with the 95 % interval of paired answers (Agresti & Min 2005: Wald's, after one more answer
-changed each way). `agree` counts equal top-1 answers, `SQNR` is that of the outputs about each output's mean. `integer` is the share of
-multiplications that onnxruntime ran as 8-bit integers, read from its profile. `time` is of one sample on one thread
-beside float, the variants taking turns. Models without labelled data run on pictures or rendered text: agreement and
+changed each way). `agree` counts equal top-1 answers, `SQNR` is that of the outputs about each output's mean. `integer`
+is the share of multiplications that onnxruntime ran as 8-bit integers, read from its profile. `time` is of one sample
+on one thread beside float, the variants taking turns. A model without labelled data runs on pictures: agreement and
 SQNR only.
 
     python tests/benchmarks/accuracy.py [--samples N] [--rounds N] [--only VARIANT] [--ablate] [SUBJECT ...]
@@ -116,9 +116,7 @@ def by_nncf(subject: Subject, result: Path) -> float:
     samples = subject.calibration()
     data = nncf.Dataset([{subject.input: samples[i : i + 1]} for i in range(len(samples))])
     started = time.perf_counter()
-    made = nncf.quantize(
-        onnx.load(subject.model), data, preset=nncf.QuantizationPreset.MIXED, subset_size=len(samples)
-    )
+    made = nncf.quantize(onnx.load(subject.model), data, preset=nncf.QuantizationPreset.MIXED, subset_size=len(samples))
     onnx.save(made, str(result))
     return time.perf_counter() - started
 
