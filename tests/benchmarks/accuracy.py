@@ -149,7 +149,7 @@ def cost(variant: str, subject: Subject, result: Path) -> tuple[float, float] | 
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode or not result.exists():
         lines = [line for line in done.stderr.splitlines() if line.strip()] or [f"exit code {done.returncode}"]
-        return lines[-1][:120]
+        return lines[-1]
     seconds, peak = json.loads(done.stdout.splitlines()[-1])
     return seconds, peak
 
@@ -217,20 +217,29 @@ def measure(subject: Subject, variants: Mapping[str, Any], limit: int | None, ro
     """One model's table."""
     files = {name: folder / f"{number}.onnx" for number, name in enumerate(variants)}
     costs = {name: cost(name, subject, file) for name, file in files.items()}
-    made = [name for name in variants if not isinstance(costs[name], str)]
     samples, labels = subject.test(limit), subject.labels
     labels = None if labels is None else labels[: len(samples)]
-    runs = {"float": session(subject.model), **{name: session(str(files[name])) for name in made}}
+    runs = {"float": session(subject.model)}
+    for name in variants:
+        if not isinstance(costs[name], str):
+            try:
+                run = session(str(files[name]))
+                run(samples[:1])
+                runs[name] = run
+            except Exception as error:  # onnxruntime raises its own types, with no common base of use
+                costs[name] = f"onnxruntime: {error}"
     found = latencies({name: timed(run, samples[:1]) for name, run in runs.items()}, rounds)
     real = outputs(runs["float"], samples)
     accuracy = "" if labels is None else f", float {100 * float((real.argmax(1) == labels).mean()):.2f} %"
     title = f"{subject.name}: {len(samples)} test, {len(subject.calibration())} calibration samples{accuracy}"
     table = Table("", "top-1 %", "change", "agree %", "SQNR dB", "integer %", "kB", "time / float", "seconds", "MB",
                   title=title, title_justify="left")  # fmt: skip
+    failures = []
     for name in variants:
         spent = costs[name]
         if isinstance(spent, str):
-            table.add_row(name, f"failed: {spent}")
+            table.add_row(name, "failed")
+            failures.append(f"{name}: {spent[:200]}")
             continue
         got = outputs(runs[name], samples)
         judged = ("", "")
@@ -244,6 +253,7 @@ def measure(subject: Subject, variants: Mapping[str, Any], limit: int | None, ro
             name, *judged, f"{same:.2f}", f"{sqnr(real, got):.1f}", f"{100 * share:.0f}",
             f"{files[name].stat().st_size / 1000:.0f}", f"{ratio:.2f}", f"{spent[0]:.1f}", f"{spent[1] / 2**20:.0f}",
         )  # fmt: skip
+    table.caption = "\n".join(failures)
     return table
 
 
