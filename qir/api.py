@@ -66,7 +66,7 @@ def compile(
         calibration: unlabelled samples: arrays, a dict, an iterable of either, an .npz or .npy file, a folder of images
             (with `preprocess`), or a callable that gives an iterable. Without it only weights are quantized.
         target: see `qir.targets()`.
-        recipe: an alias (int8, float, weights-int8), the grammar (w8a8), a .toml file, or a qir.Recipe.
+        recipe: an alias (int8, int16, weights-int4, ...), the grammar (w4a8), a .toml file, or a qir.Recipe.
         shapes: sizes for dimension symbols, `{"N": 1}`, or whole shapes by input name.
         bind: inputs with a fixed value.
         preprocess: how images become inputs. Its normalisation becomes part of the model, folded into the first layer

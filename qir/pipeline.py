@@ -28,8 +28,10 @@ FUSE = (
     "recognize-layernorm,recognize-activations,fuse-matmul-add,fuse-pad,fold-batchnorm,fold-affine,fuse-pad,"
     "fold-constants,eliminate-identities,eliminate-dead-code"
 )
-QUANTIZE = "calibrate,quantize,quantize-weights,round-weights,quantize-biases,absorb-activations"
-QUANTIZE_WEIGHTS = "quantize-weights"
+QUANTIZE = "calibrate,quantize,quantize-weights,protect-weights,round-weights,quantize-biases,absorb-activations"
+QUANTIZE_WEIGHTS = "quantize-weights,protect-weights"
+QUANTIZE_WEIGHTS_WITH_DATA = "calibrate,quantize-weights,protect-weights,round-weights"
+ORIENT = "orient-weights"
 BIND = "bind-batch,fold-constants,eliminate-identities,eliminate-dead-code"
 LOWER = "lower-integer"
 
@@ -60,8 +62,10 @@ def default_pipeline(
         parts.append(QUANTIZE)
         codes = True
     elif any(layer.weight_bits is not None for layer in layers):
-        parts.append(QUANTIZE_WEIGHTS)
+        parts.append(QUANTIZE_WEIGHTS_WITH_DATA if has_data else QUANTIZE_WEIGHTS)
         codes = True
+    if codes and target.backend == "onnx":
+        parts.append(ORIENT)
     if target.backend == "c":
         parts.append(BIND)
         parts += [LOWER] if codes else []

@@ -19,11 +19,12 @@ else:
 
 from qir.errors import RecipeError
 
-ALIASES = {"int8": "w8a8", "float": "float", "weights-int8": "w8"}
-_GRAMMAR = re.compile(r"w(?P<w>8)(a(?P<a>8))?")
+ALIASES = {"int8": "w8a8", "int16": "w8a16", "float": "float", "weights-int8": "w8", "weights-int4": "w4"}
+"""int16 keeps 8-bit weights: it is for networks whose activations need more than 8 bits."""
+_GRAMMAR = re.compile(r"w(?P<w>[2-8]|16)(a(?P<a>8|16))?")
 METHODS = ("minmax", "percentile", "mse")
-WEIGHT_BITS = (8,)
-ACTIVATION_BITS = (8,)
+WEIGHT_BITS = (2, 3, 4, 5, 6, 7, 8, 16)
+ACTIVATION_BITS = (8, 16)
 
 
 @dataclass(frozen=True)
@@ -31,10 +32,12 @@ class Layer:
     """How one layer is treated.
 
     Attributes:
-        weight_bits: 8, or None to leave weights float.
-        activation_bits: 8, or None to leave activations float.
+        weight_bits: 2 to 8 or 16, or None to leave weights float.
+        activation_bits: 8 or 16, or None to leave activations float. A value between two layers takes the wider.
         per_channel: a scale for each output channel of a weight, else one for the whole tensor.
         range: (low, high) that replaces the calibrated range of the layer's output.
+        weight_symmetric: the zero point of weights is 0; else they are unsigned, with a zero point a scale.
+        power_of_two: scales of weights and activations are powers of two.
 
     Raises:
         RecipeError: for values that no pass knows what to do with.
@@ -44,14 +47,17 @@ class Layer:
     activation_bits: int | None = 8
     per_channel: bool = True
     range: tuple[float, float] | None = None
+    weight_symmetric: bool = True
+    power_of_two: bool = False
 
     def __post_init__(self) -> None:
         for name, known in (("weight_bits", WEIGHT_BITS), ("activation_bits", ACTIVATION_BITS)):
             bits = getattr(self, name)
             if bits is not None and (isinstance(bits, bool) or bits not in known):
                 raise RecipeError(f"{name} is {bits!r}", fix=f"Choose {', '.join(map(str, known))} or float")
-        if not isinstance(self.per_channel, bool):
-            raise RecipeError(f"per_channel is {self.per_channel!r}", fix="Choose true or false")
+        for name in ("per_channel", "weight_symmetric", "power_of_two"):
+            if not isinstance(getattr(self, name), bool):
+                raise RecipeError(f"{name} is {getattr(self, name)!r}", fix="Choose true or false")
         if self.range is not None and not _is_range(self.range):
             raise RecipeError(f"range is {self.range!r}", fix="Give two finite numbers, the lower one first")
 
@@ -121,6 +127,11 @@ class Recipe:
             if override.applies(known, op):
                 found = replace(found, **dict(override.changes))
         return found
+
+    def names(self, setting: str, names: Iterable[str], op: str) -> bool:
+        """Whether an override says of a node what `setting`, a field of Layer, is; arguments as `layer`."""
+        known = tuple(names)
+        return any(setting in dict(override.changes) and override.applies(known, op) for override in self.overrides)
 
     def with_override(self, match: str, **changes: Any) -> Recipe:
         """The recipe with one more override, checked.
@@ -198,7 +209,10 @@ def _toml(value: object) -> str:
 
 
 def recipe(spec: str | Path | Recipe) -> Recipe:
-    """A recipe from an alias (int8, float, weights-int8), the grammar (w8a8, w8), a .toml file, or itself.
+    """A recipe from an alias (int8, int16, weights-int4, float, ...), the grammar, a .toml file, or itself.
+
+    The grammar is `w{2..8,16}a{8,16}`, bits of weights and activations; without the second part, such as w4, activations
+    stay float.
 
     Raises:
         RecipeError: for anything else, with the choices.
@@ -218,5 +232,5 @@ def recipe(spec: str | Path | Recipe) -> Recipe:
     found = _GRAMMAR.fullmatch(text)
     if not found:
         raise RecipeError(f"recipe '{spec}' is not understood",
-                          fix=f"Choose {', '.join(ALIASES)}, w8a8, w8, or a .toml file")  # fmt: skip
+                          fix=f"Choose {', '.join(ALIASES)}, w{{2..8,16}}a{{8,16}} such as w4a8, w4, or a .toml file")  # fmt: skip
     return Recipe(default=Layer(int(found["w"]), int(found["a"]) if found["a"] else None))

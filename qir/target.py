@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
 
 from qir.errors import RecipeError
-from qir.ir.dtype import INT8, UINT8, DType
+from qir.ir.dtype import UINT8, UINT16, DType
 from qir.ir.graph import Graph, Node
 from qir.ops.weighted import weighted
 
@@ -30,7 +30,8 @@ class IntegerRule:
         inputs: slots of the operands that must be codes; None for all.
         accepts: further conditions on the node.
         float_output: the result may stay real (accumulators times scale).
-        range: the real range of the result where the operator fixes it.
+        range: the real range of the result where the operator fixes it; codes reach up to one step below its end, so
+            that their scale is a power of two.
         two_activations: a weighted operator that also runs where both operands are activations.
     """
 
@@ -55,7 +56,8 @@ class Target:
         name: as users write it.
         backend: onnx or c.
         integer: operator to the rule by which it runs on codes; others run in float.
-        activation, weight: preferred storage of 8-bit codes.
+        activation: preferred storage of 8-bit activations.
+        activation16: preferred storage of 16-bit activations; int16 has its zero point at 0.
         max_pair_sum: largest sum of two neighbouring weight codes of one sign, where the target's kernels add pairs of
             products in 16 bits (255 * 128 still fits); None where accumulation is exact.
         isas: kernel instruction sets in order of preference, ending in portable.
@@ -66,7 +68,7 @@ class Target:
     backend: Literal["onnx", "c"]
     integer: Mapping[str, IntegerRule]
     activation: DType = UINT8
-    weight: DType = INT8
+    activation16: DType = UINT16
     max_pair_sum: int | None = None
     isas: tuple[str, ...] = field(default=("portable",))
     description: str = ""

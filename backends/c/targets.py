@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from qir.errors import RecipeError
+from qir.ir.dtype import INT16
 from qir.ir.graph import Graph, Node
 from qir.ir.types import TensorType
 from qir.target import TARGETS, IntegerRule, Target, register_target
@@ -78,8 +79,8 @@ INTEGER: Mapping[str, IntegerRule] = MappingProxyType({
     "AveragePool": IntegerRule("own", accepts=_conv),
     "GlobalAveragePool": IntegerRule("own"),
     "ReduceMean": IntegerRule("own", accepts=_mean),
-    "Sigmoid": IntegerRule("own", range=(0.0, 255 / 256)),
-    "Tanh": IntegerRule("own", range=(-1.0, 127 / 128)),
+    "Sigmoid": IntegerRule("own", range=(0.0, 1.0)),
+    "Tanh": IntegerRule("own", range=(-1.0, 1.0)),
     **dict.fromkeys(_FUNCTIONS, IntegerRule("own", accepts=_unary)),
     **dict.fromkeys(_MOVES, IntegerRule("same")),
     "MaxPool": IntegerRule("same", accepts=_max_pool),
@@ -113,7 +114,8 @@ C_TARGETS: dict[str, CTarget] = {}
 
 def register_c_target(row: CTarget) -> CTarget:
     """Adds a target of the C backend, also to those that passes see."""
-    register_target(Target(row.name, "c", INTEGER, isas=(*row.isas, "portable"), description=row.description))
+    isas = (*row.isas, "portable")
+    register_target(Target(row.name, "c", INTEGER, activation16=INT16, isas=isas, description=row.description))
     C_TARGETS[row.name] = row
     return row
 

@@ -1,26 +1,30 @@
 """`quantize`: gives every value that an integer operator reads or makes its codes.
 
-Ranges come from `calibrate`. Operators that only move codes share one Affine with their input. A Relu or Clip after an
+Ranges come from `calibrate`, bits from the recipe (passes/quantize/widths.py). Codes of 8 and 16 bits are the target's;
+int16 ones have their zero point at 0. Operators that only move codes share one Affine with their input. A Relu or Clip after an
 integer operator is part of it where its clamp is the codes' own (passes/quantize/clamp.py), so only its result is
 rounded. Values that have codes already keep them. Weights and biases are rounded by the passes that follow.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
 
-from qir.ir.dtype import FLOAT32
+from qir.ir.dtype import FLOAT32, INT16
 from qir.ir.graph import Constant, Graph, Node, Stage
 from qir.ir.types import Affine, TensorType
 from qir.passes.quantize.clamp import bounds, fit, is_absorbed
 from qir.passes.quantize.placement import needs_code_output, place
+from qir.passes.quantize.widths import Width, widths
 from qir.passmanager.base import Context, Pass, Promise
 from qir.quant.scales import affine_params, encode
 from qir.rewrite.bodies import map_bodies
 from qir.rewrite.editor import Editor
+from qir.target import Target
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,7 @@ class Quantize(Pass):
 
     def _assign(self, graph: Graph, context: Context) -> Graph:
         placed = place(graph, context)
+        codes = _Codes(context.target, self.symmetric, widths(graph, placed, context))
         edit = Editor(graph)
         absorbed: set[str] = set()
         for node in graph.nodes:
@@ -51,7 +56,7 @@ class Quantize(Pass):
             if rule is None or node.name in absorbed:
                 continue
             for name in rule.data_inputs(node):
-                self._input(name, node, edit, context)
+                _input(name, node, edit, codes)
             if not needs_code_output(node, graph, placed):
                 continue
             if rule.kind == "same":
@@ -59,59 +64,91 @@ class Quantize(Pass):
                 assert isinstance(source, TensorType)
                 _set_quant(edit, node.outputs, source.quant)
             else:
-                absorbed.update(self._result(node, rule.range, edit, context))
+                absorbed.update(_result(node, rule.range, edit, codes, context))
         return edit.build()
 
-    def _affine(self, low: float, high: float, context: Context) -> Affine:
-        storage = context.target.activation
-        scale, zero_point = affine_params(low, high, storage, symmetric=self.symmetric)
-        return Affine(storage, scale, zero_point)
 
-    def _input(self, name: str, node: Node, edit: Editor, context: Context) -> None:
-        kind = edit.types[name]
-        if not isinstance(kind, TensorType) or kind.quant is not None:
-            return
-        if name in edit.constants:
-            value = edit.constants[name].value
-            quant = self._affine(float(value.min(initial=0)), float(value.max(initial=0)), context)
-            if len(edit.graph.index.consumers(name)) > 1 or edit.graph.index.is_output(name):
-                self._copy(name, quant, node, edit)
-            else:
-                edit.set_constant(name, Constant(value, encode(value, quant)))
-                _set_quant(edit, (name,), quant)
-        else:
-            _set_quant(edit, (name,), self._affine(*_range(name, edit), context))
+@dataclass(frozen=True)
+class _Codes:
+    """How the values of one graph are rounded.
 
-    def _copy(self, name: str, quant: Affine, node: Node, edit: Editor) -> None:
-        """A constant used twice is duplicated, one set of codes a use."""
+    Attributes:
+        widths: by value; values that are not there have 8 bits.
+    """
+
+    target: Target
+    symmetric: bool
+    widths: Mapping[str, Width]
+
+    def of(self, name: str, low: float, high: float) -> Affine:
+        """The codes of a value with this range."""
+        width = self.widths.get(name, Width())
+        storage = self.target.activation if width.bits == 8 else self.target.activation16
+        middle = storage == INT16
+        scale, zero_point = affine_params(low, high, storage, symmetric=self.symmetric or middle,
+                                          power_of_two=width.power_of_two)  # fmt: skip
+        quant = Affine(storage, scale, zero_point)
+        return replace(quant, qmin=0) if middle and low >= 0 else quant
+
+    def clamped(self, name: str, limits: tuple[float, float], quant: Affine) -> Affine | None:
+        """The codes of a value under which a clamp is absorbed; None where there are none near to `quant`."""
+        if self.widths.get(name, Width()).power_of_two:
+            return quant if is_absorbed(limits, quant) else None
+        return fit(limits, quant)
+
+    def fixed(self, name: str, low: float, high: float) -> tuple[float, float]:
+        """The range of codes for [low, high), the scale a power of two where the range is."""
+        return low, high - (high - low) / (1 << self.widths.get(name, Width()).bits)
+
+
+def _input(name: str, node: Node, edit: Editor, codes: _Codes) -> None:
+    kind = edit.types[name]
+    if not isinstance(kind, TensorType) or kind.quant is not None:
+        return
+    if name in edit.constants:
         value = edit.constants[name].value
-        codes = Constant(value, encode(value, quant))
-        copy = edit.constant(f"{name}_{node.name}", value, constant=codes, quant=quant)
-        for slot, operand in enumerate(node.inputs):
-            if operand == name:
-                edit.replace_input(node, slot, copy)
+        quant = codes.of(name, float(value.min(initial=0)), float(value.max(initial=0)))
+        if len(edit.graph.index.consumers(name)) > 1 or edit.graph.index.is_output(name):
+            _copy(name, quant, node, edit)
+        else:
+            edit.set_constant(name, Constant(value, encode(value, quant)))
+            _set_quant(edit, (name,), quant)
+    else:
+        _set_quant(edit, (name,), codes.of(name, *_range(name, edit)))
 
-    def _result(self, node: Node, fixed: tuple[float, float] | None, edit: Editor, context: Context) -> tuple[str, ...]:
-        """Gives a node's result codes; returns the name of the clamp that was made part of it, if any."""
-        output = node.outputs[0]
-        if _quant(output, edit) is not None:
-            return ()
-        user = edit.graph.index.sole_consumer(output)
-        limits = bounds(user, edit.graph) if user is not None else None
-        known = _quant(user.outputs[0], edit) if user is not None else None
-        if user is not None and limits is not None and known is not None:
-            if is_absorbed(limits, known):
-                return (user.name,)
-        elif user is not None and limits is not None and user.outputs[0] in edit.ranges:
-            low, high = _override(user, node, _range(user.outputs[0], edit), context)
-            quant = fit(limits, self._affine(low, high, context))
-            if quant is not None:
-                _set_quant(edit, user.outputs, quant)
-                return (user.name,)
-        _set_quant(
-            edit, (output,), self._affine(*_override(node, node, fixed or _range(output, edit), context), context)
-        )
+
+def _copy(name: str, quant: Affine, node: Node, edit: Editor) -> None:
+    """A constant used twice is duplicated, one set of codes a use."""
+    value = edit.constants[name].value
+    codes = Constant(value, encode(value, quant))
+    copy = edit.constant(f"{name}_{node.name}", value, constant=codes, quant=quant)
+    for slot, operand in enumerate(node.inputs):
+        if operand == name:
+            edit.replace_input(node, slot, copy)
+
+
+def _result(
+    node: Node, fixed: tuple[float, float] | None, edit: Editor, codes: _Codes, context: Context
+) -> tuple[str, ...]:
+    """Gives a node's result codes; returns the name of the clamp that was made part of it, if any."""
+    output = node.outputs[0]
+    if _quant(output, edit) is not None:
         return ()
+    user = edit.graph.index.sole_consumer(output)
+    limits = bounds(user, edit.graph) if user is not None else None
+    known = _quant(user.outputs[0], edit) if user is not None else None
+    if user is not None and limits is not None and known is not None:
+        if is_absorbed(limits, known):
+            return (user.name,)
+    elif user is not None and limits is not None and user.outputs[0] in edit.ranges:
+        low, high = _override(user, node, _range(user.outputs[0], edit), context)
+        quant = codes.clamped(user.outputs[0], limits, codes.of(user.outputs[0], low, high))
+        if quant is not None:
+            _set_quant(edit, user.outputs, quant)
+            return (user.name,)
+    found = codes.fixed(output, *fixed) if fixed is not None else _range(output, edit)
+    _set_quant(edit, (output,), codes.of(output, *_override(node, node, found, context)))
+    return ()
 
 
 def _override(node: Node, producer: Node, found: tuple[float, float], context: Context) -> tuple[float, float]:

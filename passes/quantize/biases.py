@@ -1,7 +1,8 @@
 """`quantize-biases`: rounds the biases of integer layers to int32 with scale s_x * s_w.
 
 Where a bias would leave int32 because s_x * s_w is tiny, the channel's weight scale is raised and its weight rounded
-again (qir.quant.scales.bias_params).
+again (qir.quant.scales.bias_params). Beside 16-bit codes a bias stays real: in units of s_x * s_w it can need more than
+32 bits, and targets that run such layers as integers accumulate wider.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from qir.ir.types import Affine
 from qir.ops.weighted import Weighted, weighted
 from qir.passes.quantize.weights import set_codes
 from qir.passmanager.base import Context, Pass, Promise
+from qir.quant.channels import along
 from qir.quant.scales import bias_params
 from qir.rewrite.bodies import map_bodies
 from qir.rewrite.editor import Editor
@@ -41,7 +43,9 @@ def _quantize_biases(graph: Graph) -> Graph:
         if slots is None or slots.bias < 0 or node.input(slots.bias) not in graph.constants:
             continue
         data, weight = graph.tensor(node.inputs[0]).quant, graph.tensor(node.inputs[slots.weight]).quant
-        if data is None or weight is None or graph.tensor(node.inputs[slots.bias]).quant is not None:
+        if data is None or weight is None or max(data.storage.bits, weight.storage.bits) > 8:
+            continue
+        if graph.tensor(node.inputs[slots.bias]).quant is not None:
             continue
         _round(edit, node, slots, data, weight)
     return edit.build()
@@ -49,7 +53,7 @@ def _quantize_biases(graph: Graph) -> Graph:
 
 def _round(edit: Editor, node: Node, slots: Weighted, data: Affine, weight: Affine) -> None:
     bias = edit.constants[edit.current(node).inputs[slots.bias]].value
-    largest = 255 * np.abs(_codes(edit, node, slots)).sum(axis=_others(edit, node, slots, weight), dtype=np.int64)
+    largest = 255 * np.abs(_codes(edit, node, slots, weight)).sum(axis=_others(edit, node, slots, weight))
     if (largest >= 2**31 - 1).any():
         return  # the products alone can overflow: the layer runs in float, its bias stays real
     if bias.size == 1 != weight.scale.size:
@@ -64,10 +68,12 @@ def _round(edit: Editor, node: Node, slots: Weighted, data: Affine, weight: Affi
     )
 
 
-def _codes(edit: Editor, node: Node, slots: Weighted) -> np.ndarray:
+def _codes(edit: Editor, node: Node, slots: Weighted, weight: Affine) -> np.ndarray:
+    """Weight codes less their zero points."""
     codes = edit.constants[edit.current(node).inputs[slots.weight]].codes
     assert codes is not None  # the weight's type has codes
-    return codes.astype(np.int32)
+    zero = along(weight.zero_point, weight.axis, codes.shape, weight.block_size)
+    return np.asarray(codes.astype(np.int64) - zero)
 
 
 def _others(edit: Editor, node: Node, slots: Weighted, weight: Affine) -> tuple[int, ...]:

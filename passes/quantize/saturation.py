@@ -20,13 +20,16 @@ from qir.quant.scales import encode
 _ROUNDS = 20
 
 
-def without_saturation(node: Node, weight: np.ndarray, quant: Affine, limit: int) -> Affine:
+def without_saturation(
+    node: Node, weight: np.ndarray, quant: Affine, limit: int, *, power_of_two: bool = False
+) -> Affine:
     """The codes with scales raised where needed; unchanged where no kernel adds pairs in 16 bits (`pair_partners`).
 
     Args:
         weight: of a Conv [M, C/g, *K], Gemm or MatMul [K, N] or [N, K].
         quant: symmetric int8, per channel or per tensor.
         limit: largest sum of two neighbouring codes of one sign.
+        power_of_two: raise scales by factors of two.
     """
     partners = pair_partners(node, weight)
     if partners is None:
@@ -36,7 +39,8 @@ def without_saturation(node: Node, weight: np.ndarray, quant: Affine, limit: int
         factor = np.maximum(excess if quant.axis is not None else excess.max(), 1.0)
         if (factor == 1).all():
             return quant
-        quant = replace(quant, scale=np.asarray(quant.scale * np.where(factor > 1, factor * 1.001, 1), np.float32))
+        raised = np.where(factor > 1, 2.0 if power_of_two else factor * 1.001, 1)
+        quant = replace(quant, scale=np.asarray(quant.scale * raised, np.float32))
     return quant
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from qir.evaluate import evaluate
 from qir.ir.graph import Graph
-from qir.passes.quantize.round_weights import as_rows
+from qir.passes.quantize.observed import as_rows
 from qir.statistics import Gram, im2col_rows
 from tests.passes.graphs import net, normal
 

@@ -16,7 +16,7 @@ from qir.ir.dtype import INT8, UINT8
 from qir.ir.graph import Graph, Node, Stage
 from qir.ir.types import Affine, TensorType
 from qir.ops.weighted import Weighted, weighted
-from qir.passes.quantize.round_weights import as_rows, from_rows
+from qir.passes.quantize.observed import as_rows, from_rows
 from qir.passes.quantize.saturation import pair_partners, without_saturation, worst_pair
 from qir.quant.scales import decode
 

@@ -10,7 +10,7 @@ import pytest
 from qir.ir.dtype import UINT8
 from qir.ir.graph import Constant, Graph
 from qir.ir.types import Affine, TensorType
-from qir.passes.quantize.round_weights import as_rows, from_rows
+from qir.passes.quantize.observed import as_rows, from_rows
 from qir.passes.quantize.saturation import pair_partners, worst_pair
 from qir.passmanager.base import Context
 from qir.passmanager.manager import run
