@@ -14,6 +14,7 @@ import numpy as np
 
 import qir.backends  # noqa: F401  (registers the targets)
 from qir.backends.c import compile_c
+from qir.backends.onnx.fusion import format_notes
 from qir.backends.onnx.module import OnnxModule
 from qir.budget import ROUNDS, Drop, check_drop, measured, tightened
 from qir.calibration import Preprocess
@@ -114,6 +115,7 @@ def compile(
         made = OnnxModule.of(graph)
         if (refusal := made.refusal()) is not None:
             context.notes.append(f"onnxruntime does not load the result: {refusal}")
+        context.notes.extend(format_notes(graph))
         return CompiledOnnx(**facts, notes=tuple(context.notes), seconds=time.perf_counter() - start, module=made)
     digest = hashlib.sha256(graph_text(source).encode()).hexdigest()
     vectors = _vectors(graph, sample, seed)

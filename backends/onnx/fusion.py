@@ -1,8 +1,9 @@
 """What onnxruntime's CPU provider will make of a QDQ model, predicted from the graph's types.
 
 onnxruntime replaces DQ -> operator -> Q by one integer operator where every data operand and the result are 8-bit codes
-with one scale; operators that only move codes lose their Q and DQ where both sides have equal parameters. Measured on
-onnxruntime 1.32; a test compares this prediction with the graph that onnxruntime optimised to.
+with one scale; operators that only move codes lose their Q and DQ where both sides have equal parameters. MatMul and
+Gemm on real operands and 4- or 8-bit weights become MatMulNBits. Codes of 16 bits, and of 4 bits beside codes of 8, run
+in float between Q and DQ. Measured on onnxruntime 1.32; a test compares this prediction with the graph that onnxruntime optimised to.
 """
 
 from __future__ import annotations
@@ -14,8 +15,10 @@ from qir.backends.onnx.targets import ONNX
 from qir.ir.dtype import FLOAT32, INT8, UINT8
 from qir.ir.graph import Graph, Node, Stage
 from qir.ir.types import Affine, TensorType
+from qir.ops.weighted import weighted
 from qir.target import IntegerRule
 
+_PACKED = "MatMulNBits"
 _NAMES = {"Gemm": "QGemm", "MatMul": "QLinearMatMul"}
 
 
@@ -59,7 +62,32 @@ def predict(graph: Graph) -> FusionReport:
     return FusionReport(tuple(_fate(node, graph) for node in graph.nodes))
 
 
+def format_notes(graph: Graph) -> tuple[str, ...]:
+    """What a user should know of the layers that do not run on 8-bit codes alone; nothing for other networks."""
+    rows = {row.node: row for row in predict(graph).rows}
+    layers = [node for node in graph.nodes if weighted(node, graph) is not None]
+    packed = sum(rows[node.name].runs_as == _PACKED for node in layers)
+    formats = {text for node in layers if not rows[node.name].integer for text in _unusual(node, graph)}
+    real = sum(not rows[node.name].integer and bool(_unusual(node, graph)) for node in layers)
+    found = []
+    if packed:
+        found.append(f"{packed} of {len(layers)} layers run as {_PACKED}: onnxruntime rounds their inputs to int8 unless "
+                     "the session option session.qdq_matmulnbits_accuracy_level is 1")  # fmt: skip
+    if real:
+        found.append(f"{real} of {len(layers)} layers run in float in onnxruntime, on values rounded to their codes: it "
+                     f"has no integer kernel for {', '.join(sorted(formats))}")  # fmt: skip
+    return tuple(found)
+
+
+def _unusual(node: Node, graph: Graph) -> list[str]:
+    """Formats of a layer's operands that are not of 8 bits."""
+    quants = zip(("activations", "weights"), (_quant(name, graph) for name in node.inputs[:2]), strict=True)
+    return [f"{quant.storage} {what}" for what, quant in quants if quant is not None and quant.storage.bits != 8]
+
+
 def _fate(node: Node, graph: Graph) -> Fusion:
+    if _is_packed(node, graph):
+        return Fusion(node.name, node.op, _PACKED, True)
     rule = ONNX.rule(node, graph)
     if isinstance(rule, str):
         return Fusion(node.name, node.op, node.op, False, rule)
@@ -75,6 +103,23 @@ def _fate(node: Node, graph: Graph) -> Fusion:
 def _quant(name: str, graph: Graph) -> Affine | None:
     kind = graph.types.get(name)
     return kind.quant if isinstance(kind, TensorType) else None
+
+
+def _is_packed(node: Node, graph: Graph) -> bool:
+    """Whether a layer runs on packed weights: real operand and result, 2-D weight with a scale a column or one."""
+    slots = weighted(node, graph)
+    if graph.stage is not Stage.QUANT or slots is None or node.op not in ("MatMul", "Gemm"):
+        return False
+    name, bias = node.inputs[slots.weight], graph.value(node.input(2))
+    quant, shape = _quant(name, graph), graph.constants[name].value.shape
+    if quant is None or quant.storage.bits not in (4, 8) or len(shape) != 2 or quant.axis not in (None, 1, -1):
+        return False
+    if _quant(node.inputs[0], graph) is not None or _quant(node.outputs[0], graph) is not None:
+        return False
+    plain = node.attr("alpha", 1.0) == node.attr("beta", 1.0) == 1.0
+    if node.op == "Gemm" and (node.attr("transA", 0) or node.attr("transB", 0) or not plain):
+        return False
+    return graph.index.sole_consumer(name) is node and (not node.input(2) or (bias is not None and bias.ndim == 1))
 
 
 def _obstacle(node: Node, graph: Graph, rule: IntegerRule) -> str:

@@ -1,7 +1,8 @@
 """`quantize`: gives every value that an integer operator reads or makes its codes.
 
 Ranges come from `calibrate`, bits from the recipe (passes/quantize/widths.py). Codes of 8 and 16 bits are the target's;
-int16 ones have their zero point at 0. Operators that only move codes share one Affine with their input. A Relu or Clip after an
+int16 ones have their zero point at 0. 16-bit codes are fine enough to hold all that was observed, so nothing is clipped
+for their sake. Operators that only move codes share one Affine with their input. A Relu or Clip after an
 integer operator is part of it where its clamp is the codes' own (passes/quantize/clamp.py), so only its result is
 rounded. Values that have codes already keep them. Weights and biases are rounded by the passes that follow.
 """
@@ -24,7 +25,6 @@ from qir.passmanager.base import Context, Pass, Promise
 from qir.quant.scales import affine_params, encode
 from qir.rewrite.bodies import map_bodies
 from qir.rewrite.editor import Editor
-from qir.target import Target
 
 
 @dataclass(frozen=True)
@@ -48,8 +48,8 @@ class Quantize(Pass):
 
     def _assign(self, graph: Graph, context: Context) -> Graph:
         placed = place(graph, context)
-        codes = _Codes(context.target, self.symmetric, widths(graph, placed, context))
         edit = Editor(graph)
+        codes = _Codes(context, self.symmetric, widths(graph, placed, context), graph.ranges)
         absorbed: set[str] = set()
         for node in graph.nodes:
             rule = placed.rules.get(node.name)
@@ -64,7 +64,7 @@ class Quantize(Pass):
                 assert isinstance(source, TensorType)
                 _set_quant(edit, node.outputs, source.quant)
             else:
-                absorbed.update(_result(node, rule.range, edit, codes, context))
+                absorbed.update(_result(node, rule.range, edit, codes))
         return edit.build()
 
 
@@ -74,16 +74,31 @@ class _Codes:
 
     Attributes:
         widths: by value; values that are not there have 8 bits.
+        ranges: calibrated, by value.
     """
 
-    target: Target
+    context: Context
     symmetric: bool
     widths: Mapping[str, Width]
+    ranges: Mapping[str, tuple[float, float]]
+
+    def width(self, name: str) -> Width:
+        """That of a value."""
+        return self.widths.get(name, Width())
+
+    def range(self, name: str) -> tuple[float, float]:
+        """The range of a value's codes: as calibrated, and all that was observed where there are codes enough."""
+        low, high = self.ranges[name]
+        statistics = self.context.statistics
+        if self.width(name).bits > 8 and statistics is not None and name in statistics:
+            least, most = statistics.histogram(name).range("minmax")
+            low, high = min(low, least), max(high, most)
+        return float(np.float32(low)), float(np.float32(high))
 
     def of(self, name: str, low: float, high: float) -> Affine:
         """The codes of a value with this range."""
-        width = self.widths.get(name, Width())
-        storage = self.target.activation if width.bits == 8 else self.target.activation16
+        width, target = self.width(name), self.context.target
+        storage = target.activation if width.bits == 8 else target.activation16
         middle = storage == INT16
         scale, zero_point = affine_params(low, high, storage, symmetric=self.symmetric or middle,
                                           power_of_two=width.power_of_two)  # fmt: skip
@@ -92,13 +107,13 @@ class _Codes:
 
     def clamped(self, name: str, limits: tuple[float, float], quant: Affine) -> Affine | None:
         """The codes of a value under which a clamp is absorbed; None where there are none near to `quant`."""
-        if self.widths.get(name, Width()).power_of_two:
+        if self.width(name).power_of_two:
             return quant if is_absorbed(limits, quant) else None
         return fit(limits, quant)
 
     def fixed(self, name: str, low: float, high: float) -> tuple[float, float]:
         """The range of codes for [low, high), the scale a power of two where the range is."""
-        return low, high - (high - low) / (1 << self.widths.get(name, Width()).bits)
+        return low, high - (high - low) / (1 << self.width(name).bits)
 
 
 def _input(name: str, node: Node, edit: Editor, codes: _Codes) -> None:
@@ -114,7 +129,7 @@ def _input(name: str, node: Node, edit: Editor, codes: _Codes) -> None:
             edit.set_constant(name, Constant(value, encode(value, quant)))
             _set_quant(edit, (name,), quant)
     else:
-        _set_quant(edit, (name,), codes.of(name, *_range(name, edit)))
+        _set_quant(edit, (name,), codes.of(name, *codes.range(name)))
 
 
 def _copy(name: str, quant: Affine, node: Node, edit: Editor) -> None:
@@ -127,9 +142,7 @@ def _copy(name: str, quant: Affine, node: Node, edit: Editor) -> None:
             edit.replace_input(node, slot, copy)
 
 
-def _result(
-    node: Node, fixed: tuple[float, float] | None, edit: Editor, codes: _Codes, context: Context
-) -> tuple[str, ...]:
+def _result(node: Node, fixed: tuple[float, float] | None, edit: Editor, codes: _Codes) -> tuple[str, ...]:
     """Gives a node's result codes; returns the name of the clamp that was made part of it, if any."""
     output = node.outputs[0]
     if _quant(output, edit) is not None:
@@ -140,25 +153,20 @@ def _result(
     if user is not None and limits is not None and known is not None:
         if is_absorbed(limits, known):
             return (user.name,)
-    elif user is not None and limits is not None and user.outputs[0] in edit.ranges:
-        low, high = _override(user, node, _range(user.outputs[0], edit), context)
+    elif user is not None and limits is not None and user.outputs[0] in codes.ranges:
+        low, high = _override(user, node, codes.range(user.outputs[0]), codes.context)
         quant = codes.clamped(user.outputs[0], limits, codes.of(user.outputs[0], low, high))
         if quant is not None:
             _set_quant(edit, user.outputs, quant)
             return (user.name,)
-    found = codes.fixed(output, *fixed) if fixed is not None else _range(output, edit)
-    _set_quant(edit, (output,), codes.of(output, *_override(node, node, found, context)))
+    found = codes.fixed(output, *fixed) if fixed is not None else codes.range(output)
+    _set_quant(edit, (output,), codes.of(output, *_override(node, node, found, codes.context)))
     return ()
 
 
 def _override(node: Node, producer: Node, found: tuple[float, float], context: Context) -> tuple[float, float]:
     layer = context.recipe.layer((node.name, *node.origin, producer.name, *producer.origin), producer.op)
     return layer.range or found
-
-
-def _range(name: str, edit: Editor) -> tuple[float, float]:
-    low, high = edit.ranges[name]
-    return float(np.float32(low)), float(np.float32(high))
 
 
 def _quant(name: str, edit: Editor) -> Affine | None:

@@ -1,8 +1,9 @@
 """`quantize-biases`: rounds the biases of integer layers to int32 with scale s_x * s_w.
 
 Where a bias would leave int32 because s_x * s_w is tiny, the channel's weight scale is raised and its weight rounded
-again (qir.quant.scales.bias_params). Beside 16-bit codes a bias stays real: in units of s_x * s_w it can need more than
-32 bits, and targets that run such layers as integers accumulate wider.
+again (qir.quant.scales.bias_params). Beside 16-bit codes the bias takes a coarser scale of its own there: targets that
+run such layers as integers accumulate in 64 bits and round its real values, and onnxruntime, which runs them in float,
+would let a real bias saturate in units of s_x * s_w.
 """
 
 from __future__ import annotations
@@ -43,9 +44,7 @@ def _quantize_biases(graph: Graph) -> Graph:
         if slots is None or slots.bias < 0 or node.input(slots.bias) not in graph.constants:
             continue
         data, weight = graph.tensor(node.inputs[0]).quant, graph.tensor(node.inputs[slots.weight]).quant
-        if data is None or weight is None or max(data.storage.bits, weight.storage.bits) > 8:
-            continue
-        if graph.tensor(node.inputs[slots.bias]).quant is not None:
+        if data is None or weight is None or graph.tensor(node.inputs[slots.bias]).quant is not None:
             continue
         _round(edit, node, slots, data, weight)
     return edit.build()
@@ -53,12 +52,16 @@ def _quantize_biases(graph: Graph) -> Graph:
 
 def _round(edit: Editor, node: Node, slots: Weighted, data: Affine, weight: Affine) -> None:
     bias = edit.constants[edit.current(node).inputs[slots.bias]].value
+    wide = max(data.storage.bits, weight.storage.bits) > 8
     largest = 255 * np.abs(_codes(edit, node, slots, weight)).sum(axis=_others(edit, node, slots, weight))
-    if (largest >= 2**31 - 1).any():
+    if not wide and (largest >= 2**31 - 1).any():
         return  # the products alone can overflow: the layer runs in float, its bias stays real
     if bias.size == 1 != weight.scale.size:
         bias = np.full(weight.scale.shape, bias.reshape(-1)[0])
         edit.replace_input(node, slots.bias, edit.constant(f"{node.inputs[slots.bias]}_{node.name}", bias))
+    if wide:
+        _round_wide(edit, node, slots.bias, bias, np.asarray(data.scale * weight.scale))
+        return
     codes, scale, weight_scale = bias_params(bias.reshape(-1), data.scale, weight.scale, headroom=largest)
     if not np.array_equal(weight_scale, weight.scale):
         set_codes(edit, node, slots.weight, replace(weight, scale=weight_scale))
@@ -66,6 +69,14 @@ def _round(edit: Editor, node: Node, slots: Weighted, data: Affine, weight: Affi
     set_codes(
         edit, node, slots.bias, Affine(INT32, scale, np.zeros_like(scale, np.int32), axis), codes.reshape(bias.shape)
     )
+
+
+def _round_wide(edit: Editor, node: Node, slot: int, bias: np.ndarray, scale: np.ndarray) -> None:
+    largest = np.abs(bias.reshape(-1).astype(np.float64))
+    smallest = 1.0001 * (largest if scale.ndim else largest.max(initial=0)) / (2**31 - 1)
+    scale = np.maximum(np.maximum(scale, smallest), np.finfo(np.float32).tiny).astype(np.float32)
+    axis = bias.ndim - 1 if scale.ndim else None
+    set_codes(edit, node, slot, Affine(INT32, scale, np.zeros(scale.shape, np.int32), axis))
 
 
 def _codes(edit: Editor, node: Node, slots: Weighted, weight: Affine) -> np.ndarray:

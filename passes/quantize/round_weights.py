@@ -16,13 +16,12 @@ from typing import ClassVar
 
 import numpy as np
 
-from qir.ir.dtype import INT8
 from qir.ir.graph import Graph, Node, Stage
 from qir.ir.types import Affine
 from qir.ops.weighted import Weighted, weighted
 from qir.passes.quantize.observed import as_rows, from_rows, gram_of
 from qir.passes.quantize.saturation import pair_partners, worst_pair
-from qir.passes.quantize.weights import set_codes
+from qir.passes.quantize.weights import pair_limit, set_codes
 from qir.passmanager.base import Context, Pass, Promise
 from qir.quant.scales import decode, encode
 from qir.rewrite.editor import Editor
@@ -62,11 +61,10 @@ class RoundWeights(Pass):
             quant, gram = kind.quant, gram_of(node, graph.constants[node.inputs[slots.weight]].value, context)
             if quant is None or gram is None:
                 continue
-            if not _is_plain(quant, slots, len(kind.shape or ())) or _has_codes(node.input(slots.bias), graph):
+            if not _is_plain(quant, slots, len(kind.shape or ())) or _bias_has_codes(node, slots, graph):
                 continue
             layer = context.recipe.layer((node.name, *node.origin), node.op)
-            signed = quant.storage == INT8 and graph.tensor(node.inputs[0]).quant is not None
-            limit = context.target.max_pair_sum if signed else None
+            limit = pair_limit(node, quant, graph, context)
             self._round(edit, node, slots, quant, gram, limit, layer.power_of_two)
         return edit.build()
 
@@ -121,8 +119,9 @@ def _is_plain(quant: Affine, slots: Weighted, rank: int) -> bool:
     return quant.storage.bits <= 8 and along_channels and not quant.block_size
 
 
-def _has_codes(name: str, graph: Graph) -> bool:
+def _bias_has_codes(node: Node, slots: Weighted, graph: Graph) -> bool:
     """A bias with codes is in units of the weight's scale, which must then stay."""
+    name = node.input(slots.bias) if slots.bias >= 0 else ""
     return bool(name) and graph.tensor(name).quant is not None
 
 

@@ -77,10 +77,16 @@ def weight_codes(node: Node, slots: Weighted, graph: Graph, context: Context, bi
         quant = searched_power_of_two(weight, quant, _importance(node, weight, context))
     elif width <= _SEARCHED:
         quant = searched(weight, quant, _importance(node, weight, context))
-    limit = context.target.max_pair_sum
-    if limit is None or storage != INT8 or graph.tensor(node.inputs[0]).quant is None:
+    limit = pair_limit(node, quant, graph, context)
+    if limit is None:
         return quant
     return without_saturation(node, weight, quant, limit, power_of_two=layer.power_of_two)
+
+
+def pair_limit(node: Node, quant: Affine, graph: Graph, context: Context) -> int | None:
+    """Largest sum of two neighbouring codes of one sign; None where no kernel adds them in 16 bits."""
+    data = graph.tensor(node.inputs[0]).quant
+    return context.target.max_pair_sum if quant.storage == INT8 and data is not None and data.storage.bits == 8 else None
 
 
 def _axis(node: Node, slots: Weighted, weight: np.ndarray) -> int | None:
@@ -106,7 +112,7 @@ def _importance(node: Node, weight: np.ndarray, context: Context) -> np.ndarray 
     if node.op == "Conv":
         channels = np.repeat(squares, weight.shape[0] // len(squares), axis=0)
         return channels.reshape(weight.shape)
-    return squares[0] if node.attr("transB", 0) else squares[0][:, None]
+    return np.asarray(squares[0] if node.attr("transB", 0) else squares[0][:, None])
 
 
 def _wants_codes(node: Node, slots: Weighted, graph: Graph, context: Context) -> bool:
