@@ -211,8 +211,8 @@ def _toml(value: object) -> str:
 def recipe(spec: str | Path | Recipe) -> Recipe:
     """A recipe from an alias (int8, int16, weights-int4, float, ...), the grammar, a .toml file, or itself.
 
-    The grammar is `w{2..8,16}a{8,16}`, bits of weights and activations; without the second part, such as w4, activations
-    stay float.
+    The grammar is `w{2..8,16}a{8,16}`, bits of weights and activations; without the second part (w4) activations stay
+    float.
 
     Raises:
         RecipeError: for anything else, with the choices.
@@ -231,6 +231,6 @@ def recipe(spec: str | Path | Recipe) -> Recipe:
         return Recipe(default=Layer(None, None))
     found = _GRAMMAR.fullmatch(text)
     if not found:
-        raise RecipeError(f"recipe '{spec}' is not understood",
-                          fix=f"Choose {', '.join(ALIASES)}, w{{2..8,16}}a{{8,16}} such as w4a8, w4, or a .toml file")  # fmt: skip
+        choices = f"{', '.join(ALIASES)}, w{{2..8,16}}a{{8,16}} such as w4a8, w4, or a .toml file"
+        raise RecipeError(f"recipe '{spec}' is not understood", fix=f"Choose {choices}")
     return Recipe(default=Layer(int(found["w"]), int(found["a"]) if found["a"] else None))

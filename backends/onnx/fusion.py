@@ -3,7 +3,8 @@
 onnxruntime replaces DQ -> operator -> Q by one integer operator where every data operand and the result are 8-bit codes
 with one scale; operators that only move codes lose their Q and DQ where both sides have equal parameters. MatMul and
 Gemm on real operands and 4- or 8-bit weights become MatMulNBits. Codes of 16 bits, and of 4 bits beside codes of 8, run
-in float between Q and DQ. Measured on onnxruntime 1.32; a test compares this prediction with the graph that onnxruntime optimised to.
+in float between Q and DQ. Measured on onnxruntime 1.32; a test compares this prediction with the graph that onnxruntime
+optimised to.
 """
 
 from __future__ import annotations
@@ -71,11 +72,11 @@ def format_notes(graph: Graph) -> tuple[str, ...]:
     real = sum(not rows[node.name].integer and bool(_unusual(node, graph)) for node in layers)
     found = []
     if packed:
-        found.append(f"{packed} of {len(layers)} layers run as {_PACKED}: onnxruntime rounds their inputs to int8 unless "
-                     "the session option session.qdq_matmulnbits_accuracy_level is 1")  # fmt: skip
+        found.append(f"{packed} of {len(layers)} layers run as {_PACKED}: onnxruntime rounds their inputs to int8 "
+                     "unless the session option session.qdq_matmulnbits_accuracy_level is 1")  # fmt: skip
     if real:
-        found.append(f"{real} of {len(layers)} layers run in float in onnxruntime, on values rounded to their codes: it "
-                     f"has no integer kernel for {', '.join(sorted(formats))}")  # fmt: skip
+        found.append(f"{real} of {len(layers)} layers run in float in onnxruntime, on values rounded to their codes: "
+                     f"it has no integer kernel for {', '.join(sorted(formats))}")  # fmt: skip
     return tuple(found)
 
 

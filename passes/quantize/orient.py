@@ -37,11 +37,11 @@ def _orient(graph: Graph) -> Graph:
         if slots is None or node.op != "Gemm" or not node.attr("transB", 0):
             continue
         name = node.inputs[slots.weight]
-        constant, quant = graph.constants[name], graph.tensor(name).quant
-        if quant is None or constant.codes is None or quant.block_size or graph.tensor(node.inputs[0]).quant is not None:
+        constant, quant, data = graph.constants[name], graph.tensor(name).quant, graph.tensor(node.inputs[0]).quant
+        if quant is None or constant.codes is None or quant.block_size or data is not None:
             continue
         if graph.index.sole_consumer(name) is not node:
-            continue
+            continue  # quantize-weights gave every layer its own; this one came with the model
         value, codes = np.ascontiguousarray(constant.value.T), np.ascontiguousarray(constant.codes.T)
         turned = quant if quant.axis is None else replace(quant, axis=1 - quant.axis % 2)
         edit.set_constant(name, Constant(value, codes))

@@ -1,8 +1,8 @@
 """`protect-weights`: layers that few bits would spoil keep 8, where that costs few bytes.
 
 The noise that rounding adds at a layer's output, `tr(dW G dW^T) / tr(W G W^T)`, adds up over the layers of a network.
-8 bits take nearly all of it away for `8 - b` bits a weight, so layers are taken in order of falling noise a bit while the
-weights that would be few bits wide grow by no more than a share. These are mostly first layers, depthwise ones and
+8 bits take nearly all of it away for `8 - b` bits a weight, so layers are taken in order of falling noise a bit while
+the weights that would be few bits wide grow by no more than a share. These are mostly first layers, depthwise ones and
 heads: few weights, each of which matters. A layer whose bits an override names keeps them.
 """
 

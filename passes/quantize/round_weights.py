@@ -145,8 +145,13 @@ class Factor:
         return Factor(gram, order, np.linalg.cholesky(np.linalg.inv(damped)).T)
 
 
-def gptq(rows: np.ndarray, scale: np.ndarray, factor: Factor, bounds: tuple[np.ndarray, np.ndarray, int | None],
-         partners: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
+def gptq(
+    rows: np.ndarray,
+    scale: np.ndarray,
+    factor: Factor,
+    bounds: tuple[np.ndarray, np.ndarray, int | None],
+    partners: np.ndarray | None,
+) -> tuple[np.ndarray, np.ndarray]:
     """Codes of [M, K] weights, less their zero points, and each row's output error.
 
     Args:

@@ -1,9 +1,9 @@
 """`quantize-weights`: rounds weights, one scale an output channel (or one a tensor), in the recipe's format.
 
-Symmetric codes of b bits are `q = clamp(rint(w / s), -m, m)`, `m = 2^(b-1) - 1`, `s = max|w| / m`; up to 4 bits the code
--2^(b-1) is used as well. Up to 6 bits, and for scales that are powers of two, the scale is the one that leaves the least
-squared error, weighted by the mean square of the inputs where they were observed (qir.quant.clipping). Asymmetric codes
-are unsigned with a zero point for every scale. Storage is 4 bits wide up to 4 bits, 8 up to 8, else 16.
+Symmetric codes of b bits are `q = clamp(rint(w / s), -m, m)`, `m = 2^(b-1) - 1`, `s = max|w| / m`; up to 4 bits the
+code -2^(b-1) is used as well. Up to 6 bits, and for scales that are powers of two, the scale is the one that leaves the
+least squared error, weighted by the mean square of the inputs where they were observed (qir.quant.clipping). Asymmetric
+codes are unsigned with a zero point for every scale. Storage is 4 bits wide up to 4 bits, 8 up to 8, else 16.
 
 Weights of layers whose input is codes run as integers; with a recipe that only quantizes weights they are stored as
 codes and computed in float.
@@ -25,7 +25,6 @@ from qir.passes.quantize.saturation import without_saturation
 from qir.passmanager.base import Context, Pass, Promise
 from qir.quant.clipping import searched, searched_power_of_two
 from qir.quant.scales import encode, weight_params
-from qir.recipe import Layer
 from qir.rewrite.bodies import map_bodies
 from qir.rewrite.editor import Editor
 
@@ -86,7 +85,9 @@ def weight_codes(node: Node, slots: Weighted, graph: Graph, context: Context, bi
 def pair_limit(node: Node, quant: Affine, graph: Graph, context: Context) -> int | None:
     """Largest sum of two neighbouring codes of one sign; None where no kernel adds them in 16 bits."""
     data = graph.tensor(node.inputs[0]).quant
-    return context.target.max_pair_sum if quant.storage == INT8 and data is not None and data.storage.bits == 8 else None
+    if quant.storage != INT8 or data is None or data.storage.bits != 8:
+        return None
+    return context.target.max_pair_sum
 
 
 def _axis(node: Node, slots: Weighted, weight: np.ndarray) -> int | None:
