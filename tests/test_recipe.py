@@ -11,15 +11,18 @@ from hypothesis import strategies as st
 
 from qir.cli import values
 from qir.errors import RecipeError
-from qir.recipe import ALIASES, METHODS, Layer, Override, Recipe, recipe
+from qir.recipe import ACTIVATION_BITS, ALIASES, METHODS, WEIGHT_BITS, Layer, Override, Recipe, recipe
 
-bits = st.sampled_from([8, None])
+weight_bits = st.sampled_from([*WEIGHT_BITS, None])
+activation_bits = st.sampled_from([*ACTIVATION_BITS, None])
 bounds = st.floats(-1e6, 1e6, allow_nan=False)
 ranges = st.tuples(bounds, bounds).filter(lambda pair: pair[0] < pair[1])
 fields: dict[str, st.SearchStrategy[Any]] = {
-    "weight_bits": bits,
-    "activation_bits": bits,
+    "weight_bits": weight_bits,
+    "activation_bits": activation_bits,
     "per_channel": st.booleans(),
+    "weight_symmetric": st.booleans(),
+    "power_of_two": st.booleans(),
     "range": ranges,
 }
 globs = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12)
@@ -27,7 +30,7 @@ globs = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=1
 
 @st.composite
 def recipes(draw: st.DrawFn) -> Recipe:
-    default = Layer(draw(bits), draw(bits), draw(st.booleans()), draw(st.none() | ranges))
+    default = Layer(**{name: draw(st.none() | ranges if name == "range" else fields[name]) for name in fields})
     made = Recipe(default, draw(st.sampled_from(METHODS)), draw(st.floats(50, 100, exclude_min=True)))
     for _ in range(draw(st.integers(0, 3))):
         names = draw(st.sets(st.sampled_from(sorted(fields))))
@@ -47,6 +50,11 @@ def test_toml_reads_back_to_an_equal_recipe(made: Recipe) -> None:
         ("w8a8", Layer(8, 8)),
         ("w8", Layer(8, None)),
         ("weights-int8", Layer(8, None)),
+        ("weights-int4", Layer(4, None)),
+        ("int16", Layer(8, 16)),
+        ("w4a8", Layer(4, 8)),
+        ("w2", Layer(2, None)),
+        ("w16a16", Layer(16, 16)),
         ("float", Layer(None, None)),
     ],
 )
@@ -59,7 +67,10 @@ def test_every_alias_is_understood(name: str) -> None:
     assert isinstance(recipe(name), Recipe)
 
 
-@pytest.mark.parametrize("text", ["", "w", "w9", "a8", "w8a", "w8a8 ", "INT8", "w8a8a8", "int8.tom"])
+@pytest.mark.parametrize(
+    "text",
+    ["", "w", "w9", "a8", "w8a", "w8a8 ", "INT8", "w8a8a8", "int8.tom", "w1a8", "w12a8", "w4a4", "w16a", "w4a32"],
+)
 def test_other_text_is_refused_with_the_choices(text: str) -> None:
     with pytest.raises(RecipeError, match="weights-int8"):
         recipe(text)
@@ -92,6 +103,13 @@ def test_later_overrides_win_field_by_field() -> None:
     assert Layer() == made.layer(["head"], "Gemm")
 
 
+def test_what_overrides_name() -> None:
+    made = Recipe().with_override("head*", weight_bits=4).with_override("Conv", power_of_two=True)
+    assert made.names("weight_bits", ["a", "head.1"], "Gemm")
+    assert not made.names("weight_bits", ["a"], "Conv")
+    assert made.names("power_of_two", ["a"], "Conv")
+
+
 def test_overrides_match_by_operator_and_by_any_origin() -> None:
     made = Recipe().with_override("Conv", float=True).with_override("user_*", range=(-1.0, 2.0))
     assert made.layer(["a"], "Conv").is_float
@@ -104,7 +122,11 @@ def test_overrides_match_by_operator_and_by_any_origin() -> None:
     ("changes", "told"),
     [
         ({"bits": 8}, "bits"),
-        ({"weight_bits": 5}, "weight_bits"),
+        ({"weight_bits": 9}, "weight_bits"),
+        ({"weight_bits": 1}, "weight_bits"),
+        ({"activation_bits": 4}, "activation_bits"),
+        ({"weight_symmetric": 0}, "weight_symmetric"),
+        ({"power_of_two": "yes"}, "power_of_two"),
         ({"weight_bits": True}, "weight_bits"),
         ({"activation_bits": "eight"}, "activation_bits"),
         ({"per_channel": 1}, "per_channel"),
@@ -134,7 +156,7 @@ def test_overrides_are_checked_when_they_are_made(changes: dict[str, Any], told:
         ("default = 3", "form"),
         ("override = 3", "form"),
         ("override = [1]", "form"),
-        ("[default]\nweight_bits = 7", "weight_bits"),
+        ("[default]\nweight_bits = 12", "weight_bits"),
         ("[default]\nspeed = 7", "speed"),
         ("[[override]]\nweight_bits = 8", "match"),
         ("[[override]]\nmatch = 5", "match"),

@@ -2,9 +2,9 @@
 
 onnxruntime replaces DQ -> operator -> Q by one integer operator where every data operand and the result are 8-bit codes
 with one scale; operators that only move codes lose their Q and DQ where both sides have equal parameters. MatMul and
-Gemm on real operands and 4- or 8-bit weights become MatMulNBits. Codes of 16 bits, and of 4 bits beside codes of 8, run
-in float between Q and DQ. Measured on onnxruntime 1.32; a test compares this prediction with the graph that onnxruntime
-optimised to.
+Gemm with weights of 4 or 8 bits and other operands than 8-bit codes become MatMulNBits. Otherwise codes of 16 bits, and
+of 4 beside codes of 8, run in float between Q and DQ. Measured on onnxruntime 1.32; a test compares this prediction
+with the graph that onnxruntime optimised to.
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ def _quant(name: str, graph: Graph) -> Affine | None:
 
 
 def _is_packed(node: Node, graph: Graph) -> bool:
-    """Whether a layer runs on packed weights: real operand and result, 2-D weight with a scale a column or one."""
+    """Whether a layer runs on packed weights: 2-D, a scale a column or one; no 8-bit codes as operand or result."""
     slots = weighted(node, graph)
     if graph.stage is not Stage.QUANT or slots is None or node.op not in ("MatMul", "Gemm"):
         return False
@@ -115,7 +115,8 @@ def _is_packed(node: Node, graph: Graph) -> bool:
     quant, shape = _quant(name, graph), graph.constants[name].value.shape
     if quant is None or quant.storage.bits not in (4, 8) or len(shape) != 2 or quant.axis not in (None, 1, -1):
         return False
-    if _quant(node.inputs[0], graph) is not None or _quant(node.outputs[0], graph) is not None:
+    around = (_quant(node.inputs[0], graph), _quant(node.outputs[0], graph))
+    if any(codes is not None and codes.storage.bits == 8 for codes in around):
         return False
     plain = node.attr("alpha", 1.0) == node.attr("beta", 1.0) == 1.0
     if node.op == "Gemm" and (node.attr("transA", 0) or node.attr("transB", 0) or not plain):

@@ -156,7 +156,8 @@ def gptq(
 
     Args:
         scale: [M].
-        bounds: least and largest such code [M], and the largest sum of two neighbouring codes of one sign (None for no limit).
+        bounds: least and largest such code [M], and the largest sum of two neighbouring codes of one sign (None for no
+            limit).
         partners: [K, P] columns that a kernel multiplies beside each column, -1 for none.
     """
     qmin, qmax, limit = bounds

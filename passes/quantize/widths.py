@@ -43,7 +43,7 @@ def widths(graph: Graph, placed: Placement, context: Context) -> dict[str, Width
                 found[name] = found.get(name, asked).joined(asked)
             if rule.kind == "same":
                 links.append(touched)
-        elif node.op in CLAMPS:
+        if node.op in CLAMPS:
             links.append((node.inputs[0], node.outputs[0]))
     while _spread(found, links):
         links.reverse()

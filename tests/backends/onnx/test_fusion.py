@@ -12,7 +12,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 import qir.passes
-from qir.backends.onnx.fusion import predict
+from qir.backends.onnx.fusion import format_notes, predict
 from qir.backends.onnx.targets import ONNX
 from qir.calibration import feeds
 from qir.ir.graph import Graph
@@ -21,7 +21,7 @@ from qir.onnxio.lift import lift
 from qir.passmanager.base import Context
 from qir.passmanager.manager import run
 from qir.passmanager.registry import parse_pipeline
-from qir.recipe import Recipe
+from qir.recipe import Recipe, recipe
 
 PIPELINE = "calibrate,quantize,quantize-weights,quantize-biases,absorb-activations"
 rng = np.random.default_rng(0)
@@ -37,10 +37,10 @@ def optimized_operators(model: onnx.ModelProto, folder: Path) -> Counter[str]:
     return Counter(node.op_type for node in onnx.load(folder / "optimized.onnx").graph.node)
 
 
-def quantized(model: object, samples: object) -> Graph:
+def quantized(model: object, samples: object, recipe: Recipe | None = None, passes: str = PIPELINE) -> Graph:
     graph = lift(model)
-    context = Context(ONNX, Recipe(), feeds(samples, {name: graph.types[name] for name in graph.inputs}))
-    return run(graph, parse_pipeline(PIPELINE), context)
+    context = Context(ONNX, recipe or Recipe(), feeds(samples, {name: graph.types[name] for name in graph.inputs}))
+    return run(graph, parse_pipeline(passes), context)
 
 
 def check(graph: Graph, folder: Path) -> None:
@@ -100,6 +100,52 @@ def test_prediction_matches_what_onnxruntime_runs(name: str, tmp_path: Path) -> 
     made = model(CASES[name], [1, 3, 8, 8], **{k: np.asarray(v) for k, v in weights.items() if k in used})
     graph = quantized(made, rng.standard_normal((8, 3, 8, 8)).astype(np.float32))
     check(graph, tmp_path)
+
+
+FORMATS = ["w4", "w8", "w2a8", "w4a8", "w6a8", "w8a16", "w4a16", "w16a16", "w16a8"]
+
+
+@pytest.mark.parametrize("name", ["conv_relu_conv", "flatten_gemm", "matmul", "gemm_softmax", "maxpool", "residual"])
+@pytest.mark.parametrize("text", FORMATS)
+@pytest.mark.parametrize("symmetric", [True, False])
+def test_prediction_matches_in_every_format(text: str, name: str, symmetric: bool, tmp_path: Path) -> None:
+    weights = {"w": W, "w2": W2, "b": B, "fc": FC}
+    used = {x for n in CASES[name] for x in n.input}
+    made = model(CASES[name], [1, 3, 8, 8], **{k: v for k, v in weights.items() if k in used})
+    chosen = recipe(text).with_override("*", weight_symmetric=symmetric)
+    passes = PIPELINE if "a" in text else "quantize-weights,orient-weights"
+    graph = quantized(made, rng.standard_normal((8, 3, 8, 8)).astype(np.float32), chosen, passes)
+    check(graph, tmp_path)
+
+
+GEMMS: dict[str, tuple[dict[str, object], tuple[int, ...], bool]] = {
+    "plain": ({}, (5,), True), "transposed": ({"transB": 1}, (5,), True), "no bias": ({}, (0,), True),
+    "alpha": ({"alpha": 0.5}, (5,), False), "beta": ({"beta": 0.5}, (5,), False), "row": ({}, (1, 5), False),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("text", ["w4", "w8"])
+@pytest.mark.parametrize("name", GEMMS)
+def test_weight_only_gemms_run_packed(name: str, text: str, tmp_path: Path) -> None:
+    attrs, shape, packed = GEMMS[name]
+    weights = {"fc": FC.T.copy() if "transB" in attrs else FC}
+    if shape != (0,):
+        weights["b"] = rng.standard_normal(shape).astype(np.float32)
+    made = model([node("Gemm", " ".join(["x", *weights]), "y", **attrs)], [3, 256], **weights)
+    graph = quantized(made, rng.standard_normal((8, 256)).astype(np.float32), recipe(text),
+                      "quantize-weights,orient-weights")  # fmt: skip
+    check(graph, tmp_path)
+    assert optimized_operators(export(graph), tmp_path)["MatMulNBits"] == packed
+    assert any("MatMulNBits" in note for note in format_notes(graph)) == packed
+
+
+def test_notes_name_the_formats_that_run_in_float() -> None:
+    made = model(CASES["conv_relu_conv"], [1, 3, 8, 8], w=W, w2=W2, b=B)
+    data = rng.standard_normal((8, 3, 8, 8)).astype(np.float32)
+    assert format_notes(quantized(made, data)) == ()
+    (note,) = format_notes(quantized(made, data, recipe("w4a16")))
+    for told in ("2 of 2 layers", "float", "int4 weights", "uint16 activations"):
+        assert told in note
 
 
 def test_every_reason_names_what_stays_float() -> None:
