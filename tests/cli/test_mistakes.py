@@ -51,7 +51,7 @@ def refused(capsys: Capture, arguments: list[str], *parts: str) -> str:
         (["compile", "model.onnx", "--recipe", "absent.toml"], ["absent.toml"]),
         (["compile", "model.onnx", "--override", "conv"], ["--override conv", "GLOB"]),
         (["compile", "model.onnx", "--override", "conv:bits=3"], ["bits", "weight_bits"]),
-        (["compile", "model.onnx", "--override", "conv:weight_bits=5"], ["weight_bits", "8"]),
+        (["compile", "model.onnx", "--override", "conv:weight_bits=9"], ["weight_bits", "8"]),
         (["compile", "model.onnx", "--override", "conv:range=a..b"], ["range"]),
         (["compile", "model.onnx", "--shape", "N"], ["--shape N=1"]),
         (["compile", "model.onnx", "--shape", "M=1"], ["'M'", "N"]),
