@@ -23,6 +23,8 @@ from qir.rewrite.editor import Editor
 
 _FEW, _SAFE = 6, 8
 """Layers of up to so many bits are looked at; so many are given to the chosen ones."""
+_NAMED = 5
+"""Layers that the note names."""
 
 
 @dataclass(frozen=True)
@@ -50,8 +52,9 @@ class ProtectWeights(Pass):
                 quant = weight_codes(layer.node, layer.slots, graph, context, _SAFE)
                 set_codes(edit, layer.node, layer.slots.weight, quant)
         if chosen:
-            names = ", ".join(node.name for node in graph.nodes if node.name in chosen)
-            context.notes.append(f"weights stay 8 bits wide in {len(chosen)} of {len(found)} layers: {names}")
+            rest = f" and {len(chosen) - _NAMED} more" if len(chosen) > _NAMED else ""
+            told = f"weights stay 8 bits wide in {len(chosen)} of {len(found)} layers"
+            context.notes.append(f"{told}, those that fewer would spoil most: {', '.join(chosen[:_NAMED])}{rest}")
         return edit.build()
 
 

@@ -95,7 +95,7 @@ def recipe(function: F) -> F:
         ),
         click.option(
             "--recipe", "-r", default="int8", show_default=True, metavar="RECIPE", panel=NUMBERS,
-            help=f"What to do to the numbers: {', '.join(ALIASES)}, the grammar (w8a8, w8), or a .toml file.",
+            help=f"What to do to the numbers: {', '.join(ALIASES)}, the grammar (w4a8, w4), or a .toml file.",
         ),
     ):  # fmt: skip
         function = option(function)
