@@ -149,6 +149,17 @@ def test_large_biases_beside_16_bit_codes_are_kept() -> None:
         assert sqnr(evaluate(graph, feed)["y"], Runner(after, optimize=optimize)(feed)["y"]) > 75
 
 
+def test_zero_points_count_where_products_may_overflow() -> None:
+    """Codes near their zero point make small products, however large the codes are."""
+    weight = np.zeros((70_000, 1), np.float32)
+    weight[:2, 0] = (-1, 1)
+    graph = net("(float[2,70000] x) => (float[2,1] y) { y = Gemm (x, w, b) }", w=weight, b=normal(1))
+    after = apply(ALL, graph, "onnx", recipe("w8a8").with_override("*", weight_symmetric=False))
+    found = quant(after, "b")
+    assert found is not None
+    assert found.storage == INT32
+
+
 def test_four_bits_are_stored_in_four_bits(tmp_path: Path) -> None:
     weight = normal(128, 64)
     graph = net("(float[N,128] x) => (float[N,64] y) { y = MatMul (x, w) }", w=weight)
