@@ -25,6 +25,7 @@ register_passes(
             "protect-weights": "quantize.protect:ProtectWeights",
             "round-weights": "quantize.round_weights:RoundWeights",
             "orient-weights": "quantize.orient:OrientWeights",
+            "correct-biases": "quantize.correct_biases:CorrectBiases",
             "quantize-biases": "quantize.biases:QuantizeBiases",
             "absorb-activations": "quantize.absorb:AbsorbActivations",
             "bind-batch": "lower.bind_batch:BindBatch",

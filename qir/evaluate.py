@@ -60,11 +60,12 @@ class Runner:
             raise DataError(f"onnxruntime could not run the model: {error}",
                             fix="Check the inputs' shapes and types") from None  # fmt: skip
         found = dict(zip(self._outputs, results, strict=True))
-        found |= {name: _rounded(feeds[name], kind) for name, kind in self._echoed.items()}
+        found |= {name: rounded(feeds[name], kind) for name, kind in self._echoed.items()}
         return found | self._given
 
 
-def _rounded(value: Any, kind: ValueType) -> Any:
+def rounded(value: Any, kind: ValueType) -> Any:
+    """A value as what its codes stand for; itself where its type has none."""
     quant = kind.quant if isinstance(kind, TensorType) else None
     return value if quant is None else decode(encode(value, quant), quant)
 

@@ -28,7 +28,7 @@ FUSE = (
     "recognize-layernorm,recognize-activations,fuse-matmul-add,fuse-pad,fold-batchnorm,fold-affine,fuse-pad,"
     "fold-constants,eliminate-identities,eliminate-dead-code"
 )
-QUANTIZE = "calibrate,quantize,quantize-weights,protect-weights,round-weights,quantize-biases,absorb-activations"
+QUANTIZE = "calibrate,quantize,quantize-weights,protect-weights,round-weights,correct-biases,quantize-biases,absorb-activations"
 QUANTIZE_WEIGHTS = "quantize-weights,protect-weights"
 QUANTIZE_WEIGHTS_WITH_DATA = "calibrate,quantize-weights,protect-weights,round-weights"
 ORIENT = "orient-weights"

@@ -1,0 +1,180 @@
+"""`correct-biases`: moves each layer's bias by what rounding moved the mean of its results.
+
+Layer by layer in the order of execution, with the rounded and corrected network in front of it:
+
+    b_c += d_c,   E[f(y_quant + d)] = E[f(y_real)] in every channel c
+
+f is the Relu or Clip that the layer's codes hold and, for y_quant, also their clamp: what follows sees the mean behind
+them. Both networks are walked at once (qir.walk), so the pass costs one inference of each. What the samples do not
+tell from zero is left: d is shrunk by its standard error, and dropped where the layer's own error does not fall.
+
+Source: Nagel et al., arXiv 1906.04721, section 4.2; the shrinkage is the positive part of 1 - se^2 / d^2.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from qir.calibration import Batch
+from qir.ir.graph import Graph, Node, Stage
+from qir.ir.types import TensorType
+from qir.ops.weighted import Weighted, weighted
+from qir.passes.quantize.clamp import bounds
+from qir.passmanager.base import Context, Pass, Promise
+from qir.quant.scales import decode
+from qir.rewrite.editor import Editor
+from qir.walk import Walk, without_codes
+
+_STEPS = 4
+"""Newton steps for d; the mean behind a clamp is piecewise linear in it."""
+_BUDGET = 3 << 26
+"""Bytes of the largest values that the walks may keep, which bounds the number of samples."""
+
+
+@dataclass(frozen=True)
+class CorrectBiases(Pass):
+    """Corrects the biases of Conv, ConvTranspose and Gemm layers with rounded weights; adds those that are missing.
+
+    Layers inside the bodies of If, Loop and Scan keep theirs.
+
+    Attributes:
+        samples: how many to look at, at most; fewer where their values would need more than 200 MB.
+    """
+
+    name: ClassVar[str] = "correct-biases"
+    needs: ClassVar[frozenset[Stage]] = frozenset({Stage.QUANT})
+    promise: ClassVar[Promise] = Promise.LOSSY
+    needs_data: ClassVar[bool] = True
+    samples: int = 64
+
+    def run(self, graph: Graph, context: Context) -> Graph:
+        layers = [(node, slots) for node in graph.nodes if (slots := _correctable(node, graph)) is not None]
+        if not layers:
+            return graph
+        batches = _first(graph, context, self.samples)
+        real, quant = Walk(without_codes(graph), batches), Walk(graph, batches)
+        edit, corrected = Editor(graph), 0
+        for node, slots in layers:
+            wanted, found = real.run(node), quant.run(node)
+            axis = 1 if node.op.startswith("Conv") else found[0].ndim - 1
+            pairs = [(_valid(a, batch), _valid(b, batch)) for a, b, batch in zip(wanted, found, batches, strict=True)]
+            move = _correction(pairs, axis, _clamps(node, graph))
+            if move.any():
+                corrected += 1
+                _add(edit, node, slots, move)
+                shape = [-1 if i == axis else 1 for i in range(found[0].ndim)]
+                found = [array + move.reshape(shape) for array in found]
+            quant.put(node.outputs[0], found)
+        count = sum(batch.valid for batch in batches)
+        context.notes.append(f"corrected the biases of {corrected} of {len(layers)} layers on {count} samples")
+        return edit.build()
+
+
+def _correctable(node: Node, graph: Graph) -> Weighted | None:
+    """The slots of a layer with a rounded weight whose bias may change: none yet, or a real vector."""
+    slots = weighted(node, graph)
+    if slots is None or slots.bias < 0 or graph.tensor(node.inputs[slots.weight]).quant is None:
+        return None
+    name = node.input(slots.bias)
+    if node.attr("beta", 1.0) != 1.0:
+        return None
+    if not name:
+        return slots
+    bias = graph.value(name)
+    vector = bias is not None and bias.size in (1, bias.shape[-1] if bias.ndim else 1)
+    return slots if vector and graph.tensor(name).quant is None else None
+
+
+def _first(graph: Graph, context: Context, limit: int) -> list[Batch]:
+    """The first batches of the samples, cut to the memory that the walk may take."""
+    assert context.feeds is not None
+    batches: list[Batch] = []
+    count = 0
+    for batch in context.feeds:
+        limit = min(limit, max(1, _BUDGET // _largest(graph, batch)))
+        if batches and count + batch.valid > limit:
+            break
+        batches.append(batch)
+        count += batch.valid
+    return batches
+
+
+def _largest(graph: Graph, batch: Batch) -> int:
+    """Bytes that one sample of the largest value takes, as far as shapes are known."""
+    sizes = {dim: size for name in graph.inputs
+             for dim, size in zip(graph.tensor(name).shape or (), np.shape(batch[name]), strict=False)}  # fmt: skip
+    largest = 1
+    for kind in graph.types.values():
+        if isinstance(kind, TensorType) and kind.shape:
+            known = [dim if isinstance(dim, int) else sizes.get(dim, 1) for dim in kind.shape[1:]]
+            largest = max(largest, 4 * int(np.prod(known, dtype=np.int64)))
+    return largest
+
+
+def _valid(array: np.ndarray, batch: Batch) -> np.ndarray:
+    return array[: batch.valid] if array.shape[0] == batch.size != batch.valid else array
+
+
+def _clamps(node: Node, graph: Graph) -> tuple[tuple[float, float], tuple[float, float]]:
+    """What clamps a layer's results: its activation, and that together with the codes."""
+    inf = float("inf")
+    user = graph.index.sole_consumer(node.outputs[0])
+    quant = graph.tensor(node.outputs[0]).quant
+    real = bounds(user, graph) if user is not None and quant is None else None
+    if user is not None and real is not None:
+        quant = graph.tensor(user.outputs[0]).quant
+    low, high = real or (-inf, inf)
+    if quant is None or quant.axis is not None:
+        return (low, high), (low, high)
+    ends = decode(np.array([quant.qmin, quant.qmax]), quant)
+    return (low, high), (max(low, float(ends[0])), min(high, float(ends[1])))
+
+
+def _correction(
+    pairs: list[tuple[np.ndarray, np.ndarray]], axis: int,
+    clamps: tuple[tuple[float, float], tuple[float, float]],
+) -> np.ndarray:  # fmt: skip
+    """d, float32 [C], for pairs of real and rounded results; zeros where it would not help."""
+    real, quant = (_rows([pair[i] for pair in pairs], axis) for i in (0, 1))
+    wanted = np.clip(real, *clamps[0])
+    goal = wanted.mean(axis=(1, 2), dtype=np.float64)
+    move = (real - quant).mean(axis=(1, 2), dtype=np.float64)
+    for _ in range(_STEPS):
+        moved = quant + move[:, None, None].astype(np.float32)
+        inside = ((moved > clamps[1][0]) & (moved < clamps[1][1])).mean(axis=(1, 2))
+        off = goal - np.clip(moved, *clamps[1]).mean(axis=(1, 2), dtype=np.float64)
+        move += off * np.where(inside > 0.05, 1 / np.maximum(inside, 0.05), 0.0)
+    before = np.clip(quant, *clamps[1])
+    each = (wanted - before).mean(axis=2, dtype=np.float64)
+    error = each.var(axis=1) / max(each.shape[1] - 1, 1)
+    mean = each.mean(axis=1)
+    move *= np.maximum(0.0, 1 - error / np.maximum(mean**2, np.finfo(np.float64).tiny))
+    after = np.clip(quant + move[:, None, None].astype(np.float32), *clamps[1])
+    worse = np.square(after - wanted).sum(axis=(1, 2), dtype=np.float64) >= np.square(before - wanted).sum(
+        axis=(1, 2), dtype=np.float64
+    )
+    return np.where(worse | ~np.isfinite(move), 0.0, move).astype(np.float32)
+
+
+def _rows(arrays: list[np.ndarray], axis: int) -> np.ndarray:
+    """Results as [C, samples, positions]."""
+    parts = []
+    for array in arrays:
+        channels = np.moveaxis(array, axis, 0)
+        parts.append(channels.reshape(channels.shape[0], channels.shape[1] if channels.ndim > 1 else 1, -1))
+    return np.concatenate(parts, axis=1)
+
+
+def _add(edit: Editor, node: Node, slots: Weighted, move: np.ndarray) -> None:
+    current = edit.current(node)
+    name = current.input(slots.bias)
+    if not name:
+        added = edit.constant(f"{node.name}_bias", move)
+        edit.replace(current, current.with_(inputs=(*current.inputs[: slots.bias], added)))
+        return
+    bias = edit.constants[name].value
+    value = (bias.reshape(-1) + move).astype(bias.dtype)
+    edit.replace_input(node, slots.bias, edit.revised(name, value.reshape((*bias.shape[:-1], -1)), (node,)))
