@@ -19,6 +19,7 @@ register_passes(
             "fold-affine": "fuse.affine:FoldAffine",
             "recognize-activations": "fuse.activations:RecognizeActivations",
             "recognize-layernorm": "fuse.layernorm:RecognizeLayerNorm",
+            "estimate-ranges": "quantize.estimate_ranges:EstimateRanges",
             "calibrate": "quantize.calibrate:Calibrate",
             "quantize": "quantize.assign:Quantize",
             "quantize-weights": "quantize.weights:QuantizeWeights",

@@ -65,7 +65,10 @@ def compile(
     Args:
         model: a path, bytes, an onnx.ModelProto, a torch.nn.Module (with `example_inputs`), or a lifted qir.Graph.
         calibration: unlabelled samples: arrays, a dict, an iterable of either, an .npz or .npy file, a folder of images
-            (with `preprocess`), or a callable that gives an iterable. Without it only weights are quantized.
+            (with `preprocess`), or a callable that gives an iterable. Without it weights are quantized, and activations
+            as far as the BatchNormalizations of the model tell their ranges: what lies behind one, not the model's
+            input or what follows an operator that the estimate does not know. Such ranges are rougher than calibrated
+            ones; `notes` of the result says how many were found.
         target: see `qir.targets()`.
         recipe: an alias (int8, int16, weights-int4, ...), the grammar (w4a8), a .toml file, or a qir.Recipe.
         shapes: sizes for dimension symbols, `{"N": 1}`, or whole shapes by input name.

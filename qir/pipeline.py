@@ -28,7 +28,14 @@ FUSE = (
     "recognize-layernorm,recognize-activations,fuse-matmul-add,fuse-pad,fold-batchnorm,fold-affine,fuse-pad,"
     "fold-constants,eliminate-identities,eliminate-dead-code"
 )
-QUANTIZE = "calibrate,quantize,quantize-weights,protect-weights,round-weights,correct-biases,quantize-biases,absorb-activations"
+QUANTIZE = (
+    "calibrate,quantize,quantize-weights,protect-weights,round-weights,correct-biases,quantize-biases,"
+    "absorb-activations"
+)
+ESTIMATE = "estimate-ranges"
+QUANTIZE_ESTIMATED = (
+    "quantize,quantize-weights,protect-weights,correct-biases,quantize-biases,absorb-activations"
+)
 QUANTIZE_WEIGHTS = "quantize-weights,protect-weights"
 QUANTIZE_WEIGHTS_WITH_DATA = "calibrate,quantize-weights,protect-weights,round-weights"
 ORIENT = "orient-weights"
@@ -42,24 +49,29 @@ def default_pipeline(
     *,
     has_data: bool,
     stage: Stage = Stage.FLOAT,
+    batchnorms: bool = False,
     preprocess: Preprocess | None = None,
 ) -> tuple[Pass, ...]:
     """The passes that `qir.compile` runs when it is given none.
 
     Args:
-        has_data: whether there are calibration samples; without them only weights are quantized.
+        has_data: whether there are calibration samples; without them only weights are quantized, and those
+            activations whose ranges BatchNorms tell.
         stage: of the model as lifted; QUANT where it holds Q/DQ pairs already.
+        batchnorms: whether the model holds BatchNormalization nodes.
         preprocess: normalisation to fold into the model, which then takes pixels.
     """
     first: tuple[Pass, ...] = ()
     if preprocess is not None:
         axis = 1 if preprocess.layout == "NCHW" else 3
         first = (FoldPreprocess(mean=preprocess.mean, std=preprocess.std, channel_axis=axis),)
-    parts = [CLEAN, FUSE]
     layers = [recipe.default, *(recipe.layer((o.match,), o.match) for o in recipe.overrides)]
     codes = stage is Stage.QUANT
-    if has_data and any(layer.activation_bits is not None for layer in layers):
-        parts.append(QUANTIZE)
+    activations = any(layer.activation_bits is not None for layer in layers)
+    estimated = activations and not has_data and batchnorms and stage is Stage.FLOAT
+    parts = [CLEAN, ESTIMATE, FUSE] if estimated else [CLEAN, FUSE]
+    if activations and (has_data or estimated):
+        parts.append(QUANTIZE if has_data else QUANTIZE_ESTIMATED)
         codes = True
     elif any(layer.weight_bits is not None for layer in layers):
         parts.append(QUANTIZE_WEIGHTS_WITH_DATA if has_data else QUANTIZE_WEIGHTS)
@@ -106,12 +118,14 @@ def prepare(
     samples = None if calibration is None else _samples(calibration, source, preprocess)
     context = Context(where, numbers, samples, seed)
     if passes is None:
-        has_data = samples is not None
-        chosen = default_pipeline(numbers, where, has_data=has_data, stage=source.stage, preprocess=preprocess)
+        norms = any(node.op == "BatchNormalization" for node in source.nodes)
+        chosen = default_pipeline(numbers, where, has_data=samples is not None, stage=source.stage,
+                                  batchnorms=norms, preprocess=preprocess)  # fmt: skip
     else:
         chosen = as_passes(passes)
     if samples is None and numbers.default.activation_bits is not None:
-        context.notes.append("no calibration data: weights are quantized, activations stay float")
+        rest = "those that no BatchNorm tells of stay" if any(one.name == ESTIMATE for one in chosen) else "stay"
+        context.notes.append(f"no calibration data: weights are quantized, activations {rest} float")
     return Work(source, chosen, context)
 
 

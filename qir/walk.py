@@ -30,6 +30,7 @@ class Walk:
     def __init__(self, graph: Graph, batches: Sequence[Mapping[str, Any]]) -> None:
         self._graph = graph
         self._last = {name: place for place, node in enumerate(graph.nodes) for name in node.reads}
+        self._last |= dict.fromkeys(graph.outputs, len(graph.nodes))
         self._done, self._count = 0, len(batches)
         self.values = {name: [rounded(batch[name], graph.types[name]) for batch in batches]
                        for name in graph.inputs if name in self._last}  # fmt: skip
@@ -43,32 +44,39 @@ class Walk:
         Raises:
             ModelError, DataError: where onnxruntime refuses the nodes.
         """
-        stop = next(i for i in range(self._done, len(self._graph.nodes)) if self._graph.nodes[i].name == node.name) + 1
+        places = range(self._done, len(self._graph.nodes))
+        stop = next(place for place in places if self._graph.nodes[place].name == node.name) + 1
+        return self._advance(stop, node.outputs[0])
+
+    def outputs(self) -> dict[str, list[Any]]:
+        """Runs what is left; the graph's outputs, those that are constants left out."""
+        if self._done < len(self._graph.nodes):
+            self._advance(len(self._graph.nodes))
+        return {name: self.values[name] for name in self._graph.outputs if name in self.values}
+
+    def _advance(self, stop: int, real: str = "") -> list[Any]:
+        """Runs the nodes in front of `stop`; gives the value `real` as it was before rounding."""
         nodes, last = self._graph.nodes[self._done : stop], self._last
         made = [name for one in nodes for name in one.outputs if name]
         given = tuple(dict.fromkeys(name for one in nodes for name in one.reads if name in self.values))
         later = [name for name in made if last.get(name, -1) >= stop]
-        runner = Runner(self._part(nodes, given, made, tuple(dict.fromkeys((node.outputs[0], *later)))))
+        wanted = tuple(dict.fromkeys((*([real] if real else []), *later)))
+        names = dict.fromkeys((*given, *made, *(name for node in nodes for name in node.reads)))
+        types = {name: self._graph.types[name] for name in names}
+        types |= {name: _real(types[name]) for name in (*given, *([real] if real else []))}
+        constants = {name: self._graph.constants[name] for name in names if name in self._graph.constants}
+        runner = Runner(self._graph.with_(inputs=given, outputs=wanted, nodes=nodes, types=types,
+                                          constants=constants, ranges={}))  # fmt: skip
         found = [runner({name: self.values[name][i] for name in given}) for i in range(self._count)]
         self.values = {name: arrays for name, arrays in self.values.items() if last[name] >= stop}
         self.values |= {name: [one[name] for one in found] for name in later}
         self._done = stop
-        return [one[node.outputs[0]] for one in found]
+        return [one.get(real) for one in found]
 
     def put(self, name: str, arrays: Sequence[np.ndarray]) -> None:
         """Replaces a value, real numbers, for all that follows; rounds it where it has codes."""
         if name in self.values:
             self.values[name] = [rounded(array, self._graph.types[name]) for array in arrays]
-
-    def _part(self, nodes: Sequence[Node], inputs: tuple[str, ...], made: Sequence[str],
-              outputs: tuple[str, ...]) -> Graph:  # fmt: skip
-        graph = self._graph
-        names = dict.fromkeys((*inputs, *made, *(name for node in nodes for name in node.reads)))
-        types = {name: graph.types[name] for name in names}
-        types |= {name: _real(types[name]) for name in (*inputs, outputs[0])}
-        constants = {name: graph.constants[name] for name in names if name in graph.constants}
-        return graph.with_(inputs=inputs, outputs=outputs, nodes=tuple(nodes), types=types, constants=constants,
-                           ranges={})  # fmt: skip
 
 
 def without_codes(graph: Graph) -> Graph:

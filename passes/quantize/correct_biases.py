@@ -7,22 +7,29 @@ Layer by layer in the order of execution, with the rounded and corrected network
 f is the Relu or Clip that the layer's codes hold and, for y_quant, also their clamp: what follows sees the mean behind
 them. Both networks are walked at once (qir.walk), so the pass costs one inference of each. What the samples do not
 tell from zero is left: d is shrunk by its standard error, and dropped where the layer's own error does not fall.
+All corrections are dropped if the network's outputs do not come closer to the float model's.
+
+Without data, the same for the weights' part alone, with the means of the inputs that BatchNorm statistics give
+(`estimate-ranges`): `d = (W - W_rounded) E[x]`.
 
 Source: Nagel et al., arXiv 1906.04721, section 4.2; the shrinkage is the positive part of 1 - se^2 / d^2.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
-from qir.calibration import Batch
+from qir.calibration import Batch, Feeds
 from qir.ir.graph import Graph, Node, Stage
 from qir.ir.types import TensorType
 from qir.ops.weighted import Weighted, weighted
 from qir.passes.quantize.clamp import bounds
+from qir.passes.quantize.estimate_ranges import channels_read
+from qir.passes.quantize.round_weights import as_rows
 from qir.passmanager.base import Context, Pass, Promise
 from qir.quant.scales import decode
 from qir.rewrite.editor import Editor
@@ -47,17 +54,18 @@ class CorrectBiases(Pass):
     name: ClassVar[str] = "correct-biases"
     needs: ClassVar[frozenset[Stage]] = frozenset({Stage.QUANT})
     promise: ClassVar[Promise] = Promise.LOSSY
-    needs_data: ClassVar[bool] = True
     samples: int = 64
 
     def run(self, graph: Graph, context: Context) -> Graph:
-        layers = [(node, slots) for node in graph.nodes if (slots := _correctable(node, graph)) is not None]
+        layers = {node: slots for node in graph.nodes if (slots := _correctable(node, graph)) is not None}
         if not layers:
             return graph
-        batches = _first(graph, context, self.samples)
+        if context.feeds is None:
+            return _by_moments(graph, layers, context)
+        batches = _first(graph, context.feeds, self.samples)
         real, quant = Walk(without_codes(graph), batches), Walk(graph, batches)
         edit, corrected = Editor(graph), 0
-        for node, slots in layers:
+        for node, slots in layers.items():
             wanted, found = real.run(node), quant.run(node)
             axis = 1 if node.op.startswith("Conv") else found[0].ndim - 1
             pairs = [(_valid(a, batch), _valid(b, batch)) for a, b, batch in zip(wanted, found, batches, strict=True)]
@@ -68,9 +76,46 @@ class CorrectBiases(Pass):
                 shape = [-1 if i == axis else 1 for i in range(found[0].ndim)]
                 found = [array + move.reshape(shape) for array in found]
             quant.put(node.outputs[0], found)
-        count = sum(batch.valid for batch in batches)
-        context.notes.append(f"corrected the biases of {corrected} of {len(layers)} layers on {count} samples")
+        goal = real.outputs()
+        before, after = _error(goal, Walk(graph, batches).outputs()), _error(goal, quant.outputs())
+        said = f"{corrected} of {len(layers)} layers on {sum(batch.valid for batch in batches)} samples"
+        if corrected and not after < before:
+            context.notes.append(f"biases stay: correcting {said} does not bring the outputs closer to the float model")
+            return graph
+        context.notes.append(f"corrected the biases of {said}")
         return edit.build()
+
+
+def _error(goal: Mapping[str, list[Any]], found: Mapping[str, list[Any]]) -> float:
+    """Squared error of the outputs relative to their power, summed over the real ones."""
+    total = 0.0
+    for name, arrays in goal.items():
+        pairs = [(np.asarray(a, np.float64), b) for a, b in zip(arrays, found[name], strict=True)
+                 if isinstance(a, np.ndarray) and a.dtype.kind == "f" and a.shape == np.shape(b)]  # fmt: skip
+        power = sum(float(np.square(a).sum()) for a, _ in pairs)
+        if power > 0:
+            total += sum(float(np.square(a - b).sum()) for a, b in pairs) / power
+    return total
+
+
+def _by_moments(graph: Graph, layers: Mapping[Node, Weighted], context: Context) -> Graph:
+    """Without data: a layer's bias moves by (W - W_rounded) E[x], E[x] as BatchNorm statistics tell."""
+    edit, corrected = Editor(graph), 0
+    for node, slots in layers.items():
+        x, weight = context.moments.get(node.inputs[0]), graph.constants[node.inputs[slots.weight]]
+        quant = graph.tensor(node.inputs[slots.weight]).quant
+        if x is None or quant is None or node.op == "ConvTranspose" or node.attr("transA", 0) or weight.codes is None:
+            continue
+        off = as_rows(node, weight.value.astype(np.float64) - decode(weight.codes, quant))
+        groups = int(node.attr("group", 1))
+        cells = off.reshape(len(off), len(x.mean) // groups, -1).sum(axis=2)
+        move = (cells * x.mean[channels_read(*cells.shape, groups)]).sum(axis=1).astype(np.float32)
+        if np.isfinite(move).all() and move.any():
+            corrected += 1
+            _add(edit, node, slots, move)
+    if corrected:
+        context.notes.append(f"corrected the biases of {corrected} of {len(layers)} layers by BatchNorm statistics")
+    return edit.build()
 
 
 def _correctable(node: Node, graph: Graph) -> Weighted | None:
@@ -88,12 +133,11 @@ def _correctable(node: Node, graph: Graph) -> Weighted | None:
     return slots if vector and graph.tensor(name).quant is None else None
 
 
-def _first(graph: Graph, context: Context, limit: int) -> list[Batch]:
+def _first(graph: Graph, feeds: Feeds, limit: int) -> list[Batch]:
     """The first batches of the samples, cut to the memory that the walk may take."""
-    assert context.feeds is not None
     batches: list[Batch] = []
     count = 0
-    for batch in context.feeds:
+    for batch in feeds:
         limit = min(limit, max(1, _BUDGET // _largest(graph, batch)))
         if batches and count + batch.valid > limit:
             break

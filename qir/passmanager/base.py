@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from enum import Enum
 from typing import ClassVar
@@ -10,7 +11,7 @@ from typing import ClassVar
 from qir.calibration import Feeds
 from qir.ir.graph import Graph, Stage
 from qir.recipe import Recipe
-from qir.statistics import Statistics
+from qir.statistics import Moments, Statistics
 from qir.target import Target
 
 
@@ -32,6 +33,7 @@ class Context:
         feeds: calibration samples; None without data.
         seed: of every random choice.
         statistics: filled by `calibrate`.
+        moments: of values, filled by `estimate-ranges` where there is no data.
         notes: findings for the report, in order.
     """
 
@@ -40,6 +42,7 @@ class Context:
     feeds: Feeds | None = None
     seed: int = 0
     statistics: Statistics | None = None
+    moments: Mapping[str, Moments] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
 

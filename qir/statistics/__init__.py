@@ -3,6 +3,7 @@
 from qir.statistics.collection import Statistics
 from qir.statistics.gram import Gram, im2col_rows
 from qir.statistics.histogram import BINS, Histogram
+from qir.statistics.moments import Moments
 from qir.statistics.ranges import RANGE_METHODS, value_range
 
-__all__ = ["BINS", "RANGE_METHODS", "Gram", "Histogram", "Statistics", "im2col_rows", "value_range"]
+__all__ = ["BINS", "RANGE_METHODS", "Gram", "Histogram", "Moments", "Statistics", "im2col_rows", "value_range"]
