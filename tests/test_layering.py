@@ -18,7 +18,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("qir.ops", "qir.target"),
     ("qir.onnxio",),
     ("qir.verify", "qir.calibration", "qir.evaluate", "qir.statistics", "qir.rewrite"),
-    ("qir.observe",),
+    ("qir.observe", "qir.walk"),
     ("qir.passmanager",),
     ("qir.passes", "qir.backends"),
     ("qir.pipeline",),

@@ -109,7 +109,7 @@ def _by_moments(graph: Graph, layers: Mapping[Node, Weighted], context: Context)
         off = as_rows(node, weight.value.astype(np.float64) - decode(weight.codes, quant))
         groups = int(node.attr("group", 1))
         cells = off.reshape(len(off), len(x.mean) // groups, -1).sum(axis=2)
-        move = (cells * x.mean[channels_read(*cells.shape, groups)]).sum(axis=1).astype(np.float32)
+        move = (cells * x.mean[channels_read(len(cells), cells.shape[1], groups)]).sum(axis=1).astype(np.float32)
         if np.isfinite(move).all() and move.any():
             corrected += 1
             _add(edit, node, slots, move)

@@ -82,7 +82,7 @@ def _result(node: Node, graph: Graph, known: Mapping[str, Moments], deviations: 
         return x
     if node.op in _RESHAPES:
         return _flattened(node, graph, x)
-    return _layer(node, graph, x, deviations)
+    return _layer(node, graph, x)
 
 
 def _normalized(node: Node, graph: Graph, deviations: float) -> Moments | None:
@@ -120,7 +120,7 @@ def _flattened(node: Node, graph: Graph, x: Moments) -> Moments | None:
     return x[np.repeat(np.arange(len(x.mean)), size // len(x.mean))] if size == new[1] else None
 
 
-def _layer(node: Node, graph: Graph, x: Moments, deviations: float) -> Moments | None:
+def _layer(node: Node, graph: Graph, x: Moments) -> Moments | None:
     """Behind a layer: channels independent, positions of one channel alike or independent, whichever varies more."""
     slots = weighted(node, graph)
     if slots is None or node.op == "ConvTranspose" or node.attr("transA", 0) or node.attr("alpha", 1.0) != 1.0:
@@ -136,9 +136,16 @@ def _layer(node: Node, graph: Graph, x: Moments, deviations: float) -> Moments |
     if cells.shape[1] * groups != len(x.mean) or bias.size not in (1, len(cells)):
         return None
     inputs = channels_read(len(cells), cells.shape[1], groups)
-    squares = np.maximum(cells.sum(axis=2) ** 2, (cells**2).sum(axis=2))
-    mean = (cells.sum(axis=2) * x.mean[inputs]).sum(axis=1) + bias.reshape(-1)
-    return Moments.normal(mean, np.sqrt((squares * x.std[inputs] ** 2).sum(axis=1)), deviations)
+    sums = cells.sum(axis=2)
+    mean = (sums * x.mean[inputs]).sum(axis=1) + bias.reshape(-1)
+    gain = np.sqrt(np.maximum(sums**2, (cells**2).sum(axis=2)))
+    above, below = (x.high - x.mean)[inputs], (x.mean - x.low)[inputs]
+
+    def joint(parts: np.ndarray) -> np.ndarray:
+        return np.asarray(np.sqrt(np.square(gain * parts).sum(axis=1)))
+
+    return Moments(mean, joint(x.std[inputs]), mean - joint(np.where(sums < 0, above, below)),
+                   mean + joint(np.where(sums < 0, below, above)))  # fmt: skip
 
 
 def channels_read(outputs: int, per_group: int, groups: int) -> np.ndarray:

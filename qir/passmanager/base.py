@@ -33,8 +33,8 @@ class Context:
         feeds: calibration samples; None without data.
         seed: of every random choice.
         statistics: filled by `calibrate`.
-        moments: of values, filled by `estimate-ranges` where there is no data.
         notes: findings for the report, in order.
+        moments: of values, filled by `estimate-ranges` where there is no data.
     """
 
     target: Target
@@ -42,8 +42,8 @@ class Context:
     feeds: Feeds | None = None
     seed: int = 0
     statistics: Statistics | None = None
-    moments: Mapping[str, Moments] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    moments: Mapping[str, Moments] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

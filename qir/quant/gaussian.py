@@ -24,7 +24,7 @@ def clipped_moments(
         low, high: bounds, infinite for none.
     """
     mean, std = np.asarray(mean, np.float64), np.asarray(std, np.float64)
-    s = np.maximum(std, np.finfo(np.float64).tiny)
+    s = np.maximum(std, 1e-30 * (1 + np.abs(mean)))
     below, below_f, a = _bound(low, mean, s)
     above, above_f, b = _bound(high, mean, s)
     inside = above - below
