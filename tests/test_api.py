@@ -11,7 +11,7 @@ import pytest
 
 import qir
 from qir.quant.error import sqnr
-from tests.models import images, tiny_cnn
+from tests.models import images, tiny_cnn, uncorrected
 
 
 @pytest.fixture(scope="module")
@@ -132,7 +132,7 @@ def test_c_is_compared_with_its_reference_kernel_by_kernel(proto: onnx.ModelProt
 
 def test_findings_and_reports_of_a_compilation(proto: onnx.ModelProto, tmp_path: Path) -> None:
     clipped = qir.Recipe().with_override("conv", range=(0.0, 2.0))
-    made = qir.compile(proto, images(), recipe=clipped, trace=True)
+    made = qir.compile(proto, images(), recipe=clipped, trace=True, passes=uncorrected(clipped))
     assert made.findings().findings[0].cause == "range-clipped"
     text = made.save_report(tmp_path / "r.md").read_text(encoding="utf-8")
     assert "range-clipped" in text

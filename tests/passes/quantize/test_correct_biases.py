@@ -87,9 +87,11 @@ def corrected() -> Graph:
 
 def test_corrections_that_do_not_help_the_outputs_are_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
     before, given = prepared("conv", "relu")
-    monkeypatch.setattr(
-        correct_biases, "_correction", lambda pairs, axis, clamps: np.full(pairs[0][0].shape[axis], 9.0)
-    )
+
+    def wrong(pairs: list[tuple[np.ndarray, np.ndarray]], axis: int, clamps: object) -> np.ndarray:
+        return np.full(pairs[0][0].shape[axis], 9, np.float32)
+
+    monkeypatch.setattr(correct_biases, "_correction", wrong)
     assert run(before, parse_pipeline("correct-biases"), given) is before
     assert "biases stay" in given.notes[-1]
 
