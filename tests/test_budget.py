@@ -55,9 +55,7 @@ def test_the_layer_that_costs_the_answers_stays_float(target: str) -> None:
     assert bad.rounding.quant is not None
     before = measured(bad.rounding.real, bad.rounding.quant, data)
     assert before.expected > 0.01
-    good = qir.compile(
-        network(), data, recipe=ruined, target=target, passes=passes, max_drop=before.expected / 4
-    )
+    good = qir.compile(network(), data, recipe=ruined, target=target, passes=passes, max_drop=before.expected / 4)
     assert good.rounding.real is not None
     assert good.rounding.quant is not None
     after = measured(good.rounding.real, good.rounding.quant, data)
