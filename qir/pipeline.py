@@ -33,9 +33,7 @@ QUANTIZE = (
     "absorb-activations"
 )
 ESTIMATE = "estimate-ranges"
-QUANTIZE_ESTIMATED = (
-    "quantize,quantize-weights,protect-weights,correct-biases,quantize-biases,absorb-activations"
-)
+QUANTIZE_ESTIMATED = "quantize,quantize-weights,protect-weights,correct-biases,quantize-biases,absorb-activations"
 QUANTIZE_WEIGHTS = "quantize-weights,protect-weights"
 QUANTIZE_WEIGHTS_WITH_DATA = "calibrate,quantize-weights,protect-weights,round-weights"
 ORIENT = "orient-weights"

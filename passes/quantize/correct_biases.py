@@ -29,7 +29,7 @@ from qir.ir.types import TensorType
 from qir.ops.weighted import Weighted, weighted
 from qir.passes.quantize.clamp import bounds
 from qir.passes.quantize.estimate_ranges import channels_read
-from qir.passes.quantize.round_weights import as_rows
+from qir.passes.quantize.observed import as_rows
 from qir.passmanager.base import Context, Pass, Promise
 from qir.quant.scales import decode
 from qir.rewrite.editor import Editor

@@ -22,7 +22,7 @@ from qir.ir.graph import Node
 from qir.ir.types import TensorType
 from tests.debug.faults import KINDS
 from tests.debug.small import network, samples, subject
-from tests.models import images, tiny_cnn
+from tests.models import images, tiny_cnn, uncorrected
 
 
 class Reader(CalibrationDataReader):
@@ -92,7 +92,7 @@ def test_the_proposed_override_mends_the_compilation() -> None:
     """What a finding says to paste is pasted: the loss that a bad recipe made is gone."""
     bad = qir.Recipe().with_override("square", range=(0.0, 3.0)).with_override("hidden", range=(0.0, 90.0))
     data = samples(64, 2)
-    net = qir.compile(network(), calibration=samples(128, 1), recipe=bad)
+    net = qir.compile(network(), calibration=samples(128, 1), recipe=bad, passes=uncorrected(bad))
     found = net.findings(data)
     worst = {(one.node, one.cause) for one in found.findings[:2]}
     assert worst == {("square", "range-clipped"), ("hidden", "range-too-wide")}
