@@ -5,10 +5,9 @@ Layer by layer in the order of execution, with the rounded and corrected network
     b_c += d_c,   E[f(y_quant + d)] = E[f(y_real)] in every channel c
 
 f is the Relu or Clip that the layer's codes hold and, for y_quant, also their clamp: what follows sees the mean behind
-them. Both networks are walked at once (qir.walk): the pass costs one inference of the float model and two of the rounded
-one, the second to tell whether the outputs came closer. What the samples do not
-tell from zero is left: d is shrunk by its standard error, and dropped where the layer's own error does not fall.
-All corrections are dropped if the outputs do not.
+them. Both networks are walked at once (qir.walk): the pass costs one inference of the float model and two of the
+rounded one, the second to tell whether the outputs came closer; if not, all corrections are dropped. What the samples
+do not tell from zero is left: d is shrunk by its standard error, and dropped where the layer's own error does not fall.
 
 Without data, the same for the weights' part alone, with the means of the inputs that BatchNorm statistics give
 (`estimate-ranges`): `d = (W - W_rounded) E[x]`.

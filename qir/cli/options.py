@@ -69,7 +69,8 @@ def data(function: F) -> F:
         click.option(
             "--calib", metavar="PATH", panel=INPUT,
             help="Unlabelled samples: an .npz file with one array an input, an .npy file, or a folder of pictures. "
-                 "A few hundred are plenty. Without them weights are quantized, activations where BatchNorms tell ranges.",
+                 "A few hundred are plenty. Without them weights are quantized, and activations whose ranges "
+                 "BatchNorms tell.",
         ),
     ):  # fmt: skip
         function = option(function)
