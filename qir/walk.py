@@ -66,7 +66,7 @@ class Walk:
         types |= {name: _real(types[name]) for name in (*given, *([real] if real else []))}
         constants = {name: self._graph.constants[name] for name in names if name in self._graph.constants}
         runner = Runner(self._graph.with_(inputs=given, outputs=wanted, nodes=nodes, types=types,
-                                          constants=constants, ranges={}))  # fmt: skip
+                                          constants=constants, ranges={}), optimize=True, integers=False)  # fmt: skip
         found = [runner({name: self.values[name][i] for name in given}) for i in range(self._count)]
         self.values = {name: arrays for name, arrays in self.values.items() if last[name] >= stop}
         self.values |= {name: [one[name] for one in found] for name in later}

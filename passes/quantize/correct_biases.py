@@ -37,6 +37,8 @@ from qir.walk import Walk, without_codes
 
 _STEPS = 4
 """Newton steps for d; the mean behind a clamp is piecewise linear in it."""
+_PIECE = 4
+"""Samples that run at once."""
 _BUDGET = 3 << 26
 """Bytes of the largest values that the walks may keep, which bounds the number of samples."""
 
@@ -134,16 +136,22 @@ def _correctable(node: Node, graph: Graph) -> Weighted | None:
 
 
 def _first(graph: Graph, feeds: Feeds, limit: int) -> list[Batch]:
-    """The first batches of the samples, cut to the memory that the walk may take."""
-    batches: list[Batch] = []
+    """The first samples, few at a time where the model leaves it open, cut to the memory that the walks may take."""
+    axes, open_size = feeds.interface.batch_axes, not feeds.interface.fixed_batch
+    pieces: list[Batch] = []
     count = 0
     for batch in feeds:
         limit = min(limit, max(1, _BUDGET // _largest(graph, batch)))
-        if batches and count + batch.valid > limit:
-            break
-        batches.append(batch)
-        count += batch.valid
-    return batches
+        step = _PIECE if open_size and axes else batch.size
+        for start in range(0, batch.valid, step):
+            if count >= limit:
+                return pieces
+            stop = min(start + step, batch.size)
+            arrays = {name: np.take(array, range(start, stop), axes[name]) if name in axes else array
+                      for name, array in batch.items()}  # fmt: skip
+            pieces.append(Batch(arrays, min(stop, batch.valid) - start, stop - start))
+            count += pieces[-1].valid
+    return pieces
 
 
 def _largest(graph: Graph, batch: Batch) -> int:
