@@ -29,12 +29,13 @@ class Runner:
         graph: FLOAT or QUANT.
         taps: further values to return beside the outputs; quantized values come dequantized.
         optimize: let onnxruntime fuse (integer kernels for quantized models); off for the reference.
+        threads: 0 for onnxruntime's own choice.
 
     Raises:
         ModelError: where onnxruntime refuses the model; its reason is quoted.
     """
 
-    def __init__(self, graph: Graph, taps: Iterable[str] = (), *, optimize: bool = False) -> None:
+    def __init__(self, graph: Graph, taps: Iterable[str] = (), *, optimize: bool = False, threads: int = 0) -> None:
         wanted = tuple(name for name in dict.fromkeys(taps) if name not in graph.outputs)
         self.inputs = graph.inputs
         self.names = (*graph.outputs, *wanted)
@@ -43,7 +44,7 @@ class Runner:
         self._echoed = {name: graph.types[name] for name in wanted if name in graph.inputs}
         tapped = graph.with_(outputs=(*graph.outputs, *live)) if live else graph
         self._outputs = tapped.outputs
-        self._session = session(export(tapped).SerializeToString(), optimize=optimize)
+        self._session = session(export(tapped).SerializeToString(), optimize=optimize, threads=threads)
 
     def __call__(self, feeds: Mapping[str, Any]) -> dict[str, Any]:
         """Outputs and taps by name.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from concurrent.futures import Executor
 from dataclasses import dataclass, field, fields
 from enum import Enum
 from typing import ClassVar
@@ -32,6 +33,7 @@ class Context:
         feeds: calibration samples; None without data.
         seed: of every random choice.
         statistics: filled by `calibrate`.
+        executor: where work that can be shared out runs; None for here.
         notes: findings for the report, in order.
     """
 
@@ -40,6 +42,7 @@ class Context:
     feeds: Feeds | None = None
     seed: int = 0
     statistics: Statistics | None = None
+    executor: Executor | None = None
     notes: list[str] = field(default_factory=list)
 
 
