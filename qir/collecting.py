@@ -6,12 +6,14 @@ that shards of whole blocks give the same bytes in any order, wherever they ran 
 
 from __future__ import annotations
 
+import os
 import pickle
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Executor, Future
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache, partial
+from itertools import islice
 from math import prod
 from typing import Any, Protocol
 
@@ -26,8 +28,10 @@ from qir.progress import progress
 from qir.statistics import Gram, GramAccumulator, Histogram, Statistic, Statistics, fingerprints, im2col_rows
 from qir.statistics.exact import Spill
 
-_RUN_BYTES = 24 << 20
-"""Watched values of the samples that run at once, and rows that wait to be multiplied."""
+_RUN_BYTES, _ROW_BYTES = 64 << 20, 24 << 20
+"""Watched values of the samples that run at once; rows that wait to be multiplied."""
+_AT_ONCE = 64
+"""Values in the hands of threads; the bodies of long loops have many."""
 _SHARD_BYTES, _PENDING = 32 << 20, 4
 """Inputs of one task of an executor, and how many tasks wait for it or their results at a time."""
 
@@ -35,8 +39,12 @@ _SHARD_BYTES, _PENDING = 32 << 20, 4
 class Collector(Protocol):
     """Collects one kind of statistic. A new kind needs such a class, or `PerValue`, and a line in `COLLECTORS`."""
 
-    def add(self, name: str, data: np.ndarray, first: int) -> None:
-        """Takes what a value was for some samples; `first` is the number of samples before them."""
+    def of(self, name: str, data: np.ndarray, first: int) -> Any:
+        """What to keep of a value for some samples, `first` of them before; several threads may ask at a time."""
+        ...
+
+    def add(self, name: str, made: Any) -> None:
+        """Takes what `of` made, in the order of execution."""
         ...
 
     def end_block(self) -> None:
@@ -61,11 +69,14 @@ class PerValue:
     """
 
     def __init__(self, of: Callable[[np.ndarray, str], Statistic], graph: Graph, seed: int, spill: Spill) -> None:
-        self._of = of
+        self._make = of
         self._found: dict[str, Statistic] = {}
 
-    def add(self, name: str, data: np.ndarray, first: int) -> None:
-        self.absorb(name, self._of(data, name))
+    def of(self, name: str, data: np.ndarray, first: int) -> Statistic:
+        return self._make(data, name)
+
+    def add(self, name: str, made: Statistic) -> None:
+        self.absorb(name, made)
 
     def end_block(self) -> None:
         pass
@@ -94,13 +105,17 @@ class Grams:
         self._waiting = 0
         self._sums: dict[str, GramAccumulator] = {}
 
-    def add(self, name: str, data: np.ndarray, first: int) -> None:
-        for node, shape in self._layers.get(name, ()):
-            rows = im2col_rows(node, data, shape, first, self._seed)
-            if rows is not None and rows.size:
-                self._rows.setdefault(node.name, []).append(rows)
-                self._waiting += rows.nbytes
-        if self._waiting > _RUN_BYTES:
+    def of(self, name: str, data: np.ndarray, first: int) -> list[tuple[str, np.ndarray]]:
+        found = [
+            (node.name, im2col_rows(node, data, shape, first, self._seed)) for node, shape in self._layers.get(name, ())
+        ]
+        return [(key, rows) for key, rows in found if rows is not None and rows.size]
+
+    def add(self, name: str, made: list[tuple[str, np.ndarray]]) -> None:
+        for key, rows in made:
+            self._rows.setdefault(key, []).append(rows)
+            self._waiting += rows.nbytes
+        if self._waiting > _ROW_BYTES:
             self.end_block()
 
     def end_block(self) -> None:
@@ -219,23 +234,29 @@ class _Plan:
 class _Collection:
     """All kinds of statistics in the making."""
 
-    def __init__(self, plan: _Plan) -> None:
+    def __init__(self, plan: _Plan, threads: int | None = None) -> None:
         self._plan = plan
+        self._pool = ThreadPoolExecutor(threads or os.cpu_count())
         spill = Spill()
         self._collectors = {kind: make(plan.graph, plan.seed, spill) for kind, make in COLLECTORS.items()}
 
     def block(self, observer: Observer, first: int, batch: Batch) -> None:
         """Runs the samples of a block."""
         for run in self._plan.runs(batch):
-            for name, array in observer(run):
-                data = np.asarray(array)
-                if data.ndim and data.shape[0] == run.size != run.valid:
-                    data = data[: run.valid]
-                for collector in self._collectors.values():
-                    collector.add(name, data, first)
+            values = observer(run)
+            while some := list(islice(values, _AT_ONCE)):
+                for name, made in self._pool.map(partial(self._of, run, first), some):
+                    for collector, part in zip(self._collectors.values(), made, strict=True):
+                        collector.add(name, part)
             first += run.valid
         for collector in self._collectors.values():
             collector.end_block()
+
+    def _of(self, run: Batch, first: int, item: tuple[str, Any]) -> tuple[str, list[Any]]:
+        name, data = item[0], np.asarray(item[1])
+        if data.ndim and data.shape[0] == run.size != run.valid:
+            data = data[: run.valid]
+        return name, [collector.of(name, data, first) for collector in self._collectors.values()]
 
     def absorb(self, shard: Statistics) -> None:
         """Merges the statistics of other blocks."""
@@ -243,7 +264,8 @@ class _Collection:
             self._collectors[kind].absorb(key, entry.statistic)
 
     def statistics(self) -> Statistics:
-        """All that was collected."""
+        """All that was collected; nothing can be added afterwards."""
+        self._pool.shutdown()
         prints = fingerprints(self._plan.graph)
         result = Statistics()
         for collector in self._collectors.values():
@@ -256,7 +278,7 @@ class _Collection:
 def _run_shard(work: bytes, blocks: list[tuple[int, Batch]]) -> Statistics:
     """What a worker does: the statistics of some blocks."""
     plan, observer = _prepared(work)
-    total = _Collection(plan)
+    total = _Collection(plan, threads=1)
     for first, batch in blocks:
         total.block(observer, first, batch)
     return total.statistics()

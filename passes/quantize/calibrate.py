@@ -40,7 +40,7 @@ class Calibrate(Pass):
         watch = AtOperators(frozenset(context.target.integer) | {"Relu", "Clip"})
         if not _describes(context.statistics, graph, watch):
             if context.feeds is None:
-                raise PassError("the given statistics are those of another network, and there is no calibration data",
+                raise PassError("the given statistics are of other values than this network's for this target",
                                 fix="Calibrate this model for this target, or give samples")  # fmt: skip
             context.statistics = collect(
                 graph, context.feeds, watch, executor=context.executor, seed=context.seed, notes=context.notes

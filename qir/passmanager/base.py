@@ -55,7 +55,7 @@ class Pass(ABC):
         needs: stages it accepts.
         gives: the stage of its result; None leaves it as it is.
         promise: what it says of the numbers.
-        needs_data: whether it reads `context.feeds`.
+        needs_data: whether it reads `context.feeds`, or statistics in their place.
     """
 
     name: ClassVar[str]
