@@ -68,8 +68,8 @@ def compile(
     Args:
         model: a path, bytes, an onnx.ModelProto, a torch.nn.Module (with `example_inputs`), or a lifted qir.Graph.
         calibration: unlabelled samples: arrays, a dict, an iterable of either, an .npz or .npy file, a folder of images
-            (with `preprocess`), or a callable that gives an iterable; or what `qir.calibrate` learned from them. Without
-            it only weights are quantized.
+            (with `preprocess`), or a callable that gives an iterable; or what `qir.calibrate` learned from them.
+            Without it only weights are quantized.
         target: see `qir.targets()`.
         recipe: an alias (int8, int16, weights-int4, ...), the grammar (w4a8), a .toml file, or a qir.Recipe.
         shapes: sizes for dimension symbols, `{"N": 1}`, or whole shapes by input name.
@@ -142,7 +142,7 @@ def calibrate(
     executor: Executor | None = None,
     seed: int = 0,
 ) -> Statistics:
-    """What `compile` would learn from calibration samples: keep it, merge it with that of other samples, compile with it.
+    """What `compile` would learn from samples, to keep, to merge with that of other samples, and to compile with.
 
     Runs the pipeline up to its last `calibrate`. The arguments and errors are those of `compile`. Statistics serve
     every recipe and target whose passes before `calibrate` and whose integer operators are the same; where they do not

@@ -1,7 +1,7 @@
 """Filling statistics: one streaming pass over calibration data, here or on the workers of an executor.
 
-Samples run in fixed blocks, the batches of `Feeds`; what a block adds depends on the block alone, and sums are exact, so
-that shards of whole blocks give the same bytes in any order, wherever they ran (on one type of machine).
+Samples run in fixed blocks, the batches of `Feeds`. What a block adds depends on the block alone, and sums are exact:
+shards of whole blocks give the same bytes in any order, wherever they ran (on one type of machine).
 """
 
 from __future__ import annotations

@@ -30,12 +30,15 @@ class Runner:
         taps: further values to return beside the outputs; quantized values come dequantized.
         optimize: let onnxruntime fuse (integer kernels for quantized models); off for the reference.
         threads: 0 for onnxruntime's own choice.
+        arena: let onnxruntime keep the memory of values for the next run.
 
     Raises:
         ModelError: where onnxruntime refuses the model; its reason is quoted.
     """
 
-    def __init__(self, graph: Graph, taps: Iterable[str] = (), *, optimize: bool = False, threads: int = 0) -> None:
+    def __init__(
+        self, graph: Graph, taps: Iterable[str] = (), *, optimize: bool = False, threads: int = 0, arena: bool = True
+    ) -> None:
         wanted = tuple(name for name in dict.fromkeys(taps) if name not in graph.outputs)
         self.inputs = graph.inputs
         self.names = (*graph.outputs, *wanted)
@@ -44,7 +47,7 @@ class Runner:
         self._echoed = {name: graph.types[name] for name in wanted if name in graph.inputs}
         tapped = graph.with_(outputs=(*graph.outputs, *live)) if live else graph
         self._outputs = tapped.outputs
-        self._session = session(export(tapped).SerializeToString(), optimize=optimize, threads=threads)
+        self._session = session(export(tapped).SerializeToString(), optimize=optimize, threads=threads, arena=arena)
 
     def __call__(self, feeds: Mapping[str, Any]) -> dict[str, Any]:
         """Outputs and taps by name.
@@ -70,12 +73,13 @@ def _rounded(value: Any, kind: ValueType) -> Any:
     return value if quant is None else decode(encode(value, quant), quant)
 
 
-def session(model: bytes, *, optimize: bool = True, threads: int = 0) -> ort.InferenceSession:
+def session(model: bytes, *, optimize: bool = True, threads: int = 0, arena: bool = True) -> ort.InferenceSession:
     """An onnxruntime CPU session.
 
     Args:
         optimize: all of onnxruntime's graph optimizations, or none.
         threads: 0 for onnxruntime's own choice.
+        arena: keep the memory of values for the next run.
 
     Raises:
         ModelError: where onnxruntime refuses the model.
@@ -85,6 +89,7 @@ def session(model: bytes, *, optimize: bool = True, threads: int = 0) -> ort.Inf
     options.graph_optimization_level = level.ORT_ENABLE_ALL if optimize else level.ORT_DISABLE_ALL
     options.log_severity_level = 4
     options.intra_op_num_threads = threads
+    options.enable_cpu_mem_arena = options.enable_mem_pattern = arena
     try:
         return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     except Exception as error:

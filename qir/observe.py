@@ -33,7 +33,7 @@ class Observer:
         reads = [name for node in self._holders for name in node.reads]
         known = {*graph.inputs, *(name for node in graph.nodes for name in node.outputs)}
         self._reads = tuple(name for name in dict.fromkeys(reads) if name in known)
-        self._runner = Runner(graph, (*self._names, *self._reads), optimize=optimize, threads=threads)
+        self._runner = Runner(graph, (*self._names, *self._reads), optimize=optimize, threads=threads, arena=False)
         self._bodies: dict[str, Observer] = {}
 
     def __call__(self, feeds: Mapping[str, Any]) -> Generator[tuple[str, Any], None, list[Any]]:

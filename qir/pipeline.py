@@ -107,7 +107,7 @@ def prepare(
         source = lift(model, shapes=shapes, bind=bind, example_inputs=example_inputs)
     known = calibration if isinstance(calibration, Statistics) else None
     samples = None if calibration is None or known is not None else _samples(calibration, source, preprocess)
-    context = Context(where, numbers, samples, seed, known, executor)
+    context = Context(where, numbers, samples, seed, known, executor=executor)
     has_data = calibration is not None
     if passes is None:
         chosen = default_pipeline(numbers, where, has_data=has_data, stage=source.stage, preprocess=preprocess)

@@ -33,8 +33,8 @@ class Context:
         feeds: calibration samples; None without data.
         seed: of every random choice.
         statistics: filled by `calibrate`.
-        executor: where work that can be shared out runs; None for here.
         notes: findings for the report, in order.
+        executor: where work that can be shared out runs; None for here.
     """
 
     target: Target
@@ -42,8 +42,8 @@ class Context:
     feeds: Feeds | None = None
     seed: int = 0
     statistics: Statistics | None = None
-    executor: Executor | None = None
     notes: list[str] = field(default_factory=list)
+    executor: Executor | None = None
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,12 @@ def _walk(graph: Graph, scope: str, known: Mapping[str, str], found: dict[str, s
             given = {name: _hash(whole, key, str(slot)) for slot, name in enumerate(body.inputs)}
             _walk(body, f"{scope}{node.name}/{key}/", {**values, **given}, found)
         values |= {name: _hash(whole, str(slot)) for slot, name in enumerate(node.outputs) if name}
-    names = (*graph.inputs, *graph.constants, *graph.captures, *(name for node in graph.nodes for name in node.outputs if name))
+    names = (
+        *graph.inputs,
+        *graph.constants,
+        *graph.captures,
+        *(name for node in graph.nodes for name in node.outputs if name),
+    )
     found |= {scope + name: values[name] for name in names}
     return values
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, ClassVar
 
 import numpy as np
@@ -30,7 +31,7 @@ def column_blocks(size: int) -> tuple[slice, ...]:
     """The columns of each block of a layer with `size` inputs an output; sizes differ by at most one."""
     count = -(-size // MAX_SIZE)
     bounds = [i * size // count for i in range(count + 1)]
-    return tuple(slice(a, b) for a, b in zip(bounds[:-1], bounds[1:], strict=True))
+    return tuple(slice(a, b) for a, b in pairwise(bounds))
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +62,7 @@ class Gram:
         Raises:
             DataError: if they are of layers of different shapes.
         """
-        total = GramAccumulator(*self.sums.shape)
+        total = GramAccumulator(self.groups, self.size)
         total.absorb(self)
         total.absorb(other)
         return total.gram()
@@ -180,9 +181,7 @@ class GramAccumulator:
         return Gram(tuple(total.sum() for total in self._products), self._sums.sum(), self._rows)
 
 
-def im2col_rows(
-    node: Node, x: np.ndarray, weight_shape: Sequence[int], first: int, seed: int = 0
-) -> np.ndarray | None:
+def im2col_rows(node: Node, x: np.ndarray, weight_shape: Sequence[int], first: int, seed: int = 0) -> np.ndarray | None:
     """Rows of a layer's im2col matrix, sampled at random: [groups, n, K], or None for layers that have no Gram.
 
     Args:

@@ -31,7 +31,8 @@ def images(count: int, seed: int = 0) -> Iterator[np.ndarray]:
     random = np.random.default_rng(seed)
     for _ in range(count):
         coarse = random.standard_normal((3, 28, 28)).astype(np.float32)
-        yield np.kron(coarse, np.ones((8, 8), np.float32)) + random.standard_normal((3, 224, 224)).astype(np.float32) / 4
+        fine = random.standard_normal((3, 224, 224)).astype(np.float32)
+        yield np.kron(coarse, np.ones((8, 8), np.float32)) + fine / 4
 
 
 class Reader(CalibrationDataReader):
