@@ -103,8 +103,8 @@ __all__ = [
     "Layer", "MissingDependencyError", "ModelError", "Node", "OpDef", "OutputError", "Override", "Pass",
     "PassError", "PluginError", "Preprocess", "Printer", "Promise", "PromiseChecker", "QirError", "Recipe",
     "RecipeError", "ShapeError", "Stage", "Statistics", "Step", "Target", "TensorType", "Timer", "Trace",
-    "UnsupportedError", "Variant", "VerifyError", "__version__", "calibrate", "compile", "default_pipeline", "diff_graphs",
-    "evaluate_graph", "explain", "export", "feeds", "graph_text", "lift", "load_graph", "load_plugins",
+    "UnsupportedError", "Variant", "VerifyError", "__version__", "calibrate", "compile", "default_pipeline",
+    "diff_graphs", "evaluate_graph", "explain", "export", "feeds", "graph_text", "lift", "load_graph", "load_plugins",
     "parse_pipeline", "pass_steps", "pipeline_text", "register_cause", "register_kernel", "register_op",
     "register_pass", "register_target", "run_passes", "save_graph", "steps", "targets", "verify_graph",
 ]  # fmt: skip
