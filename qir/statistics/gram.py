@@ -24,7 +24,9 @@ from qir.statistics.exact import Accumulator, ExactSum, Zeros
 MAX_SIZE = 2048
 """Most inputs in one block."""
 _POSITIONS, _LATER_POSITIONS, _EARLY = 32, 8, 128
-"""Output positions sampled from each of the first samples, from each later one, and how many samples are first."""
+"""Most output positions sampled from each of the first samples, from each later one; how many samples are first."""
+_LEAST_POSITIONS, _INPUTS = 8, 2
+"""Layers with few inputs an output need fewer: a position for every so many inputs, but at least so many."""
 
 
 def column_blocks(size: int) -> tuple[slice, ...]:
@@ -151,15 +153,12 @@ class GramAccumulator:
 
     def add(self, rows: np.ndarray) -> None:
         """Adds rows [groups, n, K]; their products are float32, unless they leave its range."""
+        rows = np.ascontiguousarray(rows, np.float32)
+        ones = np.ones((1, rows.shape[1]), np.float32)
+        self._sums.add(_product(ones, rows)[:, 0])
         for columns, total in zip(self._columns, self._products, strict=True):
-            block = np.ascontiguousarray(rows[:, :, columns], np.float32)
-            with np.errstate(over="ignore", invalid="ignore"):
-                product = np.matmul(block.transpose(0, 2, 1), block)
-            if not np.isfinite(product).all():
-                wide = block.astype(np.float64)
-                product = np.matmul(wide.transpose(0, 2, 1), wide)
-            total.add(product)
-        self._sums.add(rows.sum(axis=1, dtype=np.float64))
+            block = rows[:, :, columns]
+            total.add(_product(block.transpose(0, 2, 1), block))
         self._rows += rows.shape[1]
 
     def absorb(self, gram: Gram) -> None:
@@ -181,6 +180,13 @@ class GramAccumulator:
         return Gram(tuple(total.sum() for total in self._products), self._sums.sum(), self._rows)
 
 
+def _product(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """A float32 product, in float64 where it leaves that range."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        product = np.matmul(a, b)
+    return product if np.isfinite(product).all() else np.matmul(a.astype(np.float64), b.astype(np.float64))
+
+
 def im2col_rows(node: Node, x: np.ndarray, weight_shape: Sequence[int], first: int, seed: int = 0) -> np.ndarray | None:
     """Rows of a layer's im2col matrix, sampled at random: [groups, n, K], or None for layers that have no Gram.
 
@@ -192,7 +198,9 @@ def im2col_rows(node: Node, x: np.ndarray, weight_shape: Sequence[int], first: i
         seed: with `first` it decides the choice.
     """
     random = np.random.default_rng((seed, first))
-    positions = _POSITIONS if first < _EARLY else _LATER_POSITIONS
+    most = _POSITIONS if first < _EARLY else _LATER_POSITIONS
+    inputs = x.shape[-1] if node.op != "Conv" else int(np.prod(weight_shape[1:]))
+    positions = min(most, max(_LEAST_POSITIONS, inputs // _INPUTS))
     if node.op in ("Gemm", "MatMul"):
         if node.attr("transA", 0) or len(weight_shape) != 2:
             return None
