@@ -183,8 +183,10 @@ class GramAccumulator:
 def _product(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """A float32 product, in float64 where it leaves that range."""
     with np.errstate(over="ignore", invalid="ignore"):
-        product = np.matmul(a, b)
-    return product if np.isfinite(product).all() else np.matmul(a.astype(np.float64), b.astype(np.float64))
+        product: np.ndarray = np.matmul(a, b)
+    if not np.isfinite(product).all():
+        product = np.matmul(a.astype(np.float64), b.astype(np.float64))
+    return product
 
 
 def im2col_rows(node: Node, x: np.ndarray, weight_shape: Sequence[int], first: int, seed: int = 0) -> np.ndarray | None:
