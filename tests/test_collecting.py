@@ -175,7 +175,7 @@ def test_another_method_never_runs_inference(method: str, monkeypatch: pytest.Mo
 
 def test_a_pipeline_that_does_not_calibrate_is_refused() -> None:
     with pytest.raises(qir.PassError, match="does not calibrate"):
-        qir.calibrate(tiny_cnn(), images(4), recipe="w8")
+        qir.calibrate(tiny_cnn(), images(4), recipe="float")
 
 
 GUIDE = Path(qir.__file__).with_name("docs") / "calibration.md"
