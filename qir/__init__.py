@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from qir.api import compile, explain, steps, targets
+    from qir.api import calibrate, compile, explain, steps, targets
     from qir.backends.c.kernels import Bound, Family, Variant, register_kernel
     from qir.calibration import Feeds, Preprocess, feeds
     from qir.compiled import Compiled, CompiledC, CompiledOnnx
@@ -59,7 +59,7 @@ __version__ = "0.1.0"
 # Public name -> where it lives. A function whose module has the same name (qir.recipe, qir.target, qir.evaluate,
 # qir.verify) is not here under that name: `qir.recipe` is always the module.
 _HOMES = {
-    **dict.fromkeys(("compile", "explain", "steps", "targets"), "qir.api"),
+    **dict.fromkeys(("calibrate", "compile", "explain", "steps", "targets"), "qir.api"),
     **dict.fromkeys(("Compiled", "CompiledC", "CompiledOnnx"), "qir.compiled"),
     "Comparison": "qir.debug.errors",
     **dict.fromkeys(("Explanation", "Finding"), "qir.debug.findings"),
@@ -103,8 +103,8 @@ __all__ = [
     "Layer", "MissingDependencyError", "ModelError", "Node", "OpDef", "OutputError", "Override", "Pass",
     "PassError", "PluginError", "Preprocess", "Printer", "Promise", "PromiseChecker", "QirError", "Recipe",
     "RecipeError", "ShapeError", "Stage", "Statistics", "Step", "Target", "TensorType", "Timer", "Trace",
-    "UnsupportedError", "Variant", "VerifyError", "__version__", "compile", "default_pipeline", "diff_graphs",
-    "evaluate_graph", "explain", "export", "feeds", "graph_text", "lift", "load_graph", "load_plugins",
+    "UnsupportedError", "Variant", "VerifyError", "__version__", "calibrate", "compile", "default_pipeline",
+    "diff_graphs", "evaluate_graph", "explain", "export", "feeds", "graph_text", "lift", "load_graph", "load_plugins",
     "parse_pipeline", "pass_steps", "pipeline_text", "register_cause", "register_kernel", "register_op",
     "register_pass", "register_target", "run_passes", "save_graph", "steps", "targets", "verify_graph",
 ]  # fmt: skip

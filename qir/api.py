@@ -6,6 +6,7 @@ import hashlib
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -40,6 +41,7 @@ from qir.passmanager.manager import steps as pass_steps
 from qir.pipeline import Work, prepare
 from qir.plugins import load_plugins
 from qir.recipe import Recipe
+from qir.statistics import Statistics
 from qir.target import TARGETS, Target
 
 
@@ -58,6 +60,7 @@ def compile(
     trace: bool | str | os.PathLike[str] = False,
     instruments: Iterable[Instrument] = (),
     max_drop: float | None = None,
+    executor: Executor | None = None,
     seed: int = 0,
 ) -> CompiledOnnx | CompiledC:
     """Compiles a float model.
@@ -65,10 +68,10 @@ def compile(
     Args:
         model: a path, bytes, an onnx.ModelProto, a torch.nn.Module (with `example_inputs`), or a lifted qir.Graph.
         calibration: unlabelled samples: arrays, a dict, an iterable of either, an .npz or .npy file, a folder of images
-            (with `preprocess`), or a callable that gives an iterable. Without it weights are quantized, and activations
-            as far as the BatchNormalizations of the model tell their ranges: what lies behind one, not the model's
-            input or what follows an operator that the estimate does not know. Such ranges are rougher than calibrated
-            ones; `notes` of the result says how many were found.
+            (with `preprocess`), or a callable that gives an iterable; or what `qir.calibrate` learned from them. Without
+            it weights are quantized, and activations as far as the BatchNormalizations of the model tell their ranges:
+            what lies behind one, not the model's input or what follows an operator that the estimate does not know.
+            Such ranges are rougher than calibrated ones; `notes` of the result says how many were found.
         target: see `qir.targets()`.
         recipe: an alias (int8, int16, weights-int4, ...), the grammar (w4a8), a .toml file, or a qir.Recipe.
         shapes: sizes for dimension symbols, `{"N": 1}`, or whole shapes by input name.
@@ -82,6 +85,7 @@ def compile(
         max_drop: the drop in accuracy to accept, 0.005 for half a point. It is estimated without labels, on the
             calibration samples, see `qir.budget`. Layers stay float until it holds; `recipe` and `notes` of the result
             say which. Compiles up to five times.
+        executor: of `concurrent.futures`, or like it: calibration is shared out to its workers. The result is the same.
         seed: of every random choice.
 
     Returns:
@@ -93,7 +97,7 @@ def compile(
     start = time.perf_counter()
     if trace and not isinstance(trace, bool):
         check_replaceable(Path(trace))
-    work = prepare(model, calibration, target, recipe, shapes, bind, example_inputs, preprocess, passes, seed)
+    work = prepare(model, calibration, target, recipe, shapes, bind, example_inputs, preprocess, passes, seed, executor)
     check_drop(max_drop, work.context.feeds is not None)
     applied = _applied(work, bool(trace), instruments)
     if max_drop is not None:
@@ -126,12 +130,44 @@ def compile(
     return CompiledC(**facts, notes=tuple(context.notes), seconds=time.perf_counter() - start, module=module)
 
 
+def calibrate(
+    model: Any,
+    calibration: Any,
+    *,
+    target: str = "onnx",
+    recipe: str | Path | Recipe = "int8",
+    shapes: Mapping[str, int | Sequence[int]] | None = None,
+    bind: Mapping[str, Any] | None = None,
+    example_inputs: Any = None,
+    preprocess: Preprocess | None = None,
+    passes: str | Iterable[Pass] | None = None,
+    executor: Executor | None = None,
+    seed: int = 0,
+) -> Statistics:
+    """What `compile` would learn from samples, to keep, to merge with that of other samples, and to compile with.
+
+    Runs the pipeline up to its last `calibrate`. The arguments and errors are those of `compile`. Statistics serve
+    every recipe and target whose passes before `calibrate` and whose integer operators are the same; where they do not
+    fit, `compile` says so.
+
+    Raises:
+        PassError: if the pipeline does not calibrate.
+    """
+    work = prepare(model, calibration, target, recipe, shapes, bind, example_inputs, preprocess, passes, seed, executor)
+    last = max((number for number, one in enumerate(work.passes) if one.name == "calibrate"), default=None)
+    if last is None:
+        raise PassError("the pipeline does not calibrate", fix="Give samples, and a recipe with quantized activations")
+    run_passes(work.source, work.passes[: last + 1], work.context)
+    assert work.context.statistics is not None
+    return work.context.statistics
+
+
 _Applied: TypeAlias = tuple[Graph, Context, Timer, Trace | None, Rounding]
 
 
 def _applied(work: Work, traced: bool, instruments: Iterable[Instrument], before: Context | None = None) -> _Applied:
     """Runs the pipeline in a context of its own; statistics that another run has collected are used again."""
-    statistics = None if before is None else before.statistics
+    statistics = (before or work.context).statistics
     recipe = work.context.recipe if before is None else before.recipe
     context = replace(work.context, recipe=recipe, statistics=statistics, notes=list(work.context.notes))
     timer, kept, rounding = Timer(), Trace.of(context, work.passes) if traced else None, Rounding()

@@ -25,6 +25,15 @@ class QirError(Exception):
         prefix = ", ".join(where) + ": " if where else ""
         super().__init__(f"{prefix}{what}." + (f" {fix}." if fix else ""))
 
+    def __reduce__(self) -> tuple[object, ...]:  # workers of an executor raise it too
+        return _again, (type(self), self.args, self.__dict__)
+
+
+def _again(kind: type[QirError], args: tuple[object, ...], state: dict[str, object]) -> QirError:
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(state)
+    return error
+
 
 class ModelError(QirError):
     """The file or object is not a usable ONNX model."""

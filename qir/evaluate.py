@@ -30,13 +30,16 @@ class Runner:
         taps: further values to return beside the outputs; quantized values come dequantized.
         optimize: let onnxruntime fuse (integer kernels for quantized models); off for the reference.
         integers: False keeps it from integer kernels also when it fuses.
+        threads: 0 for onnxruntime's own choice.
+        arena: let onnxruntime keep the memory of values for the next run.
 
     Raises:
         ModelError: where onnxruntime refuses the model; its reason is quoted.
     """
 
     def __init__(
-        self, graph: Graph, taps: Iterable[str] = (), *, optimize: bool = False, integers: bool = True
+        self, graph: Graph, taps: Iterable[str] = (), *, optimize: bool = False, integers: bool = True,
+        threads: int = 0, arena: bool = True,
     ) -> None:
         wanted = tuple(name for name in dict.fromkeys(taps) if name not in graph.outputs)
         self.inputs = graph.inputs
@@ -46,7 +49,9 @@ class Runner:
         self._echoed = {name: graph.types[name] for name in wanted if name in graph.inputs}
         tapped = graph.with_(outputs=(*graph.outputs, *live)) if live else graph
         self._outputs = tapped.outputs
-        self._session = session(export(tapped).SerializeToString(), optimize=optimize, integers=integers)
+        self._session = session(
+            export(tapped).SerializeToString(), optimize=optimize, integers=integers, threads=threads, arena=arena
+        )
 
     def __call__(self, feeds: Mapping[str, Any]) -> dict[str, Any]:
         """Outputs and taps by name.
@@ -73,13 +78,16 @@ def rounded(value: Any, kind: ValueType) -> Any:
     return value if quant is None else decode(encode(value, quant), quant)
 
 
-def session(model: bytes, *, optimize: bool = True, threads: int = 0, integers: bool = True) -> ort.InferenceSession:
+def session(
+    model: bytes, *, optimize: bool = True, integers: bool = True, threads: int = 0, arena: bool = True
+) -> ort.InferenceSession:
     """An onnxruntime CPU session.
 
     Args:
         optimize: all of onnxruntime's graph optimizations, or none.
         threads: 0 for onnxruntime's own choice.
         integers: whether Q/DQ pairs may become integer kernels.
+        arena: keep the memory of values for the next run.
 
     Raises:
         ModelError: where onnxruntime refuses the model.
@@ -91,6 +99,7 @@ def session(model: bytes, *, optimize: bool = True, threads: int = 0, integers: 
     options.intra_op_num_threads = threads
     if not integers:
         options.add_session_config_entry("session.disable_quant_qdq", "1")
+    options.enable_cpu_mem_arena = options.enable_mem_pattern = arena
     try:
         return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     except Exception as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from qir.passmanager.registry import parse_pipeline
 from qir.plugins import load_plugins
 from qir.recipe import Recipe
 from qir.recipe import recipe as find_recipe
+from qir.statistics import Statistics
 from qir.target import Target
 from qir.target import target as find_target
 
@@ -100,7 +102,7 @@ class Work:
 def prepare(
     model: Any, calibration: Any, target: str, recipe: str | Path | Recipe,
     shapes: Mapping[str, int | Sequence[int]] | None, bind: Mapping[str, Any] | None, example_inputs: Any,
-    preprocess: Preprocess | None, passes: str | Iterable[Pass] | None, seed: int,
+    preprocess: Preprocess | None, passes: str | Iterable[Pass] | None, seed: int, executor: Executor | None = None,
 ) -> Work:  # fmt: skip
     """What `qir.compile` and `qir.steps` are given, read and checked; see `qir.compile`."""
     load_plugins()
@@ -113,15 +115,17 @@ def prepare(
         source = model
     else:
         source = lift(model, shapes=shapes, bind=bind, example_inputs=example_inputs)
-    samples = None if calibration is None else _samples(calibration, source, preprocess)
-    context = Context(where, numbers, samples, seed)
+    known = calibration if isinstance(calibration, Statistics) else None
+    samples = None if calibration is None or known is not None else _samples(calibration, source, preprocess)
+    context = Context(where, numbers, samples, seed, known, executor=executor)
+    has_data = calibration is not None
     if passes is None:
         norms = any(node.op == "BatchNormalization" for node in source.nodes)
-        chosen = default_pipeline(numbers, where, has_data=samples is not None, stage=source.stage,
-                                  batchnorms=norms, preprocess=preprocess)  # fmt: skip
+        chosen = default_pipeline(numbers, where, has_data=has_data, stage=source.stage, batchnorms=norms,
+                                  preprocess=preprocess)  # fmt: skip
     else:
         chosen = as_passes(passes)
-    if samples is None and numbers.default.activation_bits is not None:
+    if not has_data and numbers.default.activation_bits is not None:
         rest = "those that no BatchNorm tells of stay" if any(one.name == ESTIMATE for one in chosen) else "stay"
         context.notes.append(f"no calibration data: weights are quantized, activations {rest} float")
     return Work(source, chosen, context)

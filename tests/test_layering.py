@@ -19,6 +19,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("qir.onnxio",),
     ("qir.verify", "qir.calibration", "qir.evaluate", "qir.statistics", "qir.rewrite"),
     ("qir.observe", "qir.walk"),
+    ("qir.collecting",),
     ("qir.passmanager",),
     ("qir.passes", "qir.backends"),
     ("qir.pipeline",),

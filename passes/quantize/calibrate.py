@@ -9,19 +9,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-import numpy as np
-
-from qir.errors import DataError
+from qir.collecting import collect
+from qir.errors import PassError
 from qir.ir.dtype import FLOAT32
-from qir.ir.graph import Graph, Node, Stage
+from qir.ir.graph import Graph, Stage
 from qir.ir.types import TensorType
-from qir.observe import Observer
-from qir.ops.weighted import weighted
+from qir.observe import Wanted
 from qir.passes.fuse.preprocess import PIXELS
 from qir.passmanager.base import Context, Pass, Promise
-from qir.progress import progress
-from qir.statistics import Gram, Histogram, Statistics, im2col_rows
-from qir.target import Target
+from qir.statistics import Histogram, Statistics, fingerprints
 
 
 @dataclass(frozen=True)
@@ -41,9 +37,16 @@ class Calibrate(Pass):
     percentile: float = 0.0
 
     def run(self, graph: Graph, context: Context) -> Graph:
+        watch = AtOperators(frozenset(context.target.integer) | {"Relu", "Clip"})
+        if not _describes(context.statistics, graph, watch):
+            if context.feeds is None:
+                raise PassError("the given statistics are of other values than this network's for this target",
+                                fix="Calibrate this model for this target, or give samples")  # fmt: skip
+            context.statistics = collect(
+                graph, context.feeds, watch, executor=context.executor, seed=context.seed, notes=context.notes
+            )
         statistics = context.statistics
-        if statistics is None or any(name not in statistics for name in _watched(graph, context.target)):
-            statistics = context.statistics = collect(graph, context)
+        assert statistics is not None
         method = self.method or context.recipe.calibration
         options = {"p": self.percentile or context.recipe.percentile} if method == "percentile" else {}
 
@@ -54,56 +57,28 @@ class Calibrate(Pass):
         return _note(graph, "", ranges)
 
 
-def collect(graph: Graph, context: Context) -> Statistics:
-    """One streaming pass over the calibration data.
+@dataclass(frozen=True)
+class AtOperators:
+    """Names the float values at some operators, in execution order."""
 
-    Raises:
-        DataError: for NaN or infinite values, naming the first tensor that has them, and for empty data.
-    """
-    assert context.feeds is not None
-    observer = Observer(graph, lambda body: _watched(body, context.target))
-    layers = _layers(graph)
-    histograms: dict[str, Histogram] = {}
-    grams: dict[str, Gram] = {}
-    samples = 0
-    for batch in progress(context.feeds, "calibrating"):
-        samples += batch.valid
-        for name, array in observer(batch):
-            data = np.asarray(array)
-            if data.ndim and data.shape[0] == batch.size != batch.valid:
-                data = data[: batch.valid]
-            found = Histogram.of(data, name)
-            histograms[name] = histograms[name].merge(found) if name in histograms else found
-            for node, shape in layers.get(name, ()):
-                rows = im2col_rows(node, data, shape, samples)
-                if rows is not None:
-                    gram = Gram.of(rows)
-                    grams[node.name] = grams[node.name].merge(gram) if node.name in grams else gram
-    if not samples:
-        raise DataError("the calibration data is empty", fix="Give at least one sample; 100 to 500 are usual")
-    context.notes.append(f"calibrated {len(histograms)} values on {samples} samples")
-    return Statistics().add(histograms).add(grams)
+    operators: frozenset[str]
+
+    def __call__(self, graph: Graph) -> list[str]:
+        names: dict[str, None] = {}
+        for node in graph.nodes:
+            if node.op in self.operators:
+                names.update((name, None) for name in (*node.inputs, *node.outputs) if name)
+        own = {*graph.inputs, *(name for node in graph.nodes for name in node.outputs)}
+        return [name for name in names if name in own and _is_float(graph, name)]
 
 
-def _layers(graph: Graph) -> dict[str, list[tuple[Node, tuple[int, ...]]]]:
-    """Data input to the layers with constant weights that read it, with their weights' shapes."""
-    found: dict[str, list[tuple[Node, tuple[int, ...]]]] = {}
-    for node in graph.nodes:
-        slots = weighted(node, graph)
-        if slots is not None:
-            shape = graph.constants[node.inputs[slots.weight]].value.shape
-            found.setdefault(node.inputs[0], []).append((node, shape))
-    return found
-
-
-def _watched(graph: Graph, target: Target) -> list[str]:
-    """Float values at the operators that the target could run on codes, in execution order."""
-    names: dict[str, None] = {}
-    for node in graph.nodes:
-        if node.op in target.integer or node.op in ("Relu", "Clip"):
-            names.update((name, None) for name in (*node.inputs, *node.outputs) if name)
-    own = {*graph.inputs, *(name for node in graph.nodes for name in node.outputs)}
-    return [name for name in names if name in own and _is_float(graph, name)]
+def _describes(statistics: Statistics | None, graph: Graph, watch: Wanted) -> bool:
+    """Whether there are statistics of every value to watch, as the graph makes it now."""
+    if statistics is None:
+        return False
+    prints = fingerprints(graph)
+    entries = [(name, statistics.entries.get((Histogram.kind, name))) for name in watch(graph)]
+    return all(entry is not None and entry.fingerprint == prints[name] for name, entry in entries)
 
 
 def _is_float(graph: Graph, name: str) -> bool:

@@ -98,6 +98,10 @@ def _power(node: Node, weight: np.ndarray, context: Context) -> float:
     gram = gram_of(node, weight, context)
     if gram is None:
         return float(np.square(weight, dtype=np.float64).sum())
-    parts = np.split(as_rows(node, weight).astype(np.float64), len(gram.matrix))
-    power = sum(float(((part @ matrix) * part).sum()) for part, matrix in zip(parts, gram.matrix, strict=True))
+    parts = np.split(as_rows(node, weight).astype(np.float64), gram.groups)
+    power = sum(
+        float(((part[:, columns] @ matrix) * part[:, columns]).sum())
+        for columns, matrices in gram.blocks()
+        for part, matrix in zip(parts, matrices, strict=True)
+    )
     return max(power, float(np.finfo(np.float32).tiny))

@@ -25,7 +25,7 @@ from qir.passes.quantize.weights import pair_limit, set_codes
 from qir.passmanager.base import Context, Pass, Promise
 from qir.quant.scales import decode, encode
 from qir.rewrite.editor import Editor
-from qir.statistics import Gram
+from qir.statistics import Gram, fingerprints
 
 _SHRINK = (1.0, 0.94, 0.88, 0.8)
 """Scales tried under a pair limit, as multiples of the one under which nearest rounding keeps to it."""
@@ -53,6 +53,9 @@ class RoundWeights(Pass):
 
     def run(self, graph: Graph, context: Context) -> Graph:
         edit = Editor(graph)
+        if context.statistics is None:
+            return graph
+        prints, stale = fingerprints(graph), []
         for node in graph.nodes:
             slots = weighted(node, graph)
             if slots is None:
@@ -63,9 +66,14 @@ class RoundWeights(Pass):
                 continue
             if not _is_plain(quant, slots, len(kind.shape or ())) or _bias_has_codes(node, slots, graph):
                 continue
+            if context.statistics.entries[Gram.kind, node.name].fingerprint not in ("", prints[node.inputs[0]]):
+                stale.append(node.name)
+                continue
             layer = context.recipe.layer((node.name, *node.origin), node.op)
             limit = pair_limit(node, quant, graph, context)
             self._round(edit, node, slots, quant, gram, limit, layer.power_of_two)
+        if stale:
+            context.notes.append(f"rounded to nearest, as their inputs changed since calibration: {', '.join(stale)}")
         return edit.build()
 
     def _round(self, edit: Editor, node: Node, slots: Weighted, quant: Affine, gram: Gram, limit: int | None,
@@ -75,35 +83,59 @@ class RoundWeights(Pass):
         if np.array_equal(decode(nearest, quant), value):
             return  # the model came with these codes
         rows = as_rows(node, value)
-        groups = len(gram.matrix)
         partners = pair_partners(node, value) if limit is not None else None
-        trials = _POWERS if power_of_two else _trials(quant, partners is not None)
         base, zero = quant.scale, quant.zero_point.reshape(-1, 1)
-        best_codes = as_rows(node, nearest).astype(np.int32) - zero
-        best_scale = np.broadcast_to(base, (len(rows),)).copy()
-        best_error = np.full(len(rows), np.inf)
-        if limit is None or partners is None or worst_pair(node, nearest, partners).max(initial=0) <= limit:
-            best_error = np.concatenate([
-                output_error(part, codes, scale, matrix) for part, codes, scale, matrix in
-                zip(*(np.split(array, groups) for array in (rows, best_codes, best_scale)), gram.matrix, strict=True)
-            ])  # fmt: skip
-        factors = [Factor.of(matrix, self.damping) for matrix in gram.matrix]
         low, high = (np.broadcast_to(bound - zero[:, 0], (len(rows),)) for bound in (quant.qmin, quant.qmax))
-        for trial in trials:
-            scale = np.broadcast_to(np.maximum(base * np.float32(trial), np.finfo(np.float32).tiny), (len(rows),))
-            codes, error = np.zeros(rows.shape, np.int32), np.zeros(len(rows))
-            for group in range(groups):
-                part = slice(group * len(rows) // groups, (group + 1) * len(rows) // groups)
-                bounds = (low[part], high[part], limit)
-                codes[part], error[part] = gptq(rows[part], scale[part], factors[group], bounds, partners)
-            better = (
-                error < best_error if quant.axis is not None else np.full(len(rows), error.sum() < best_error.sum())
-            )
-            best_codes[better], best_scale[better], best_error[better] = codes[better], scale[better], error[better]
+        choices = [(as_rows(node, nearest).astype(np.int32) - zero, np.broadcast_to(base, (len(rows),)))]
+        for trial in _POWERS if power_of_two else _trials(quant, partners is not None):
+            scale = np.maximum(base * np.float32(trial), np.finfo(np.float32).tiny)
+            choices.append((np.zeros(rows.shape, np.int32), np.broadcast_to(scale, (len(rows),))))
+        errors = np.zeros((len(choices), len(rows)))
+        channels = len(rows) // gram.groups
+        for columns, matrices in gram.blocks():
+            beside = _within(partners, columns)
+            for group, matrix in enumerate(matrices):
+                factor = Factor.of(matrix, self.damping)
+                here = slice(group * channels, (group + 1) * channels)
+                part = rows[here, columns]
+                errors[0, here] += output_error(part, choices[0][0][here, columns], choices[0][1][here], matrix)
+                for number, (codes, scale) in enumerate(choices[1:], 1):
+                    bounds = _bounds(codes[here], columns, partners, (low[here], high[here], limit))
+                    codes[here, columns], error = gptq(part, scale[here], factor, (*bounds, limit), beside)
+                    errors[number, here] += error
+        if partners is not None and limit is not None and worst_pair(node, nearest, partners).max(initial=0) > limit:
+            errors[0] = np.inf
+        best = errors.argmin(axis=0) if quant.axis is not None else np.full(len(rows), errors.sum(axis=1).argmin())
+        each = np.arange(len(rows))
+        best_codes = np.stack([codes for codes, _ in choices])[best, each]
+        best_scale = np.stack([scale for _, scale in choices])[best, each]
         scale = best_scale if quant.axis is not None else best_scale[0]
         chosen = replace(quant, scale=np.asarray(scale, np.float32).reshape(quant.scale.shape))
         stored = (best_codes + zero).astype(np.int16).astype(quant.storage.numpy)
         set_codes(edit, node, slots.weight, chosen, from_rows(node, stored, value))
+
+
+def _bounds(codes: np.ndarray, columns: slice, partners: np.ndarray | None,
+            bounds: tuple[np.ndarray, np.ndarray, int | None]) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
+    """Least and largest codes [k, M] of some columns, beside those of the columns before, which are chosen."""
+    size = columns.stop - columns.start
+    low, high = (np.tile(np.asarray(bound, np.float64), (size, 1)) for bound in bounds[:2])
+    limit = bounds[2]
+    if partners is not None and limit is not None:
+        for others in partners[columns].T:
+            at = np.flatnonzero((others >= 0) & (others < columns.start))
+            code = codes[:, others[at]].T
+            high[at] = np.minimum(high[at], np.where(code > 0, limit - code, np.inf))
+            low[at] = np.maximum(low[at], np.where(code < 0, -limit - code, -np.inf))
+    return low, high
+
+
+def _within(partners: np.ndarray | None, columns: slice) -> np.ndarray | None:
+    """The partners of some columns, counted from the first of these."""
+    if partners is None:
+        return None
+    part = partners[columns]
+    return np.where((part >= columns.start) & (part < columns.stop), part - columns.start, -1)
 
 
 def _trials(quant: Affine, paired: bool) -> tuple[float, ...]:
@@ -156,16 +188,16 @@ def gptq(
 
     Args:
         scale: [M].
-        bounds: least and largest such code [M], and the largest sum of two neighbouring codes of one sign (None for no
-            limit).
+        bounds: least and largest such codes [K, M], and the largest sum of two neighbouring codes of one sign (None
+            for no limit).
         partners: [K, P] columns that a kernel multiplies beside each column, -1 for none.
     """
-    qmin, qmax, limit = bounds
+    least, largest, limit = bounds
     count, size = rows.shape
     gram, order, upper = factor.gram, factor.order, factor.upper
     left = np.ascontiguousarray((rows[:, order].astype(np.float64) / scale[:, None].astype(np.float64)).T)
     codes = np.zeros((size, count))
-    low, high = (np.tile(np.asarray(bound, np.float64), (size, 1)) for bound in (qmin, qmax))
+    low, high = (np.asarray(bound, np.float64)[order] for bound in (least, largest))
     beside: list[list[int]] = [[]] * size if partners is None else _reordered(partners, order)
     reach = 0 if limit is None else limit
     for start in range(0, size, _BLOCK):
@@ -176,8 +208,8 @@ def gptq(
             codes[j] = code
             for other in beside[j]:
                 if other > j:
-                    high[other] = np.minimum(high[other], np.where(code > 0, reach - code, qmax))
-                    low[other] = np.maximum(low[other], np.where(code < 0, -reach - code, qmin))
+                    high[other] = np.minimum(high[other], np.where(code > 0, reach - code, np.inf))
+                    low[other] = np.maximum(low[other], np.where(code < 0, -reach - code, -np.inf))
             errors[j - start] = (left[j] - code) / upper[j, j]
             left[j + 1 : stop] -= upper[j, j + 1 : stop, None] * errors[j - start]
         left[stop:] -= upper[start:stop, stop:].T @ errors

@@ -107,9 +107,9 @@ def _storage(bits: int, symmetric: bool) -> DType:
 def _importance(node: Node, weight: np.ndarray, context: Context) -> np.ndarray | None:
     """Mean square of the input that each weight of a Conv, Gemm or MatMul multiplies, up to a factor."""
     gram = gram_of(node, weight, context)
-    if gram is None or not gram.matrix.any():
+    if gram is None or not gram.diagonal.any():
         return None
-    squares = np.diagonal(gram.matrix, axis1=1, axis2=2)
+    squares = gram.diagonal
     if node.op == "Conv":
         channels = np.repeat(squares, weight.shape[0] // len(squares), axis=0)
         return channels.reshape(weight.shape)

@@ -31,6 +31,11 @@ class Feeds:
         self._batch = batch
         self._sizes = sizes
 
+    @property
+    def may_be_cut(self) -> bool:
+        """Whether a batch may run in parts: its size was qir's choice, not the model's or the caller's."""
+        return self._batch is None and self.interface.joins and self.interface.fixed_batch is None
+
     def __iter__(self) -> Iterator[Batch]:
         number = samples = 0
         items = self._source()
@@ -91,8 +96,8 @@ class _Spool:
 class _SpooledFeeds(Feeds):
     """Batches that were checked and cut before."""
 
-    def __init__(self, spool: _Spool, interface: Interface, sizes: tuple[int, int]) -> None:
-        super().__init__(spool, interface, None, sizes)
+    def __init__(self, spool: _Spool, interface: Interface, batch: int | None, sizes: tuple[int, int]) -> None:
+        super().__init__(spool, interface, batch, sizes)
         self._spool = spool
 
     def __iter__(self) -> Iterator[Batch]:
@@ -142,7 +147,7 @@ def feeds(
     result = Feeds(source, interface, batch, None)
     if isinstance(data, Iterator):
         spool = _Spool(result)
-        return _SpooledFeeds(spool, interface, (len(result), result.n_samples or 0))
+        return _SpooledFeeds(spool, interface, batch, (len(result), result.n_samples or 0))
     if isinstance(data, list | tuple):
         for _ in result:  # in memory already: check all of it now
             pass

@@ -5,8 +5,9 @@ A pass never edits a graph; it makes a new one that shares nodes and arrays with
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from enum import Enum
 from functools import cached_property
 from types import MappingProxyType
@@ -44,6 +45,13 @@ class Constant:
         for array in (self.value, self.codes):
             if array is not None:
                 array.setflags(write=False)
+
+    @cached_property
+    def digest(self) -> bytes:
+        """Tells real values (with their type and shape) apart; made on first use."""
+        what = hashlib.blake2b(f"{self.value.dtype} {self.value.shape}".encode(), digest_size=16)
+        what.update(repr(self.value.tolist()).encode() if self.value.dtype.hasobject else self.value.tobytes())
+        return what.digest()
 
 
 @dataclass(frozen=True)
@@ -84,6 +92,9 @@ class Node:
         object.__setattr__(self, "attrs", MappingProxyType(dict(self.attrs)))
         if self.op.startswith("qir.") and not self.domain:
             object.__setattr__(self, "domain", "qir")
+
+    def __reduce__(self) -> tuple[Any, ...]:  # mapping proxies do not pickle
+        return Node, (self.op, self.inputs, self.outputs, dict(self.attrs), self.name, self.domain, self.origin)
 
     @property
     def op_type(self) -> str:
@@ -152,6 +163,10 @@ class Graph:
     def __post_init__(self) -> None:
         for name in ("types", "constants", "opsets", "ranges", "metadata"):
             object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))
+
+    def __reduce__(self) -> tuple[Any, ...]:  # mapping proxies do not pickle
+        values = (getattr(self, one.name) for one in fields(self))
+        return Graph, tuple(dict(value) if isinstance(value, MappingProxyType) else value for value in values)
 
     @cached_property
     def index(self) -> Index:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from concurrent.futures import Executor
 from dataclasses import dataclass, field, fields
 from enum import Enum
 from typing import ClassVar
@@ -35,6 +36,7 @@ class Context:
         statistics: filled by `calibrate`.
         notes: findings for the report, in order.
         moments: of values, filled by `estimate-ranges` where there is no data.
+        executor: where work that can be shared out runs; None for here.
     """
 
     target: Target
@@ -44,6 +46,7 @@ class Context:
     statistics: Statistics | None = None
     notes: list[str] = field(default_factory=list)
     moments: Mapping[str, Moments] = field(default_factory=dict)
+    executor: Executor | None = None
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,7 @@ class Pass(ABC):
         needs: stages it accepts.
         gives: the stage of its result; None leaves it as it is.
         promise: what it says of the numbers.
-        needs_data: whether it reads `context.feeds`.
+        needs_data: whether it reads `context.feeds`, or statistics in their place.
     """
 
     name: ClassVar[str]

@@ -16,7 +16,7 @@ from qir.errors import DataError, OutputError
 from qir.statistics.gram import Gram
 from qir.statistics.histogram import Histogram
 
-_VERSION = 1
+_VERSION = 2
 _DAMAGE = (OSError, ValueError, LookupError, TypeError, AttributeError, EOFError, zipfile.BadZipFile)
 """What reading a file that is not ours may raise."""
 
@@ -70,6 +70,9 @@ class Statistics:
     def __post_init__(self) -> None:
         for name in ("entries", "dropped"):
             object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))
+
+    def __reduce__(self) -> tuple[Any, ...]:  # mapping proxies do not pickle
+        return Statistics, (dict(self.entries), dict(self.dropped))
 
     def __contains__(self, name: object) -> bool:
         return any(value == name for _, value in self.entries)
