@@ -68,7 +68,7 @@ def compile(
     Args:
         model: a path, bytes, an onnx.ModelProto, a torch.nn.Module (with `example_inputs`), or a lifted qir.Graph.
         calibration: unlabelled samples: arrays, a dict, an iterable of either, an .npz or .npy file, a folder of images
-            (with `preprocess`), or a callable that gives an iterable; or what `qir.calibrate` learned from them. Without
+            (with `preprocess`), or a callable that gives an iterable; or what `qir.calibrate` learned of them. Without
             it weights are quantized, and activations as far as the BatchNormalizations of the model tell their ranges:
             what lies behind one, not the model's input or what follows an operator that the estimate does not know.
             Such ranges are rougher than calibrated ones; `notes` of the result says how many were found.
