@@ -27,6 +27,7 @@ from qir.ops.weighted import weighted
 from qir.progress import progress
 from qir.statistics import Gram, GramAccumulator, Histogram, Statistic, Statistics, fingerprints, im2col_rows
 from qir.statistics.exact import Spill
+from qir.statistics.rows import RowSample
 
 _RUN_BYTES, _ROW_BYTES = 64 << 20, 24 << 20
 """Watched values of the samples that run at once; rows that wait to be multiplied."""
@@ -102,27 +103,33 @@ class Grams:
                 self._layers.setdefault(node.inputs[0], []).append((node, shape))
                 self._reads[node.name] = node.inputs[0]
         self._rows: dict[str, list[np.ndarray]] = {}
+        self._samples: dict[str, list[RowSample]] = {}
         self._waiting = 0
         self._sums: dict[str, GramAccumulator] = {}
 
-    def of(self, name: str, data: np.ndarray, first: int) -> list[tuple[str, np.ndarray]]:
+    def of(self, name: str, data: np.ndarray, first: int) -> list[tuple[str, np.ndarray, RowSample]]:
         found = [
             (node.name, im2col_rows(node, data, shape, first, self._seed)) for node, shape in self._layers.get(name, ())
         ]
-        return [(key, rows) for key, rows in found if rows is not None and rows.size]
+        return [(key, rows, RowSample.of(rows, first, self._seed)) for key, rows in found
+                if rows is not None and rows.size]  # fmt: skip
 
-    def add(self, name: str, made: list[tuple[str, np.ndarray]]) -> None:
-        for key, rows in made:
+    def add(self, name: str, made: list[tuple[str, np.ndarray, RowSample]]) -> None:
+        for key, rows, sample in made:
             self._rows.setdefault(key, []).append(rows)
+            self._samples.setdefault(key, []).append(sample)
             self._waiting += rows.nbytes
         if self._waiting > _ROW_BYTES:
             self.end_block()
 
     def end_block(self) -> None:
         for key, parts in self._rows.items():
-            self._sum(key, parts[0].shape[0], parts[0].shape[2]).add(np.concatenate(parts, axis=1))
+            total = self._sum(key, parts[0].shape[0], parts[0].shape[2])
+            total.add(np.concatenate(parts, axis=1))
+            for sample in self._samples[key]:
+                total.add_sample(sample)
             self._spill.release()
-        self._rows, self._waiting = {}, 0
+        self._rows, self._samples, self._waiting = {}, {}, 0
 
     def absorb(self, key: str, statistic: Gram) -> None:
         self._sum(key, statistic.groups, statistic.size).absorb(statistic)

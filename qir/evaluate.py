@@ -38,8 +38,14 @@ class Runner:
     """
 
     def __init__(
-        self, graph: Graph, taps: Iterable[str] = (), *, optimize: bool = False, integers: bool = True,
-        threads: int = 0, arena: bool = True,
+        self,
+        graph: Graph,
+        taps: Iterable[str] = (),
+        *,
+        optimize: bool = False,
+        integers: bool = True,
+        threads: int = 0,
+        arena: bool = True,
     ) -> None:
         wanted = tuple(name for name in dict.fromkeys(taps) if name not in graph.outputs)
         self.inputs = graph.inputs

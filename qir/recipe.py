@@ -22,7 +22,7 @@ from qir.errors import RecipeError
 ALIASES = {"int8": "w8a8", "int16": "w8a16", "float": "float", "weights-int8": "w8", "weights-int4": "w4"}
 """int16 keeps 8-bit weights: it is for networks whose activations need more than 8 bits."""
 _GRAMMAR = re.compile(r"w(?P<w>[2-8]|16)(a(?P<a>8|16))?")
-METHODS = ("minmax", "percentile", "mse")
+METHODS = ("auto", "minmax", "percentile", "mse", "octav", "entropy")
 WEIGHT_BITS = (2, 3, 4, 5, 6, 7, 8, 16)
 ACTIVATION_BITS = (8, 16)
 
@@ -98,13 +98,14 @@ class Recipe:
 
     Attributes:
         default: treatment of a layer that no override names.
-        calibration: minmax, percentile or mse.
+        calibration: how ranges are chosen: auto (by what they do to the layers behind), minmax, percentile, mse, octav,
+            entropy.
         percentile: share of samples that the percentile method keeps inside the range, in percent.
         overrides: in order.
     """
 
     default: Layer = field(default_factory=Layer)
-    calibration: str = "percentile"
+    calibration: str = "auto"
     percentile: float = 99.99
     overrides: tuple[Override, ...] = ()
 

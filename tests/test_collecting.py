@@ -103,10 +103,10 @@ def test_samples_that_run_apart_count_once(length: int, monkeypatch: pytest.Monk
     graph, data = lift(tiny_cnn()), images(40)
     monkeypatch.setattr("qir.collecting._run_length", lambda graph, watch: length)
     found = collected(graph, data)
-    values = evaluate(graph, {"x": data}, taps=["a"])
+    values = evaluate(graph, {"x": data}, taps=["b"])
     assert found["x"].count == data.size
-    assert found["a"].count == values["a"].size
-    assert found["a"].mean == pytest.approx(float(values["a"].mean()), rel=1e-4, abs=1e-6)
+    assert found["b"].count == values["b"].size
+    assert found["b"].mean == pytest.approx(float(values["b"].mean()), rel=1e-4, abs=1e-6)
 
 
 def test_gram_matrices_are_those_of_the_layers_inputs() -> None:
@@ -159,7 +159,7 @@ def test_compiling_from_statistics_gives_the_same_model(tmp_path: Path) -> None:
     assert qir.graph_text(second.graph) == qir.graph_text(first.graph)
 
 
-@pytest.mark.parametrize("method", ["minmax", "percentile", "mse"])
+@pytest.mark.parametrize("method", ["auto", "minmax", "percentile", "mse", "octav", "entropy"])
 def test_another_method_never_runs_inference(method: str, monkeypatch: pytest.MonkeyPatch) -> None:
     model, data = tiny_cnn(), images(40)
     statistics = qir.calibrate(model, data)

@@ -30,8 +30,8 @@ def test_outputs_are_those_of_the_whole_graph(passes: str) -> None:
     found = walk.outputs()
     for i, batch in enumerate(batches):
         wanted = evaluate(given, batch)
-        for name in given.outputs:
-            np.testing.assert_array_equal(found[name][i], wanted[name])
+        for name in given.outputs:  # codes are equal; sums of reals depend on the kernels that onnxruntime chooses
+            np.testing.assert_allclose(found[name][i], wanted[name], rtol=1e-5, atol=1e-4)
 
 
 def test_a_replaced_value_is_seen_by_all_that_follows() -> None:

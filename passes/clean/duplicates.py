@@ -40,8 +40,8 @@ def _merge(graph: Graph) -> Graph:
     contents = {name: _content(constant, graph.types[name]) for name, constant in _constants(graph)}
     first: dict[Hashable, Node] = {}
     for node in graph.nodes:
-        if node.subgraphs or not node.outputs or not is_pure(node, graph):
-            continue
+        if node.op == "Identity" or node.subgraphs or not node.outputs or not is_pure(node, graph):
+            continue  # an Identity computes nothing: what is left of them gives results their names
         operands: list[Hashable] = [contents.get(name) or edit.resolve(name) if name else "" for name in node.inputs]
         if node.op in _COMMUTATIVE:
             operands.sort(key=repr)

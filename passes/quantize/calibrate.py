@@ -12,10 +12,12 @@ from typing import ClassVar
 from qir.collecting import collect
 from qir.errors import PassError
 from qir.ir.dtype import FLOAT32
-from qir.ir.graph import Graph, Stage
+from qir.ir.graph import Graph, Node, Stage
 from qir.ir.types import TensorType
 from qir.observe import Wanted
 from qir.passes.fuse.preprocess import PIXELS
+from qir.passes.quantize.choose_ranges import chosen_ranges
+from qir.passes.quantize.clamp import bounds
 from qir.passmanager.base import Context, Pass, Promise
 from qir.statistics import Histogram, Statistics, fingerprints
 
@@ -25,7 +27,8 @@ class Calibrate(Pass):
     """Collects statistics (unless the context has them) and chooses ranges.
 
     Attributes:
-        method: minmax, percentile or mse; empty for the recipe's.
+        method: minmax, percentile, mse, octav, entropy, or auto, which compares them where values are read
+            (passes/quantize/choose_ranges.py); empty for the recipe's.
         percentile: share of samples kept inside the range, in percent; 0 for the recipe's.
     """
 
@@ -51,7 +54,10 @@ class Calibrate(Pass):
         options = {"p": self.percentile or context.recipe.percentile} if method == "percentile" else {}
 
         histograms = {name: statistics.histogram(name) for name in statistics.names(Histogram.kind)}
-        ranges = {name: found.range(method, **options) for name, found in histograms.items() if found.count}
+        plain = "mse" if method == "auto" else method
+        ranges = {name: found.range(plain, **options) for name, found in histograms.items() if found.count}
+        if method == "auto":
+            ranges |= chosen_ranges(graph, statistics, context.target)
         if PIXELS in graph.metadata:
             ranges[graph.metadata[PIXELS]] = (0.0, 255.0)
         return _note(graph, "", ranges)
@@ -59,7 +65,10 @@ class Calibrate(Pass):
 
 @dataclass(frozen=True)
 class AtOperators:
-    """Names the float values at some operators, in execution order."""
+    """Names the float values at some operators, in execution order, but for those that a clamp alone reads.
+
+    What its clamp cuts off needs no codes, so such a value takes the range of the clamp's result.
+    """
 
     operators: frozenset[str]
 
@@ -69,7 +78,14 @@ class AtOperators:
             if node.op in self.operators:
                 names.update((name, None) for name in (*node.inputs, *node.outputs) if name)
         own = {*graph.inputs, *(name for node in graph.nodes for name in node.outputs)}
-        return [name for name in names if name in own and _is_float(graph, name)]
+        return [name for name in names if name in own and _is_float(graph, name) and _clamp(name, graph) is None]
+
+
+def _clamp(name: str, graph: Graph) -> Node | None:
+    """The Relu or Clip with known bounds that is a value's only reader."""
+    reader = graph.index.sole_consumer(name)
+    known = reader is not None and name == reader.inputs[0] and bounds(reader, graph) is not None
+    return reader if known and _is_float(graph, name) else None
 
 
 def _describes(statistics: Statistics | None, graph: Graph, watch: Wanted) -> bool:
@@ -94,6 +110,11 @@ def _note(graph: Graph, scope: str, ranges: Mapping[str, tuple[float, float]]) -
         same = all(bodies[key] is body for key, body in node.subgraphs.items())
         nodes.append(node if same else node.with_(attrs={**node.attrs, **bodies}))
     own = {name: ranges[scope + name] for name in graph.types if scope + name in ranges}
+    made = [name for node in graph.nodes for name in node.outputs]
+    for name in reversed((*graph.inputs, *made)):  # of two clamps in a row the second comes first
+        clamp = _clamp(name, graph)
+        if clamp is not None and name not in own and clamp.outputs[0] in own:
+            own[name] = own[clamp.outputs[0]]
     if all(a is b for a, b in zip(nodes, graph.nodes, strict=True)) and own.items() <= graph.ranges.items():
         return graph
     return graph.with_(nodes=tuple(nodes), ranges={**graph.ranges, **own})

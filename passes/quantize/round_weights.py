@@ -173,8 +173,15 @@ class Factor:
         if mean <= 0:
             gram, mean = np.eye(size), 1.0
         order = np.argsort(-np.diag(gram), kind="stable")
-        damped = gram[np.ix_(order, order)] + np.eye(size) * (max(damping, _LEAST_DAMPING) * mean)
-        return Factor(gram, order, np.linalg.cholesky(np.linalg.inv(damped)).T)
+        backward = gram[np.ix_(order, order)][::-1, ::-1]
+        damping = max(damping, _LEAST_DAMPING)
+        while True:
+            try:
+                # Of G = R R^T with R upper triangular, U = R^-1 has U^T U = G^-1.
+                lower = np.linalg.cholesky(backward + np.eye(size) * (damping * mean))
+                return Factor(gram, order, np.linalg.inv(lower)[::-1, ::-1])
+            except np.linalg.LinAlgError:  # the sums' rounding has left it indefinite
+                damping *= 10
 
 
 def gptq(

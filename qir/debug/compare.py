@@ -143,8 +143,9 @@ def _origin(pairing: Pairing, layer: str) -> tuple[str, ...]:
 
 def weight_error(pairing: Pairing, layer: str) -> Error | None:
     """The error of a layer's dequantized weight; None where the layers have no single weight of equal shape."""
-    mine, other = only_weight(pairing.region(layer), pairing.quant), only_weight(
-        pairing.real_region(layer), pairing.real
+    mine, other = (
+        only_weight(pairing.region(layer), pairing.quant),
+        only_weight(pairing.real_region(layer), pairing.real),
     )
     if mine is None or other is None:
         return None

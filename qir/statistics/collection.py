@@ -16,7 +16,7 @@ from qir.errors import DataError, OutputError
 from qir.statistics.gram import Gram
 from qir.statistics.histogram import Histogram
 
-_VERSION = 2
+_VERSION = 3
 _DAMAGE = (OSError, ValueError, LookupError, TypeError, AttributeError, EOFError, zipfile.BadZipFile)
 """What reading a file that is not ours may raise."""
 

@@ -2,7 +2,7 @@
 
 Each addend is rounded onto a power-of-two grid that depends on nothing but its own largest element, and the grids'
 integers are added. Addends are told apart by magnitude class, 16 binary orders wide; the two highest classes are kept:
-what falls away has elements below 2^-16 of the largest. An addend's rounding error is at most 2^-20 of its largest
+what falls away has elements below 2^-16 of the largest. An addend's rounding error is at most 2^-26 of its largest
 element. After Demmel & Nguyen, "Fast reproducible floating-point summation", 2013.
 """
 
@@ -17,8 +17,8 @@ from types import MappingProxyType
 
 import numpy as np
 
-_ORDERS, _BITS = 16, 36
-"""Width of a class in binary orders; integers of one addend are at most 2^36, so int64 holds 2^27 addends."""
+_ORDERS, _BITS = 16, 42
+"""Width of a class in binary orders; integers of one addend are at most 2^42, so int64 holds 2^21 addends."""
 _CLASSES = 2
 _CHUNK = 1 << 15
 _IN_MEMORY, _FILE = 64 << 20, 256 << 20
@@ -33,7 +33,7 @@ class ExactSum:
 
     Attributes:
         shape: of the arrays.
-        parts: class to int64 sums; those of class k are in units of 2^(16 k - 36).
+        parts: class to int64 sums; those of class k are in units of 2^(16 k - 42).
     """
 
     shape: tuple[int, ...]

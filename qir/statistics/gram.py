@@ -20,6 +20,7 @@ from qir.errors import DataError
 from qir.ir.graph import Node
 from qir.ops.window import window
 from qir.statistics.exact import Accumulator, ExactSum, Zeros
+from qir.statistics.rows import RowSample
 
 MAX_SIZE = 2048
 """Most inputs in one block."""
@@ -44,18 +45,21 @@ class Gram:
         products: sums of x x^T, [groups, k, k] for each of `column_blocks`.
         sums: sums of x, [groups, K]; K runs over [C/g, *kernel] for a convolution.
         rows: how many im2col rows were added.
+        sample: a few of them.
     """
 
     products: tuple[ExactSum, ...]
     sums: ExactSum
     rows: int
+    sample: RowSample
     kind: ClassVar[str] = "gram"
 
     @staticmethod
-    def of(rows: np.ndarray) -> Gram:
-        """That of rows [groups, n, K]."""
+    def of(rows: np.ndarray, first: int = 0, seed: int = 0) -> Gram:
+        """That of rows [groups, n, K], which are those of the samples from number `first` on."""
         total = GramAccumulator(rows.shape[0], rows.shape[2])
         total.add(rows)
+        total.add_sample(RowSample.of(rows, first, seed))
         return total.gram()
 
     def merge(self, other: Gram) -> Gram:
@@ -72,7 +76,7 @@ class Gram:
     def scaled(self, factor: float) -> Gram:
         """That of the inputs times a factor."""
         products = tuple(ExactSum.of(part.value() * factor**2) for part in self.products)
-        return Gram(products, ExactSum.of(self.sums.value() * factor), self.rows)
+        return Gram(products, ExactSum.of(self.sums.value() * factor), self.rows, self.sample.scaled(factor))
 
     @property
     def groups(self) -> int:
@@ -116,6 +120,7 @@ class Gram:
         """What `from_state` needs."""
         fields = {"rows": self.rows, "groups": self.groups, "size": self.size}
         arrays = {f"sums.{order}": part for order, part in self.sums.parts.items()}
+        arrays |= {f"sample.{name}": part for name, part in self.sample.arrays().items()}
         for number, product in enumerate(self.products):
             arrays |= {f"{number}.{order}": part for order, part in product.parts.items()}
         return fields, arrays
@@ -125,14 +130,17 @@ class Gram:
         """The inverse of `state`."""
         groups, size = int(fields["groups"]), int(fields["size"])
         found: dict[str, dict[int, np.ndarray]] = {}
+        sample = RowSample(**{key.partition(".")[2]: part for key, part in arrays.items() if key.startswith("sample.")})
         for key, array in arrays.items():
             name, _, order = key.partition(".")
+            if name == "sample":
+                continue
             found.setdefault(name, {})[int(order)] = array
         products = tuple(
             ExactSum((groups, columns.stop - columns.start, columns.stop - columns.start), found.get(str(number), {}))
             for number, columns in enumerate(column_blocks(size))
         )
-        return Gram(products, ExactSum((groups, size), found.get("sums", {})), int(fields["rows"]))
+        return Gram(products, ExactSum((groups, size), found.get("sums", {})), int(fields["rows"]), sample)
 
 
 class GramAccumulator:
@@ -150,6 +158,7 @@ class GramAccumulator:
         self._sums = Accumulator((groups, size), zeros)
         self._shape = groups, size
         self._rows = 0
+        self._sample = RowSample.none(groups, size)
 
     def add(self, rows: np.ndarray) -> None:
         """Adds rows [groups, n, K]; their products are float32, unless they leave its range."""
@@ -160,6 +169,10 @@ class GramAccumulator:
             block = rows[:, :, columns]
             total.add(_product(block.transpose(0, 2, 1), block))
         self._rows += rows.shape[1]
+
+    def add_sample(self, sample: RowSample) -> None:
+        """Adds some of the rows as they are."""
+        self._sample = self._sample.merge(sample)
 
     def absorb(self, gram: Gram) -> None:
         """Adds what another data set gave.
@@ -174,10 +187,11 @@ class GramAccumulator:
             total.absorb(part)
         self._sums.absorb(gram.sums)
         self._rows += gram.rows
+        self.add_sample(gram.sample)
 
     def gram(self) -> Gram:
         """What was added; it shares memory with the accumulator, which must not be used again."""
-        return Gram(tuple(total.sum() for total in self._products), self._sums.sum(), self._rows)
+        return Gram(tuple(total.sum() for total in self._products), self._sums.sum(), self._rows, self._sample)
 
 
 def _product(a: np.ndarray, b: np.ndarray) -> np.ndarray:

@@ -110,7 +110,7 @@ def test_opt_lists_every_pass_with_its_promise(capsys: Capture) -> None:
     text = capsys.readouterr().out
     for name in pass_names():
         assert f"{name}  [" in text
-    assert "method: minmax, percentile or mse" in text
+    assert "method: minmax, percentile, mse, octav, entropy, or auto" in text
 
 
 def test_opt_prints_the_graph_where_nothing_else_is_asked(folder: Path, capsys: Capture) -> None:

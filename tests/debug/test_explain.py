@@ -90,7 +90,11 @@ def test_calibration_on_other_data_is_one_finding() -> None:
 
 def test_the_proposed_override_mends_the_compilation() -> None:
     """What a finding says to paste is pasted: the loss that a bad recipe made is gone."""
-    bad = qir.Recipe().with_override("square", range=(0.0, 3.0)).with_override("hidden", range=(0.0, 90.0))
+    bad = (
+        qir.Recipe(calibration="mse")
+        .with_override("square", range=(0.0, 3.0))
+        .with_override("hidden", range=(0.0, 90.0))
+    )
     data = samples(64, 2)
     net = qir.compile(network(), calibration=samples(128, 1), recipe=bad, passes=uncorrected(bad))
     found = net.findings(data)

@@ -223,9 +223,7 @@ def poisoned(graph: Graph) -> Graph:
     ],
     ids=["size", "rank", "symbol", "element type", "not finite"],
 )
-def test_values_are_held_to_their_types(
-    source: Graph, broken: Callable[[Graph], Graph], node: str, told: str
-) -> None:
+def test_values_are_held_to_their_types(source: Graph, broken: Callable[[Graph], Graph], node: str, told: str) -> None:
     with pytest.raises(PassError, match=told) as caught:
         run(source, [Idle(), Broken(broken), Idle()], context(), [ValueChecker(FEEDS)])
     assert node == caught.value.node

@@ -73,6 +73,30 @@ def test_mse_is_near_the_best_range(kind, bits):
     assert found <= best * 1.06
 
 
+@pytest.mark.parametrize("bits", [4, 6, 8])
+@pytest.mark.parametrize("kind", ["normal", "relu", "laplace", "outlier"])
+def test_octav_finds_what_the_search_finds(kind, bits):
+    rng = np.random.default_rng(4)
+    array = rng.laplace(size=50_000) if kind == "laplace" else rng.normal(size=50_000)
+    if kind == "relu":
+        array = np.maximum(array, 0)
+    if kind == "outlier":
+        array[0] = 60
+    histogram = Histogram.of(array.astype(np.float32))
+    newton, searched = (error(array, *histogram.range(method, bits=bits), bits) for method in ("octav", "mse"))
+    assert newton <= searched * 1.06
+
+
+@pytest.mark.parametrize("method", ["octav", "entropy"])
+def test_methods_clip_outliers_but_never_a_rare_side(method):
+    rng = np.random.default_rng(5)
+    array = np.where(rng.random(100_000) < 1e-4, -2.0, rng.exponential(size=100_000)).astype(np.float32)
+    array[:3] = 90
+    low, high = Histogram.of(array).range(method)
+    assert low < -0.5
+    assert 3 < high < 90
+
+
 def test_mse_leaves_a_range_without_tails_alone():
     array = np.random.default_rng(0).uniform(-1, 1, 10_000).astype(np.float32)
     low, high = Histogram.of(array).range("mse")
@@ -94,11 +118,13 @@ def test_symmetric_mse():
 @pytest.mark.parametrize(
     ("method", "options", "message"),
     [
-        ("kl", {}, "Choose one of minmax, mse, percentile"),
+        ("kl", {}, "Choose one of entropy, minmax, mse, octav, percentile"),
         ("minmax", {"p": 1}, "no option 'p'"),
         ("percentile", {"q": 1}, "It takes p"),
         ("percentile", {"p": 0}, "p=0"),
         ("mse", {"bits": 1}, "at least 2 bits"),
+        ("octav", {"bits": 1}, "at least 2 bits"),
+        ("entropy", {"bits": 1}, "at least 2 bits"),
     ],
 )
 def test_unknown_methods_and_options_are_explained(method, options, message):

@@ -161,4 +161,3 @@ def _text(quant: Affine) -> str:
 def _share(mask: np.ndarray) -> str:
     share = float(mask.mean())
     return f"{share:.1%}" if share >= 0.001 else f"{int(mask.sum())} of {mask.size:,}"
-

@@ -6,7 +6,9 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from qir.debug.explain.probe import Heavy
+from qir.debug.compare import dequantized
+from qir.debug.explain.probe import Heavy, Probe
+from qir.debug.pairing import Pairing
 from qir.ir.dtype import of_array
 from qir.ir.graph import Constant, Graph
 from qir.ir.types import Affine, TensorType
@@ -58,6 +60,21 @@ def with_constant(name: str, value: np.ndarray, quant: Affine | None) -> Change:
         return graph.with_(constants={**graph.constants, name: constant}, types={**graph.types, name: kind})
 
     return apply
+
+
+def float_biases(pairing: Pairing) -> Change | None:
+    """Puts back the float model's biases, in which a correction hides the mean of a fault; None where they are it."""
+    graph, changes = pairing.quant, []
+    for layer in pairing.layers:
+        probe = Probe(pairing, layer, {}, np.zeros(0, np.float32))
+        name = "" if probe.mine is None or probe.mine.slots.bias < 0 else probe.mine.node.input(probe.mine.slots.bias)
+        if probe.real is not None and name in graph.constants:
+            own = dequantized(graph, name)
+            value, quant = np.broadcast_to(probe.real.bias.reshape(-1), own.reshape(-1).shape), graph.tensor(name).quant
+            step = 0.0 if quant is None else quant.scale
+            if (np.abs(value - own.reshape(-1)) > step).any():
+                changes.append(with_constant(name, value.reshape(own.shape), quant))
+    return both(*changes) if changes else None
 
 
 def both(*changes: Change) -> Change:

@@ -71,8 +71,10 @@ def changed_nodes(graph: Graph, samples: Sequence[Mapping[str, Any]]) -> list[Ch
 
 def _coded(node: Node, graph: Graph) -> bool:
     kinds = [graph.types.get(name) for name in (node.inputs[:1] + node.outputs[:1])]
-    return len(kinds) == 2 and not node.subgraphs and all(
-        isinstance(kind, TensorType) and kind.quant is not None and kind.quant.axis is None for kind in kinds
+    return (
+        len(kinds) == 2
+        and not node.subgraphs
+        and all(isinstance(kind, TensorType) and kind.quant is not None and kind.quant.axis is None for kind in kinds)
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -13,7 +13,7 @@ import numpy as np
 from qir.debug.compare import Batches, batch_size, batches, compared, finite
 from qir.debug.errors import LayerError, Sums
 from qir.debug.explain.probe import Probe
-from qir.debug.explain.repairs import MOVERS, with_codes
+from qir.debug.explain.repairs import MOVERS, both, float_biases, with_codes
 from qir.debug.explain.runtime import Changed, changed_nodes, left_in_float, overflowing, within_pairs
 from qir.debug.explain.table import CAUSES, Part, Repair, override
 from qir.debug.findings import Explanation, Finding, Fix, Severity
@@ -80,6 +80,8 @@ class Case:
         self.saturation: Repair | None = None
         self.reference = [self.hybrid.outputs(batch, ()) for batch in self.samples]
         self.before = self.loss(self.hybrid.pairing.quant)
+        biases = float_biases(self.pairing)
+        self.uncorrected = None if biases is None else (biases, max(self.before, self.loss(biases(self.pairing.quant))))
 
     @property
     def pairing(self) -> Pairing:
@@ -156,16 +158,26 @@ class Case:
         return None
 
     def tried(self, repair: Repair, layer: str) -> Fix:
-        """The repair with what it regains; where it cannot be applied, what the float model's layer regains."""
-        after = None
+        """The repair with what it regains; where it cannot be applied, what the float model's layer regains.
+
+        Biases that were corrected for the fault are wrong without it, so it is tried with the float model's, too; what
+        those regain by themselves is not the repair's.
+        """
+        after, before = None, self.before
         if repair.apply is not None:
+            changes = [(repair.apply, before)]
+            if self.uncorrected is not None:
+                biases, floor = self.uncorrected
+                changes.append((both(repair.apply, biases), floor))
             try:
-                after = self.loss(repair.apply(self.pairing.quant))
+                tried = [(self.loss(change(self.pairing.quant)), floor, change) for change, floor in changes]
+                after, before, change = max(tried, key=lambda one: one[0] - one[1])
+                repair = replace(repair, apply=change)
             except QirError as error:
                 self.notes.append(f"a repair of %{layer} could not be tried: {error}")
-        if after is not None and after - self.before >= _NOTE_GAIN:
+        if after is not None and after - before >= _NOTE_GAIN:
             self.repairs.append((after, repair))
-        return Fix(repair.what, repair.override, self.before, self.without(layer) if after is None else after)
+        return Fix(repair.what, repair.override, before, self.without(layer) if after is None else after)
 
     def together(self) -> tuple[Fix | None, Graph | None]:
         """All repairs that help by themselves, applied to one network, the best one last; what they regain if several.
@@ -251,9 +263,7 @@ class Case:
         if len(rounded) < max(3, len(self.suspects()) // 3):
             return
         changes = {probe.layer: probe.best_quant for probe in rounded if probe.best_quant is not None}
-        fix = self.tried(
-            Repair("Calibrate again, on data like this", with_codes(changes)), rounded[0].layer
-        )
+        fix = self.tried(Repair("Calibrate again, on data like this", with_codes(changes)), rounded[0].layer)
         if fix.gain < _WARNING_GAIN or fix.gain < max((one.fix.gain for one in found if one.fix), default=0.0):
             return
         first = next(row for row in self.rows if row.value == rounded[0].layer)
@@ -323,4 +333,3 @@ def _joined(values: Sequence[np.ndarray], kind: object) -> np.ndarray:
     """Batches as one array where the model leaves their number open, else the first."""
     open_batch = isinstance(kind, TensorType) and bool(kind.shape) and not isinstance(kind.shape[0], int)  # type: ignore[index]
     return np.concatenate(list(values)) if open_batch and values[0].ndim else values[0]
-

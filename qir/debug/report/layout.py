@@ -116,7 +116,7 @@ def _ordered(graph: _Layered) -> list[list[int]]:
         downward = sweep % 2 == 0
         near = graph.above if downward else graph.below
         for row in rows if downward else reversed(rows):
-            row.sort(key=lambda item: (_mean([place[other] for other in near[item]], place[item])))
+            row.sort(key=lambda item: _mean([place[other] for other in near[item]], place[item]))
             for i, item in enumerate(row):
                 place[item] = i - (len(row) - 1) / 2
         crossings = _crossings(graph, rows)

@@ -44,6 +44,7 @@ def weighted(
 @st.composite
 def convs(draw: st.DrawFn, transposed: bool = False) -> Case:
     """Any IntConv or IntConvTranspose that the kernels claim to take."""
+
     def each(low: int, high: int, count: int) -> tuple[int, ...]:
         return tuple(draw(st.integers(low, high)) for _ in range(count))
 

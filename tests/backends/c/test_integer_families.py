@@ -178,5 +178,5 @@ def test_lookup_quantize_dequantize() -> None:
         cases.append(case("qir.Quantize", (reals,), scale=scale, zero_point=zero, qmin=low, qmax=high, to=to))
     scales, zeros = np.array([0.1, 0.2, 0.3], np.float32), np.array([1, 2, 3], np.int32)
     cases.append(case("qir.Dequantize", (x,), scale=0.37, zero_point=12))
-    cases.append(case("qir.Dequantize", (x.astype(np.int8), ), scale=scales, zero_point=zeros, axis=1))
+    cases.append(case("qir.Dequantize", (x.astype(np.int8),), scale=scales, zero_point=zeros, axis=1))
     check_cases(cases)

@@ -26,9 +26,7 @@ def _as_stored(site: Site) -> Orders:
 def _batch_strides(x: Operand, rank: int) -> tuple[int, ...]:
     """Strides of an operand along the batch axes of the result, 0 where it broadcasts."""
     lead = rank - x.rank
-    return tuple(
-        0 if axis < lead or x.shape[axis - lead] == 1 else x.strides[axis - lead] for axis in range(rank - 2)
-    )
+    return tuple(0 if axis < lead or x.shape[axis - lead] == 1 else x.strides[axis - lead] for axis in range(rank - 2))
 
 
 def _loops(site: Site) -> list[tuple[int, ...]]:
