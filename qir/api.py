@@ -158,8 +158,8 @@ def calibrate(
     if last is None:
         raise PassError("the pipeline does not calibrate", fix="Give samples, and a recipe with quantized activations")
     run_passes(work.source, work.passes[: last + 1], work.context)
-    assert work.context.statistics is not None
-    return work.context.statistics
+    assert work.context.collected is not None
+    return work.context.collected
 
 
 _Applied: TypeAlias = tuple[Graph, Context, Timer, Trace | None, Rounding]
@@ -167,7 +167,8 @@ _Applied: TypeAlias = tuple[Graph, Context, Timer, Trace | None, Rounding]
 
 def _applied(work: Work, traced: bool, instruments: Iterable[Instrument], before: Context | None = None) -> _Applied:
     """Runs the pipeline in a context of its own; statistics that another run has collected are used again."""
-    statistics = (before or work.context).statistics
+    given = before or work.context
+    statistics = given.collected or given.statistics
     recipe = work.context.recipe if before is None else before.recipe
     context = replace(work.context, recipe=recipe, statistics=statistics, notes=list(work.context.notes))
     timer, kept, rounding = Timer(), Trace.of(context, work.passes) if traced else None, Rounding()

@@ -9,8 +9,8 @@ them. Both networks are walked at once (qir.walk): the pass costs one inference 
 rounded one, the second to tell whether the outputs came closer; if not, all corrections are dropped. What the samples
 do not tell from zero is left: d is shrunk by its standard error, and dropped where the layer's own error does not fall.
 
-Without data, the same for the weights' part alone, with the means of the inputs that BatchNorm statistics give
-(`estimate-ranges`): `d = (W - W_rounded) E[x]`.
+Without samples, the same for the weights' part alone, with the means of the inputs that calibration saw, or that
+BatchNorm statistics give (`estimate-ranges`): `d = (W - W_rounded) E[x]`.
 
 Source: Nagel et al., arXiv 1906.04721, section 4.2; the shrinkage is the positive part of 1 - se^2 / d^2.
 """
@@ -29,7 +29,7 @@ from qir.ir.types import TensorType
 from qir.ops.weighted import Weighted, weighted
 from qir.passes.quantize.clamp import bounds
 from qir.passes.quantize.estimate_ranges import channels_read
-from qir.passes.quantize.observed import as_rows
+from qir.passes.quantize.observed import as_rows, gram_of
 from qir.passmanager.base import Context, Pass, Promise
 from qir.quant.scales import decode
 from qir.rewrite.editor import Editor
@@ -63,7 +63,7 @@ class CorrectBiases(Pass):
         if not layers:
             return graph
         if context.feeds is None:
-            return _by_moments(graph, layers, context)
+            return _by_means(graph, layers, context)
         batches = _first(graph, context.feeds, self.samples)
         real, quant = Walk(without_codes(graph), batches), Walk(graph, batches)
         edit, corrected = Editor(graph), 0
@@ -100,24 +100,36 @@ def _error(goal: Mapping[str, list[Any]], found: Mapping[str, list[Any]]) -> flo
     return total
 
 
-def _by_moments(graph: Graph, layers: Mapping[Node, Weighted], context: Context) -> Graph:
-    """Without data: a layer's bias moves by (W - W_rounded) E[x], E[x] as BatchNorm statistics tell."""
+def _by_means(graph: Graph, layers: Mapping[Node, Weighted], context: Context) -> Graph:
+    """Without samples: a layer's bias moves by (W - W_rounded) E[x], E[x] as calibration or BatchNorms tell."""
     edit, corrected = Editor(graph), 0
     for node, slots in layers.items():
-        x, weight = context.moments.get(node.inputs[0]), graph.constants[node.inputs[slots.weight]]
-        quant = graph.tensor(node.inputs[slots.weight]).quant
-        if x is None or quant is None or node.op == "ConvTranspose" or node.attr("transA", 0) or weight.codes is None:
+        weight, quant = graph.constants[node.inputs[slots.weight]], graph.tensor(node.inputs[slots.weight]).quant
+        if quant is None or node.op == "ConvTranspose" or node.attr("transA", 0) or weight.codes is None:
             continue
         off = as_rows(node, weight.value.astype(np.float64) - decode(weight.codes, quant))
-        groups = int(node.attr("group", 1))
-        cells = off.reshape(len(off), len(x.mean) // groups, -1).sum(axis=2)
-        move = (cells * x.mean[channels_read(len(cells), cells.shape[1], groups)]).sum(axis=1).astype(np.float32)
+        means = _input_means(node, weight.value, off.shape, context)
+        if means is None:
+            continue
+        move = (off * means).sum(axis=1).astype(np.float32)
         if np.isfinite(move).all() and move.any():
             corrected += 1
             _add(edit, node, slots, move)
     if corrected:
-        context.notes.append(f"corrected the biases of {corrected} of {len(layers)} layers by BatchNorm statistics")
+        context.notes.append(f"corrected the biases of {corrected} of {len(layers)} layers by their inputs' means")
     return edit.build()
+
+
+def _input_means(node: Node, weight: np.ndarray, shape: tuple[int, int], context: Context) -> np.ndarray | None:
+    """E[x] for every element of a layer's weight as rows, [O, K]; None where it is not known."""
+    groups = int(node.attr("group", 1))
+    gram, moments = gram_of(node, weight, context), context.moments.get(node.inputs[0])
+    if gram is not None and gram.rows:
+        return np.repeat(gram.mean, shape[0] // groups, axis=0)
+    if moments is None:
+        return None
+    inputs = len(moments.mean) // groups
+    return np.repeat(moments.mean[channels_read(shape[0], inputs, groups)], shape[1] // inputs, axis=1)
 
 
 def _correctable(node: Node, graph: Graph) -> Weighted | None:

@@ -134,13 +134,20 @@ def test_bodies_keep_their_biases() -> None:
 def test_moments_correct_without_data() -> None:
     before, given = prepared("conv", "none")
     flat = np.full(4, float(positive()["x"].mean()))
-    blind = replace(given, feeds=None, notes=[], moments={"x": Moments(flat, flat, 0 * flat, flat)})
+    blind = replace(given, feeds=None, statistics=None, notes=[], moments={"x": Moments(flat, flat, 0 * flat, flat)})
     after = run(before, parse_pipeline("correct-biases"), blind)
     wanted = evaluate(without_codes(before), positive())["y"]
     assert np.square(evaluate(after, positive())["y"] - wanted).mean() < 0.5 * error(before)
-    assert "by BatchNorm statistics" in blind.notes[-1]
+    assert "by their inputs' means" in blind.notes[-1]
+
+
+def test_statistics_correct_without_samples() -> None:
+    before, given = prepared("conv", "none")
+    after = run(before, parse_pipeline("correct-biases"), replace(given, feeds=None))
+    wanted = evaluate(without_codes(before), positive())["y"]
+    assert np.square(evaluate(after, positive())["y"] - wanted).mean() < 0.5 * error(before)
 
 
 def test_without_data_and_moments_nothing_changes() -> None:
     before, given = prepared("conv", "relu")
-    assert run(before, parse_pipeline("correct-biases"), replace(given, feeds=None)) is before
+    assert run(before, parse_pipeline("correct-biases"), replace(given, feeds=None, statistics=None)) is before
