@@ -146,9 +146,9 @@ def calibrate(
 ) -> Statistics:
     """What `compile` would learn from samples, to keep, to merge with that of other samples, and to compile with.
 
-    Runs the pipeline up to its `collect`, or up to its last `calibrate` where it has none. The arguments and errors are those of `compile`. Statistics serve
-    every recipe and target whose passes before `calibrate` and whose integer operators are the same; where they do not
-    fit, `compile` says so.
+    Runs the pipeline up to its `collect`, or up to its last `calibrate` where it has none. The arguments and errors are
+    those of `compile`. Statistics serve every recipe and target whose passes before that and whose integer operators
+    are the same; where they do not fit, `compile` says so.
 
     Raises:
         PassError: if the pipeline does not calibrate.
