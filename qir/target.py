@@ -58,6 +58,9 @@ class Target:
         integer: operator to the rule by which it runs on codes; others run in float.
         activation: preferred storage of 8-bit activations.
         activation16: preferred storage of 16-bit activations; int16 has its zero point at 0.
+        weight_bits: widths of weights that take the room of their bits in what is emitted, falling; narrower ones take
+            that of the next.
+        activation_bits: widths of activations that run as integers; wider ones run in float between conversions.
         max_pair_sum: largest sum of two neighbouring weight codes of one sign, where the target's kernels add pairs of
             products in 16 bits (255 * 128 still fits); None where accumulation is exact.
         isas: kernel instruction sets in order of preference, ending in portable.
@@ -69,6 +72,8 @@ class Target:
     integer: Mapping[str, IntegerRule]
     activation: DType = UINT8
     activation16: DType = UINT16
+    weight_bits: tuple[int, ...] = (8,)
+    activation_bits: tuple[int, ...] = (8,)
     max_pair_sum: int | None = None
     isas: tuple[str, ...] = field(default=("portable",))
     description: str = ""

@@ -73,6 +73,7 @@ ONNX = register_target(
             **dict.fromkeys(_MOVES, IntegerRule("same")),
             "Resize": IntegerRule("same", accepts=_resize),
         },
+        weight_bits=(8, 4),
         max_pair_sum=128,
         description="QDQ ONNX that onnxruntime runs with its integer kernels (the default)",
     )
