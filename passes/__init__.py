@@ -21,6 +21,7 @@ register_passes(
             "recognize-layernorm": "fuse.layernorm:RecognizeLayerNorm",
             "estimate-ranges": "quantize.estimate_ranges:EstimateRanges",
             "calibrate": "quantize.calibrate:Calibrate",
+            "drop-slow-islands": "quantize.islands:DropSlowIslands",
             "quantize": "quantize.assign:Quantize",
             "quantize-weights": "quantize.weights:QuantizeWeights",
             "protect-weights": "quantize.protect:ProtectWeights",

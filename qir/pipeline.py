@@ -31,11 +31,13 @@ FUSE = (
     "fold-constants,eliminate-identities,eliminate-dead-code"
 )
 QUANTIZE = (
-    "calibrate,quantize,quantize-weights,protect-weights,round-weights,correct-biases,quantize-biases,"
+    "calibrate,drop-slow-islands,quantize,quantize-weights,protect-weights,round-weights,correct-biases,quantize-biases,"
     "absorb-activations"
 )
 ESTIMATE = "estimate-ranges"
-QUANTIZE_ESTIMATED = "quantize,quantize-weights,protect-weights,correct-biases,quantize-biases,absorb-activations"
+QUANTIZE_ESTIMATED = (
+    "drop-slow-islands,quantize,quantize-weights,protect-weights,correct-biases,quantize-biases,absorb-activations"
+)
 QUANTIZE_WEIGHTS = "quantize-weights,protect-weights"
 QUANTIZE_WEIGHTS_WITH_DATA = "calibrate,quantize-weights,protect-weights,round-weights"
 ORIENT = "orient-weights"

@@ -17,12 +17,12 @@ from qir.debug.compare import Batches, batch_size, batches, leading, only_weight
 from qir.debug.errors import Error, Sums
 from qir.debug.hybrid import Hybrid
 from qir.debug.pairing import Pairing, pair
-from qir.debug.report.text import bytes_text, with_ones
+from qir.debug.report.text import bytes_text
 from qir.debug.report.words import count_text, decibels_text
 from qir.errors import DataError
 from qir.ir.graph import Graph
 from qir.ir.types import TensorType
-from qir.ops.weighted import macs
+from qir.ops.weighted import macs, with_ones
 
 _RUNS = 2048
 """Samples that are run in all, over all layers."""
