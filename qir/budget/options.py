@@ -69,7 +69,7 @@ class Options:
                 size = f", {bytes_text(abs(grown))} {'more' if grown > 0 else 'less'}" if grown else ""
                 work = f", {rows[()].macs:,} multiplications" if option.changes == FLOAT and rows[()].macs else ""
                 lines.append(f"  {layer}: {_text(option.changes)}; its share of the noise goes from "
-                             f"{100 * own.noise:.2g} to {100 * option.noise:.2g} %{size}{work}")  # fmt: skip
+                             f"{100 * own.noise:,.1f} to {100 * option.noise:,.1f} %{size}{work}")  # fmt: skip
         return lines
 
 
