@@ -35,7 +35,7 @@ class Options:
     Attributes:
         recipe: as asked for.
         rows: what was measured of each layer, by the names of its nodes and treatment.
-        ways: options by layer; noise is a share of the network's own.
+        ways: options by layer; noise is a share of what all layers bring that are treated as the recipe says.
     """
 
     recipe: Recipe

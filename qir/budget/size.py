@@ -53,7 +53,7 @@ def within_bytes(applied: Applied, again: Again, size: Callable[[Applied], int],
     steps = frontier(table.ways)
     rest = made - sum(table.own(layer).cost for layer in table.ways)  # what is no weight
     for _ in range(TRIES):
-        choice = _affordable(table.ways, steps, max_bytes - rest)
+        choice = affordable(table.ways, steps, max_bytes - rest)
         found = again(table.with_choice(choice))
         made = size(found)
         if made <= max_bytes:
@@ -71,7 +71,7 @@ def within_bytes(applied: Applied, again: Again, size: Callable[[Applied], int],
                       f"{bytes_text(made)}", fix="Give more bytes, or make the network smaller")  # fmt: skip
 
 
-def _affordable(ways: Mapping[str, Sequence[Option]], steps: Sequence[Step], budget: float) -> dict[str, Option]:
+def affordable(ways: Mapping[str, Sequence[Option]], steps: Sequence[Step], budget: float) -> dict[str, Option]:
     """The frontier's steps as far as they fit; where one does not, its layer takes no more and others go on."""
     choice = chosen(ways, ())
     spent, closed = sum(option.cost for option in choice.values()), set()

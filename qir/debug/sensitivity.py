@@ -67,7 +67,7 @@ class Sensitivity:
 
     Attributes:
         layers: sorted by falling noise at the outputs.
-        noise: by output, with all layers rounded.
+        noise: by output, of all layers added up.
         samples: that each layer was run on.
     """
 
@@ -76,7 +76,7 @@ class Sensitivity:
     samples: int
 
     def share(self, layer: LayerSensitivity) -> float:
-        """A layer's noise as a share of that of the whole quantized network, of the output where it is largest."""
+        """A layer's noise as a share of that of all layers, of the output where it is largest."""
         return max((layer.noise[name] / total for name, total in self.noise.items() if total > 0), default=0.0)
 
     def __str__(self) -> str:
@@ -88,7 +88,7 @@ class Sensitivity:
         width = [max(len(row[column]) for row in (head, *rows)) for column in range(len(head) - 1)]
         lines = ["  ".join([*(cell.rjust(w) for cell, w in zip(row, width, strict=False)), row[-1]])
                  for row in (head, *rows)]  # fmt: skip
-        lines += ["", "share: of the noise that all layers together bring to the outputs",
+        lines += ["", "share: of the noise that all layers, each alone, bring to the outputs",
                   "outputs, KL: SQNR and KL divergence (nats) of the outputs when this layer alone is rounded",
                   f"alone: SQNR of the layer's own result on exact operands; {self.samples} samples"]  # fmt: skip
         return "\n".join(lines)
@@ -119,13 +119,13 @@ def sensitivity(real: Graph, quant: Graph, feeds: Mapping[str, Any] | Batches) -
     few = _few(feeds, quant, min(max(_RUNS // max(len(pairing.layers), 1), _LEAST), _MOST))
     reference = joined([hybrid.outputs(batch, ()) for batch in few])
     judge = Judge.of(real, reference)
-    total = judge.noise(joined([hybrid.outputs(batch, frozenset(pairing.layers)) for batch in few]))
     single = with_ones(quant)
     rows = []
     for name, isolated in _isolated(hybrid, few).items():
         if isolated.max_abs > 0 and not _keeps_codes(pairing, name):
             found = joined([hybrid.outputs(batch, (name,)) for batch in few])
             rows.append(_row(pairing, single, name, isolated, judge, reference, found))
+    total = {name: sum(row.noise[name] for row in rows) for name in judge.outputs}
     table = Sensitivity((), total, len(next(iter(reference.values()))))
     rows.sort(key=lambda row: (-table.share(row), row.node))
     return Sensitivity(tuple(rows), total, table.samples)
