@@ -26,6 +26,7 @@ register_passes(
             "quantize-weights": "quantize.weights:QuantizeWeights",
             "protect-weights": "quantize.protect:ProtectWeights",
             "round-weights": "quantize.round_weights:RoundWeights",
+            "align-channels": "quantize.align:AlignChannels",
             "orient-weights": "quantize.orient:OrientWeights",
             "correct-biases": "quantize.correct_biases:CorrectBiases",
             "quantize-biases": "quantize.biases:QuantizeBiases",

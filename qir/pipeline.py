@@ -40,7 +40,7 @@ QUANTIZE_ESTIMATED = (
 )
 QUANTIZE_WEIGHTS = "quantize-weights,protect-weights"
 QUANTIZE_WEIGHTS_WITH_DATA = "calibrate,quantize-weights,protect-weights,round-weights"
-ORIENT = "orient-weights"
+ORIENT = "orient-weights,align-channels"
 BIND = "bind-batch,fold-constants,eliminate-identities,eliminate-dead-code"
 LOWER = "lower-integer"
 

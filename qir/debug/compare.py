@@ -33,14 +33,14 @@ class Rounding:
 
     Attributes:
         real: the last FLOAT graph.
-        quant: the last QUANT graph that takes batches as `real` does; None where nothing was rounded.
+        quant: the last QUANT graph with batches and layers as `real` has them; None where nothing was rounded.
     """
 
     real: Graph | None = None
     quant: Graph | None = None
 
     def __call__(self, step: Step) -> None:
-        for graph in (step.before, step.after):
+        for graph in (step.before, step.after) if step.applied.keeps_layers else (step.before,):
             if graph.stage is Stage.FLOAT:
                 self.real = graph
             elif graph.stage is Stage.QUANT and (self.real is None or _sizes(graph) == _sizes(self.real)):
