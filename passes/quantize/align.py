@@ -26,10 +26,14 @@ from qir.target import Target
 
 _BLOCK, _INPUTS = 16, 4
 """Channels that kernels take at once, of depthwise convolutions and of inputs."""
+_LEAST = 500.0
+"""ns that a group has to save: less is lost in the estimates."""
 _CHANNELWISE = frozenset(("AveragePool", "Clip", "Elu", "Gelu", "GlobalAveragePool", "HardSigmoid", "HardSwish",
                           "LeakyRelu", "MaxPool", "Mish", "Relu", "Requantize", "Sigmoid", "Softplus",
                           "Tanh"))  # fmt: skip
 """Operators that treat channels of their first operand one by one."""
+_NAMED = 5
+"""Values that the note names."""
 _PAIRS = frozenset(("Add", "Mul", "Sub"))
 
 
@@ -50,22 +54,22 @@ class AlignChannels(Pass):
         target = context.target
         if target.costs is None:
             return graph
-        start, count = _count(graph), 0
-        for name in graph.inputs:
-            padded = _padded_input(graph, name)
-            if padded is not None and _saved(graph, padded, target) > 0:
-                graph, count = padded, count + 1
-        options = []
+        most, options = (1 + self.growth) * _count(graph), []
+        graph = _with_inputs(graph, target)
         for group in _groups(graph):
-            wide = _widened(graph, group)
-            if wide is not None and (saved := _saved(graph, wide, target)) > 0:
+            wide = _widened(graph, group, target)
+            if wide is not None and (saved := _saved(graph, wide, target)) > _LEAST:
                 options.append((saved / max(_count(wide) - _count(graph), 1), group))
+        chosen = []
         for _, group in sorted(options, key=lambda option: (-option[0], option[1].values[0])):
-            wide = _widened(graph, group)
-            if wide is not None and _count(wide) <= (1 + self.growth) * start:
-                graph, count = wide, count + 1
-        if count:
-            context.notes.append(f"channels of zeros were added to {count} groups of values: kernels take whole blocks")
+            wide = _widened(graph, group, target)
+            if wide is not None and _count(wide) <= most:
+                graph = wide
+                chosen.append(group.values[0])
+        if chosen:
+            rest = f" and {len(chosen) - _NAMED} more" if len(chosen) > _NAMED else ""
+            names = ", ".join(chosen[:_NAMED])
+            context.notes.append(f"channels of zeros fill the blocks that kernels take: {names}{rest}")
         return graph
 
 
@@ -84,7 +88,7 @@ class _Group:
 
 
 def _groups(graph: Graph) -> Iterator[_Group]:
-    """Groups that a depthwise convolution reads and that are no whole number of blocks."""
+    """Groups that are no whole number of blocks."""
     found: dict[str, _Group] = {}
     for name, kind in graph.types.items():
         if name not in graph.constants:
@@ -92,7 +96,6 @@ def _groups(graph: Graph) -> Iterator[_Group]:
             channels = sizes[1] if len(sizes) > 2 else None
             outside = name in graph.inputs or name in graph.outputs or not isinstance(channels, int)
             found[name] = _Group(channels if isinstance(channels, int) else 0, [name], not outside)
-    deep: set[str] = set()
     for node in graph.nodes:
         live = [name for name in (*node.reads, *node.outputs) if name and name not in graph.constants]
         joined = _same_channels(node, graph)
@@ -101,10 +104,8 @@ def _groups(graph: Graph) -> Iterator[_Group]:
                 found[name].free = False
         elif joined:
             _join(found, joined)
-            deep |= {joined[0]} if node.op == "Conv" else set()
-    groups = {id(found[name]): found[name] for name in found if found[name].free}
-    read = {id(found[name]) for name in deep}
-    yield from (group for key, group in groups.items() if key in read and group.channels % _BLOCK)
+    groups = {id(group): group for group in found.values() if group.free and group.channels % _BLOCK}
+    yield from groups.values()
 
 
 def _join(found: dict[str, _Group], names: list[str]) -> None:
@@ -139,8 +140,8 @@ def _same_channels(node: Node, graph: Graph) -> list[str] | None:
     return None
 
 
-def _widened(graph: Graph, group: _Group) -> Graph | None:
-    """The graph with whole blocks of channels; None where a constant is not a node's own."""
+def _widened(graph: Graph, group: _Group, target: Target) -> Graph | None:
+    """The graph with whole blocks of channels, in inputs too where that then helps; None where constants are shared."""
     wide, values, edit = -(-group.channels // _BLOCK) * _BLOCK, set(group.values), Editor(graph)
     for node in graph.nodes:
         makes, reads = bool(values & {*node.outputs}), node.op == "Conv" and node.inputs[0] in values
@@ -161,7 +162,7 @@ def _widened(graph: Graph, group: _Group) -> Graph | None:
         kind = graph.tensor(name)
         assert kind.shape is not None
         edit.set_type(name, replace(kind, shape=(kind.shape[0], wide, *kind.shape[2:])))
-    return edit.build()
+    return _with_inputs(edit.build(), target)
 
 
 def _pad(edit: Editor, node: Node, name: str, axis: int, size: int, wide: int) -> bool:
@@ -187,6 +188,14 @@ def _pad(edit: Editor, node: Node, name: str, axis: int, size: int, wide: int) -
     edit.set_constant(name, Constant(value, codes))
     edit.set_type(name, TensorType(kind.dtype, value.shape, quant))
     return True
+
+
+def _with_inputs(graph: Graph, target: Target) -> Graph:
+    """The graph with padded inputs where that is faster."""
+    for name in graph.inputs:
+        padded = _padded_input(graph, name)
+        graph = padded if padded is not None and _saved(graph, padded, target) > 0 else graph
+    return graph
 
 
 def _padded_input(graph: Graph, name: str) -> Graph | None:
