@@ -238,8 +238,12 @@ def _time(graph: Graph, target: Target) -> float:
 
 
 def _on_codes(node: Node, graph: Graph) -> bool:
-    kinds = [graph.types[name] for name in (node.inputs[0], node.outputs[0])]
-    return all(isinstance(kind, TensorType) and kind.quant is not None for kind in kinds)
+    """Whether a node's operand, weight and result have 8-bit codes; others run in float."""
+    slots = weighted(node, graph)
+    names = (node.inputs[0], node.outputs[0], *(() if slots is None else (node.inputs[slots.weight],)))
+    kinds = [graph.types[name] for name in names]
+    return all(isinstance(kind, TensorType) and kind.quant is not None and kind.quant.storage.bits == 8
+               for kind in kinds)  # fmt: skip
 
 
 def _count(graph: Graph) -> int:
