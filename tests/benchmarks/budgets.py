@@ -42,8 +42,9 @@ def row(subject: Subject, recipe: str, budget: float, limit: int | None, folder:
     kept = drop <= budget + max(0.001, 1 / len(samples))
     share = integer_share(str(result), subject.input, samples[:1], folder)
     (told,) = (note for note in net.notes if note.startswith("max_drop"))
+    moved = 100 * (answers[0] != answers[1]).mean()
     return [
-        subject.name, recipe, f"{100 * budget:g}", f"{100 * drop:+.2f}", f"{100 * (answers[0] != answers[1]).mean():.2f}",
+        subject.name, recipe, f"{100 * budget:g}", f"{100 * drop:+.2f}", f"{moved:.2f}",
         "yes" if kept else "NO", f"{100 * share:.0f}", f"{result.stat().st_size / 1000:.0f}", f"{seconds:.0f}",
         told.split(": ", 1)[1],
     ]  # fmt: skip
