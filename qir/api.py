@@ -7,38 +7,36 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 
 import qir.backends  # noqa: F401  (registers the targets)
+from qir.applied import Applied, apply
 from qir.backends.c import compile_c
 from qir.backends.onnx.fusion import format_notes
 from qir.backends.onnx.module import OnnxModule
-from qir.budget import ROUNDS, Drop, check_drop, measured, tightened
+from qir.budget import byte_count, check_drop, within_bytes, within_drop
+from qir.budget.options import Again
 from qir.calibration import Preprocess
 from qir.compiled import Compiled, CompiledC, CompiledOnnx, fitted
-from qir.debug.compare import Rounding
 from qir.debug.explain import explain as explain_graphs
 from qir.debug.explain.foreign import comparable
 from qir.debug.findings import Explanation
 from qir.debug.samples import batches_of
-from qir.debug.trace import Trace
 from qir.debug.tracefile import check_replaceable
-from qir.errors import PassError
+from qir.errors import PassError, RecipeError
 from qir.evaluate import evaluate
 from qir.ir.graph import Graph
 from qir.ir.text import graph_text
 from qir.ir.types import TensorType
 from qir.onnxio.lift import lift
-from qir.passmanager.base import Context, Pass
-from qir.passmanager.instruments import Timer
+from qir.passmanager.base import Pass
 from qir.passmanager.manager import Instrument, Step, observed
 from qir.passmanager.manager import run as run_passes
 from qir.passmanager.manager import steps as pass_steps
-from qir.pipeline import Work, prepare
+from qir.pipeline import prepare
 from qir.plugins import load_plugins
 from qir.recipe import Recipe
 from qir.statistics import Statistics
@@ -60,6 +58,7 @@ def compile(
     trace: bool | str | os.PathLike[str] = False,
     instruments: Iterable[Instrument] = (),
     max_drop: float | None = None,
+    max_bytes: int | str | None = None,
     executor: Executor | None = None,
     seed: int = 0,
 ) -> CompiledOnnx | CompiledC:
@@ -82,9 +81,13 @@ def compile(
         name: of the C functions and files.
         trace: True keeps every step, see `qir.Trace`; a path also writes them there.
         instruments: called after every pass.
-        max_drop: the drop in accuracy to accept, 0.005 for half a point. It is estimated without labels, on the
-            calibration samples, see `qir.budget`. Layers stay float until it holds; `recipe` and `notes` of the result
-            say which. Compiles up to five times.
+        max_drop: the drop in accuracy to accept, 0.005 for half a point. No labels are needed: on the calibration
+            samples, the upper end of the 95 % interval of the share of answers that move has to stay below (of
+            outputs without classes, that of noise power over signal power; see `qir.debug.answers`). Layers get
+            wider weights or activations, as far as the target runs them, or stay float, those that give most for their
+            bytes and work; `recipe` and `notes` of the result say which, and why. Compiles up to ten times.
+        max_bytes: 65536, "64k" or "64Ki": the weights of single layers get so few bits that the .onnx file, or the
+            constants of the C, fit, with the least noise at the outputs; widths are those that the target stores.
         executor: of `concurrent.futures`, or like it: calibration is shared out to its workers. The result is the same.
         seed: of every random choice.
 
@@ -98,11 +101,20 @@ def compile(
     if trace and not isinstance(trace, bool):
         check_replaceable(Path(trace))
     work = prepare(model, calibration, target, recipe, shapes, bind, example_inputs, preprocess, passes, seed, executor)
-    check_drop(max_drop, work.context.feeds is not None)
-    applied = _applied(work, bool(trace), instruments)
-    if max_drop is not None:
-        applied = _within(max_drop, work, applied, instruments)
-    graph, context, timer, kept, rounding = applied
+    has_samples = work.context.feeds is not None
+    check_drop(max_drop, has_samples)
+    most_bytes = byte_count(max_bytes, has_samples)
+    if max_drop is not None and most_bytes is not None:
+        raise RecipeError("max_drop and max_bytes are both given", fix="Give one of them")
+    hooks = tuple(instruments)
+    applied = apply(work, traced=bool(trace), instruments=hooks)
+    known = applied.context.collected
+
+    def again(numbers: Recipe) -> Applied:
+        return apply(work, recipe=numbers, statistics=known, traced=bool(trace), instruments=hooks)
+
+    applied = _within(applied, again, max_drop, most_bytes)
+    graph, context, kept = applied.graph, applied.context, applied.trace
     source, chosen, where, samples = work.source, work.passes, context.target, context.feeds
     if kept is not None and not isinstance(trace, bool):
         kept.save(trace)
@@ -113,9 +125,9 @@ def compile(
         "source": source,
         "graph": graph,
         "passes": chosen,
-        "timer": timer,
+        "timer": applied.timer,
         "trace": kept,
-        "rounding": rounding,
+        "rounding": applied.rounding,
         "sample": sample,
     }
     if where.backend == "onnx":
@@ -163,45 +175,19 @@ def calibrate(
     return work.context.collected
 
 
-_Applied: TypeAlias = tuple[Graph, Context, Timer, Trace | None, Rounding]
+def _within(applied: Applied, again: Again, max_drop: float | None, max_bytes: int | None) -> Applied:
+    """The result of a pipeline within the budgets that were given."""
+    if max_drop is not None:
+        return within_drop(applied, again, max_drop)
+    return applied if max_bytes is None else within_bytes(applied, again, _emitted_bytes, max_bytes)
 
 
-def _applied(work: Work, traced: bool, instruments: Iterable[Instrument], before: Context | None = None) -> _Applied:
-    """Runs the pipeline in a context of its own; statistics that another run has collected are used again."""
-    given = before or work.context
-    statistics = given.collected or given.statistics
-    recipe = work.context.recipe if before is None else before.recipe
-    context = replace(work.context, recipe=recipe, statistics=statistics, notes=list(work.context.notes))
-    timer, kept, rounding = Timer(), Trace.of(context, work.passes) if traced else None, Rounding()
-    hooks: list[Instrument] = [timer, rounding, *([kept] if kept is not None else []), *instruments]
-    return run_passes(work.source, work.passes, context, hooks), context, timer, kept, rounding
-
-
-def _within(max_drop: float, work: Work, applied: _Applied, instruments: Iterable[Instrument]) -> _Applied:
-    """The pipeline run again with layers in float until few enough answers change."""
-    names: tuple[str, ...] = ()
-    goal, drop = max_drop, Drop(0.0, 0.0, 0)
-    for _ in range(ROUNDS):
-        _, context, _, kept, rounding = applied
-        if rounding.real is None or rounding.quant is None:
-            return applied
-        drop = measured(rounding.real, rounding.quant, context.feeds)
-        if drop.expected <= max_drop:
-            break
-        recipe, more = tightened(context.recipe, rounding.real, rounding.quant, context.feeds, goal)
-        if not more:
-            break
-        names = tuple(dict.fromkeys((*names, *more)))
-        applied = _applied(work, kept is not None, instruments, replace(context, recipe=recipe))
-        goal *= 0.7  # what was chosen on some samples has to hold on all
-    else:
-        rounding = applied[4]
-        if rounding.real is not None and rounding.quant is not None:
-            drop = measured(rounding.real, rounding.quant, applied[1].feeds)
-    said = "holds" if drop.expected <= max_drop else "is not reached"
-    layers = f"{len(names)} layers stay float ({', '.join(names)})" if names else "no layer has to stay float"
-    applied[1].notes.append(f"max_drop {max_drop:g} {said}: {drop}; {layers}")
-    return applied
+def _emitted_bytes(applied: Applied) -> int:
+    """Bytes of the .onnx file, or of the C's constants."""
+    target = applied.context.target
+    if target.backend == "onnx":
+        return OnnxModule.of(applied.graph).model_bytes
+    return compile_c(applied.graph, target=target.name).weight_bytes
 
 
 def steps(

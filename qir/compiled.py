@@ -24,6 +24,7 @@ from qir.debug.explain import explain
 from qir.debug.findings import Explanation
 from qir.debug.report import ReportData, check_report, report_data, report_text, write_report
 from qir.debug.samples import batches_of
+from qir.debug.sensitivity import Sensitivity, sensitivity
 from qir.debug.trace import Trace
 from qir.errors import DataError, PassError
 from qir.ir.graph import Graph
@@ -90,6 +91,13 @@ class Compiled(ABC):
         """
         real, quant, samples = self._judged(data)
         return compare(real, quant, samples, effects=effects)
+
+    def sensitivity(self, data: Any = None) -> Sensitivity:
+        """What each layer alone does to the outputs, and its bytes and work: where more bits would help most.
+
+        Arguments and errors as `layer_errors`.
+        """
+        return sensitivity(*self._judged(data))
 
     def findings(self, data: Any = None) -> Explanation:
         """What costs accuracy, why, and the repairs that were tried; see `qir.explain`. Arguments as `layer_errors`."""

@@ -9,6 +9,7 @@ from typing import Literal, TypeAlias
 from qir.errors import RecipeError
 from qir.ir.dtype import UINT8, UINT16, DType
 from qir.ir.graph import Graph, Node
+from qir.ir.types import TensorType
 from qir.ops.weighted import weighted
 
 Condition: TypeAlias = Callable[[Node, Graph], "str | None"]
@@ -48,6 +49,23 @@ class IntegerRule:
         return tuple(name for name in names if name)
 
 
+Cost: TypeAlias = Callable[[Node, Graph, bool], float]
+"""Estimated nanoseconds of a node of known shapes on one thread; on codes where the last argument says so."""
+
+
+@dataclass(frozen=True)
+class Costs:
+    """What running on codes costs and saves.
+
+    Attributes:
+        node: of a node, on codes or in float.
+        border: of a value's way from reals to codes or back, by its type.
+    """
+
+    node: Cost
+    border: Callable[[TensorType], float]
+
+
 @dataclass(frozen=True)
 class Target:
     """Somewhere a network can run.
@@ -58,8 +76,12 @@ class Target:
         integer: operator to the rule by which it runs on codes; others run in float.
         activation: preferred storage of 8-bit activations.
         activation16: preferred storage of 16-bit activations; int16 has its zero point at 0.
+        weight_bits: widths of weights that take the room of their bits in what is emitted, falling; narrower ones take
+            that of the next.
+        activation_bits: widths of activations that run as integers; wider ones run in float between conversions.
         max_pair_sum: largest sum of two neighbouring weight codes of one sign, where the target's kernels add pairs of
             products in 16 bits (255 * 128 still fits); None where accumulation is exact.
+        costs: estimates by which a pass leaves in float what codes would slow down; None where nothing is known.
         isas: kernel instruction sets in order of preference, ending in portable.
         description: one line for help texts.
     """
@@ -69,7 +91,10 @@ class Target:
     integer: Mapping[str, IntegerRule]
     activation: DType = UINT8
     activation16: DType = UINT16
+    weight_bits: tuple[int, ...] = (8,)
+    activation_bits: tuple[int, ...] = (8,)
     max_pair_sum: int | None = None
+    costs: Costs | None = None
     isas: tuple[str, ...] = field(default=("portable",))
     description: str = ""
 

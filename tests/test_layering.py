@@ -24,7 +24,8 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("qir.passes", "qir.backends"),
     ("qir.pipeline",),
     ("qir.debug",),
-    ("qir.budget", "qir.compiled"),
+    ("qir.applied", "qir.compiled"),
+    ("qir.budget",),
     ("qir.api",),
     ("qir.cli", "qir.__main__"),
 )

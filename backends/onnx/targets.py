@@ -6,6 +6,7 @@ prediction with the graph that onnxruntime optimised to.
 
 from __future__ import annotations
 
+from qir.backends.onnx.costs import COSTS
 from qir.ir.graph import Graph, Node
 from qir.ir.types import TensorType
 from qir.target import IntegerRule, Target, register_target
@@ -73,6 +74,8 @@ ONNX = register_target(
             **dict.fromkeys(_MOVES, IntegerRule("same")),
             "Resize": IntegerRule("same", accepts=_resize),
         },
+        weight_bits=(8, 4),
+        costs=COSTS,
         max_pair_sum=128,
         description="QDQ ONNX that onnxruntime runs with its integer kernels (the default)",
     )

@@ -37,7 +37,7 @@ from qir.walk import Walk, without_codes
 
 _STEPS = 4
 """Newton steps for d; the mean behind a clamp is piecewise linear in it."""
-_JUDGES = 16
+_JUDGES = 8
 """Fewer other samples than these judge worse than those that the corrections come from."""
 _PIECE = 4
 """Samples that run at once."""
@@ -158,24 +158,27 @@ def _correctable(node: Node, graph: Graph) -> Weighted | None:
 
 
 def _first(graph: Graph, feeds: Feeds, limit: int) -> tuple[list[Batch], list[Batch]]:
-    """The first samples, few at a time where the model leaves it open, cut to the memory that the walks may take; and
-    as many others to judge by, the same ones where there are hardly more."""
+    """Of the first samples, few at a time where the model leaves it open and cut to the memory that the walks may take,
+    three quarters to correct on and the others to judge by; all of them for both where those are too few."""
     axes, open_size = feeds.interface.batch_axes, not feeds.interface.fixed_batch
-    pieces: tuple[list[Batch], list[Batch]] = [], []
-    counts = [0, 0]
+    pieces: list[Batch] = []
+    count = 0
     for batch in feeds:
         limit = min(limit, max(1, _BUDGET // _largest(graph, batch)))
         step = _PIECE if open_size and axes else batch.size
         for start in range(0, batch.valid, step):
-            which = int(counts[0] >= limit)
-            if counts[which] >= limit:
-                return pieces
+            if count >= limit:
+                break
             stop = min(start + step, batch.size)
             arrays = {name: np.take(array, range(start, stop), axes[name]) if name in axes else array
                       for name, array in batch.items()}  # fmt: skip
-            pieces[which].append(Batch(arrays, min(stop, batch.valid) - start, stop - start))
-            counts[which] += pieces[which][-1].valid
-    return pieces if counts[1] >= _JUDGES else (pieces[0], pieces[0])
+            pieces.append(Batch(arrays, min(stop, batch.valid) - start, stop - start))
+            count += pieces[-1].valid
+        if count >= limit:
+            break
+    first = len(pieces) * 3 // 4
+    judges = sum(piece.valid for piece in pieces[first:])
+    return (pieces[:first], pieces[first:]) if first and judges >= _JUDGES else (pieces, pieces)
 
 
 def _largest(graph: Graph, batch: Batch) -> int:

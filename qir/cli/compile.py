@@ -35,7 +35,13 @@ _EPILOG = options.example(
     type=float,
     metavar="SHARE",
     panel=options.NUMBERS,
-    help="Keep layers in float until no larger drop in accuracy is to be expected: 0.005 is half a point.",
+    help="Keep layers wider, or in float, until no larger share of the answers moves: 0.005 is half a point.",
+)
+@click.option(
+    "--max-bytes",
+    metavar="SIZE",
+    panel=options.NUMBERS,
+    help="Give weights so few bits that the .onnx file, or the constants of the C, fit: 65536, 64k or 64Ki.",
 )
 @click.option(
     "--output",
@@ -78,8 +84,9 @@ _EPILOG = options.example(
 @options.debug
 def compile_command(
     model: str, calib: str | None, preprocess: str | None, shape: tuple[str, ...], bind: tuple[str, ...], target: str,
-    recipe: str, override: tuple[str, ...], seed: int, passes: str | None, max_drop: float | None, output: str | None,
-    name: str, trace: str | None, report: bool, explain: bool, as_json: bool, check_promises: bool, verify: bool,
+    recipe: str, override: tuple[str, ...], seed: int, passes: str | None, max_drop: float | None,
+    max_bytes: str | None, output: str | None, name: str, trace: str | None, report: bool, explain: bool,
+    as_json: bool, check_promises: bool, verify: bool,
 ) -> None:  # fmt: skip
     """Quantize MODEL and write it as QDQ ONNX or as self-contained C."""
     from qir.api import compile
@@ -93,7 +100,8 @@ def compile_command(
     instruments = [PromiseChecker(loaded.samples())] if check_promises else []
     result = compile(
         loaded.graph, loaded.feeds, target=target, recipe=loaded.recipe, preprocess=loaded.preprocess, passes=passes,
-        name=name, trace=trace or False, instruments=instruments, max_drop=max_drop, seed=seed,
+        name=name, trace=trace or False, instruments=instruments, max_drop=max_drop,
+        max_bytes=max_bytes, seed=seed,
     )  # fmt: skip
     checked = _verify(result, loaded) if verify else {}
     make_parent(path)

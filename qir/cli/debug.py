@@ -44,6 +44,10 @@ _EPILOG = options.example(
     "--findings", is_flag=True, panel=options.SHOW, help="Print every finding, with what to paste into a recipe."
 )
 @click.option(
+    "--sensitivity", "table", is_flag=True, panel=options.SHOW,
+    help="Print what each layer alone does to the outputs, with its bytes and work, the worst first.",
+)  # fmt: skip
+@click.option(
     "--diff", nargs=2, metavar="STEP STEP", panel=options.SHOW,
     help="Print what differs between the graphs after two steps, each a number (0: the model) or a pass.",
 )  # fmt: skip
@@ -57,7 +61,7 @@ _EPILOG = options.example(
 @options.as_json
 @options.debug
 def debug_command(
-    trace: str, calib: str | None, report: str | None, recipe: str | None, findings: bool,
+    trace: str, calib: str | None, report: str | None, recipe: str | None, findings: bool, table: bool,
     diff: tuple[str, str] | None, bisect: float | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Say where the accuracy of a compilation went that was traced into the folder TRACE."""
@@ -65,7 +69,7 @@ def debug_command(
 
     from qir.debug.report import check_report, write_report
     from qir.debug.samples import batches_of
-    from qir.debug.story import mended, story, tell
+    from qir.debug.story import mended, sensitivity_of, story, tell
     from qir.debug.trace import Trace
 
     for path in (report, recipe):
@@ -78,6 +82,10 @@ def debug_command(
         click.echo(str(kept.diff(*map(_step, diff))))
         return
     data = None if calib is None else batches_of(kept.source, calib)
+    if table:
+        layers = sensitivity_of(kept, data)
+        click.echo(json.dumps(layers.as_json(), indent=2) if as_json else str(layers))
+        return
     if bisect is not None:
         click.echo(str(kept.bisect(limit=bisect, samples=data)))
         return

@@ -33,14 +33,14 @@ class Rounding:
 
     Attributes:
         real: the last FLOAT graph.
-        quant: the last QUANT graph that takes batches as `real` does; None where nothing was rounded.
+        quant: the last QUANT graph with batches and layers as `real` has them; None where nothing was rounded.
     """
 
     real: Graph | None = None
     quant: Graph | None = None
 
     def __call__(self, step: Step) -> None:
-        for graph in (step.before, step.after):
+        for graph in (step.before, step.after) if step.applied.keeps_layers else (step.before,):
             if graph.stage is Stage.FLOAT:
                 self.real = graph
             elif graph.stage is Stage.QUANT and (self.real is None or _sizes(graph) == _sizes(self.real)):
@@ -90,7 +90,7 @@ def compared(hybrid: Hybrid, feeds: Mapping[str, Any] | Batches, effects: int = 
         chosen = chosen or sorted(hybrid.tapped, key=lambda name: finite(isolated[name].error.sqnr))[:_EFFECT_LAYERS]
         if samples < effects and runs + len(chosen) <= max(_EFFECT_RUNS, len(chosen)):
             runs += len(chosen)
-            few = _leading(batch, max(4, effects * 32 // max(len(chosen), 32)), pairing.quant)
+            few = leading(batch, max(4, effects * 32 // max(len(chosen), 32)), pairing.quant)
             mine = reference if few is batch else hybrid.outputs(few, ())
             for name in chosen:
                 _add(alone[name], mine, hybrid.outputs(few, (name,)))
@@ -121,7 +121,7 @@ def batch_size(batch: Mapping[str, Any]) -> int:
     return first.shape[0] if first.ndim else 1
 
 
-def _leading(batch: Mapping[str, Any], count: int, graph: Graph) -> Mapping[str, Any]:
+def leading(batch: Mapping[str, Any], count: int, graph: Graph) -> Mapping[str, Any]:
     """The first samples of a batch, all of it where the network fixes how many it takes."""
     kinds = {name: kind for name in graph.inputs if isinstance(kind := graph.types[name], TensorType)}
     interface = Interface(kinds)

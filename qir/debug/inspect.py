@@ -11,12 +11,12 @@ from typing import Any
 
 from qir.backends.c.kernels import operators
 from qir.backends.c.layout import ALIASES
-from qir.debug.report import bytes_text, with_ones
+from qir.debug.report import bytes_text
 from qir.ir.dtype import FLOAT32
 from qir.ir.graph import Graph
 from qir.ir.types import TensorType
 from qir.onnxio.source import open_source
-from qir.ops.weighted import macs
+from qir.ops.weighted import macs, with_ones
 from qir.passes.quantize.clamp import bounds
 from qir.passes.quantize.placement import CLAMPS, place
 from qir.passmanager.base import Context

@@ -17,13 +17,36 @@ from qir.debug.findings import Explanation, Finding, Severity
 from qir.debug.report import ReportData, report_data
 from qir.debug.report.data import StepFacts
 from qir.debug.samples import batches_of
+from qir.debug.sensitivity import Sensitivity, sensitivity
 from qir.debug.trace import Trace
-from qir.errors import PassError, UnsupportedError
+from qir.errors import DataError, PassError, UnsupportedError
 from qir.ir.graph import Stage
 from qir.recipe import Recipe
 
 _LAYERS, _FINDINGS = 5, 3
 _COLOURS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.NOTE: "dim"}
+
+
+def sensitivity_of(trace: Trace, data: Any = None) -> Sensitivity:
+    """What each layer of a trace does to the outputs; arguments as `story`.
+
+    Raises:
+        PassError: where nothing was rounded.
+        DataError: without samples, and for data that does not fit.
+    """
+    rounding, samples = _rounding(trace), trace.samples if data is None else data
+    if rounding.real is None or rounding.quant is None:
+        raise PassError("nothing was rounded: there is nothing to compare", fix="Compile with a recipe like int8")
+    if samples is None:
+        raise DataError("there are no samples to compare on", fix="Give --calib, or trace a compilation with samples")
+    return sensitivity(rounding.real, rounding.quant, batches_of(rounding.quant, samples))
+
+
+def _rounding(trace: Trace) -> Rounding:
+    rounding = Rounding()
+    for step in trace:
+        rounding(step)
+    return rounding
 
 
 def story(trace: Trace, data: Any = None) -> tuple[ReportData, Explanation | None]:
@@ -38,9 +61,7 @@ def story(trace: Trace, data: Any = None) -> tuple[ReportData, Explanation | Non
     """
     if not trace.steps:
         raise PassError("the trace has no steps", fix="Trace a compilation that applies passes")
-    rounding = Rounding()
-    for step in trace:
-        rounding(step)
+    rounding = _rounding(trace)
     samples = trace.samples if data is None else data
     found = None
     if rounding.real is not None and rounding.quant is not None and samples is not None:

@@ -57,3 +57,13 @@ def macs(node: Node, graph: Graph) -> int | None:
         return prod(x) * prod(w[1:])
     reduced = x[-1] if kind == "MatMul" or not node.attr("transA", 0) else x[0]
     return prod(y) * reduced
+
+
+def with_ones(graph: Graph) -> Graph:
+    """The graph with 1 for every dimension symbol: what one sample costs."""
+    types = {
+        name: TensorType(kind.dtype, tuple(1 if isinstance(dim, str) else dim for dim in kind.shape))
+        if isinstance(kind, TensorType) and kind.shape is not None else kind
+        for name, kind in graph.types.items()
+    }  # fmt: skip
+    return graph.with_(types=types)

@@ -61,6 +61,7 @@ class Pass(ABC):
         needs: stages it accepts.
         gives: the stage of its result; None leaves it as it is.
         promise: what it says of the numbers.
+        keeps_layers: whether values keep their shapes, so that layers before and after it can be compared.
         needs_data: whether it reads `context.feeds`, or statistics in their place.
     """
 
@@ -68,6 +69,7 @@ class Pass(ABC):
     needs: ClassVar[frozenset[Stage]] = frozenset({Stage.FLOAT, Stage.QUANT})
     gives: ClassVar[Stage | None] = None
     promise: ClassVar[Promise] = Promise.EXACT
+    keeps_layers: ClassVar[bool] = True
     needs_data: ClassVar[bool] = False
 
     @abstractmethod

@@ -188,6 +188,7 @@ def integer_share(model: str, name: str, sample: np.ndarray, folder: Path) -> fl
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     options.enable_profiling, options.profile_file_prefix = True, str(folder / "profile")
+    options.add_session_config_entry("session.disable_prepacking", "1")  # packed weights have no shapes in a profile
     made = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     made.run(None, {name: sample})
     events = json.loads(Path(made.end_profiling()).read_text(encoding="utf-8"))

@@ -54,7 +54,23 @@ def test_max_drop_keeps_the_guilty_layer_in_float(traced: Path, capsys: Capture)
     assert 0 == main(["compile", "model.onnx", "--calib", "images.npz", *ruined])
     text = capsys.readouterr().out
     assert "max_drop 0.001 holds" in text
-    assert "conv" in text[text.index("stay float") :]
+    assert "conv: float" in text
+
+
+def test_sensitivity_ranks_the_layers(traced: Path, capsys: Capture) -> None:
+    assert 0 == main(["debug", "out/trace", "--sensitivity"])
+    assert "conv (Conv)" in capsys.readouterr().out
+    assert 0 == main(["debug", "out/trace", "--sensitivity", "--json"])
+    layers = json.loads(capsys.readouterr().out)["layers"]
+    assert [row["share"] for row in layers] == sorted((row["share"] for row in layers), reverse=True)
+
+
+def test_max_bytes_takes_a_unit_and_says_what_does_not_fit(traced: Path, capsys: Capture) -> None:
+    assert 0 == main(["compile", "model.onnx", "--calib", "images.npz", "--max-bytes", "64k", "-o", "small.onnx"])
+    assert "max_bytes 64,000 holds" in capsys.readouterr().out
+    assert 2 == main(["compile", "model.onnx", "--calib", "images.npz", "--max-bytes", "100", "-o", "tiny.onnx"])
+    assert "the smallest that was made takes" in capsys.readouterr().err
+    assert not Path("tiny.onnx").exists()
 
 
 def test_findings_diff_and_bisect(traced: Path, capsys: Capture) -> None:

@@ -2,7 +2,7 @@
 
 from qir.debug.report.data import ReportData
 from qir.debug.report.gather import report_data
-from qir.debug.report.text import bytes_text, report_text, with_ones
+from qir.debug.report.text import bytes_text, report_text
 from qir.debug.report.write import check_report, write_report
 
-__all__ = ["ReportData", "bytes_text", "check_report", "report_data", "report_text", "with_ones", "write_report"]
+__all__ = ["ReportData", "bytes_text", "check_report", "report_data", "report_text", "write_report"]

@@ -11,12 +11,11 @@ import numpy as np
 from qir.calibration.interface import Interface
 from qir.debug.errors import Sums
 from qir.debug.report.data import decibels
-from qir.debug.report.text import with_ones
 from qir.errors import ModelError
 from qir.evaluate import Runner, evaluate
 from qir.ir.graph import Graph, Stage
 from qir.ir.types import TensorType
-from qir.ops.weighted import macs
+from qir.ops.weighted import macs, with_ones
 
 MOST_SAMPLES = 8
 """So many samples are run after each pass."""

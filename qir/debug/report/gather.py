@@ -11,12 +11,11 @@ from qir.debug.findings import Finding
 from qir.debug.report.data import KernelFacts, NodeFacts, ReportData, ValueFacts
 from qir.debug.report.hardware import c_kernels, memory, onnx_kernels
 from qir.debug.report.histograms import activation_distribution, weight_distribution
-from qir.debug.report.text import with_ones
 from qir.debug.report.timeline import constant_bytes, timeline
 from qir.ir.graph import Graph, Node
 from qir.ir.text import attr_text
 from qir.ir.types import TensorType
-from qir.ops.weighted import macs
+from qir.ops.weighted import macs, with_ones
 from qir.passmanager.manager import Step
 from qir.recipe import Recipe
 from qir.statistics import Statistics

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from qir.ir.graph import Graph, Node
 from qir.ir.types import TensorType
-from qir.ops.weighted import macs
+from qir.ops.weighted import macs, with_ones
 from qir.passmanager.instruments import Timer
 from qir.target import Target
 
@@ -35,16 +35,6 @@ def report_text(
     lines += ["", *(f"{label}: {bytes_text(value)}" for label, value in sizes.items())]
     lines += ["", *notes] if notes else []
     return "\n".join([*lines, "", "passes:", str(timer)])
-
-
-def with_ones(graph: Graph) -> Graph:
-    """The graph with 1 for every dimension symbol: what one sample costs."""
-    types = {
-        name: TensorType(kind.dtype, tuple(1 if isinstance(dim, str) else dim for dim in kind.shape))
-        if isinstance(kind, TensorType) and kind.shape is not None else kind
-        for name, kind in graph.types.items()
-    }  # fmt: skip
-    return graph.with_(types=types)
 
 
 def _row(node: Node, graph: Graph, error: float | None, count: int | None) -> tuple[str, str, str, str, str]:
