@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 
 from qir.backends.c.kernels import Bound, Family, Variant
+from qir.backends.c.kernels.conv_u8.blocks import Blocks, blocks, panel_data
 from qir.backends.c.loops import window_fields
 from qir.backends.c.orders import CHANNELS_LAST
-from qir.backends.c.program import Data, Kernel, Scratch, Struct
+from qir.backends.c.program import Data, Field, Kernel, Scratch, Struct
 from qir.backends.c.requant import (
     constants_missing,
     output_types,
@@ -19,10 +20,11 @@ from qir.backends.c.requant import (
     restored_bias,
 )
 from qir.backends.c.site import Site
-from qir.ops.window import window
+from qir.ops.window import Window, window
 
 _HERE = Path(__file__).parent
 _GENERIC, _DEPTHWISE = _HERE / "conv_u8__portable.c", _HERE / "conv_u8_depthwise__portable.c"
+_AVX2, _AVX512VNNI = _HERE / "conv_u8__avx2.c", _HERE / "conv_u8__avx512vnni.c"
 
 
 def _parts(site: Site) -> tuple[np.ndarray, np.ndarray, int]:
@@ -32,12 +34,16 @@ def _parts(site: Site) -> tuple[np.ndarray, np.ndarray, int]:
     return w, restored_bias(np.asarray(site.constant(2)), w, zero), zero
 
 
-def conv_shape(site: Site) -> Struct:
-    """The qir_conv_u8_shape of a site."""
+def _window(site: Site) -> Window:
+    return window(site.node, site.input(0).shape[2:], site.input(1).shape[2:])
+
+
+def conv_shape(site: Site, win: Field | None = None) -> Struct:
+    """The qir_conv_u8_shape of a site; `win` where the kernel sees other axes than the site has."""
     x, w, node = site.input(0), site.input(1), site.node
     groups = int(node.attr("group", 1))
     return Struct("qir_conv_u8_shape", (
-        ("window", window_fields(x.shape[0], window(node, x.shape[2:], w.shape[2:]))), ("groups", groups),
+        ("window", win or window_fields(x.shape[0], _window(site))), ("groups", groups),
         ("in_channels", w.shape[1]), ("out_channels", w.shape[0] // groups),
         ("x_zero_point", int(node.attr("x_zero_point", 0))), ("requant", requant(node)),
     ))  # fmt: skip
@@ -58,6 +64,11 @@ def _accepts_depthwise(site: Site) -> str | None:
     if not (int(site.node.attr("group", 1)) == w.shape[0] == x.shape[1] and w.shape[1] == 1 and w.shape[0] > 1):
         return "not one input and one output channel a group"
     return accepts(site)
+
+
+def _macs(site: Site) -> float:
+    w = site.input(1)
+    return site.output.size * (w.size / w.shape[0])
 
 
 def _bound(site: Site, function: str, source: Path, weights: np.ndarray, *scratch: Scratch) -> Bound:
@@ -81,12 +92,40 @@ def _bind_depthwise(site: Site) -> Bound:
     return _bound(site, "qir_conv_u8s8_depthwise_T__portable", _DEPTHWISE, packed)
 
 
+def _blocks(site: Site, wide: bool) -> Blocks:
+    """For vpdpbusd four codes a step as they are; wide, for vpmaddwd, two of 16 bits."""
+    x, w, groups = site.input(0), site.input(1), int(site.node.attr("group", 1))
+    depth, size = (2, 2) if wide else (4, 1)
+    return blocks(x.shape[0], _window(site), groups, w.shape[1], depth=depth, size=size)
+
+
+def _panel_work(site: Site, wide: bool) -> float:
+    return _blocks(site, wide).work(site.input(1).shape[0] // int(site.node.attr("group", 1)))
+
+
+def _bind_panels(site: Site, function: str, source: Path, wide: bool) -> Bound:
+    w, bias, _ = _parts(site)
+    b = _blocks(site, wide)
+    data = panel_data(w, bias if wide else np.asarray(site.constant(2)), site.constant(3), b)
+    name, types = output_types(site, function)
+    short = site.output.short
+    vectors = "avx2" if wide else "avx512"
+    types = (*types, *((f"QIR_{part.upper()}", f"qir_{vectors}_{part}_{short}") for part in ("store16", "part16")))
+    args = (conv_shape(site, b.window_field), b.struct, site.input(0).read, *data, b.scratch, site.output.write)
+    return Bound(Kernel(function, source, name, types), args)
+
+
 FAMILY = Family(
     "conv_u8",
     ("qir.IntConv",),
     CHANNELS_LAST,
     (
-        Variant("portable", _DEPTHWISE, _accepts_depthwise, _bind_depthwise),
-        Variant("portable", _GENERIC, accepts, _bind),
+        Variant("portable", _DEPTHWISE, _accepts_depthwise, _bind_depthwise, work=_macs),
+        Variant("portable", _GENERIC, accepts, _bind, work=_macs),
+        Variant("avx512vnni", _AVX512VNNI, accepts,
+                lambda site: _bind_panels(site, "qir_conv_u8s8_T__avx512vnni", _AVX512VNNI, wide=False),
+                work=lambda site: _panel_work(site, wide=False)),
+        Variant("avx2", _AVX2, accepts, lambda site: _bind_panels(site, "qir_conv_u8s8_T__avx2", _AVX2, wide=True),
+                work=lambda site: _panel_work(site, wide=True)),
     ),
-)
+)  # fmt: skip

@@ -1,0 +1,143 @@
+"""What conv_u8_blocks.h wants: blocks of output pixels, segments of their windows, panels of weights."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+
+import numpy as np
+
+from qir.backends.c.loops import three
+from qir.backends.c.program import Data, Field, Scratch, Struct
+from qir.backends.c.requant import per_channel
+from qir.ops.window import Window
+
+PANEL = 16
+"""Output channels that are computed side by side."""
+_PIXELS = 96
+"""Of a block at least: over them the reading of a panel of weights is spread."""
+_BLOCK_BYTES = 32768
+"""Of a block's input at most, so that it stays near the processor."""
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """How a convolution is cut up.
+
+    Attributes:
+        batch, window: three axes (in, out, kernel, stride, dilation, pad); a product of matrices, which has one tap and
+            no padding, is one long row of pixels.
+        groups, channels: of the input, and in one group of it.
+        by_taps: segments are single taps.
+        copied: a block's input is copied.
+        segments, length, depth: of a window, codes in one, codes in one step.
+        rows, columns: output pixels of a block.
+        size: bytes of a copied code.
+    """
+
+    batch: int
+    window: tuple[tuple[int, ...], ...]
+    groups: int
+    channels: int
+    by_taps: bool
+    copied: bool
+    segments: int
+    length: int
+    depth: int
+    rows: int
+    columns: int
+    size: int
+
+    @property
+    def steps(self) -> int:
+        """Of a segment, the last one filled up."""
+        return -(-self.length // self.depth)
+
+    @property
+    def struct(self) -> Struct:
+        """The qir_conv_u8_blocks."""
+        return Struct("qir_conv_u8_blocks", (
+            ("rows", self.rows), ("columns", self.columns), ("by_taps", int(self.by_taps)),
+            ("copied", int(self.copied)), ("segments", self.segments), ("steps", self.steps),
+        ))  # fmt: skip
+
+    @property
+    def window_field(self) -> Field:
+        """The qir_window."""
+        return (self.batch, *self.window)
+
+    @property
+    def scratch(self) -> Scratch:
+        """Pointers and copied input of a block; the last step of its last segment may read on a little."""
+        copied = _copied_bytes(self.window, self.rows, self.columns, self.groups * self.channels * self.size)
+        return Scratch(8 * self.rows * self.segments + (copied + 16 if self.copied else 0))
+
+    def work(self, out_channels: int) -> int:
+        """Multiply-accumulates, what fills steps and panels up included; `out_channels` of one group."""
+        pixels = self.batch * prod(self.window[1])
+        panels = -(-out_channels // PANEL) * PANEL
+        return pixels * self.groups * panels * self.segments * self.steps * self.depth
+
+
+def _copied_bytes(window: tuple[tuple[int, ...], ...], rows: int, columns: int, pixel: int) -> int:
+    _, _, kernel, stride, dilation, _ = window
+    high = (rows - 1) * stride[1] + (kernel[1] - 1) * dilation[1] + 1
+    across = (columns - 1) * stride[2] + (kernel[2] - 1) * dilation[2] + 1
+    return kernel[0] * high * across * pixel
+
+
+def blocks(batch: int, win: Window, groups: int, channels: int, *, depth: int, size: int) -> Blocks:
+    """Cuts a convolution up.
+
+    Args:
+        channels: of the input, in one group.
+        depth: codes that one step of the kernel takes.
+        size: bytes of a code as the kernel wants it: 1 may be read from the input itself.
+    """
+    axes = [i for i in range(len(win.kernel)) if (win.input[i], win.output[i], win.kernel[i]) != (1, 1, 1)]
+    inputs, outputs, kernel, strides, dilations, begin = (
+        [values[i] for i in axes]
+        for values in (win.input, win.output, win.kernel, win.strides, win.dilations, win.begin)
+    )
+    padded = any(win.begin) or any(win.end)
+    if prod(kernel) == prod(strides) == 1 and not padded:
+        inputs = outputs = [batch * prod(inputs)]
+        kernel, strides, dilations, begin, batch = [1], [1], [1], [0], 1
+    window = (three(inputs, 1), three(outputs, 1), three(kernel, 1), three(strides, 1), three(dilations, 1),
+              three(begin, 0))  # fmt: skip
+    _, out, taps, stride, dilation, _ = window
+    by_taps = groups > 1 or (taps[2] > 1 and dilation[2] > 1)
+    segments, length = (prod(taps), channels) if by_taps else (taps[0] * taps[1], taps[2] * channels)
+    copied = size > 1 or padded or length % depth != 0
+    columns, pixel = out[2], groups * channels * size
+    while columns > 8 and _copied_bytes(window, 1, columns, pixel) > _BLOCK_BYTES:
+        columns = -(-columns // 2)
+    rows = min(out[1], -(-_PIXELS // columns))
+    while rows > 1 and _copied_bytes(window, rows, columns, pixel) > 2 * _BLOCK_BYTES:
+        rows -= 1
+    return Blocks(batch, window, groups, channels, by_taps, copied, segments, length, depth, rows, columns, size)
+
+
+def panels(w: np.ndarray, b: Blocks) -> Data:
+    """[M, C/g, *K] to [group][panel][segment][step][channel][depth], zeros where there is nothing."""
+    each = w.shape[0] // b.groups
+    wide = -(-each // PANEL)
+    padded = np.zeros((b.groups, wide * PANEL, b.segments, b.steps * b.depth), np.int8)
+    moved = np.moveaxis(w, 1, -1).reshape(b.groups, each, b.segments, b.length)
+    padded[:, :each, :, : b.length] = moved
+    cut = padded.reshape(b.groups, wide, PANEL, b.segments, b.steps, b.depth)
+    return Data(np.ascontiguousarray(cut.transpose(0, 1, 3, 4, 2, 5)), "weights")
+
+
+def in_panels(values: np.ndarray, b: Blocks, role: str) -> Data:
+    """[M] to [group][panel][channel], zeros beyond the last channel."""
+    each = values.size // b.groups
+    padded = np.zeros((b.groups, -(-each // PANEL) * PANEL), values.dtype)
+    padded[:, :each] = values.reshape(b.groups, each)
+    return Data(padded, role)
+
+
+def panel_data(w: np.ndarray, bias: np.ndarray, multiplier: np.ndarray | None, b: Blocks) -> tuple[Data, Data, Data]:
+    """Weights, bias and multipliers of a kernel on panels."""
+    scale = per_channel(multiplier, w.shape[0])
+    return panels(w, b), in_panels(bias.astype(np.int32), b, "bias"), in_panels(scale, b, "multipliers")

@@ -1,0 +1,76 @@
+/* Sixteen accumulators to results, as qir_store_u8 and qir_store_f32 do it for one. */
+#ifndef QIR_AVX2_H
+#define QIR_AVX2_H
+
+#include "qir_x86.h"
+
+typedef struct {
+    __m256 low;
+    __m256 high;
+    __m256i zero_point;
+} qir_requant8;
+
+QIR_AVX2 static QIR_INLINE qir_requant8 qir_widen_requant8(const qir_requant *q) {
+    qir_requant8 wide;
+    wide.low = _mm256_set1_ps(q->low);
+    wide.high = _mm256_set1_ps(q->high);
+    wide.zero_point = _mm256_set1_epi16((int16_t)q->zero_point);
+    return wide;
+}
+
+/* Codes without their zero point in 32-bit lanes. Clamped before the conversion, which rounds halves to even: the
+   bounds are integers, so the order does not matter, and nothing overflows. */
+QIR_AVX2 static QIR_INLINE __m256i qir_steps8(__m256i acc, __m256 multiplier, qir_requant8 q) {
+    __m256 v = _mm256_mul_ps(_mm256_cvtepi32_ps(acc), multiplier);
+    v = _mm256_min_ps(_mm256_max_ps(v, q.low), q.high);
+    return _mm256_cvtps_epi32(v);
+}
+
+/* first and second hold lanes 0..7 and 8..15; packing goes by halves of 128 bits and leaves the order
+   0..3, 8..11, 4..7, 12..15, which the shuffle of 32-bit groups puts right. */
+QIR_AVX2 static QIR_INLINE __m128i qir_codes_of_steps(__m256i first, __m256i second, qir_requant8 q) {
+    const __m256i both = _mm256_add_epi16(_mm256_packs_epi32(first, second), q.zero_point);
+    const __m128i codes = _mm_packus_epi16(_mm256_castsi256_si128(both), _mm256_extracti128_si256(both, 1));
+    return _mm_shuffle_epi32(codes, _MM_SHUFFLE(3, 1, 2, 0));
+}
+
+QIR_AVX2 static QIR_INLINE void qir_avx2_store16_u8(__m256i first, __m256i second, __m256 scale, __m256 scale2,
+                                                    qir_requant8 q, uint8_t *y) {
+    const __m128i codes = qir_codes_of_steps(qir_steps8(first, scale, q), qir_steps8(second, scale2, q), q);
+    _mm_storeu_si128((__m128i *)(void *)y, codes);
+}
+
+QIR_AVX2 static QIR_INLINE void qir_avx2_store16_f32(__m256i first, __m256i second, __m256 scale, __m256 scale2,
+                                                     qir_requant8 q, float *y) {
+    (void)q;
+    _mm256_storeu_ps(y, _mm256_mul_ps(_mm256_cvtepi32_ps(first), scale));
+    _mm256_storeu_ps(y + 8, _mm256_mul_ps(_mm256_cvtepi32_ps(second), scale2));
+}
+
+/* Rows of sixteen results, of which the first `count` belong into rows of y, `step` elements apart. */
+QIR_AVX2 QIR_ALONE static void qir_avx2_part16_u8(const uint8_t *part, int32_t rows, int32_t count, uint8_t *y,
+                                                  ptrdiff_t step) {
+    for (; rows > 0; --rows, part += 16, y += step) {
+        int32_t i = 0;
+        if (count & 8) {
+            memcpy(y, part, 8);
+            i = 8;
+        }
+        if (count & 4) {
+            memcpy(y + i, part + i, 4);
+            i += 4;
+        }
+        for (; i < count; ++i) {
+            y[i] = part[i];
+        }
+    }
+}
+
+QIR_AVX2 QIR_ALONE static void qir_avx2_part16_f32(const float *part, int32_t rows, int32_t count, float *y,
+                                                   ptrdiff_t step) {
+    for (; rows > 0; --rows, part += 16, y += step) {
+        memcpy(y, part, (size_t)count * sizeof(float));
+    }
+}
+
+#endif
