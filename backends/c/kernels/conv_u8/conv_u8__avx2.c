@@ -12,10 +12,10 @@
    the products of bytes that AVX2 has would saturate. Twelve sums, two vectors of weights and one of codes leave one
    of the sixteen registers for the products. */
 #define QIR_BEGIN(i) __m256i a##i = first, b##i = second;
-#define QIR_STEP(i)                                                        \
-    codes = _mm256_set1_epi32(qir_four_bytes((i < 3 ? x : x3) + i % 3 * stride));                                      \
-    a##i = _mm256_add_epi32(a##i, _mm256_madd_epi16(codes, w0));                                                       \
-    b##i = _mm256_add_epi32(b##i, _mm256_madd_epi16(codes, w1));
+#define QIR_STEP(i)                                                               \
+    codes = _mm256_set1_epi32(qir_four_bytes((i < 3 ? x : x3) + i % 3 * stride)); \
+    QIR_DOT2(a##i, codes, w0);                                                    \
+    QIR_DOT2(b##i, codes, w1);
 #define QIR_END(i) QIR_STORE16(a##i, b##i, scale, scale2, q, last + i * last_step);
 
 #define QIR_TILE(n)                                                                                                    \
