@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 RATES: Mapping[str, float] = MappingProxyType({
-    "conv_u8__portable": 4, "conv_u8_depthwise__portable": 1, "conv_u8__avx2": 20, "conv_u8__avx512vnni": 45,
+    "conv_u8__portable": 6, "conv_u8_depthwise__portable": 3, "conv_u8__avx2": 20, "conv_u8__avx512vnni": 45,
+    "conv_u8_depthwise__avx2": 8, "conv_u8_depthwise__avx512vnni": 16,
 })  # fmt: skip
 """Variant.title to units of its `work` (multiply-accumulates or elements) in one cycle of one core.
 

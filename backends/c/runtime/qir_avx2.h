@@ -1,4 +1,4 @@
-/* Sixteen accumulators to results, as qir_store_u8 and qir_store_f32 do it for one. */
+/* Accumulators to results, eight by eight, as qir_store_u8 and qir_store_f32 do it for one. */
 #ifndef QIR_AVX2_H
 #define QIR_AVX2_H
 
@@ -18,39 +18,39 @@
 #endif
 
 typedef struct {
-    __m256 low;
     __m256 high;
-    __m256i zero_point;
+    __m256i zero_point; /* 16-bit lanes */
+    __m256i least;      /* qmin in bytes */
 } qir_requant8;
 
 QIR_AVX2 static QIR_INLINE qir_requant8 qir_widen_requant8(const qir_requant *q) {
     qir_requant8 wide;
-    wide.low = _mm256_set1_ps(q->low);
     wide.high = _mm256_set1_ps(q->high);
     wide.zero_point = _mm256_set1_epi16((int16_t)q->zero_point);
+    wide.least = _mm256_set1_epi8((char)((int32_t)q->low + q->zero_point));
     return wide;
 }
 
-/* Codes without their zero point in 32-bit lanes. Clamped before the conversion, which rounds halves to even: the
-   bounds are integers, so the order does not matter, and nothing overflows. */
+/* Codes without their zero point in 32-bit lanes, clamped above only: the bound is an integer, so it may stand before
+   the conversion, which rounds halves to even. What lies below int32 becomes the least int32. */
 QIR_AVX2 static QIR_INLINE __m256i qir_steps8(__m256i acc, __m256 multiplier, qir_requant8 q) {
-    __m256 v = _mm256_mul_ps(_mm256_cvtepi32_ps(acc), multiplier);
-    v = _mm256_min_ps(_mm256_max_ps(v, q.low), q.high);
-    return _mm256_cvtps_epi32(v);
+    return _mm256_cvtps_epi32(_mm256_min_ps(_mm256_mul_ps(_mm256_cvtepi32_ps(acc), multiplier), q.high));
 }
 
-/* first and second hold lanes 0..7 and 8..15; packing goes by halves of 128 bits and leaves the order
-   0..3, 8..11, 4..7, 12..15, which the shuffle of 32-bit groups puts right. */
-QIR_AVX2 static QIR_INLINE __m128i qir_codes_of_steps(__m256i first, __m256i second, qir_requant8 q) {
-    const __m256i both = _mm256_add_epi16(_mm256_packs_epi32(first, second), q.zero_point);
-    const __m128i codes = _mm_packus_epi16(_mm256_castsi256_si128(both), _mm256_extracti128_si256(both, 1));
-    return _mm_shuffle_epi32(codes, _MM_SHUFFLE(3, 1, 2, 0));
+/* Two vectors of steps as 16-bit lanes, with the zero point. Saturation keeps what is far below zero there, so that
+   packing to bytes makes it 0 and `least` clamps it. Packing goes by halves of 128 bits: lanes 0..3 of first, 0..3 of
+   second, 4..7 of first, 4..7 of second. */
+QIR_AVX2 static QIR_INLINE __m256i qir_codes16(__m256i first, __m256i second, qir_requant8 q) {
+    return _mm256_adds_epi16(_mm256_packs_epi32(first, second), q.zero_point);
 }
 
+/* first and second hold lanes 0..7 and 8..15: the bytes come as 0..3, 8..11, 4..7, 12..15 and are put in order. */
 QIR_AVX2 static QIR_INLINE void qir_avx2_store16_u8(__m256i first, __m256i second, __m256 scale, __m256 scale2,
                                                     qir_requant8 q, uint8_t *y) {
-    const __m128i codes = qir_codes_of_steps(qir_steps8(first, scale, q), qir_steps8(second, scale2, q), q);
-    _mm_storeu_si128((__m128i *)(void *)y, codes);
+    const __m256i both = qir_codes16(qir_steps8(first, scale, q), qir_steps8(second, scale2, q), q);
+    const __m128i codes = _mm_packus_epi16(_mm256_castsi256_si128(both), _mm256_extracti128_si256(both, 1));
+    const __m128i clamped = _mm_max_epu8(codes, _mm256_castsi256_si128(q.least));
+    _mm_storeu_si128((__m128i *)(void *)y, _mm_shuffle_epi32(clamped, _MM_SHUFFLE(3, 1, 2, 0)));
 }
 
 QIR_AVX2 static QIR_INLINE void qir_avx2_store16_f32(__m256i first, __m256i second, __m256 scale, __m256 scale2,

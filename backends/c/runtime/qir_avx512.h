@@ -4,11 +4,14 @@
 
 #include "qir_x86.h"
 
-/* sum += four products a lane, codes unsigned and weights signed. As builtin gcc copies every sum before and after. */
+/* sum += four products a lane, codes unsigned and weights signed, on 512 and on 256 bits. As builtin gcc copies every
+   sum before and after. */
 #if defined(__GNUC__) && !defined(__clang__)
 #define QIR_DOT4(sum, codes, weights) __asm__("vpdpbusd %2, %1, %0" : "+v"(sum) : "v"(codes), "v"(weights))
+#define QIR_DOT4_8(sum, codes, weights) QIR_DOT4(sum, codes, weights)
 #else
 #define QIR_DOT4(sum, codes, weights) ((sum) = _mm512_dpbusd_epi32(sum, codes, weights))
+#define QIR_DOT4_8(sum, codes, weights) ((sum) = _mm256_dpbusd_epi32(sum, codes, weights))
 #endif
 
 typedef struct {
@@ -27,14 +30,14 @@ QIR_AVX512VNNI static QIR_INLINE qir_requant16 qir_widen_requant16(const qir_req
 
 /* The codes in the low bytes of 32-bit lanes. Clamped before the conversion, which rounds halves to even: the bounds
    are integers, so the order does not matter, and nothing overflows. */
-QIR_AVX512VNNI static QIR_INLINE __m512i qir_codes16(__m512i acc, __m512 multiplier, qir_requant16 q) {
+QIR_AVX512VNNI static QIR_INLINE __m512i qir_avx512_codes(__m512i acc, __m512 multiplier, qir_requant16 q) {
     __m512 v = _mm512_mul_ps(_mm512_cvtepi32_ps(acc), multiplier);
     v = _mm512_min_ps(_mm512_max_ps(v, q.low), q.high);
     return _mm512_add_epi32(_mm512_cvtps_epi32(v), q.zero_point);
 }
 
 QIR_AVX512VNNI static QIR_INLINE void qir_avx512_store16_u8(__m512i acc, __m512 multiplier, qir_requant16 q, uint8_t *y) {
-    _mm_storeu_si128((__m128i *)(void *)y, _mm512_cvtepi32_epi8(qir_codes16(acc, multiplier, q)));
+    _mm_storeu_si128((__m128i *)(void *)y, _mm512_cvtepi32_epi8(qir_avx512_codes(acc, multiplier, q)));
 }
 
 QIR_AVX512VNNI static QIR_INLINE void qir_avx512_store16_f32(__m512i acc, __m512 multiplier, qir_requant16 q, float *y) {

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from qir.backends.c.kernels import Bound, Family, Variant
-from qir.backends.c.kernels.conv_u8.blocks import Blocks, blocks, panel_data
+from qir.backends.c.kernels.conv_u8.blocks import Blocks, blocks, depthwise_data, panel_data
 from qir.backends.c.loops import window_fields
 from qir.backends.c.orders import CHANNELS_LAST
 from qir.backends.c.program import Data, Field, Kernel, Scratch, Struct
@@ -24,6 +24,8 @@ from qir.ops.window import Window, window
 
 _HERE = Path(__file__).parent
 _GENERIC, _DEPTHWISE = _HERE / "conv_u8__portable.c", _HERE / "conv_u8_depthwise__portable.c"
+_DEPTHWISE_AVX2 = _HERE / "conv_u8_depthwise__avx2.c"
+_DEPTHWISE_AVX512VNNI = _HERE / "conv_u8_depthwise__avx512vnni.c"
 _AVX2, _AVX512VNNI = _HERE / "conv_u8__avx2.c", _HERE / "conv_u8__avx512vnni.c"
 
 
@@ -71,6 +73,13 @@ def _macs(site: Site) -> float:
     return site.output.size * (w.size / w.shape[0])
 
 
+def _rows_work(site: Site) -> float:
+    """Of the portable kernel: what gathering a window for each group costs counts as multiply-accumulates."""
+    w = site.input(1)
+    gathering = 2 * site.output.size // w.shape[0] * int(site.node.attr("group", 1)) * w.size // w.shape[0]
+    return _macs(site) + 8 * gathering
+
+
 def _bound(site: Site, function: str, source: Path, weights: np.ndarray, *scratch: Scratch) -> Bound:
     w, bias, _ = _parts(site)
     data = (Data(weights, "weights"), Data(bias.astype(np.int32), "bias"),
@@ -115,13 +124,42 @@ def _bind_panels(site: Site, function: str, source: Path, wide: bool) -> Bound:
     return Bound(Kernel(function, source, name, types), args)
 
 
+def _accepts_codes(site: Site) -> str | None:
+    """What depthwise kernels on vectors need."""
+    return _accepts_depthwise(site) or (None if site.output.dtype.name == "uint8" else "its result is real")
+
+
+def _depthwise_blocks(site: Site, width: int) -> Blocks:
+    x = site.input(0)
+    return blocks(x.shape[0], _window(site), x.shape[1], 1, depth=1, size=1, beyond=x.shape[1] < width)
+
+
+def _depthwise_work(site: Site, width: int) -> float:
+    return _macs(site) * (-(-site.output.shape[1] // width) * width / site.output.shape[1])
+
+
+def _bind_depthwise_codes(site: Site, function: str, source: Path, width: int) -> Bound:
+    w, _, _ = _parts(site)
+    depth, dtype = (4, np.int8) if width == 32 else (2, np.int16)
+    b = _depthwise_blocks(site, width)
+    data = depthwise_data(w, np.asarray(site.constant(2)), site.constant(3), width=width, depth=depth, dtype=dtype)
+    args = (conv_shape(site, b.window_field), b.struct, site.input(0).read, *data, b.scratch, site.output.write)
+    return Bound(Kernel(function, source), args)
+
+
 FAMILY = Family(
     "conv_u8",
     ("qir.IntConv",),
     CHANNELS_LAST,
     (
         Variant("portable", _DEPTHWISE, _accepts_depthwise, _bind_depthwise, work=_macs),
-        Variant("portable", _GENERIC, accepts, _bind, work=_macs),
+        Variant("portable", _GENERIC, accepts, _bind, work=_rows_work),
+        Variant("avx512vnni", _DEPTHWISE_AVX512VNNI, _accepts_codes, lambda site: _bind_depthwise_codes(
+                    site, "qir_conv_u8s8_depthwise_u8__avx512vnni", _DEPTHWISE_AVX512VNNI, 32),
+                work=lambda site: _depthwise_work(site, 32)),
+        Variant("avx2", _DEPTHWISE_AVX2, _accepts_codes, lambda site: _bind_depthwise_codes(
+                    site, "qir_conv_u8s8_depthwise_u8__avx2", _DEPTHWISE_AVX2, 16),
+                work=lambda site: _depthwise_work(site, 16)),
         Variant("avx512vnni", _AVX512VNNI, accepts,
                 lambda site: _bind_panels(site, "qir_conv_u8s8_T__avx512vnni", _AVX512VNNI, wide=False),
                 work=lambda site: _panel_work(site, wide=False)),

@@ -14,6 +14,8 @@ from qir.ops.window import Window
 
 PANEL = 16
 """Output channels that are computed side by side."""
+_SLACK = 64
+"""Bytes that vectors may read beyond what is copied."""
 _PIXELS = 96
 """Of a block at least: over them the reading of a panel of weights is spread."""
 _BLOCK_BYTES = 32768
@@ -68,9 +70,9 @@ class Blocks:
 
     @property
     def scratch(self) -> Scratch:
-        """Pointers and copied input of a block; the last step of its last segment may read on a little."""
+        """Pointers and copied input of a block."""
         copied = _copied_bytes(self.window, self.rows, self.columns, self.groups * self.channels * self.size)
-        return Scratch(8 * self.rows * self.segments + (copied + 16 if self.copied else 0))
+        return Scratch(8 * self.rows * self.segments + (copied + _SLACK if self.copied else 0))
 
     def work(self, out_channels: int) -> int:
         """Multiply-accumulates, what fills steps and panels up included; `out_channels` of one group."""
@@ -86,13 +88,16 @@ def _copied_bytes(window: tuple[tuple[int, ...], ...], rows: int, columns: int, 
     return kernel[0] * high * across * pixel
 
 
-def blocks(batch: int, win: Window, groups: int, channels: int, *, depth: int, size: int) -> Blocks:
+def blocks(
+    batch: int, win: Window, groups: int, channels: int, *, depth: int, size: int, beyond: bool = False
+) -> Blocks:
     """Cuts a convolution up.
 
     Args:
         channels: of the input, in one group.
         depth: codes that one step of the kernel takes.
         size: bytes of a code as the kernel wants it: 1 may be read from the input itself.
+        beyond: the kernel reads vectors that are longer than a pixel.
     """
     axes = [i for i in range(len(win.kernel)) if (win.input[i], win.output[i], win.kernel[i]) != (1, 1, 1)]
     inputs, outputs, kernel, strides, dilations, begin = (
@@ -108,7 +113,7 @@ def blocks(batch: int, win: Window, groups: int, channels: int, *, depth: int, s
     _, out, taps, stride, dilation, _ = window
     by_taps = groups > 1 or (taps[2] > 1 and dilation[2] > 1)
     segments, length = (prod(taps), channels) if by_taps else (taps[0] * taps[1], taps[2] * channels)
-    copied = size > 1 or padded or length % depth != 0
+    copied = beyond or size > 1 or padded or length % depth != 0
     columns, pixel = out[2], groups * channels * size
     while columns > 8 and _copied_bytes(window, 1, columns, pixel) > _BLOCK_BYTES:
         columns = -(-columns // 2)
@@ -141,3 +146,36 @@ def panel_data(w: np.ndarray, bias: np.ndarray, multiplier: np.ndarray | None, b
     """Weights, bias and multipliers of a kernel on panels."""
     scale = per_channel(multiplier, w.shape[0])
     return panels(w, b), in_panels(bias.astype(np.int32), b, "bias"), in_panels(scale, b, "multipliers")
+
+
+def depthwise_data(
+    w: np.ndarray, bias: np.ndarray, multiplier: np.ndarray | None, *, width: int, depth: int, dtype: type
+) -> tuple[Data, Data, Data]:
+    """Weights [C, 1, *K], bias and multipliers of a depthwise kernel.
+
+    Interleaving the bytes or words of `depth` taps goes by halves of 128 bits, four channels at a time: sum v of the
+    `depth` sums of a block holds channels 4 v .. 4 v + 3 of the block's first half and of its second.
+
+    Args:
+        width: channels of a block; the last block laps over the one before where they are no multiple.
+        dtype: of the packed weights.
+    """
+    channels, taps = w.shape[0], int(np.prod(w.shape[1:]))
+    starts = [max(min(start, channels - width), 0) for start in range(0, channels, width)]
+    order = np.arange(width).reshape(2, depth, width // 2 // depth).transpose(1, 0, 2).reshape(-1)
+    rows = [start + order for start in starts]
+    packed = np.zeros((len(rows), -(-taps // depth) * depth, width), dtype)
+    wide = np.zeros((taps, max(channels, width)), dtype)
+    wide[:, :channels] = w.reshape(channels, taps).T
+    for number, row in enumerate(rows):
+        packed[number, :taps] = wide[:, row]
+    cut = packed.reshape(len(rows), -1, depth, depth, width // depth).transpose(0, 1, 3, 4, 2)
+
+    def permuted(values: np.ndarray, role: str) -> Data:
+        long = np.zeros(max(channels, width), values.dtype)
+        long[:channels] = values
+        return Data(np.stack([long[row] for row in rows]), role)
+
+    scale = per_channel(multiplier, channels)
+    return (Data(np.ascontiguousarray(cut), "weights"), permuted(bias.astype(np.int32), "bias"),
+            permuted(scale, "multipliers"))  # fmt: skip
