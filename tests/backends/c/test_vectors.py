@@ -1,0 +1,168 @@
+"""Kernels for one instruction set: the bits of the references on any shape, from any address, within their operands."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+from graphs import Builder, Case, check_cases
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from test_conv_u8 import convs, weighted
+
+from qir.backends.c import CModule, compile_c
+from qir.backends.c.isas import AVX2, features, require
+from qir.backends.c.targets import C_TARGETS
+from qir.errors import BuildError
+
+SHARED = settings(max_examples=3, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+@SHARED
+@given(cases=st.lists(convs(), min_size=20, max_size=20))
+def test_any_convolution(vector_target: str, cases: list[Case]) -> None:
+    check_cases(cases, target=vector_target)
+
+
+def shaped(
+    seed: int, c: int, size: tuple[int, ...], m: int, kernel: tuple[int, ...], group: int = 1, *, stride: int = 1,
+    dilation: int = 1, pads: tuple[int, ...] = (), fill: str = "random", real: bool = False, zero: int = 9,
+) -> Case:  # fmt: skip
+    """A convolution of one sample."""
+    spread = {"strides": (stride,) * len(size), "dilations": (dilation,) * len(size)}
+    return weighted("qir.IntConv", seed, (1, c, *size), (m, c // group, *kernel), m, zero, fill, real, True,
+                    group=group, pads=pads or (0,) * 2 * len(size), **spread)  # fmt: skip
+
+
+def edges() -> list[Case]:
+    """Where tiles, panels, steps and blocks end: sizes around their multiples."""
+    found = [shaped(n, c, (1, n), m, (1, 1), fill=("random", "extreme")[n % 2])
+             for n, c, m in zip(range(1, 26), (1, 2, 3, 4, 5, 31, 32, 33) * 4, (1, 15, 16, 17, 31, 32, 33, 48) * 4,
+                                strict=False)]  # fmt: skip
+    found += [shaped(m, 8, (5, n), m, (3, 3), pads=(1, 1, 1, 1), fill="extreme", zero=255)
+              for n, m in zip(range(3, 16), (16, 17, 32, 40) * 4, strict=False)]  # fmt: skip
+    found += [shaped(c, c, (4, 5), c, (3, 3), c, pads=(1, 1, 1, 1), fill=("extreme", "random")[c % 2], zero=c)
+              for c in (2, 7, 8, 15, 16, 17, 31, 32, 33, 63, 64, 65, 100)]  # fmt: skip
+    found += [
+        shaped(1, 3, (17, 19), 18, (7, 7), stride=2, pads=(3, 3, 3, 3)),
+        shaped(2, 1, (12, 9), 64, (10, 4), stride=2, pads=(4, 1, 5, 1), fill="extreme"),
+        shaped(3, 64, (200,), 16, (3,), pads=(1, 1), fill="ties"),
+        shaped(4, 24, (9, 9), 20, (3, 3), dilation=3, pads=(3, 3, 3, 3)),
+        shaped(5, 12, (3, 4, 5), 20, (2, 3, 2), pads=(1, 0, 1, 0, 1, 1), real=True),
+        shaped(6, 12, (9, 9), 36, (3, 3), 3, pads=(1, 2, 0, 1), real=True),
+        shaped(7, 48, (6, 11), 48, (5, 5), 48, pads=(2, 2, 2, 2), stride=2, fill="extreme"),
+        shaped(8, 40, (9, 7), 40, (3, 1), 40, dilation=2, pads=(2, 0, 2, 0)),
+        shaped(9, 300, (2, 130), 33, (1, 1), stride=2),
+    ]
+    return found
+
+
+def test_ends_of_tiles(vector_target: str) -> None:
+    module = check_cases(edges(), target=vector_target)
+    isa = C_TARGETS[vector_target].isas[0]
+    text = module.explain()
+    assert all(f"{kernel}__{isa}" in text for kernel in ("conv_u8s8_u8", "conv_u8s8_f32", "conv_u8s8_depthwise_u8"))
+
+
+def network() -> tuple[Builder, list[str]]:
+    """Convolutions that read the caller's own bytes and write into them: NHWC codes in and out."""
+    rng = np.random.default_rng(0)
+    b, outputs = Builder(), []
+    for number, (c, h, w, m, k, group) in enumerate([(12, 5, 7, 20, 1, 1), (8, 6, 5, 16, 3, 1), (32, 5, 5, 32, 3, 32),
+                                                      (5, 4, 4, 7, 1, 1), (40, 4, 5, 40, 3, 40)]):  # fmt: skip
+        x = b.feed(f"x{number}", rng.integers(0, 256, (1, h, w, c)).astype(np.uint8))
+        weight = b.constant(f"w{number}", rng.integers(-128, 128, (m, c // group, k, k)).astype(np.int8))
+        bias = b.constant(f"b{number}", rng.integers(-900, 900, m).astype(np.int32))
+        scale = b.constant(f"s{number}", rng.uniform(1e-4, 1e-2, m).astype(np.float32))
+        planes = b.transpose(x, (0, 3, 1, 2), f"p{number}")
+        y = b.node("qir.IntConv", [planes, weight, bias, scale], f"y{number}", group=group, x_zero_point=0,
+                   y_zero_point=100, qmin=0, qmax=255)  # fmt: skip
+        outputs.append(b.transpose(y, (0, 2, 3, 1), f"z{number}"))
+    return b, outputs
+
+
+HARNESS = """#define _DEFAULT_SOURCE
+#include "net.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+enum { PAGE = 4096, PAGES = 64 };
+
+TABLES
+
+/* Bytes that end (or begin) at a page that must not be touched. */
+static unsigned char *guarded(size_t bytes, int at_end) {
+    unsigned char *all = mmap(0, (PAGES + 2) * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (all == MAP_FAILED || bytes > PAGES * PAGE || mprotect(all + PAGE, PAGES * PAGE, PROT_READ | PROT_WRITE)) {
+        exit(3);
+    }
+    return at_end ? all + PAGE + PAGES * PAGE - bytes : all + PAGE;
+}
+
+int main(void) {
+    int at_end, wrong = 0;
+    for (at_end = 0; at_end < 2; ++at_end) {
+        const size_t arena = (NET_ARENA_BYTES + NET_ARENA_ALIGNMENT - 1) / NET_ARENA_ALIGNMENT * NET_ARENA_ALIGNMENT;
+        unsigned char *room = guarded(arena, at_end);
+BODY
+    }
+    return wrong;
+}
+"""
+
+
+def guard(module: CModule, b: Builder, outputs: list[str]) -> dict[str, str]:
+    """The network's files with a main that runs it between guard pages."""
+    tables, lines, names = [], [], []
+    for name in (*b.inputs, *outputs):
+        data = ", ".join(map(str, b.values[name].reshape(-1).tolist()))
+        tables.append(f"static const unsigned char t_{name}[] = {{{data}}};\n")
+        lines.append(f"        unsigned char *{name} = guarded(sizeof t_{name}, at_end);\n")
+        names.append(name)
+    lines += [f"        memcpy({name}, t_{name}, sizeof t_{name});\n" for name in b.inputs]
+    lines.append(f"        wrong |= net_run(room, {', '.join(names)});\n")
+    lines += [f"        wrong |= memcmp({name}, t_{name}, sizeof t_{name}) ? 2 : 0;\n" for name in outputs]
+    text = HARNESS.replace("TABLES\n", "".join(tables)).replace("BODY\n", "".join(lines))
+    return {**module.sources, "guard.c": text}
+
+
+@pytest.mark.parametrize("flags", [("-std=c11", "-O2"), ("-std=gnu11", "-O3", "-mfma"), ("-std=c99", "-O0")],
+                         ids=" ".join)  # fmt: skip
+def test_no_byte_around_the_operands_is_touched(
+    vector_target: str, compiler: str, tmp_path: Path, flags: tuple[str, ...]
+) -> None:
+    """Built without flags for the instruction set, which the kernels bring along."""
+    b, outputs = network()
+    for name, text in guard(compile_c(b.graph(outputs), target=vector_target), b, outputs).items():
+        (tmp_path / name).write_text(text)
+    command = [compiler, *flags, "net.c", "net_weights.c", "guard.c", "-o", "guard"]
+    subprocess.run(command, cwd=tmp_path, check=True)
+    assert subprocess.run(["./guard"], cwd=tmp_path, check=False).returncode == 0
+
+
+def test_a_processor_without_the_instructions_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("qir.backends.c.isas.features", lambda: frozenset({"sse2"}))
+    b, outputs = network()
+    module = compile_c(b.graph(outputs), target="x86-avx2")
+    with pytest.raises(BuildError, match="this processor lacks avx2, fma"):
+        module.run(b.feeds)
+
+
+def test_features_are_known_where_linux_tells_them() -> None:
+    if not Path("/proc/cpuinfo").exists():
+        pytest.skip("no /proc/cpuinfo")
+    assert features()
+    require(["portable", "of_a_user"], "net")
+    if AVX2.features <= features():
+        require(["avx2"], "net")
+
+
+def test_explanations_say_what_slower_kernels_cost() -> None:
+    b, outputs = network()
+    lines = compile_c(b.graph(outputs), target="x86-avx512vnni").explain().splitlines()
+    assert "node_y1: qir_conv_u8s8_u8__avx512vnni" in lines
+    assert any(line.startswith("    not conv_u8__avx2: ") and line.endswith(" times the cycles") for line in lines)
