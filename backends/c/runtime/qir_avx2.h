@@ -44,13 +44,18 @@ QIR_AVX2 static QIR_INLINE __m256i qir_codes16(__m256i first, __m256i second, qi
     return _mm256_adds_epi16(_mm256_packs_epi32(first, second), q.zero_point);
 }
 
-/* first and second hold lanes 0..7 and 8..15: the bytes come as 0..3, 8..11, 4..7, 12..15 and are put in order. */
-QIR_AVX2 static QIR_INLINE void qir_avx2_store16_u8(__m256i first, __m256i second, __m256 scale, __m256 scale2,
-                                                    qir_requant8 q, uint8_t *y) {
-    const __m256i both = qir_codes16(qir_steps8(first, scale, q), qir_steps8(second, scale2, q), q);
+/* Steps 0..7 and 8..15 as bytes: they come as 0..3, 8..11, 4..7, 12..15 and are put in order. */
+QIR_AVX2 static QIR_INLINE __m128i qir_codes_in_order(__m256i first, __m256i second, qir_requant8 q) {
+    const __m256i both = qir_codes16(first, second, q);
     const __m128i codes = _mm_packus_epi16(_mm256_castsi256_si128(both), _mm256_extracti128_si256(both, 1));
     const __m128i clamped = _mm_max_epu8(codes, _mm256_castsi256_si128(q.least));
-    _mm_storeu_si128((__m128i *)(void *)y, _mm_shuffle_epi32(clamped, _MM_SHUFFLE(3, 1, 2, 0)));
+    return _mm_shuffle_epi32(clamped, _MM_SHUFFLE(3, 1, 2, 0));
+}
+
+QIR_AVX2 static QIR_INLINE void qir_avx2_store16_u8(__m256i first, __m256i second, __m256 scale, __m256 scale2,
+                                                    qir_requant8 q, uint8_t *y) {
+    const __m128i codes = qir_codes_in_order(qir_steps8(first, scale, q), qir_steps8(second, scale2, q), q);
+    _mm_storeu_si128((__m128i *)(void *)y, codes);
 }
 
 QIR_AVX2 static QIR_INLINE void qir_avx2_store16_f32(__m256i first, __m256i second, __m256 scale, __m256 scale2,

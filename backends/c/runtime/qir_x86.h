@@ -16,6 +16,13 @@
 #define QIR_INLINE inline
 #endif
 
+/* A product that is to be added: clang's -ffp-contract=fast would fuse the two. */
+#if defined(__GNUC__)
+#define QIR_KEEP_PRODUCT(product) __asm__("" : "+x"(product))
+#else
+#define QIR_KEEP_PRODUCT(product) ((void)0)
+#endif
+
 /* A function of its own, so that its sums get the registers. */
 #if defined(__GNUC__)
 #define QIR_ALONE __attribute__((noinline, unused))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from qir.backends.c.kernels import Bound, Family, Variant
-from qir.backends.c.kernels.conv_u8.blocks import Blocks, blocks, depthwise_data, panel_data
+from qir.backends.c.kernels.conv_u8.blocks import Blocks, blocks, depthwise_data, in_columns, panel_data
 from qir.backends.c.loops import window_fields
 from qir.backends.c.orders import CHANNELS_LAST
 from qir.backends.c.program import Data, Field, Kernel, Scratch, Struct
@@ -142,7 +143,9 @@ def _bind_depthwise_codes(site: Site, function: str, source: Path, width: int) -
     w, _, _ = _parts(site)
     depth, dtype = (4, np.int8) if width == 32 else (2, np.int16)
     b = _depthwise_blocks(site, width)
-    data = depthwise_data(w, np.asarray(site.constant(2)), site.constant(3), width=width, depth=depth, dtype=dtype)
+    b = replace(b, by_columns=in_columns(b) and depth == 4)
+    data = depthwise_data(w, np.asarray(site.constant(2)), site.constant(3), width=width, depth=depth, dtype=dtype,
+                          by_columns=b.by_columns)  # fmt: skip
     args = (conv_shape(site, b.window_field), b.struct, site.input(0).read, *data, b.scratch, site.output.write)
     return Bound(Kernel(function, source), args)
 

@@ -35,6 +35,7 @@ class Blocks:
         segments, length, depth: of a window, codes in one, codes in one step.
         rows, columns: output pixels of a block.
         size: bytes of a copied code.
+        by_columns: weights of a depthwise kernel are packed for columns of three taps.
     """
 
     batch: int
@@ -49,6 +50,7 @@ class Blocks:
     rows: int
     columns: int
     size: int
+    by_columns: bool = False
 
     @property
     def steps(self) -> int:
@@ -61,6 +63,7 @@ class Blocks:
         return Struct("qir_conv_u8_blocks", (
             ("rows", self.rows), ("columns", self.columns), ("by_taps", int(self.by_taps)),
             ("copied", int(self.copied)), ("segments", self.segments), ("steps", self.steps),
+            ("by_columns", int(self.by_columns)),
         ))  # fmt: skip
 
     @property
@@ -71,6 +74,8 @@ class Blocks:
     @property
     def scratch(self) -> Scratch:
         """Pointers and copied input of a block."""
+        if self.by_columns:
+            return Scratch(0)
         copied = _copied_bytes(self.window, self.rows, self.columns, self.groups * self.channels * self.size)
         return Scratch(8 * self.rows * self.segments + (copied + _SLACK if self.copied else 0))
 
@@ -148,9 +153,16 @@ def panel_data(w: np.ndarray, bias: np.ndarray, multiplier: np.ndarray | None, b
     return panels(w, b), in_panels(bias.astype(np.int32), b, "bias"), in_panels(scale, b, "multipliers")
 
 
+def in_columns(b: Blocks) -> bool:
+    """Whether a depthwise window is three by three taps of neighbouring columns, one or two pixels apart."""
+    inputs, outputs, kernel, stride, dilation, _ = b.window
+    return inputs[0] == outputs[0] == 1 and kernel == (1, 3, 3) and dilation[2] == 1 and stride[2] in (1, 2)
+
+
 def depthwise_data(
-    w: np.ndarray, bias: np.ndarray, multiplier: np.ndarray | None, *, width: int, depth: int, dtype: type
-) -> tuple[Data, Data, Data]:
+    w: np.ndarray, bias: np.ndarray, multiplier: np.ndarray | None, *, width: int, depth: int, dtype: type,
+    by_columns: bool,
+) -> tuple[Data, Data, Data]:  # fmt: skip
     """Weights [C, 1, *K], bias and multipliers of a depthwise kernel.
 
     Interleaving the bytes or words of `depth` taps goes by halves of 128 bits, four channels at a time: sum v of the
@@ -159,16 +171,20 @@ def depthwise_data(
     Args:
         width: channels of a block; the last block laps over the one before where they are no multiple.
         dtype: of the packed weights.
+        by_columns: taps of a column of three follow each other, then a zero.
     """
     channels, taps = w.shape[0], int(np.prod(w.shape[1:]))
+    places = np.arange(taps)
+    if by_columns:
+        places = places % 3 * 4 + places // 3
     starts = [max(min(start, channels - width), 0) for start in range(0, channels, width)]
     order = np.arange(width).reshape(2, depth, width // 2 // depth).transpose(1, 0, 2).reshape(-1)
     rows = [start + order for start in starts]
-    packed = np.zeros((len(rows), -(-taps // depth) * depth, width), dtype)
+    packed: np.ndarray = np.zeros((len(rows), -(-(places.max() + 1) // depth) * depth, width), dtype)
     wide = np.zeros((taps, max(channels, width)), dtype)
     wide[:, :channels] = w.reshape(channels, taps).T
     for number, row in enumerate(rows):
-        packed[number, :taps] = wide[:, row]
+        packed[number, places] = wide[:, row]
     cut = packed.reshape(len(rows), -1, depth, depth, width // depth).transpose(0, 1, 3, 4, 2)
 
     def permuted(values: np.ndarray, role: str) -> Data:

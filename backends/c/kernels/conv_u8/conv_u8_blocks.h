@@ -11,12 +11,13 @@
 #include "conv_u8.h"
 
 typedef struct {
-    int32_t rows;     /* of output pixels in a block */
-    int32_t columns;  /* of output pixels in a block */
-    int32_t by_taps;  /* segments are single taps, not rows of taps */
-    int32_t copied;   /* the input of a block is copied */
-    int32_t segments; /* of a window */
-    int32_t steps;    /* of a segment, the last one filled up */
+    int32_t rows;       /* of output pixels in a block */
+    int32_t columns;    /* of output pixels in a block */
+    int32_t by_taps;    /* segments are single taps, not rows of taps */
+    int32_t copied;     /* the input of a block is copied */
+    int32_t segments;   /* of a window */
+    int32_t steps;      /* of a segment, the last one filled up */
+    int32_t by_columns; /* depthwise: weights are packed for columns of three taps */
 } qir_conv_u8_blocks;
 
 /* A block in work: output pixels [row, row + rows) x [column, column + columns) of a plane of a sample. */
