@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -98,13 +97,12 @@ ROWS: dict[str, Row] = {
     "gemm 1x4096x4096": gemm(1, 4096, 4096),
 }
 
-_PEAK = """#include "net.h"
-#include <immintrin.h>
+_PEAK = """#include <immintrin.h>
 #include <time.h>
 #define EACH(op) op(0) op(1) op(2) op(3) op(4) op(5) op(6) op(7) op(8) op(9) op(10) op(11)
 #define BEGIN(i) VECTOR s##i = ZERO;
 #define LOOP for (k = 0; k < 10000; ++k) { EACH(STEP) }
-#define KEEP(i) __asm__ volatile("" : : KIND(s##i));
+#define KEEP(i) __asm__ volatile("" : : KIND (s##i));
 __attribute__((target(TARGET))) static void work(void) {
     VECTOR a = ZERO, t = ZERO; int k; (void)t; EACH(BEGIN) LOOP EACH(KEEP) (void)a;
 }
@@ -118,19 +116,25 @@ void peak(int count, double *seconds, void *unused) {
 }
 """
 _STEPS = {
-    "avx512vnni": (64, '#define TARGET "avx512f,avx512vnni"\n#define VECTOR __m512i\n#define ZERO _mm512_setzero_si512()\n'
-                       '#define KIND "v"\n#define STEP(i) __asm__ volatile("vpdpbusd %1,%1,%0" : "+v"(s##i) : "v"(a));\n'),
-    "avx2": (16, '#define TARGET "avx2"\n#define VECTOR __m256i\n#define ZERO _mm256_setzero_si256()\n#define KIND "x"\n'
-                 '#define STEP(i) __asm__ volatile("vpmaddwd %2,%2,%1\\n\\tvpaddd %1,%0,%0" : "+x"(s##i), "=&x"(t) '
-                 ': "x"(a));\n'),
+    "avx512vnni": (64, """#define TARGET "avx512f,avx512vnni"
+#define VECTOR __m512i
+#define ZERO _mm512_setzero_si512()
+#define KIND "v"
+#define STEP(i) __asm__ volatile("vpdpbusd %1,%1,%0" : "+v"(s##i) : "v"(a));
+"""),
+    "avx2": (16, """#define TARGET "avx2"
+#define VECTOR __m256i
+#define ZERO _mm256_setzero_si256()
+#define KIND "x"
+#define STEP(i) __asm__ volatile("vpmaddwd %2,%2,%1\\n\\tvpaddd %1,%0,%0" : "+x"(s##i), "=&x"(t) : "x"(a));
+"""),
 }  # fmt: skip
 
 
 def peak(isa: str, seconds: float) -> float:
     """Multiply-accumulates a second of an instruction set on registers alone."""
     lanes, head = _STEPS[isa]
-    text = head.replace("STEP(i)", "STEP(i)") + _PEAK.replace('#include "net.h"\n', "").replace("KIND(", "KIND (")
-    library = Library(shared_library({"peak.c": text}))
+    library = Library(shared_library({"peak.c": head + _PEAK}))
     return lanes * 12 * 10000 / best(library, "peak", [0], seconds)
 
 
@@ -164,16 +168,15 @@ def main() -> None:
         table.add_column(target, justify="right")
     peaks = {TARGETS[isa]: peak(isa, options.seconds) for isa in here}
     table.add_row("peak", *(f"{peaks[target] / 1e9:.0f}" if target in peaks else "" for target in targets))
-    with tempfile.TemporaryDirectory():
-        for name, (compiled, macs) in ROWS.items():
-            if options.names and not any(part in name for part in options.names):
-                continue
-            cells = []
-            for target in targets:
-                seconds = run(compiled(target), options.seconds)
-                share = f"; {macs / seconds / peaks[target]:.0%}" if target in peaks else ""
-                cells.append(f"{macs / seconds / 1e9:.1f} ({seconds * 1e6:.1f}{share})")
-            table.add_row(name, *cells)
+    for name, (compiled, macs) in ROWS.items():
+        if options.names and not any(part in name for part in options.names):
+            continue
+        cells = []
+        for target in targets:
+            seconds = run(compiled(target), options.seconds)
+            share = f"; {macs / seconds / peaks[target]:.0%}" if target in peaks else ""
+            cells.append(f"{macs / seconds / 1e9:.1f} ({seconds * 1e6:.1f}{share})")
+        table.add_row(name, *cells)
     Console(width=120).print(table)
 
 

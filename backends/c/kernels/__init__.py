@@ -28,8 +28,9 @@ How to add a family (one folder `kernels/<family>/`; it is discovered, nothing e
    - permuted_rows: True where bind honours `site.input(0).rows`.
 
 How to add a variant for an instruction set: one file `<name>__<isa>.c` with the same contract, and its Variant in the
-family's table. Functions carry the attribute that its runtime header (qir_avx2.h, qir_avx512vnni.h) defines, so that no
-compiler flag is needed; helpers are named after it too, because a network may use several variants. It equals the portable kernel bit for bit and touches no byte outside its operands.
+family's table. Functions carry the attribute that qir_x86.h defines, so that no compiler flag is needed; helpers are
+named after the instruction set too, because a network may use several variants. It equals the portable kernel bit for
+bit and touches no byte outside its operands.
 
 Test: tests/backends/c/graphs.py builds one-node graphs, compiles many at once and compares with the references.
 """

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from graphs import Builder, Case, check_cases
+from graphs import Builder, Case, case, check_cases
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from test_conv_u8 import convs, weighted
+from test_integer_families import codes, gemms, matmuls, means, outcomes, pools, sums_and_products
 
 from qir.backends.c import CModule, compile_c
 from qir.backends.c.isas import AVX2, features, require
@@ -24,6 +25,15 @@ SHARED = settings(max_examples=3, suppress_health_check=[HealthCheck.function_sc
 @given(cases=st.lists(convs(), min_size=20, max_size=20))
 def test_any_convolution(vector_target: str, cases: list[Case]) -> None:
     check_cases(cases, target=vector_target)
+
+
+OTHERS = st.one_of(gemms(), matmuls(), sums_and_products(), pools(), means())
+
+
+@SHARED
+@given(cases=st.lists(OTHERS, min_size=30, max_size=30))
+def test_any_other_operator(vector_target: str, cases: list[Case]) -> None:
+    check_cases(cases, outcomes(cases), target=vector_target)
 
 
 def shaped(
@@ -57,6 +67,29 @@ def edges() -> list[Case]:
         shaped(9, 300, (2, 130), 33, (1, 1), stride=2),
     ]
     return found
+
+
+def long_rows() -> list[Case]:
+    """Products and sums whose rows end around the multiples of a vector."""
+    found = []
+    for n, (rows, depth, columns) in enumerate(
+        [(1, 1, 1), (1, 7, 15), (1, 64, 16), (1, 65, 17), (1, 33, 64), (1, 130, 150), (2, 31, 65), (3, 66, 33),
+         (5, 4, 16), (7, 9, 40), (13, 100, 10)]
+    ):  # fmt: skip
+        fill = ("random", "extreme", "ties")[n % 3]
+        one = weighted("qir.IntGemm", n, (rows, depth), (columns, depth), columns, 9, fill, n % 4 == 1, True)
+        x, w, bias, multiplier = one.arrays
+        assert w is not None
+        found.append(Case(one.node, (x, np.ascontiguousarray(w.T), bias, multiplier)))
+    for n in (1, 2, 7, 8, 9, 15, 16, 17, 24, 31, 32, 33, 47, 48, 63, 64, 65, 100):
+        for shape in ((n,), (2, 1)):
+            numbers = {"a_multiplier": 0.51, "b_multiplier": -0.73, "offset": 99.5, "qmin": n, "qmax": 255 - n}
+            found.append(case("qir.IntAdd", (codes(n, (2, n)), codes(n + 1, shape, "extreme")), (0, 1), **numbers))
+    return found
+
+
+def test_ends_of_rows(vector_target: str) -> None:
+    check_cases(long_rows(), target=vector_target)
 
 
 def test_ends_of_tiles(vector_target: str) -> None:

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from qir.backends.c.kernels import Bound, Family, Variant
-from qir.backends.c.kernels.conv_u8.blocks import Blocks, blocks, depthwise_data, in_columns, panel_data
+from qir.backends.c.kernels.conv_u8.blocks import (
+    Blocks,
+    blocks,
+    depthwise_data,
+    in_columns,
+    panel_data,
+    panel_kernel,
+    panel_source,
+)
 from qir.backends.c.loops import window_fields
 from qir.backends.c.orders import CHANNELS_LAST
 from qir.backends.c.program import Data, Field, Kernel, Scratch, Struct
@@ -25,9 +34,6 @@ from qir.ops.window import Window, window
 
 _HERE = Path(__file__).parent
 _GENERIC, _DEPTHWISE = _HERE / "conv_u8__portable.c", _HERE / "conv_u8_depthwise__portable.c"
-_DEPTHWISE_AVX2 = _HERE / "conv_u8_depthwise__avx2.c"
-_DEPTHWISE_AVX512VNNI = _HERE / "conv_u8_depthwise__avx512vnni.c"
-_AVX2, _AVX512VNNI = _HERE / "conv_u8__avx2.c", _HERE / "conv_u8__avx512vnni.c"
 
 
 def _parts(site: Site) -> tuple[np.ndarray, np.ndarray, int]:
@@ -102,27 +108,27 @@ def _bind_depthwise(site: Site) -> Bound:
     return _bound(site, "qir_conv_u8s8_depthwise_T__portable", _DEPTHWISE, packed)
 
 
-def _blocks(site: Site, wide: bool) -> Blocks:
-    """For vpdpbusd four codes a step as they are; wide, for vpmaddwd, two of 16 bits."""
-    x, w, groups = site.input(0), site.input(1), int(site.node.attr("group", 1))
-    depth, size = (2, 2) if wide else (4, 1)
-    return blocks(x.shape[0], _window(site), groups, w.shape[1], depth=depth, size=size)
+def _blocks(site: Site, isa: str) -> Blocks:
+    x, w = site.input(0), site.input(1)
+    return blocks(x.shape[0], _window(site), int(site.node.attr("group", 1)), w.shape[1], isa=isa)
 
 
-def _panel_work(site: Site, wide: bool) -> float:
-    return _blocks(site, wide).work(site.input(1).shape[0] // int(site.node.attr("group", 1)))
+def _panel_work(site: Site, isa: str) -> float:
+    return _blocks(site, isa).work(site.input(1).shape[0] // int(site.node.attr("group", 1)))
 
 
-def _bind_panels(site: Site, function: str, source: Path, wide: bool) -> Bound:
+def _bind_panels(site: Site, isa: str) -> Bound:
+    """vpmaddwd is given codes less their zero point, so its bias holds no term of that."""
     w, bias, _ = _parts(site)
-    b = _blocks(site, wide)
-    data = panel_data(w, bias if wide else np.asarray(site.constant(2)), site.constant(3), b)
-    name, types = output_types(site, function)
-    short = site.output.short
-    vectors = "avx2" if wide else "avx512"
-    types = (*types, *((f"QIR_{part.upper()}", f"qir_{vectors}_{part}_{short}") for part in ("store16", "part16")))
+    b = _blocks(site, isa)
+    data = panel_data(w, bias if isa == "avx2" else np.asarray(site.constant(2)), site.constant(3), b)
     args = (conv_shape(site, b.window_field), b.struct, site.input(0).read, *data, b.scratch, site.output.write)
-    return Bound(Kernel(function, source, name, types), args)
+    return Bound(panel_kernel(site, "qir_conv_u8s8_T", isa), args)
+
+
+def _on_panels(isa: str) -> Variant:
+    source = panel_source(isa)
+    return Variant(isa, source, accepts, partial(_bind_panels, isa=isa), work=partial(_panel_work, isa=isa))
 
 
 def _accepts_codes(site: Site) -> str | None:
@@ -130,24 +136,33 @@ def _accepts_codes(site: Site) -> str | None:
     return _accepts_depthwise(site) or (None if site.output.dtype.name == "uint8" else "its result is real")
 
 
-def _depthwise_blocks(site: Site, width: int) -> Blocks:
-    x = site.input(0)
-    return blocks(x.shape[0], _window(site), x.shape[1], 1, depth=1, size=1, beyond=x.shape[1] < width)
+_DEPTHWISE_STEPS = {"avx512vnni": (32, 4, np.int8), "avx2": (16, 2, np.int16)}
+"""Channels of a block, taps of a step, type of the weights."""
 
 
-def _depthwise_work(site: Site, width: int) -> float:
-    return _macs(site) * (-(-site.output.shape[1] // width) * width / site.output.shape[1])
+def _depthwise_blocks(site: Site, isa: str) -> Blocks:
+    x, width = site.input(0), _DEPTHWISE_STEPS[isa][0]
+    b = blocks(x.shape[0], _window(site), x.shape[1], 1, isa="bytes", beyond=x.shape[1] < width)
+    return replace(b, by_columns=isa == "avx512vnni" and in_columns(b))
 
 
-def _bind_depthwise_codes(site: Site, function: str, source: Path, width: int) -> Bound:
-    w, _, _ = _parts(site)
-    depth, dtype = (4, np.int8) if width == 32 else (2, np.int16)
-    b = _depthwise_blocks(site, width)
-    b = replace(b, by_columns=in_columns(b) and depth == 4)
-    data = depthwise_data(w, np.asarray(site.constant(2)), site.constant(3), width=width, depth=depth, dtype=dtype,
-                          by_columns=b.by_columns)  # fmt: skip
+def _depthwise_work(site: Site, isa: str) -> float:
+    channels, width = site.output.shape[1], _DEPTHWISE_STEPS[isa][0]
+    return _macs(site) * (-(-channels // width) * width / channels)
+
+
+def _bind_depthwise_on(site: Site, isa: str) -> Bound:
+    b, (width, depth, dtype) = _depthwise_blocks(site, isa), _DEPTHWISE_STEPS[isa]
+    data = depthwise_data(_parts(site)[0], np.asarray(site.constant(2)), site.constant(3), width=width, depth=depth,
+                          dtype=dtype, by_columns=b.by_columns)  # fmt: skip
     args = (conv_shape(site, b.window_field), b.struct, site.input(0).read, *data, b.scratch, site.output.write)
-    return Bound(Kernel(function, source), args)
+    return Bound(Kernel(f"qir_conv_u8s8_depthwise_u8__{isa}", _HERE / f"conv_u8_depthwise__{isa}.c"), args)
+
+
+def _depthwise_on(isa: str) -> Variant:
+    source = _HERE / f"conv_u8_depthwise__{isa}.c"
+    return Variant(isa, source, _accepts_codes, partial(_bind_depthwise_on, isa=isa),
+                   work=partial(_depthwise_work, isa=isa))  # fmt: skip
 
 
 FAMILY = Family(
@@ -157,16 +172,6 @@ FAMILY = Family(
     (
         Variant("portable", _DEPTHWISE, _accepts_depthwise, _bind_depthwise, work=_macs),
         Variant("portable", _GENERIC, accepts, _bind, work=_rows_work),
-        Variant("avx512vnni", _DEPTHWISE_AVX512VNNI, _accepts_codes, lambda site: _bind_depthwise_codes(
-                    site, "qir_conv_u8s8_depthwise_u8__avx512vnni", _DEPTHWISE_AVX512VNNI, 32),
-                work=lambda site: _depthwise_work(site, 32)),
-        Variant("avx2", _DEPTHWISE_AVX2, _accepts_codes, lambda site: _bind_depthwise_codes(
-                    site, "qir_conv_u8s8_depthwise_u8__avx2", _DEPTHWISE_AVX2, 16),
-                work=lambda site: _depthwise_work(site, 16)),
-        Variant("avx512vnni", _AVX512VNNI, accepts,
-                lambda site: _bind_panels(site, "qir_conv_u8s8_T__avx512vnni", _AVX512VNNI, wide=False),
-                work=lambda site: _panel_work(site, wide=False)),
-        Variant("avx2", _AVX2, accepts, lambda site: _bind_panels(site, "qir_conv_u8s8_T__avx2", _AVX2, wide=True),
-                work=lambda site: _panel_work(site, wide=True)),
+        *(variant(isa) for isa in ("avx512vnni", "avx2") for variant in (_depthwise_on, _on_panels)),
     ),
-)  # fmt: skip
+)

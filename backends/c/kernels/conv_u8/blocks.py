@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import prod
+from pathlib import Path
 
 import numpy as np
 
 from qir.backends.c.loops import three
-from qir.backends.c.program import Data, Field, Scratch, Struct
-from qir.backends.c.requant import per_channel
+from qir.backends.c.program import Data, Field, Kernel, Scratch, Struct
+from qir.backends.c.requant import output_types, per_channel
+from qir.backends.c.site import Site
 from qir.ops.window import Window
 
 PANEL = 16
@@ -93,17 +95,20 @@ def _copied_bytes(window: tuple[tuple[int, ...], ...], rows: int, columns: int, 
     return kernel[0] * high * across * pixel
 
 
-def blocks(
-    batch: int, win: Window, groups: int, channels: int, *, depth: int, size: int, beyond: bool = False
-) -> Blocks:
+STEPS = {"avx512vnni": (4, 1), "avx2": (2, 2), "bytes": (1, 1)}
+"""Codes that one step of a kernel on panels takes, and bytes of each: vpdpbusd takes four as they are, vpmaddwd two of
+16 bits, less their zero point. Depthwise kernels read tap by tap."""
+
+
+def blocks(batch: int, win: Window, groups: int, channels: int, *, isa: str, beyond: bool = False) -> Blocks:
     """Cuts a convolution up.
 
     Args:
         channels: of the input, in one group.
-        depth: codes that one step of the kernel takes.
-        size: bytes of a code as the kernel wants it: 1 may be read from the input itself.
+        isa: key of STEPS.
         beyond: the kernel reads vectors that are longer than a pixel.
     """
+    depth, size = STEPS[isa]
     axes = [i for i in range(len(win.kernel)) if (win.input[i], win.output[i], win.kernel[i]) != (1, 1, 1)]
     inputs, outputs, kernel, strides, dilations, begin = (
         [values[i] for i in axes]
@@ -115,7 +120,7 @@ def blocks(
         kernel, strides, dilations, begin, batch = [1], [1], [1], [0], 1
     window = (three(inputs, 1), three(outputs, 1), three(kernel, 1), three(strides, 1), three(dilations, 1),
               three(begin, 0))  # fmt: skip
-    _, out, taps, stride, dilation, _ = window
+    _, out, taps, _, dilation, _ = window
     by_taps = groups > 1 or (taps[2] > 1 and dilation[2] > 1)
     segments, length = (prod(taps), channels) if by_taps else (taps[0] * taps[1], taps[2] * channels)
     copied = beyond or size > 1 or padded or length % depth != 0
@@ -151,6 +156,20 @@ def panel_data(w: np.ndarray, bias: np.ndarray, multiplier: np.ndarray | None, b
     """Weights, bias and multipliers of a kernel on panels."""
     scale = per_channel(multiplier, w.shape[0])
     return panels(w, b), in_panels(bias.astype(np.int32), b, "bias"), in_panels(scale, b, "multipliers")
+
+
+def panel_source(isa: str) -> Path:
+    """The kernel on panels for an instruction set."""
+    return Path(__file__).parent / f"conv_u8__{isa}.c"
+
+
+def panel_kernel(site: Site, name: str, isa: str, source: Path | None = None) -> Kernel:
+    """An instance of a kernel template `name__isa`, on panels, for the result's type."""
+    function, types = output_types(site, f"{name}__{isa}")
+    vectors = "avx512" if isa == "avx512vnni" else isa
+    parts = ("store16", "part16")
+    stores = tuple((f"QIR_{part.upper()}", f"qir_{vectors}_{part}_{site.output.short}") for part in parts)
+    return Kernel(f"{name}__{isa}", source or panel_source(isa), function, (*types, *stores))
 
 
 def in_columns(b: Blocks) -> bool:
