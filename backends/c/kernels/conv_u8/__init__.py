@@ -143,7 +143,7 @@ _DEPTHWISE_STEPS = {"avx512vnni": (32, 4, np.int8), "avx2": (16, 2, np.int16)}
 def _depthwise_blocks(site: Site, isa: str) -> Blocks:
     x, width = site.input(0), _DEPTHWISE_STEPS[isa][0]
     b = blocks(x.shape[0], _window(site), x.shape[1], 1, isa="bytes", beyond=x.shape[1] < width)
-    return replace(b, by_columns=isa == "avx512vnni" and in_columns(b))
+    return replace(b, by_columns=in_columns(b) and (isa == "avx512vnni" or x.shape[1] >= width))
 
 
 def _depthwise_work(site: Site, isa: str) -> float:

@@ -194,7 +194,7 @@ def depthwise_data(
     """
     channels, taps = w.shape[0], int(np.prod(w.shape[1:]))
     places = np.arange(taps)
-    if by_columns:
+    if by_columns:  # rows of a column follow each other, then a zero
         places = places % 3 * 4 + places // 3
     starts = [max(min(start, channels - width), 0) for start in range(0, channels, width)]
     order = np.arange(width).reshape(2, depth, width // 2 // depth).transpose(1, 0, 2).reshape(-1)

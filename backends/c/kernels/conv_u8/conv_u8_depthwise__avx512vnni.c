@@ -67,17 +67,11 @@ QIR_AVX512VNNI static QIR_INLINE void qir_conv_u8s8_depthwise_u8_avx512_row(cons
    lacks the window's third column and `next` its second and third, at step 2 every other column ends one window and
    begins the next. Columns outside the input are `outside`, rows outside it point there and stay.
    Weights: [column][sum][channel][row], zero for the fourth row. */
-typedef struct {
-    const uint8_t *row[3];
-    ptrdiff_t next[3];
-    int32_t column; /* the first window's */
-    int32_t inside; /* columns of the input */
-} qir_conv_u8s8_depthwise_u8_avx512_rows;
-
 QIR_AVX512VNNI static QIR_INLINE void qir_conv_u8s8_depthwise_u8_avx512_columns(
-    const int32_t step, const qir_conv_u8_tile *t, const qir_conv_u8s8_depthwise_u8_avx512_rows *rows,
-    const uint8_t *outside, int32_t columns, uint8_t *QIR_RESTRICT y) {
+    const int32_t step, const qir_conv_u8_tile *t, const qir_conv_u8_three_rows *rows, int32_t columns,
+    uint8_t *QIR_RESTRICT y) {
     const uint8_t *top = rows->row[0], *middle = rows->row[1], *bottom = rows->row[2];
+    const uint8_t *const outside = rows->outside;
     const ptrdiff_t next_top = rows->next[0], next_middle = rows->next[1], next_bottom = rows->next[2];
     const uint32_t inside = (uint32_t)rows->inside;
     const __m256i *const w = (const __m256i *)(const void *)t->weights;
@@ -142,47 +136,38 @@ QIR_AVX512VNNI static QIR_INLINE void qir_conv_u8s8_depthwise_u8_avx512_columns(
 #undef QIR_ADD
 }
 
-QIR_AVX512VNNI QIR_ALONE static void qir_conv_u8s8_depthwise_u8_avx512_by1(
-    const qir_conv_u8_tile *t, const qir_conv_u8s8_depthwise_u8_avx512_rows *rows, const uint8_t *outside,
-    int32_t columns, uint8_t *y) {
-    qir_conv_u8s8_depthwise_u8_avx512_columns(1, t, rows, outside, columns, y);
+QIR_AVX512VNNI QIR_ALONE static void qir_conv_u8s8_depthwise_u8_avx512_by1(const qir_conv_u8_tile *t,
+                                                                           const qir_conv_u8_three_rows *rows,
+                                                                           int32_t columns, uint8_t *y) {
+    qir_conv_u8s8_depthwise_u8_avx512_columns(1, t, rows, columns, y);
 }
 
-QIR_AVX512VNNI QIR_ALONE static void qir_conv_u8s8_depthwise_u8_avx512_by2(
-    const qir_conv_u8_tile *t, const qir_conv_u8s8_depthwise_u8_avx512_rows *rows, const uint8_t *outside,
-    int32_t columns, uint8_t *y) {
-    qir_conv_u8s8_depthwise_u8_avx512_columns(2, t, rows, outside, columns, y);
+QIR_AVX512VNNI QIR_ALONE static void qir_conv_u8s8_depthwise_u8_avx512_by2(const qir_conv_u8_tile *t,
+                                                                           const qir_conv_u8_three_rows *rows,
+                                                                           int32_t columns, uint8_t *y) {
+    qir_conv_u8s8_depthwise_u8_avx512_columns(2, t, rows, columns, y);
 }
 
-/* One row of a window of three by three, all channels. */
-static void qir_conv_u8s8_depthwise_u8_avx512_line(const qir_conv_u8_shape *s, qir_conv_u8_tile t, const uint8_t *x,
-                                                   int32_t row, uint8_t *y) {
-    const qir_window *const win = &s->window;
-    const int32_t channels = s->groups, start = row * win->stride[1] - win->pad[1];
-    const int8_t *const w = t.weights;
-    const int32_t *const bias = t.bias;
-    const float *const multiplier = t.multiplier;
+/* Every row of windows of three by three, all channels. */
+static void qir_conv_u8s8_depthwise_u8_avx512_lines(const qir_conv_u8_shape *s, qir_conv_u8_tile *t, const uint8_t *x,
+                                                    const int8_t *w, const int32_t *bias, const float *multiplier,
+                                                    uint8_t *y) {
+    const int32_t channels = s->groups, columns = s->window.out[2], rows = s->window.batch * s->window.out[1];
     uint8_t outside[32];
-    int32_t channel, i;
+    int32_t row, channel;
     memset(outside, s->x_zero_point, sizeof outside);
-    for (channel = 0; channel < channels; channel += 32) {
-        const int32_t from = channel + 32 <= channels || channels < 32 ? channel : channels - 32;
-        qir_conv_u8s8_depthwise_u8_avx512_rows rows;
-        rows.column = -win->pad[2];
-        rows.inside = win->in[2];
-        for (i = 0; i < 3; ++i) {
-            const int32_t at = start + i * win->dilation[1], inside = at >= 0 && at < win->in[1];
-            const ptrdiff_t pixel = (ptrdiff_t)at * win->in[2] - win->pad[2];
-            rows.row[i] = inside ? x + (pixel * channels + from) : outside;
-            rows.next[i] = inside ? channels : 0;
-        }
-        t.weights = w + (ptrdiff_t)channel * 12;
-        t.bias = bias + channel;
-        t.multiplier = multiplier + channel;
-        if (win->stride[2] == 1) {
-            qir_conv_u8s8_depthwise_u8_avx512_by1(&t, &rows, outside, win->out[2], y + from);
-        } else {
-            qir_conv_u8s8_depthwise_u8_avx512_by2(&t, &rows, outside, win->out[2], y + from);
+    for (row = 0; row < rows; ++row, y += (ptrdiff_t)columns * channels) {
+        for (channel = 0; channel < channels; channel += 32) {
+            const int32_t from = channel + 32 <= channels || channels < 32 ? channel : channels - 32;
+            const qir_conv_u8_three_rows three = qir_conv_u8_rows_under(s, x, row, from, outside);
+            t->weights = w + (ptrdiff_t)channel * 12;
+            t->bias = bias + channel;
+            t->multiplier = multiplier + channel;
+            if (s->window.stride[2] == 1) {
+                qir_conv_u8s8_depthwise_u8_avx512_by1(t, &three, columns, y + from);
+            } else {
+                qir_conv_u8s8_depthwise_u8_avx512_by2(t, &three, columns, y + from);
+            }
         }
     }
 }
@@ -204,15 +189,7 @@ void qir_conv_u8s8_depthwise_u8__avx512vnni(const qir_conv_u8_shape *s, const qi
     qir_conv_u8_tile t = qir_conv_u8_any_tile(s, b);
     t.channels = channels;
     if (b->by_columns) {
-        const int32_t *const in = s->window.in, *const out = s->window.out;
-        int32_t row;
-        t.weights = w;
-        t.bias = bias;
-        t.multiplier = multiplier;
-        for (row = 0; row < s->window.batch * out[1]; ++row) {
-            qir_conv_u8s8_depthwise_u8_avx512_line(s, t, x + (ptrdiff_t)(row / out[1]) * in[1] * in[2] * channels,
-                                                   row % out[1], y + (ptrdiff_t)row * out[2] * channels);
-        }
+        qir_conv_u8s8_depthwise_u8_avx512_lines(s, &t, x, w, bias, multiplier, y);
         return;
     }
     for (; qir_conv_u8_block_left(s, &at); qir_conv_u8_next_block(s, b, &at)) {
