@@ -10,6 +10,8 @@ RATES: Mapping[str, float] = MappingProxyType({
     "conv_u8_depthwise__avx2": 8, "conv_u8_depthwise__avx512vnni": 16,
     "gemm_u8__portable": 6, "gemm_u8_row__avx512vnni": 16,
     "quantize__portable": 0.5, "quantize__avx2": 1.5,
+    "matmul_u8__portable": 0.4, "matmul_u8__avx2": 16, "pool_u8__portable": 1, "pool_u8__avx2": 8,
+    "maxpool__portable": 4, "maxpool_u8__avx2": 12, "mul_u8__portable": 0.25, "mul_u8__avx2": 4,
     "add_u8__portable": 0.5, "add_u8__avx2": 4,
 })  # fmt: skip
 """Variant.title to units of its `work` (multiply-accumulates or elements) in one cycle of one core.

@@ -36,11 +36,13 @@ QIR_AVX512VNNI static QIR_INLINE __m512i qir_avx512_codes(__m512i acc, __m512 mu
     return _mm512_add_epi32(_mm512_cvtps_epi32(v), q.zero_point);
 }
 
-QIR_AVX512VNNI static QIR_INLINE void qir_avx512_store16_u8(__m512i acc, __m512 multiplier, qir_requant16 q, uint8_t *y) {
+QIR_AVX512VNNI static QIR_INLINE void qir_avx512_store16_u8(__m512i acc, __m512 multiplier, qir_requant16 q,
+                                                            uint8_t *y) {
     _mm_storeu_si128((__m128i *)(void *)y, _mm512_cvtepi32_epi8(qir_avx512_codes(acc, multiplier, q)));
 }
 
-QIR_AVX512VNNI static QIR_INLINE void qir_avx512_store16_f32(__m512i acc, __m512 multiplier, qir_requant16 q, float *y) {
+QIR_AVX512VNNI static QIR_INLINE void qir_avx512_store16_f32(__m512i acc, __m512 multiplier, qir_requant16 q,
+                                                             float *y) {
     (void)q;
     _mm512_storeu_ps(y, _mm512_mul_ps(_mm512_cvtepi32_ps(acc), multiplier));
 }

@@ -81,15 +81,54 @@ def long_rows() -> list[Case]:
         x, w, bias, multiplier = one.arrays
         assert w is not None
         found.append(Case(one.node, (x, np.ascontiguousarray(w.T), bias, multiplier)))
+    finish = {"y_zero_point": 12, "qmin": 5, "qmax": 250}
     for n in (1, 2, 7, 8, 9, 15, 16, 17, 24, 31, 32, 33, 47, 48, 63, 64, 65, 100):
         for shape in ((n,), (2, 1)):
             numbers = {"a_multiplier": 0.51, "b_multiplier": -0.73, "offset": 99.5, "qmin": n, "qmax": 255 - n}
-            found.append(case("qir.IntAdd", (codes(n, (2, n)), codes(n + 1, shape, "extreme")), (0, 1), **numbers))
+            operands = (codes(n, (2, n)), codes(n + 1, shape, "extreme"))
+            found.append(case("qir.IntAdd", operands, (0, 1), **numbers))
+            found.append(case("qir.IntMul", operands, (0, 1), a_zero_point=n, b_zero_point=255, multiplier=0.013,
+                              **(finish if n % 2 else {})))  # fmt: skip
+        found.append(case("qir.IntAveragePool", (codes(n, (1, n, 5, 4)),), kernel_shape=(3, 2), pads=(1, 0, 1, 1),
+                          x_zero_point=n, multiplier=0.7, count_include_pad=n % 2, **finish))  # fmt: skip
+        found.append(case("qir.IntMatMul", (codes(n, (2, 7, n)), codes(n, (n, n))), (0, 1), a_zero_point=n,
+                          b_zero_point=200, multiplier=0.001, **finish))  # fmt: skip
     return found
 
 
 def test_ends_of_rows(vector_target: str) -> None:
     check_cases(long_rows(), target=vector_target)
+
+
+def test_largest_of_many_channels(vector_target: str) -> None:
+    attrs = {"kernel_shape": (3, 3), "strides": (2, 1), "pads": (1, 1, 1, 1)}
+    cases = [case("MaxPool", (codes(n, (2, n, 6, 5)),), **attrs) for n in (31, 32, 33, 64, 100)]
+    check_cases(cases, outcomes(cases), target=vector_target)
+
+
+def test_transposed_matrices(vector_target: str) -> None:
+    b, outputs = Builder(), []
+    for n, (rows, depth, columns) in enumerate([(5, 7, 18), (13, 33, 40)]):
+        left, right = b.feed(f"a{n}", codes(n, (2, depth, rows))), b.feed(f"b{n}", codes(n + 9, (columns, depth)))
+        names = [b.transpose(left, (0, 2, 1), f"at{n}"), b.transpose(right, (1, 0), f"bt{n}")]
+        outputs.append(b.node("qir.IntMatMul", names, f"y{n}", a_zero_point=255, b_zero_point=0, multiplier=1e-3))
+    found = compile_c(b.graph(outputs), target=vector_target).run(b.feeds)
+    assert all(np.array_equal(b.values[name], found[name]) for name in outputs)
+
+
+def test_what_is_no_number_is_quantized_like_portable_c(vector_target: str) -> None:
+    rng = np.random.default_rng(0)
+    reals = np.concatenate([rng.normal(0, 40, 77), np.arange(-40, 40) / 2, [np.inf, -np.inf, np.nan, 3e38, -3e38, -0.0]])
+    b, outputs = Builder(), []
+    for size in (1, 15, 16, 17, reals.size):
+        x = b.feed(f"x{size}", np.roll(reals, size)[-size:].astype(np.float32))
+        outputs.append(b.node("qir.Quantize", [x], f"y{size}", scale=0.5, zero_point=99, qmin=3, qmax=250,
+                              result=np.zeros(size, np.uint8)))  # fmt: skip
+    graph = b.graph(outputs)
+    wanted, module = compile_c(graph).run(b.feeds), compile_c(graph, target=vector_target)
+    assert "qir_quantize_f32_u8__avx2" in module.explain()
+    found = module.run(b.feeds)
+    assert all(np.array_equal(wanted[name], found[name]) for name in outputs)
 
 
 def test_ends_of_tiles(vector_target: str) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 
 from qir.backends.c.loops import three
 from qir.backends.c.program import Data, Field, Kernel, Scratch, Struct
-from qir.backends.c.requant import output_types, per_channel
+from qir.backends.c.requant import output_types, per_channel, vector_types
 from qir.backends.c.site import Site
 from qir.ops.window import Window
 
@@ -167,9 +167,8 @@ def panel_kernel(site: Site, name: str, isa: str, source: Path | None = None) ->
     """An instance of a kernel template `name__isa`, on panels, for the result's type."""
     function, types = output_types(site, f"{name}__{isa}")
     vectors = "avx512" if isa == "avx512vnni" else isa
-    parts = ("store16", "part16")
-    stores = tuple((f"QIR_{part.upper()}", f"qir_{vectors}_{part}_{site.output.short}") for part in parts)
-    return Kernel(f"{name}__{isa}", source or panel_source(isa), function, (*types, *stores))
+    types = (*types, *vector_types(site, vectors, "store16", "part16"))
+    return Kernel(f"{name}__{isa}", source or panel_source(isa), function, types)
 
 
 def in_columns(b: Blocks) -> bool:

@@ -1,9 +1,9 @@
 /* Convolution as products of panels of weights with lines of activations, for the kernels on vectors.
 
    The window of an output pixel is a number of *segments*: runs of bytes that lie together in x, one for each row of
-   the kernel (or for each tap, where taps are dilated or channels are grouped). Neighbouring output pixels of a row have
-   their segments `stride` elements apart. Output pixels go by blocks of a few rows and columns. Where a block needs
-   taps outside the input, or elements of another type, or where reading a segment in whole steps would leave x, the
+   the kernel (or for each tap, where taps are dilated or channels are grouped). Neighbouring output pixels of a row
+   have their segments `stride` elements apart. Output pixels go by blocks of a few rows and columns. Where a block
+   needs taps outside the input, or elements of another type, or where reading a segment in whole steps would leave x, the
    block's input is copied first, with padding written out; else its segments point into x itself. */
 #ifndef QIR_CONV_U8_BLOCKS_H
 #define QIR_CONV_U8_BLOCKS_H
@@ -76,8 +76,8 @@ static inline uint8_t *qir_conv_u8_line(const qir_conv_u8_shape *s, const uint8_
 }
 
 /* Writes a block's pointers [rows][segments] to scratch, and its copied input behind them. `wide`: as int16. */
-static inline void qir_conv_u8_open(const qir_conv_u8_shape *s, const qir_conv_u8_blocks *b, const qir_conv_u8_block *at,
-                                    const uint8_t *x, int32_t wide, void *scratch) {
+static inline void qir_conv_u8_open(const qir_conv_u8_shape *s, const qir_conv_u8_blocks *b,
+                                    const qir_conv_u8_block *at, const uint8_t *x, int32_t wide, void *scratch) {
     const qir_window *const win = &s->window;
     const ptrdiff_t channels = (ptrdiff_t)s->groups * s->in_channels, size = wide ? (ptrdiff_t)sizeof(int16_t) : 1;
     const int32_t high = qir_conv_u8_extent(win, 1, at->rows), across = qir_conv_u8_extent(win, 2, at->columns);
@@ -209,12 +209,6 @@ static inline qir_conv_u8_three_rows qir_conv_u8_rows_under(const qir_conv_u8_sh
         three.next[i] = inside ? channels : 0;
     }
     return three;
-}
-
-/* Of `count` pixels how many go together: at most `most`, in pieces of nearly equal size. */
-static inline int32_t qir_conv_u8_piece(int32_t count, int32_t most) {
-    const int32_t pieces = (count + most - 1) / most;
-    return (count + pieces - 1) / pieces;
 }
 
 #endif

@@ -18,23 +18,23 @@ QIR_AVX512VNNI static QIR_INLINE __m512i qir_gemm_u8s8_row_T_avx512_codes(const 
 #define QIR_BEGIN(i) __m512i a##i = _mm512_loadu_si512(bias + 16 * i);
 #define QIR_STEP(i) QIR_DOT4(a##i, codes, _mm512_loadu_si512(w + i * panel));
 #define QIR_END(i) QIR_STORE16(a##i, _mm512_loadu_ps(multiplier + 16 * i), q, y + 16 * i);
-#define QIR_PANELS(n)                                                                                                  \
-    QIR_AVX512VNNI QIR_ALONE static void qir_gemm_u8s8_row_T_avx512_by##n(                                             \
-        const qir_gemm_u8_shape *s, const uint8_t *x, const int8_t *w, const int32_t *bias, const float *multiplier,   \
-        QIR_Y *y) {                                                                                                    \
-        const int32_t steps = s->depth / 4;                                                                            \
-        const ptrdiff_t panel = (ptrdiff_t)(s->depth + 3) / 4 * 64;                                                    \
-        const qir_requant16 q = qir_widen_requant16(&s->requant);                                                      \
-        int32_t k;                                                                                                     \
-        QIR_EACH_##n(QIR_BEGIN) for (k = 0; k < steps; ++k, w += 64) {                                                 \
-            const __m512i codes = _mm512_set1_epi32(qir_four_bytes(x + 4 * k));                                        \
-            QIR_EACH_##n(QIR_STEP)                                                                                     \
-        }                                                                                                              \
-        if (s->depth % 4) {                                                                                            \
-            const __m512i codes = qir_gemm_u8s8_row_T_avx512_codes(x, s->depth, steps);                                \
-            QIR_EACH_##n(QIR_STEP)                                                                                     \
-        }                                                                                                              \
-        QIR_EACH_##n(QIR_END)                                                                                          \
+#define QIR_PANELS(n)                                                                                                \
+    QIR_AVX512VNNI QIR_ALONE static void qir_gemm_u8s8_row_T_avx512_by##n(                                           \
+        const qir_gemm_u8_shape *s, const uint8_t *x, const int8_t *w, const int32_t *bias, const float *multiplier, \
+        QIR_Y *y) {                                                                                                  \
+        const int32_t steps = s->depth / 4;                                                                          \
+        const ptrdiff_t panel = (ptrdiff_t)(s->depth + 3) / 4 * 64;                                                  \
+        const qir_requant16 q = qir_widen_requant16(&s->requant);                                                    \
+        int32_t k;                                                                                                   \
+        QIR_EACH_##n(QIR_BEGIN) for (k = 0; k < steps; ++k, w += 64) {                                               \
+            const __m512i codes = _mm512_set1_epi32(qir_four_bytes(x + 4 * k));                                      \
+            QIR_EACH_##n(QIR_STEP)                                                                                   \
+        }                                                                                                            \
+        if (s->depth % 4) {                                                                                          \
+            const __m512i codes = qir_gemm_u8s8_row_T_avx512_codes(x, s->depth, steps);                              \
+            QIR_EACH_##n(QIR_STEP)                                                                                   \
+        }                                                                                                            \
+        QIR_EACH_##n(QIR_END)                                                                                        \
     }
 QIR_PANELS(1) QIR_PANELS(4)
 #undef QIR_BEGIN
