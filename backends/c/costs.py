@@ -7,6 +7,7 @@ from types import MappingProxyType
 
 RATES: Mapping[str, float] = MappingProxyType({
     "conv_u8__portable": 6, "conv_u8_depthwise__portable": 3, "conv_u8__avx2": 20, "conv_u8__avx512vnni": 45,
+    "conv_u8_winograd__avx2": 20,
     "conv_u8_depthwise__avx2": 8, "conv_u8_depthwise__avx512vnni": 16,
     "gemm_u8__portable": 6, "gemm_u8_row__avx512vnni": 16,
     "quantize__portable": 0.5, "quantize__avx2": 1.5,

@@ -7,14 +7,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from graphs import Builder, Case, case, check_cases
+from graphs import Builder, Case, case, check_cases, joined
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from test_conv_u8 import convs, weighted
 from test_integer_families import codes, gemms, matmuls, means, outcomes, pools, sums_and_products
 
 from qir.backends.c import CModule, compile_c
-from qir.backends.c.isas import AVX2, features, require
+from qir.backends.c.isas import AVX2, features, on_this_processor, require
+from qir.backends.c.kernels.conv_u8.winograd import transformed
 from qir.backends.c.targets import C_TARGETS
 from qir.errors import BuildError
 
@@ -118,7 +119,8 @@ def test_transposed_matrices(vector_target: str) -> None:
 
 def test_what_is_no_number_is_quantized_like_portable_c(vector_target: str) -> None:
     rng = np.random.default_rng(0)
-    reals = np.concatenate([rng.normal(0, 40, 77), np.arange(-40, 40) / 2, [np.inf, -np.inf, np.nan, 3e38, -3e38, -0.0]])
+    ends = [np.inf, -np.inf, np.nan, 3e38, -3e38, -0.0]
+    reals = np.concatenate([rng.normal(0, 40, 77), np.arange(-40, 40) / 2, ends])
     b, outputs = Builder(), []
     for size in (1, 15, 16, 17, reals.size):
         x = b.feed(f"x{size}", np.roll(reals, size)[-size:].astype(np.float32))
@@ -138,12 +140,46 @@ def test_ends_of_tiles(vector_target: str) -> None:
     assert all(f"{kernel}__{isa}" in text for kernel in ("conv_u8s8_u8", "conv_u8s8_f32", "conv_u8s8_depthwise_u8"))
 
 
+def winograd_cases() -> list[Case]:
+    """Tiles that reach beyond the output, channels that fill no panel, several blocks, pads that differ."""
+    sizes = [((1, 1), (1, 1, 1, 1)), ((2, 3), (1, 1, 1, 1)), ((5, 4), (0, 0, 0, 0)), ((7, 9), (2, 0, 1, 2)),
+             ((11, 12), (1, 1, 1, 1)), ((16, 9), (0, 1, 2, 0))]  # fmt: skip
+    fills = ("extreme", "random", "ties")
+    found = [shaped(n, c, size, m, (3, 3), pads=pads, fill=fills[n % 3], real=n % 4 == 3, zero=z)
+             for n, ((size, pads), c, m, z) in enumerate(
+                 zip(sizes * 2, (16, 17, 31, 32, 33, 40) * 2, (1, 15, 16, 17, 33, 48, 16) * 2, (0, 255, 9) * 4,
+                     strict=False))]  # fmt: skip
+    batch = weighted("qir.IntConv", 5, (2, 20, 6, 7), (18, 20, 3, 3), 18, 4, "extreme", False, True, pads=(1, 1, 1, 1))
+    return [*found, batch]
+
+
+def test_winograd_is_exact() -> None:
+    if "avx2" not in on_this_processor():
+        pytest.skip("this processor cannot run avx2")
+    module = check_cases(winograd_cases(), target="x86-avx2")
+    assert "qir_conv_u8s8_winograd_u8__avx2" in module.explain()
+
+
+@pytest.mark.parametrize("extreme", [-128, 127])
+def test_transformed_weights_keep_to_their_range(extreme: int) -> None:
+    """The range from which the kernel concludes that its products are exact; and the reason where sums would not be."""
+    assert 9 * 128 >= np.abs(transformed(np.full((1, 1, 3, 3), extreme, np.int8)).astype(int)).max()
+    w = np.full((1, 1840, 3, 3), extreme, np.int8)
+    x = np.full((1, 1840, 3, 3), 255, np.uint8)
+    one = case("qir.IntConv", (x, w, np.zeros(1, np.int32), np.ones(1, np.float32)), pads=(0, 0, 0, 0))
+    graph, _ = joined([one])
+    explained = compile_c(graph, target="x86-avx2").explain()
+    refused = "not conv_u8_winograd__avx2: four times an accumulator could leave int32" in explained
+    assert (1840 * 9 * 255 * abs(extreme) >= 1 << 29) == refused
+
+
 def network() -> tuple[Builder, list[str]]:
     """Convolutions that read the caller's own bytes and write into them: NHWC codes in and out."""
     rng = np.random.default_rng(0)
     b, outputs = Builder(), []
     for number, (c, h, w, m, k, group) in enumerate([(12, 5, 7, 20, 1, 1), (8, 6, 5, 16, 3, 1), (32, 5, 5, 32, 3, 32),
-                                                      (5, 4, 4, 7, 1, 1), (40, 4, 5, 40, 3, 40)]):  # fmt: skip
+                                                      (5, 4, 4, 7, 1, 1), (40, 4, 5, 40, 3, 40),
+                                                      (17, 4, 5, 18, 3, 1)]):  # fmt: skip
         x = b.feed(f"x{number}", rng.integers(0, 256, (1, h, w, c)).astype(np.uint8))
         weight = b.constant(f"w{number}", rng.integers(-128, 128, (m, c // group, k, k)).astype(np.int8))
         bias = b.constant(f"b{number}", rng.integers(-900, 900, m).astype(np.int32))

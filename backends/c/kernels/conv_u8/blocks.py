@@ -144,18 +144,18 @@ def panels(w: np.ndarray, b: Blocks) -> Data:
     return Data(np.ascontiguousarray(cut.transpose(0, 1, 3, 4, 2, 5)), "weights")
 
 
-def in_panels(values: np.ndarray, b: Blocks, role: str) -> Data:
+def in_panels(values: np.ndarray, groups: int, role: str) -> Data:
     """[M] to [group][panel][channel], zeros beyond the last channel."""
-    each = values.size // b.groups
-    padded = np.zeros((b.groups, -(-each // PANEL) * PANEL), values.dtype)
-    padded[:, :each] = values.reshape(b.groups, each)
+    each = values.size // groups
+    padded = np.zeros((groups, -(-each // PANEL) * PANEL), values.dtype)
+    padded[:, :each] = values.reshape(groups, each)
     return Data(padded, role)
 
 
 def panel_data(w: np.ndarray, bias: np.ndarray, multiplier: np.ndarray | None, b: Blocks) -> tuple[Data, Data, Data]:
     """Weights, bias and multipliers of a kernel on panels."""
     scale = per_channel(multiplier, w.shape[0])
-    return panels(w, b), in_panels(bias.astype(np.int32), b, "bias"), in_panels(scale, b, "multipliers")
+    return panels(w, b), in_panels(bias.astype(np.int32), b.groups, "bias"), in_panels(scale, b.groups, "multipliers")
 
 
 def panel_source(isa: str) -> Path:
