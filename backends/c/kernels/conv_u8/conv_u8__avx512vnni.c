@@ -3,8 +3,9 @@
 
 /* template: begin */
 #define QIR_Y uint8_t
-#define QIR_STORE16 qir_avx512_store16_u8
-#define QIR_PART16 qir_avx512_part16_u8
+#define QIR_FOUR qir_avx512_four_u8
+#define QIR_PAIR qir_avx512_pair_u8
+#define QIR_PART qir_avx512_part_u8
 /* template: end */
 
 /* Tiles of one to eight output pixels by one or two panels of sixteen channels: vpdpbusd adds to each 32-bit lane the
@@ -18,10 +19,27 @@
     codes = QIR_CODES(i);      \
     QIR_DOT4(a##i, codes, w0); \
     QIR_DOT4(b##i, codes, w1);
-#define QIR_END1(i) QIR_STORE16(a##i, scale, q, last + i * last_step);
-#define QIR_END2(i)                               \
-    QIR_STORE16(a##i, scale, q, y + i * t->step); \
-    QIR_STORE16(b##i, scale2, q, last + i * last_step);
+#define QIR_END1(i, j, k, l)                                                                                \
+    QIR_FOUR(a##i, a##j, a##k, a##l, scale, q, to + i * step, to + j * step, to + k * step, to + l * step);
+#define QIR_END2(i, j) QIR_PAIR(a##i, b##i, a##j, b##j, scale, scale2, q, to + i * step, to + j * step);
+
+/* Rows are stored by twos or by fours; one that lacks its fellows is stored again. */
+#define QIR_PAIRS_1(end) end(0, 0)
+#define QIR_PAIRS_2(end) end(0, 1)
+#define QIR_PAIRS_3(end) QIR_PAIRS_2(end) end(2, 2)
+#define QIR_PAIRS_4(end) QIR_PAIRS_2(end) end(2, 3)
+#define QIR_PAIRS_5(end) QIR_PAIRS_4(end) end(4, 4)
+#define QIR_PAIRS_6(end) QIR_PAIRS_4(end) end(4, 5)
+#define QIR_PAIRS_7(end) QIR_PAIRS_6(end) end(6, 6)
+#define QIR_PAIRS_8(end) QIR_PAIRS_6(end) end(6, 7)
+#define QIR_FOURS_1(end) end(0, 0, 0, 0)
+#define QIR_FOURS_2(end) end(0, 1, 1, 1)
+#define QIR_FOURS_3(end) end(0, 1, 2, 2)
+#define QIR_FOURS_4(end) end(0, 1, 2, 3)
+#define QIR_FOURS_5(end) QIR_FOURS_4(end) end(4, 4, 4, 4)
+#define QIR_FOURS_6(end) QIR_FOURS_4(end) end(4, 5, 5, 5)
+#define QIR_FOURS_7(end) QIR_FOURS_4(end) end(4, 5, 6, 6)
+#define QIR_FOURS_8(end) QIR_FOURS_4(end) end(4, 5, 6, 7)
 
 #define QIR_TILE1(n)                                                                                               \
     QIR_AVX512VNNI QIR_ALONE static void qir_conv_u8s8_T_avx512_##n##x1(const qir_conv_u8_tile *t, ptrdiff_t from, \
@@ -32,10 +50,10 @@
         const qir_requant16 q = qir_widen_requant16(t->requant);                                                   \
         const __m512 scale = _mm512_loadu_ps(t->multiplier);                                                       \
         const __m512i first = _mm512_loadu_si512(t->bias);                                                         \
-        const int32_t left = t->channels, whole = left >= 16;                                                      \
+        const int32_t whole = t->channels >= 16;                                                                   \
         QIR_Y part[n * 16];                                                                                        \
-        QIR_Y *const last = whole ? y : part;                                                                      \
-        const ptrdiff_t last_step = whole ? t->step : 16;                                                          \
+        QIR_Y *const to = whole ? y : part;                                                                        \
+        const ptrdiff_t step = whole ? t->step : 16;                                                               \
         int32_t segments = t->segments;                                                                            \
         QIR_EACH_##n(QIR_BEGIN1) do {                                                                              \
             const uint8_t *x = (const uint8_t *)*segment++ + from, *x3 = x + 3 * stride, *x6 = x3 + 3 * stride;    \
@@ -46,8 +64,8 @@
             } while (--steps);                                                                                     \
             (void)x3, (void)x6;                                                                                    \
         } while (--segments);                                                                                      \
-        QIR_EACH_##n(QIR_END1) if (!whole) {                                                                       \
-            QIR_PART16(part, n, left, y, t->step);                                                                 \
+        QIR_FOURS_##n(QIR_END1) if (!whole) {                                                                      \
+            QIR_PART(part, 16, n, t->channels, y, t->step);                                                        \
         }                                                                                                          \
     }
 
@@ -60,10 +78,10 @@
         const qir_requant16 q = qir_widen_requant16(t->requant);                                                   \
         const __m512 scale = _mm512_loadu_ps(t->multiplier), scale2 = _mm512_loadu_ps(t->multiplier + 16);         \
         const __m512i first = _mm512_loadu_si512(t->bias), second = _mm512_loadu_si512(t->bias + 16);              \
-        const int32_t left = t->channels - 16, whole = left >= 16;                                                 \
-        QIR_Y part[n * 16];                                                                                        \
-        QIR_Y *const last = whole ? y + 16 : part;                                                                 \
-        const ptrdiff_t last_step = whole ? t->step : 16;                                                          \
+        const int32_t whole = t->channels >= 32;                                                                   \
+        QIR_Y part[n * 32];                                                                                        \
+        QIR_Y *const to = whole ? y : part;                                                                        \
+        const ptrdiff_t step = whole ? t->step : 32;                                                               \
         int32_t segments = t->segments;                                                                            \
         QIR_EACH_##n(QIR_BEGIN2) do {                                                                              \
             const uint8_t *x = (const uint8_t *)*segment++ + from, *x3 = x + 3 * stride, *x6 = x3 + 3 * stride;    \
@@ -75,8 +93,8 @@
             } while (--steps);                                                                                     \
             (void)x3, (void)x6;                                                                                    \
         } while (--segments);                                                                                      \
-        QIR_EACH_##n(QIR_END2) if (!whole) {                                                                       \
-            QIR_PART16(part, n, left, y + 16, t->step);                                                            \
+        QIR_PAIRS_##n(QIR_END2) if (!whole) {                                                                      \
+            QIR_PART(part, 32, n, t->channels, y, t->step);                                                        \
         }                                                                                                          \
     }
 

@@ -168,8 +168,8 @@ QIR_AVX2 static void qir_conv_u8s8_winograd_T_avx2_results(const qir_conv_u8_sha
 }
 
 /* At least sixteen input channels. Weights: [panel of 16 channels][place][pair of input channels][16][2]; bias, with
-   -x_zero_point * sum of w, and multiplier: [panel][16]. scratch: codes and sums of a block of `room` tiles, and a pixel
-   of the zero point for what lies outside the input. */
+   -x_zero_point * sum of w, and multiplier: [panel][16]. scratch: codes and sums of a block of `room` tiles, and a
+   pixel of the zero point for what lies outside the input. */
 void qir_conv_u8s8_winograd_T__avx2(const qir_conv_u8_shape *s, int32_t room, const uint8_t *QIR_RESTRICT x,
                                     const int16_t *QIR_RESTRICT w, const int32_t *QIR_RESTRICT bias,
                                     const float *QIR_RESTRICT multiplier, void *QIR_RESTRICT scratch,
