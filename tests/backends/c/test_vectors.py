@@ -19,6 +19,7 @@ from qir.backends.c.kernels.conv_u8.winograd import transformed
 from qir.backends.c.targets import C_TARGETS
 from qir.errors import BuildError
 
+WARNINGS = ("-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wshadow", "-Werror")
 SHARED = settings(max_examples=3, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
@@ -56,6 +57,8 @@ def edges() -> list[Case]:
               for n, m in zip(range(3, 16), (16, 17, 32, 40) * 4, strict=False)]  # fmt: skip
     found += [shaped(c, c, (4, 5), c, (3, 3), c, pads=(1, 1, 1, 1), fill=("extreme", "random")[c % 2], zero=c)
               for c in (2, 7, 8, 15, 16, 17, 31, 32, 33, 63, 64, 65, 100)]  # fmt: skip
+    found += [shaped(n, c, (3, n), c, (3, k), c, pads=(1, k // 2) * 2, fill=("extreme", "random")[n % 2], zero=n)
+              for n, (c, k) in enumerate([(2, 3), (4, 5), (8, 3), (16, 3), (8, 3), (16, 1), (4, 3), (2, 5)] * 2, 1)]
     found += [
         shaped(1, 3, (17, 19), 18, (7, 7), stride=2, pads=(3, 3, 3, 3)),
         shaped(2, 1, (12, 9), 64, (10, 4), stride=2, pads=(4, 1, 5, 1), fill="extreme"),
@@ -188,6 +191,10 @@ def network() -> tuple[Builder, list[str]]:
         y = b.node("qir.IntConv", [planes, weight, bias, scale], f"y{number}", group=group, x_zero_point=0,
                    y_zero_point=100, qmin=0, qmax=255)  # fmt: skip
         outputs.append(b.transpose(y, (0, 2, 3, 1), f"z{number}"))
+    rows = b.feed("rows", rng.integers(0, 256, (1, 37)).astype(np.uint8))
+    matrix = b.constant("matrix", rng.integers(-128, 128, (37, 19)).astype(np.int8))
+    bias, scale = b.constant("bias", np.arange(19, dtype=np.int32)), b.constant("scale", np.full(19, 0.01, np.float32))
+    outputs.append(b.node("qir.IntGemm", [rows, matrix, bias, scale], "product", y_zero_point=9, qmin=0, qmax=255))
     return b, outputs
 
 
@@ -243,12 +250,12 @@ def guard(module: CModule, b: Builder, outputs: list[str]) -> dict[str, str]:
 def test_no_byte_around_the_operands_is_touched(
     vector_target: str, compiler: str, tmp_path: Path, flags: tuple[str, ...]
 ) -> None:
-    """Built without flags for the instruction set, which the kernels bring along."""
+    """Built without flags for the instruction set, which the kernels bring along, and without a warning."""
     b, outputs = network()
     for name, text in guard(compile_c(b.graph(outputs), target=vector_target), b, outputs).items():
         (tmp_path / name).write_text(text)
-    command = [compiler, *flags, "net.c", "net_weights.c", "guard.c", "-o", "guard"]
-    subprocess.run(command, cwd=tmp_path, check=True)
+    subprocess.run([compiler, *flags, *WARNINGS, "-c", "net.c", "net_weights.c"], cwd=tmp_path, check=True)
+    subprocess.run([compiler, *flags, "net.o", "net_weights.o", "guard.c", "-o", "guard"], cwd=tmp_path, check=True)
     assert subprocess.run(["./guard"], cwd=tmp_path, check=False).returncode == 0
 
 

@@ -102,20 +102,28 @@ _DEPTHWISE_STEPS = {"avx512vnni": (32, 4, np.int8), "avx2": (16, 2, np.int16)}
 
 
 def _depthwise_blocks(site: Site, isa: str) -> Blocks:
+    """Few channels, neighbouring pixels of which fill a vector, are flattened: weights repeat along the vector."""
     x, width = site.input(0), _DEPTHWISE_STEPS[isa][0]
-    b = blocks(x.shape[0], conv_window(site), x.shape[1], 1, isa="bytes", beyond=x.shape[1] < width)
-    return replace(b, by_columns=in_columns(b) and (isa == "avx512vnni" or x.shape[1] >= width))
+    channels = x.shape[1]
+    b = blocks(x.shape[0], conv_window(site), channels, 1, isa="bytes", beyond=channels < width)
+    if channels < width and width % channels == 0 and b.window[3][2] == 1:
+        return replace(b, flat=width)
+    return replace(b, by_columns=in_columns(b) and (isa == "avx512vnni" or channels >= width))
 
 
 def _depthwise_work(site: Site, isa: str) -> float:
     channels, width = site.output.shape[1], _DEPTHWISE_STEPS[isa][0]
-    return _macs(site) * (-(-channels // width) * width / channels)
+    return _macs(site) * (1 if _depthwise_blocks(site, isa).flat else -(-channels // width) * width / channels)
 
 
 def _bind_depthwise_on(site: Site, isa: str) -> Bound:
     b, (width, depth, dtype) = _depthwise_blocks(site, isa), _DEPTHWISE_STEPS[isa]
-    data = depthwise_data(conv_parts(site)[0], np.asarray(site.constant(2)), site.constant(3), width=width, depth=depth,
-                          dtype=dtype, by_columns=b.by_columns)  # fmt: skip
+    w, bias = conv_parts(site)[0], np.asarray(site.constant(2))
+    scale = per_channel(site.constant(3), w.shape[0])
+    if b.flat:
+        times = width // w.shape[0]
+        w, bias, scale = np.tile(w, (times, *(1,) * (w.ndim - 1))), np.tile(bias, times), np.tile(scale, times)
+    data = depthwise_data(w, bias, scale, width=width, depth=depth, dtype=dtype, by_columns=b.by_columns)
     args = (conv_shape(site, b.window_field), b.struct, site.input(0).read, *data, b.scratch, site.output.write)
     return Bound(Kernel(f"qir_conv_u8s8_depthwise_u8__{isa}", _HERE / f"conv_u8_depthwise__{isa}.c"), args)
 

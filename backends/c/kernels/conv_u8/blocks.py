@@ -39,6 +39,7 @@ class Blocks:
         size: bytes of a copied code.
         least: pixels of a row that take as long as one.
         by_columns: weights of a depthwise kernel are packed for columns of three taps.
+        flat: channels of a vector that neighbouring pixels of a depthwise kernel fill together; 0: pixel by pixel.
     """
 
     batch: int
@@ -55,6 +56,7 @@ class Blocks:
     size: int
     least: int
     by_columns: bool = False
+    flat: int = 0
 
     @property
     def steps(self) -> int:
@@ -67,7 +69,7 @@ class Blocks:
         return Struct("qir_conv_u8_blocks", (
             ("rows", self.rows), ("columns", self.columns), ("by_taps", int(self.by_taps)),
             ("copied", int(self.copied)), ("segments", self.segments), ("steps", self.steps),
-            ("by_columns", int(self.by_columns)),
+            ("by_columns", int(self.by_columns)), ("flat", self.flat),
         ))  # fmt: skip
 
     @property

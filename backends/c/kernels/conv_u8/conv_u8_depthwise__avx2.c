@@ -187,8 +187,21 @@ void qir_conv_u8s8_depthwise_u8__avx2(const qir_conv_u8_shape *s, const qir_conv
         int32_t channel, r;
         qir_conv_u8_open(s, b, &at, x, 0, scratch);
         for (r = 0; r < at.rows; ++r) {
-            uint8_t *const to = y + qir_conv_u8_pixel(s, &at, r) * t.step;
+            uint8_t *const to = y + qir_conv_u8_pixel(s, &at, r) * channels;
             t.segment = (const void *const *)scratch + (ptrdiff_t)r * b->segments;
+            if (b->flat) {
+                const int32_t all = at.columns * channels, whole = all / 16 * 16;
+                t.bias = bias;
+                t.multiplier = multiplier;
+                t.stride = t.step = t.channels = 16;
+                qir_conv_u8s8_depthwise_u8_avx2_any(&t, w, 0, whole / 16, to);
+                if (whole < all) { /* the last ones lap over those before, or there are too few of them */
+                    const int32_t from = all < 16 ? 0 : all - 16;
+                    t.channels = all < 16 ? all : 16;
+                    qir_conv_u8s8_depthwise_u8_avx2_any(&t, w, from, 1, to + from);
+                }
+                continue;
+            }
             for (channel = 0; channel < channels; channel += 16) {
                 const int32_t from = channel + 16 <= channels || channels < 16 ? channel : channels - 16;
                 const int16_t *const weights = w + (ptrdiff_t)channel * pairs * 2;

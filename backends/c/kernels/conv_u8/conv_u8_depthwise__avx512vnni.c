@@ -197,8 +197,22 @@ void qir_conv_u8s8_depthwise_u8__avx512vnni(const qir_conv_u8_shape *s, const qi
         int32_t channel, r;
         qir_conv_u8_open(s, b, &at, x, 0, scratch);
         for (r = 0; r < at.rows; ++r) {
-            uint8_t *const to = y + qir_conv_u8_pixel(s, &at, r) * t.step;
+            uint8_t *const to = y + qir_conv_u8_pixel(s, &at, r) * channels;
             t.segment = (const void *const *)scratch + (ptrdiff_t)r * b->segments;
+            if (b->flat) {
+                const int32_t all = at.columns * channels, whole = all / 32 * 32;
+                t.weights = w;
+                t.bias = bias;
+                t.multiplier = multiplier;
+                t.stride = t.step = t.channels = 32;
+                qir_conv_u8s8_depthwise_u8_avx512_any(&t, 0, whole / 32, to);
+                if (whole < all) { /* the last ones lap over those before, or there are too few of them */
+                    const int32_t from = all < 32 ? 0 : all - 32;
+                    t.channels = all < 32 ? all : 32;
+                    qir_conv_u8s8_depthwise_u8_avx512_any(&t, from, 1, to + from);
+                }
+                continue;
+            }
             for (channel = 0; channel < channels; channel += 32) {
                 const int32_t from = channel + 32 <= channels || channels < 32 ? channel : channels - 32;
                 t.weights = w + (ptrdiff_t)channel * fours * 4;
