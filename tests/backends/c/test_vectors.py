@@ -10,6 +10,7 @@ import pytest
 from graphs import Builder, Case, case, check_cases, joined
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from networks import conv
 from test_conv_u8 import convs, weighted
 from test_integer_families import codes, gemms, matmuls, means, outcomes, pools, sums_and_products
 
@@ -257,6 +258,24 @@ def test_no_byte_around_the_operands_is_touched(
     subprocess.run([compiler, *flags, *WARNINGS, "-c", "net.c", "net_weights.c"], cwd=tmp_path, check=True)
     subprocess.run([compiler, *flags, "net.o", "net_weights.o", "guard.c", "-o", "guard"], cwd=tmp_path, check=True)
     assert subprocess.run(["./guard"], cwd=tmp_path, check=False).returncode == 0
+
+
+def test_networks_build_without_a_warning(vector_target: str, compiler: str, tmp_path: Path) -> None:
+    """Calls among buffers of one arena, some of which need no room of their own."""
+    rng = np.random.default_rng(0)
+    b = Builder()
+    name = b.node("qir.Quantize", [b.feed("x", rng.normal(0, 1, (1, 3, 12, 12)).astype(np.float32))], "q", scale=0.02,
+                  zero_point=7, qmin=0, qmax=255)  # fmt: skip
+    for number, (channels, kernel, group) in enumerate([(32, 3, 1), (32, 3, 32), (48, 1, 1), (48, 5, 48), (16, 1, 1)]):
+        name = conv(b, rng, name, f"c{number}", channels, kernel, group)
+    graph = b.graph([b.node("qir.Dequantize", [name], "y", scale=0.1, zero_point=7)])
+    module = compile_c(graph, target=vector_target)
+    assert np.array_equal(b.values["y"], module.run(b.feeds)["y"])
+    for file, text in module.sources.items():
+        (tmp_path / file).write_text(text)
+    for flags in (("-O3",), ("-O2", *C_TARGETS[vector_target].flags)):
+        command = [compiler, "-std=c99", *flags, *WARNINGS, "-c", "net.c", "net_weights.c"]
+        subprocess.run(command, cwd=tmp_path, check=True)
 
 
 def test_a_processor_without_the_instructions_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
