@@ -157,6 +157,7 @@ class _WeightNames:
     def __init__(self, program: Program, prefix: str) -> None:
         self.data = program.data
         self.names = {data_key(data): f"{prefix}_w{i}" for i, data in enumerate(self.data)}
+        self._aligned = f"QIR_ALIGNED({program.alignment}) " if self.data and program.alignment > 16 else ""
 
     def __getitem__(self, data: Data) -> str:
         """The expression that points at the array."""
@@ -183,9 +184,11 @@ class _WeightNames:
             parts.append(f"typedef int {names.prefix}_has_no_weights;\n")
         if any(map(_in_words, self.data)):
             parts.append(_WORDS)
+        if self._aligned:
+            parts.append(_ALIGNED)
         for data in self.data:
             items = words(data.array) if _in_words(data) else array(data.array)[1]
-            parts.append(f"{self._declared(data)} = {{\n{items}\n}};\n")
+            parts.append(f"{self._aligned}{self._declared(data)} = {{\n{items}\n}};\n")
         parts.insert(1, math_include("".join(parts)))
         return prefixed("\n".join(part for part in parts if part), names.prefix)
 
@@ -196,6 +199,16 @@ _LONG = 2048
 def _in_words(data: Data) -> bool:
     return data.array.dtype.itemsize == 1 and data.array.size >= _LONG
 
+
+_ALIGNED = """/* So that vectors of weights do not straddle cache lines. */
+#if defined(__GNUC__)
+#define QIR_ALIGNED(bytes) __attribute__((aligned(bytes)))
+#elif defined(_MSC_VER)
+#define QIR_ALIGNED(bytes) __declspec(align(bytes))
+#else
+#define QIR_ALIGNED(bytes)
+#endif
+"""
 
 _WORDS = """/* Bytes in the order of memory, the first one lowest. */
 #if defined(__BYTE_ORDER__) && defined(__ORDER_BIG_ENDIAN__) && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__

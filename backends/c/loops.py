@@ -57,6 +57,12 @@ def too_many_loops(loops: Sequence[tuple[int, ...]]) -> str | None:
     return f"{len(loops)} separate axes, at most {MAX_LOOPS} are supported" if len(loops) > MAX_LOOPS else None
 
 
+def steps_apart(loops: Sequence[tuple[int, ...]]) -> str | None:
+    """The reason to refuse rows that vectors cannot read: their elements neither neighbours nor one that repeats."""
+    apart = loops and any(step not in (0, 1) for step in loops[-1][1:])
+    return "the elements of a row do not lie together" if apart else None
+
+
 def broadcast_struct(a: Operand, b: Operand, y: Operand) -> Struct:
     """The qir_broadcast of two operands as an argument."""
     sizes, first, second = broadcast_fields(a, b, y)  # type: ignore[misc]  # always a tuple of three

@@ -16,6 +16,7 @@ import numpy as np
 from qir.backends.c.build import Library, shared_library, text_size
 from qir.backends.c.emit import Names, emit, is_quantized, names_of, parameters
 from qir.backends.c.extras import extra_files
+from qir.backends.c.isas import require
 from qir.backends.c.program import Port, Program
 from qir.errors import DataError, OutputError, QirError
 from qir.ir.dtype import DType
@@ -106,8 +107,9 @@ class CModule:
         """The network built by the system's compiler.
 
         Raises:
-            BuildError: where no compiler is found or it refuses the code.
+            BuildError: where no compiler is found or it refuses the code, or this processor lacks what it needs.
         """
+        require(self.program.isas, self.name)
         shim = {f"{self.names.prefix}_bench.c": _bench(self.program, self.names)}
         return Library(shared_library({**self.sources, **shim}, self.flags))
 

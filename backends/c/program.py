@@ -301,6 +301,11 @@ class Program:
         return tuple(port.border for port in self.outputs if port.border)
 
     @property
+    def isas(self) -> tuple[str, ...]:
+        """Instruction sets of the kernels, as their names say: right of the double underscore."""
+        return tuple(dict.fromkeys(call.kernel.emitted.rpartition("__")[2] for call in self.every_call))
+
+    @property
     def weight_bytes(self) -> int:
         return sum(data.array.nbytes for data in self.data)
 

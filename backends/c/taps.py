@@ -9,6 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from qir.backends.c.build import Library, shared_library
+from qir.backends.c.isas import require
 from qir.backends.c.module import CModule, fitting
 from qir.backends.c.program import Call, Port, Program
 from qir.errors import BuildError, DataError, QirError
@@ -162,11 +163,12 @@ class Taps:
         flags: further compiler flags.
 
     Raises:
-        BuildError: where no compiler is found or it refuses the code.
+        BuildError: where no compiler is found or it refuses the code, or this processor lacks what it needs.
     """
 
     def __init__(self, module: CModule, files: Mapping[str, str] | None = None, flags: Sequence[str] = ()) -> None:
         self.module, names = module, module.names
+        require(module.program.isas, module.name)
         shim = {f"{names.prefix}_tap.c": _SHIM.replace("QIR", names.prefix)}
         hook = f"-D{names.macro}_HOOK={names.prefix}_tap"
         path = shared_library({**(module.sources if files is None else files), **shim}, (*module.flags, *flags, hook))

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from qir.backends.c.isas import AVX2, AVX512VNNI, on_this_processor
 from qir.errors import RecipeError
 from qir.ir.dtype import INT16
 from qir.ir.graph import Graph, Node
@@ -96,8 +97,8 @@ class CTarget:
 
     Attributes:
         name: as the user writes it.
-        isas: kernels to prefer, best first; portable C always comes last.
-        flags: compiler flags that the kernels need.
+        isas: whose kernels may be used besides portable C, best first.
+        flags: compiler flags for the whole network; kernels written for an instruction set need none.
         alignment: of the arena and its buffers, bytes.
         description: one line for help texts.
     """
@@ -121,7 +122,13 @@ def register_c_target(row: CTarget) -> CTarget:
 
 
 register_c_target(CTarget("portable", description="C99 for any processor"))
-register_c_target(CTarget("native", flags=("-march=native",), description="C for the processor that compiles it"))
+register_c_target(CTarget("x86-avx2", ("avx2",), AVX2.flags, 64, "C for x86 processors with AVX2 and FMA"))
+register_c_target(
+    CTarget("x86-avx512vnni", ("avx512vnni", "avx2"), AVX512VNNI.flags, 64, "C for x86 processors with AVX512-VNNI")
+)
+register_c_target(
+    CTarget("native", on_this_processor(), ("-march=native",), 64, "C for the processor that compiles the network")
+)
 
 
 def c_target(name: str) -> CTarget:

@@ -21,10 +21,16 @@ How to add a family (one folder `kernels/<family>/`; it is discovered, nothing e
      `Bound(kernel, args)`. Both see a `Site` (qir/backends/c/site.py): operands with logical shape, stored order,
      strides, constant values. Arguments (qir/backends/c/program.py) come in the order of the C parameters: `x.read`,
      `y.write`, `Data(array, role)`, `Scalar(value, ctype)`, `Struct("qir_..", fields)`, `Scratch(bytes)`.
+   - Variant.work and the variant's rate in qir/backends/c/costs.py: by them the cheapest is chosen.
    - in_place: input slots whose bytes the output may take over (same shape, order and element type; the kernel reads
      element i before it writes element i).
    - pointwise: True where y[i] depends on x[i] of slot 0 alone whatever the axes mean.
    - permuted_rows: True where bind honours `site.input(0).rows`.
+
+How to add a variant for an instruction set: one file `<name>__<isa>.c` with the same contract, and its Variant in the
+family's table. Functions carry the attribute that qir_x86.h defines, so that no compiler flag is needed; helpers are
+named after the instruction set too, because a network may use several variants. It equals the portable kernel bit for
+bit and touches no byte outside its operands.
 
 Test: tests/backends/c/graphs.py builds one-node graphs, compiles many at once and compares with the references.
 """
@@ -36,8 +42,10 @@ import pkgutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
+from math import inf
 from pathlib import Path
 
+from qir.backends.c.costs import RATES
 from qir.backends.c.orders import LayoutRule
 from qir.backends.c.program import Arg, Kernel
 from qir.backends.c.site import Site
@@ -61,7 +69,9 @@ class Variant:
         source: its C file.
         accepts: None where it can take the site, else the reason why not.
         bind: the call; packs constants.
-        name: distinguishes variants of one ISA in explanations.
+        name: distinguishes variants of one ISA in explanations and in the table of costs; its file's name by default.
+        work: multiply-accumulates, or elements, that it goes through, padding of its tiles included; divided by its
+            rate in qir.backends.c.costs these are the cycles by which variants are compared.
     """
 
     isa: str
@@ -69,10 +79,16 @@ class Variant:
     accepts: Callable[[Site], str | None]
     bind: Callable[[Site], Bound]
     name: str = ""
+    work: Callable[[Site], float] = field(default=lambda site: site.output.size)
 
     @property
     def title(self) -> str:
         return self.name or self.source.stem
+
+    def cycles(self, site: Site) -> float:
+        """By the table of costs; infinite for variants that are not in it."""
+        rate = RATES.get(self.title)
+        return self.work(site) / rate if rate else inf
 
 
 @dataclass(frozen=True)
@@ -83,7 +99,7 @@ class Family:
         name: of its folder.
         ops: operators it computes.
         layout: rule for the orders of its operands.
-        variants: tried in this order within an ISA.
+        variants: of those that accept a site the cheapest is taken; in this order, by ISA, where costs are equal.
         takes: whether the family is meant for this node at all (element types); seen before orders are chosen, with
             every operand in plain order. Of several families for one operator the first that takes it is used.
         in_place: input slots whose bytes the first output may take over.
@@ -174,19 +190,26 @@ def family_of(site: Site) -> Family:
 
 
 def select(family: Family, site: Site, isas: tuple[str, ...]) -> Selection:
-    """The first variant that accepts the site, by ISA in the order given, then portable.
+    """The cheapest variant that accepts the site; of equal ones the first by ISA in the order given, portable last.
 
     Raises:
         UnsupportedError: where no variant does, with every reason.
     """
     refused: list[tuple[str, str]] = []
+    accepted: list[tuple[float, Variant]] = []
     for isa in dict.fromkeys((*isas, "portable")):
         for variant in family.variants:
             if variant.isa == isa:
                 reason = variant.accepts(site)
                 if reason is None:
-                    return Selection(variant, tuple(refused))
-                refused.append((variant.title, reason))
+                    accepted.append((variant.cycles(site), variant))
+                else:
+                    refused.append((variant.title, reason))
+    if accepted:
+        least, chosen = min(accepted, key=lambda one: one[0])
+        slower = [(v.title, f"{cost / least:.1f} times the cycles") for cost, v in accepted
+                  if v is not chosen and v.isa != "portable" and least < cost < inf]  # fmt: skip
+        return Selection(chosen, (*refused, *slower))
     why = "; ".join(f"{name}: {reason}" for name, reason in refused) or "no variant for this target"
     raise UnsupportedError(
         f"no kernel of family {family.name} accepts {site.node.op} with {site.types} ({why})",

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import platform
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -14,11 +15,15 @@ from networks import residual
 from qir.backends.c import CModule, compile_c
 from qir.backends.c.build import Library
 from qir.backends.c.emit import names_of
+from qir.backends.c.isas import ISAS
 from qir.backends.c.kernels import families
 from qir.backends.c.names import RESERVED, identifier, unique
 
 WARNINGS = ("-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wshadow", "-Werror")
-KERNELS = sorted({variant.source for family in families() for variant in family.variants if variant.isa == "portable"})
+KERNELS = {
+    isa: sorted({variant.source for family in families() for variant in family.variants if variant.isa == isa})
+    for isa in ("portable", *(isa.name for isa in ISAS))
+}
 
 
 def run(folder: Path, *command: str) -> str:
@@ -48,8 +53,15 @@ def test_no_warnings_as_cpp(folder: Path, compiler: str) -> None:
     run(folder, compiler, "-x", "c++", "-std=c++17", *WARNINGS, "-fsyntax-only", *files)
 
 
-def test_every_kernel_file_stands_alone(compiler: str, tmp_path: Path) -> None:
-    files = tuple(map(str, KERNELS))
+@pytest.mark.parametrize("isa", KERNELS)
+def test_every_kernel_file_stands_alone(
+    compiler: str, tmp_path: Path, isa: str, evidence: Callable[[str, str], None]
+) -> None:
+    if isa != "portable":
+        if platform.machine() not in ("x86_64", "AMD64"):
+            pytest.skip(f"{isa} is of another kind of processor")
+        evidence("compiled", f"kernels for {isa}, on this processor")
+    files = tuple(map(str, KERNELS[isa]))
     run(tmp_path, compiler, "-std=c99", *WARNINGS, "-Os", "-c", *files)
     run(tmp_path, compiler, "-x", "c++", "-std=c++17", *WARNINGS, "-fsyntax-only", *files)
 

@@ -7,13 +7,14 @@ from pathlib import Path
 import numpy as np
 
 from qir.backends.c.kernels import Bound, Family, Variant
-from qir.backends.c.loops import broadcast_loops, broadcast_struct, too_many_loops
+from qir.backends.c.loops import broadcast_loops, broadcast_struct, steps_apart, too_many_loops
 from qir.backends.c.orders import FOLLOW
 from qir.backends.c.program import Kernel, Struct
 from qir.backends.c.requant import requant
 from qir.backends.c.site import Site
 
-_SOURCE = Path(__file__).parent / "add_u8__portable.c"
+_HERE = Path(__file__).parent
+_SOURCE, _AVX2 = _HERE / "add_u8__portable.c", _HERE / "add_u8__avx2.c"
 
 
 def _accepts(site: Site) -> str | None:
@@ -27,10 +28,21 @@ def numbers(site: Site) -> Struct:
     return Struct("qir_add_u8_numbers", (*reals, ("requant", requant(site.node))))
 
 
-def _bind(site: Site) -> Bound:
+def _accepts_vectors(site: Site) -> str | None:
+    return _accepts(site) or steps_apart(broadcast_loops(site.input(0), site.input(1), site.output))
+
+
+def _bind(site: Site, isa: str, source: Path) -> Bound:
     a, b, y = site.input(0), site.input(1), site.output
     args = (broadcast_struct(a, b, y), numbers(site), a.read, b.read, y.write)
-    return Bound(Kernel("qir_add_u8u8_u8__portable", _SOURCE), args)
+    return Bound(Kernel(f"qir_add_u8u8_u8__{isa}", source), args)
 
 
-FAMILY = Family("add_u8", ("qir.IntAdd",), FOLLOW, (Variant("portable", _SOURCE, _accepts, _bind),), in_place=(0, 1))
+FAMILY = Family(
+    "add_u8", ("qir.IntAdd",), FOLLOW,
+    (
+        Variant("portable", _SOURCE, _accepts, lambda site: _bind(site, "portable", _SOURCE)),
+        Variant("avx2", _AVX2, _accepts_vectors, lambda site: _bind(site, "avx2", _AVX2)),
+    ),
+    in_place=(0, 1),
+)  # fmt: skip

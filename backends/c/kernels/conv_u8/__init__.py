@@ -2,55 +2,31 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from qir.backends.c.kernels import Bound, Family, Variant
-from qir.backends.c.loops import window_fields
-from qir.backends.c.orders import CHANNELS_LAST
-from qir.backends.c.program import Data, Kernel, Scratch, Struct
-from qir.backends.c.requant import (
-    constants_missing,
-    output_types,
-    overflow,
-    per_channel,
-    requant,
-    restored_bias,
+from qir.backends.c.kernels.conv_u8.blocks import (
+    Blocks,
+    blocks,
+    depthwise_data,
+    in_columns,
+    panel_data,
+    panel_kernel,
+    panel_source,
 )
+from qir.backends.c.kernels.conv_u8.contract import accepts, conv_parts, conv_shape, conv_window
+from qir.backends.c.kernels.conv_u8.winograd import WINOGRAD
+from qir.backends.c.orders import CHANNELS_LAST
+from qir.backends.c.program import Data, Kernel, Scratch
+from qir.backends.c.requant import output_types, per_channel
 from qir.backends.c.site import Site
-from qir.ops.window import window
 
 _HERE = Path(__file__).parent
 _GENERIC, _DEPTHWISE = _HERE / "conv_u8__portable.c", _HERE / "conv_u8_depthwise__portable.c"
-
-
-def _parts(site: Site) -> tuple[np.ndarray, np.ndarray, int]:
-    """Weights [M, C/g, *K], bias without its zero-point term, zero point."""
-    zero = int(site.node.attr("x_zero_point", 0))
-    w = np.asarray(site.constant(1), np.int8)
-    return w, restored_bias(np.asarray(site.constant(2)), w, zero), zero
-
-
-def conv_shape(site: Site) -> Struct:
-    """The qir_conv_u8_shape of a site."""
-    x, w, node = site.input(0), site.input(1), site.node
-    groups = int(node.attr("group", 1))
-    return Struct("qir_conv_u8_shape", (
-        ("window", window_fields(x.shape[0], window(node, x.shape[2:], w.shape[2:]))), ("groups", groups),
-        ("in_channels", w.shape[1]), ("out_channels", w.shape[0] // groups),
-        ("x_zero_point", int(node.attr("x_zero_point", 0))), ("requant", requant(node)),
-    ))  # fmt: skip
-
-
-def accepts(site: Site) -> str | None:
-    """What every variant needs: constant weights, 1 to 3 spatial axes, accumulators inside int32."""
-    if (reason := constants_missing(site)) is not None:
-        return reason
-    if not 3 <= site.input(0).rank <= 5:
-        return f"{site.input(0).rank - 2} spatial axes, 1 to 3 are supported"
-    w, bias, _ = _parts(site)
-    return overflow(bias, w)
 
 
 def _accepts_depthwise(site: Site) -> str | None:
@@ -60,8 +36,19 @@ def _accepts_depthwise(site: Site) -> str | None:
     return accepts(site)
 
 
+def _macs(site: Site) -> float:
+    w = site.input(1)
+    return site.output.size * (w.size / w.shape[0])
+
+
+def _rows_work(site: Site) -> float:
+    """Of the portable kernel: gathering a code of a window counts as sixteen multiply-accumulates."""
+    channels, groups = site.output.shape[1], int(site.node.attr("group", 1))
+    return _macs(site) * (1 + 16 * groups / channels)
+
+
 def _bound(site: Site, function: str, source: Path, weights: np.ndarray, *scratch: Scratch) -> Bound:
-    w, bias, _ = _parts(site)
+    w, bias, _ = conv_parts(site)
     data = (Data(weights, "weights"), Data(bias.astype(np.int32), "bias"),
             Data(per_channel(site.constant(3), w.shape[0]), "multipliers"))  # fmt: skip
     kernel = Kernel(function, source, *output_types(site, function))
@@ -69,16 +56,81 @@ def _bound(site: Site, function: str, source: Path, weights: np.ndarray, *scratc
 
 
 def _bind(site: Site) -> Bound:
-    w = _parts(site)[0]
+    w = conv_parts(site)[0]
     packed = np.ascontiguousarray(np.moveaxis(w, 1, -1).reshape(w.shape[0], -1))
     rows = Scratch(2 * packed.shape[1] * 2)
     return _bound(site, "qir_conv_u8s8_T__portable", _GENERIC, packed, rows)
 
 
 def _bind_depthwise(site: Site) -> Bound:
-    w = _parts(site)[0]
+    w = conv_parts(site)[0]
     packed = np.ascontiguousarray(w.reshape(w.shape[0], -1).T)
     return _bound(site, "qir_conv_u8s8_depthwise_T__portable", _DEPTHWISE, packed)
+
+
+def _blocks(site: Site, isa: str) -> Blocks:
+    x, w = site.input(0), site.input(1)
+    return blocks(x.shape[0], conv_window(site), int(site.node.attr("group", 1)), w.shape[1], isa=isa)
+
+
+def _panel_work(site: Site, isa: str) -> float:
+    return _blocks(site, isa).work(site.input(1).shape[0] // int(site.node.attr("group", 1)))
+
+
+def _bind_panels(site: Site, isa: str) -> Bound:
+    """vpmaddwd is given codes less their zero point, so its bias holds no term of that."""
+    w, bias, _ = conv_parts(site)
+    b = _blocks(site, isa)
+    data = panel_data(w, bias if isa == "avx2" else np.asarray(site.constant(2)), site.constant(3), b)
+    args = (conv_shape(site, b.window_field), b.struct, site.input(0).read, *data, b.scratch, site.output.write)
+    return Bound(panel_kernel(site, "qir_conv_u8s8_T", isa), args)
+
+
+def _on_panels(isa: str) -> Variant:
+    source = panel_source(isa)
+    return Variant(isa, source, accepts, partial(_bind_panels, isa=isa), work=partial(_panel_work, isa=isa))
+
+
+def _accepts_codes(site: Site) -> str | None:
+    """What depthwise kernels on vectors need."""
+    return _accepts_depthwise(site) or (None if site.output.dtype.name == "uint8" else "its result is real")
+
+
+_DEPTHWISE_STEPS = {"avx512vnni": (32, 4, np.int8), "avx2": (16, 2, np.int16)}
+"""Channels of a block, taps of a step, type of the weights."""
+
+
+def _depthwise_blocks(site: Site, isa: str) -> Blocks:
+    """Few channels, neighbouring pixels of which fill a vector, are flattened: weights repeat along the vector."""
+    x, width = site.input(0), _DEPTHWISE_STEPS[isa][0]
+    channels = x.shape[1]
+    b = blocks(x.shape[0], conv_window(site), channels, 1, isa="bytes", beyond=channels < width)
+    if channels < width and width % channels == 0 and b.window[3][2] == 1:
+        return replace(b, flat=width)
+    return replace(b, by_columns=in_columns(b) and (isa == "avx512vnni" or channels >= width))
+
+
+def _depthwise_work(site: Site, isa: str) -> float:
+    channels, width = site.output.shape[1], _DEPTHWISE_STEPS[isa][0]
+    return _macs(site) * (1 if _depthwise_blocks(site, isa).flat else -(-channels // width) * width / channels)
+
+
+def _bind_depthwise_on(site: Site, isa: str) -> Bound:
+    b, (width, depth, dtype) = _depthwise_blocks(site, isa), _DEPTHWISE_STEPS[isa]
+    w, bias = conv_parts(site)[0], np.asarray(site.constant(2))
+    scale = per_channel(site.constant(3), w.shape[0])
+    if b.flat:
+        times = width // w.shape[0]
+        w, bias, scale = np.tile(w, (times, *(1,) * (w.ndim - 1))), np.tile(bias, times), np.tile(scale, times)
+    data = depthwise_data(w, bias, scale, width=width, depth=depth, dtype=dtype, by_columns=b.by_columns)
+    args = (conv_shape(site, b.window_field), b.struct, site.input(0).read, *data, b.scratch, site.output.write)
+    return Bound(Kernel(f"qir_conv_u8s8_depthwise_u8__{isa}", _HERE / f"conv_u8_depthwise__{isa}.c"), args)
+
+
+def _depthwise_on(isa: str) -> Variant:
+    source = _HERE / f"conv_u8_depthwise__{isa}.c"
+    return Variant(isa, source, _accepts_codes, partial(_bind_depthwise_on, isa=isa),
+                   work=partial(_depthwise_work, isa=isa))  # fmt: skip
 
 
 FAMILY = Family(
@@ -86,7 +138,9 @@ FAMILY = Family(
     ("qir.IntConv",),
     CHANNELS_LAST,
     (
-        Variant("portable", _DEPTHWISE, _accepts_depthwise, _bind_depthwise),
-        Variant("portable", _GENERIC, accepts, _bind),
+        Variant("portable", _DEPTHWISE, _accepts_depthwise, _bind_depthwise, work=_macs),
+        Variant("portable", _GENERIC, accepts, _bind, work=_rows_work),
+        WINOGRAD,
+        *(variant(isa) for isa in ("avx512vnni", "avx2") for variant in (_depthwise_on, _on_panels)),
     ),
 )

@@ -1,18 +1,25 @@
-"""qir.IntGemm: rows of uint8 codes times int8 weights; codes or reals out."""
+"""qir.IntGemm: rows of uint8 codes times int8 weights; codes or reals out.
+
+On vectors many rows are a convolution with one tap: conv_u8's kernels compute them.
+"""
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from qir.backends.c.kernels import Bound, Family, Variant
+from qir.backends.c.kernels.conv_u8.blocks import Blocks, blocks, panel_data, panel_kernel, panel_source
 from qir.backends.c.orders import ROWS
 from qir.backends.c.program import Data, Kernel, Scratch, Struct
 from qir.backends.c.requant import constants_missing, output_types, overflow, per_channel, requant
 from qir.backends.c.site import Site
+from qir.ops.window import Window
 
-_SOURCE = Path(__file__).parent / "gemm_u8__portable.c"
+_HERE = Path(__file__).parent
+_SOURCE, _ROW = _HERE / "gemm_u8__portable.c", _HERE / "gemm_u8_row__avx512vnni.c"
 _FUNCTION = "qir_gemm_u8s8_T__portable"
 
 
@@ -27,10 +34,14 @@ def accepts(site: Site) -> str | None:
     return constants_missing(site) or overflow(np.asarray(site.constant(2)), _weights(site))
 
 
+def _rows(site: Site) -> int:
+    return site.output.size // site.input(1).shape[1]
+
+
 def gemm_shape(site: Site) -> Struct:
     """The qir_gemm_u8_shape of a site."""
     depth, columns = site.input(1).shape
-    sizes = (("rows", site.output.size // columns), ("depth", depth), ("columns", columns))
+    sizes = (("rows", _rows(site)), ("depth", depth), ("columns", columns))
     return Struct("qir_gemm_u8_shape", (*sizes, ("requant", requant(site.node))))
 
 
@@ -42,4 +53,53 @@ def _bind(site: Site) -> Bound:
     return Bound(kernel, (gemm_shape(site), site.input(0).read, *data, Scratch(4 * w.shape[1]), site.output.write))
 
 
-FAMILY = Family("gemm_u8", ("qir.IntGemm",), ROWS, (Variant("portable", _SOURCE, accepts, _bind),), permuted_rows=True)
+def _blocks(site: Site, isa: str) -> Blocks:
+    rows, one, none = (_rows(site),), (1,), (0,)
+    return blocks(1, Window(one, one, one, none, none, none, rows, rows), 1, site.input(1).shape[0], isa=isa)
+
+
+def _data(site: Site, isa: str) -> tuple[Data, Data, Data]:
+    w, bias = _weights(site), np.asarray(site.constant(2))
+    return panel_data(w.reshape(*w.shape, 1), bias, site.constant(3), _blocks(site, isa))
+
+
+def _bind_panels(site: Site, isa: str) -> Bound:
+    b, (depth, columns) = _blocks(site, isa), site.input(1).shape
+    shape = Struct("qir_conv_u8_shape", (
+        ("window", b.window_field), ("groups", 1), ("in_channels", depth), ("out_channels", columns),
+        ("x_zero_point", 0), ("requant", requant(site.node)),
+    ))  # fmt: skip
+    args = (shape, b.struct, site.input(0).read, *_data(site, isa), b.scratch, site.output.write)
+    return Bound(panel_kernel(site, "qir_conv_u8s8_T", isa), args)
+
+
+def _bind_row(site: Site) -> Bound:
+    args = (gemm_shape(site), site.input(0).read, *_data(site, "avx512vnni"), site.output.write)
+    return Bound(panel_kernel(site, "qir_gemm_u8s8_row_T", "avx512vnni", _ROW), args)
+
+
+def _work(site: Site) -> float:
+    return site.output.size * site.input(1).shape[0]
+
+
+def _panel_work(site: Site, isa: str) -> float:
+    return _blocks(site, isa).work(site.input(1).shape[1])
+
+
+def _on_panels(isa: str) -> Variant:
+    source = panel_source(isa)
+    return Variant(isa, source, accepts, partial(_bind_panels, isa=isa), work=partial(_panel_work, isa=isa))
+
+
+FAMILY = Family(
+    "gemm_u8",
+    ("qir.IntGemm",),
+    ROWS,
+    (
+        Variant("portable", _SOURCE, accepts, _bind, work=_work),
+        Variant("avx512vnni", _ROW, accepts, _bind_row, work=_work),
+        _on_panels("avx512vnni"),
+        _on_panels("avx2"),
+    ),
+    permuted_rows=True,
+)

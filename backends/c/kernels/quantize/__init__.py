@@ -14,6 +14,7 @@ from qir.backends.c.requant import requant_struct
 from qir.backends.c.site import Site
 
 _HERE = Path(__file__).parent
+_QUANTIZE_AVX2 = _HERE / "quantize__avx2.c"
 _QUANTIZE, _DEQUANTIZE = _HERE / "quantize__portable.c", _HERE / "dequantize__portable.c"
 
 
@@ -23,10 +24,16 @@ def _takes_quantize(site: Site) -> str | None:
     return None if site.output.dtype.is_integer and site.output.dtype.bits in (8, 16) else "codes have 8 or 16 bits"
 
 
-def _bind_quantize(site: Site) -> Bound:
+def _only_u8(site: Site) -> str | None:
+    return None if site.output.dtype.name == "uint8" else "its codes are not uint8"
+
+
+def _bind_quantize(site: Site, isa: str = "portable") -> Bound:
     x, y, node = site.input(0), site.output, site.node
     kernel = Kernel("qir_quantize_f32_T__portable", _QUANTIZE, f"qir_quantize_f32_{y.short}__portable",
                     (("QIR_Y", y.ctype),))  # fmt: skip
+    if isa == "avx2":
+        kernel = Kernel("qir_quantize_f32_u8__avx2", _QUANTIZE_AVX2)
     scale = Scalar(float(np.float32(node.attr("scale"))), "float")
     zero, low, high = (int(node.attr(k)) for k in ("zero_point", "qmin", "qmax"))
     return Bound(kernel, (requant_struct(zero, low, high), scale, Scalar(y.size, "size_t"), x.read, y.write))
@@ -54,7 +61,9 @@ def _bind_dequantize(site: Site) -> Bound:
 
 
 FAMILIES = (
-    Family("quantize", ("qir.Quantize",), FOLLOW, (Variant("portable", _QUANTIZE, lambda site: None, _bind_quantize),),
+    Family("quantize", ("qir.Quantize",), FOLLOW,
+           (Variant("portable", _QUANTIZE, lambda site: None, _bind_quantize),
+            Variant("avx2", _QUANTIZE_AVX2, _only_u8, lambda site: _bind_quantize(site, "avx2"))),
            takes=_takes_quantize, pointwise=True),
     Family("dequantize", ("qir.Dequantize",), FOLLOW,
            (Variant("portable", _DEQUANTIZE, lambda site: None, _bind_dequantize),), takes=_takes_dequantize),

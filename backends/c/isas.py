@@ -1,0 +1,70 @@
+"""Instruction sets that kernels are written for, and which of them this processor has."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from qir.errors import BuildError
+
+
+@dataclass(frozen=True)
+class Isa:
+    """One instruction set.
+
+    Attributes:
+        name: right of the double underscore in a kernel's name.
+        features: what the processor must have, as Linux spells it in /proc/cpuinfo.
+        flags: that let the compiler use it in portable kernels, too; the kernels written for it need no flags.
+    """
+
+    name: str
+    features: frozenset[str]
+    flags: tuple[str, ...]
+
+
+AVX2 = Isa("avx2", frozenset(("avx2", "fma")), ("-mavx2", "-mfma"))
+AVX512VNNI = Isa(
+    "avx512vnni", AVX2.features | {"avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512_vnni"},
+    (*AVX2.flags, "-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mavx512vnni"),
+)  # fmt: skip
+ISAS = (AVX512VNNI, AVX2)
+"""Best first."""
+
+
+@lru_cache(maxsize=1)
+def features() -> frozenset[str]:
+    """What /proc/cpuinfo says that this processor has; nothing where there is no such file."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return frozenset()
+    found = next((line.partition(":")[2] for line in lines if line.startswith(("flags", "Features"))), "")
+    return frozenset(found.split())
+
+
+def on_this_processor() -> tuple[str, ...]:
+    """Names of the instruction sets that can run here, best first."""
+    return tuple(isa.name for isa in ISAS if isa.features <= features())
+
+
+def require(names: Iterable[str], network: str) -> None:
+    """Refuses what would end this process with an illegal instruction.
+
+    Args:
+        names: instruction sets of kernels; others than `ISAS` are the user's own business.
+        network: for the message.
+
+    Raises:
+        BuildError: where this processor is known to lack one.
+    """
+    lacking = {isa.name: sorted(isa.features - features()) for isa in ISAS if not isa.features <= features()}
+    for name in names:
+        if name in lacking and (features() or platform.machine() not in ("x86_64", "AMD64")):
+            raise BuildError(
+                f"{network} has kernels for {name}, and this processor lacks {', '.join(lacking[name])}",
+                fix="Run it on a processor that has it, or compile for target native or portable",
+            )

@@ -1,0 +1,222 @@
+"""What conv_u8_blocks.h wants: blocks of output pixels, segments of their windows, panels of weights."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+
+import numpy as np
+
+from qir.backends.c.loops import three
+from qir.backends.c.program import Data, Field, Kernel, Scratch, Struct
+from qir.backends.c.requant import output_types, per_channel, vector_types
+from qir.backends.c.site import Site
+from qir.ops.window import Window
+
+PANEL = 16
+"""Output channels that are computed side by side."""
+_SLACK = 64
+"""Bytes that vectors may read beyond what is copied."""
+_PIXELS = 96
+"""Of a block at least: over them the reading of a panel of weights is spread."""
+_BLOCK_BYTES = 32768
+"""Of a block's input at most, so that it stays near the processor."""
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """How a convolution is cut up.
+
+    Attributes:
+        batch, window: three axes (in, out, kernel, stride, dilation, pad); a product of matrices, which has one tap and
+            no padding, is one long row of pixels.
+        groups, channels: of the input, and in one group of it.
+        by_taps: segments are single taps.
+        copied: a block's input is copied.
+        segments, length, depth: of a window, codes in one, codes in one step.
+        rows, columns: output pixels of a block.
+        size: bytes of a copied code.
+        least: pixels of a row that take as long as one.
+        by_columns: weights of a depthwise kernel are packed for columns of three taps.
+        flat: channels of a vector that neighbouring pixels of a depthwise kernel fill together; 0: pixel by pixel.
+    """
+
+    batch: int
+    window: tuple[tuple[int, ...], ...]
+    groups: int
+    channels: int
+    by_taps: bool
+    copied: bool
+    segments: int
+    length: int
+    depth: int
+    rows: int
+    columns: int
+    size: int
+    least: int
+    by_columns: bool = False
+    flat: int = 0
+
+    @property
+    def steps(self) -> int:
+        """Of a segment, the last one filled up."""
+        return -(-self.length // self.depth)
+
+    @property
+    def struct(self) -> Struct:
+        """The qir_conv_u8_blocks."""
+        return Struct("qir_conv_u8_blocks", (
+            ("rows", self.rows), ("columns", self.columns), ("by_taps", int(self.by_taps)),
+            ("copied", int(self.copied)), ("segments", self.segments), ("steps", self.steps),
+            ("by_columns", int(self.by_columns)), ("flat", self.flat),
+        ))  # fmt: skip
+
+    @property
+    def window_field(self) -> Field:
+        """The qir_window."""
+        return (self.batch, *self.window)
+
+    @property
+    def scratch(self) -> Scratch:
+        """Pointers and copied input of a block."""
+        if self.by_columns:
+            return Scratch(0)
+        copied = _copied_bytes(self.window, self.rows, self.columns, self.groups * self.channels * self.size)
+        return Scratch(8 * self.rows * self.segments + (copied + _SLACK if self.copied else 0))
+
+    def work(self, out_channels: int) -> int:
+        """Multiply-accumulates, what fills steps and panels up included; `out_channels` of one group."""
+        planes, rows, columns = self.window[1]
+        pixels = self.batch * planes * rows * max(columns, self.least)
+        panels = -(-out_channels // PANEL) * PANEL
+        return pixels * self.groups * panels * self.segments * self.steps * self.depth
+
+
+def _copied_bytes(window: tuple[tuple[int, ...], ...], rows: int, columns: int, pixel: int) -> int:
+    _, _, kernel, stride, dilation, _ = window
+    high = (rows - 1) * stride[1] + (kernel[1] - 1) * dilation[1] + 1
+    across = (columns - 1) * stride[2] + (kernel[2] - 1) * dilation[2] + 1
+    return kernel[0] * high * across * pixel
+
+
+STEPS = {"avx512vnni": (4, 1, 4), "avx2": (2, 2, 1), "bytes": (1, 1, 1)}
+"""Codes that one step of a kernel on panels takes, and bytes of each: vpdpbusd takes four as they are, vpmaddwd two of
+16 bits, less their zero point; and how many pixels of a row it takes to hide the latency of its instructions.
+Depthwise kernels read tap by tap."""
+
+
+def blocks(batch: int, win: Window, groups: int, channels: int, *, isa: str, beyond: bool = False) -> Blocks:
+    """Cuts a convolution up.
+
+    Args:
+        channels: of the input, in one group.
+        isa: key of STEPS.
+        beyond: the kernel reads vectors that are longer than a pixel.
+    """
+    depth, size, least = STEPS[isa]
+    axes = [i for i in range(len(win.kernel)) if (win.input[i], win.output[i], win.kernel[i]) != (1, 1, 1)]
+    inputs, outputs, kernel, strides, dilations, begin = (
+        [values[i] for i in axes]
+        for values in (win.input, win.output, win.kernel, win.strides, win.dilations, win.begin)
+    )
+    padded = any(win.begin) or any(win.end)
+    if prod(kernel) == prod(strides) == 1 and not padded:
+        inputs = outputs = [batch * prod(inputs)]
+        kernel, strides, dilations, begin, batch = [1], [1], [1], [0], 1
+    window = (three(inputs, 1), three(outputs, 1), three(kernel, 1), three(strides, 1), three(dilations, 1),
+              three(begin, 0))  # fmt: skip
+    _, out, taps, _, dilation, _ = window
+    by_taps = groups > 1 or (taps[2] > 1 and dilation[2] > 1)
+    segments, length = (prod(taps), channels) if by_taps else (taps[0] * taps[1], taps[2] * channels)
+    copied = beyond or size > 1 or padded or length % depth != 0
+    columns, pixel = out[2], groups * channels * size
+    while columns > 8 and _copied_bytes(window, 1, columns, pixel) > _BLOCK_BYTES:
+        columns = -(-columns // 2)
+    rows = min(out[1], -(-_PIXELS // columns))
+    while rows > 1 and _copied_bytes(window, rows, columns, pixel) > 2 * _BLOCK_BYTES:
+        rows -= 1
+    return Blocks(batch, window, groups, channels, by_taps, copied, segments, length, depth, rows, columns, size,
+                  least)  # fmt: skip
+
+
+def panels(w: np.ndarray, b: Blocks) -> Data:
+    """[M, C/g, *K] to [group][panel][segment][step][channel][depth], zeros where there is nothing."""
+    each = w.shape[0] // b.groups
+    wide = -(-each // PANEL)
+    padded = np.zeros((b.groups, wide * PANEL, b.segments, b.steps * b.depth), np.int8)
+    moved = np.moveaxis(w, 1, -1).reshape(b.groups, each, b.segments, b.length)
+    padded[:, :each, :, : b.length] = moved
+    cut = padded.reshape(b.groups, wide, PANEL, b.segments, b.steps, b.depth)
+    return Data(np.ascontiguousarray(cut.transpose(0, 1, 3, 4, 2, 5)), "weights")
+
+
+def in_panels(values: np.ndarray, groups: int, role: str) -> Data:
+    """[M] to [group][panel][channel], zeros beyond the last channel."""
+    each = values.size // groups
+    padded = np.zeros((groups, -(-each // PANEL) * PANEL), values.dtype)
+    padded[:, :each] = values.reshape(groups, each)
+    return Data(padded, role)
+
+
+def panel_data(w: np.ndarray, bias: np.ndarray, multiplier: np.ndarray | None, b: Blocks) -> tuple[Data, Data, Data]:
+    """Weights, bias and multipliers of a kernel on panels."""
+    scale = per_channel(multiplier, w.shape[0])
+    return panels(w, b), in_panels(bias.astype(np.int32), b.groups, "bias"), in_panels(scale, b.groups, "multipliers")
+
+
+def panel_source(isa: str) -> Path:
+    """The kernel on panels for an instruction set."""
+    return Path(__file__).parent / f"conv_u8__{isa}.c"
+
+
+def panel_kernel(site: Site, name: str, isa: str, source: Path | None = None) -> Kernel:
+    """An instance of a kernel template `name__isa`, on panels, for the result's type."""
+    function, types = output_types(site, f"{name}__{isa}")
+    parts = ("four", "pair", "row", "part") if isa == "avx512vnni" else ("store16", "part16")
+    types = (*types, *vector_types(site, isa.removesuffix("vnni"), *parts))
+    return Kernel(f"{name}__{isa}", source or panel_source(isa), function, types)
+
+
+def in_columns(b: Blocks) -> bool:
+    """Whether a depthwise window is three by three taps of neighbouring columns, one or two pixels apart."""
+    inputs, outputs, kernel, stride, dilation, _ = b.window
+    return inputs[0] == outputs[0] == 1 and kernel == (1, 3, 3) and dilation[2] == 1 and stride[2] in (1, 2)
+
+
+def depthwise_data(
+    w: np.ndarray, bias: np.ndarray, multiplier: np.ndarray | None, *, width: int, depth: int, dtype: type,
+    by_columns: bool,
+) -> tuple[Data, Data, Data]:  # fmt: skip
+    """Weights [C, 1, *K], bias and multipliers of a depthwise kernel.
+
+    Interleaving the bytes or words of `depth` taps goes by halves of 128 bits, four channels at a time: sum v of the
+    `depth` sums of a block holds channels 4 v .. 4 v + 3 of the block's first half and of its second.
+
+    Args:
+        width: channels of a block; the last block laps over the one before where they are no multiple.
+        dtype: of the packed weights.
+        by_columns: taps of a column of three follow each other, then a zero.
+    """
+    channels, taps = w.shape[0], int(np.prod(w.shape[1:]))
+    places = np.arange(taps)
+    if by_columns:  # rows of a column follow each other, then a zero
+        places = places % 3 * 4 + places // 3
+    starts = [max(min(start, channels - width), 0) for start in range(0, channels, width)]
+    order = np.arange(width).reshape(2, depth, width // 2 // depth).transpose(1, 0, 2).reshape(-1)
+    rows = [start + order for start in starts]
+    packed: np.ndarray = np.zeros((len(rows), -(-(places.max() + 1) // depth) * depth, width), dtype)
+    wide = np.zeros((taps, max(channels, width)), dtype)
+    wide[:, :channels] = w.reshape(channels, taps).T
+    for number, row in enumerate(rows):
+        packed[number, places] = wide[:, row]
+    cut = packed.reshape(len(rows), -1, depth, depth, width // depth).transpose(0, 1, 3, 4, 2)
+
+    def permuted(values: np.ndarray, role: str) -> Data:
+        long = np.zeros(max(channels, width), values.dtype)
+        long[:channels] = values
+        return Data(np.stack([long[row] for row in rows]), role)
+
+    scale = per_channel(multiplier, channels)
+    return (Data(np.ascontiguousarray(cut), "weights"), permuted(bias.astype(np.int32), "bias"),
+            permuted(scale, "multipliers"))  # fmt: skip

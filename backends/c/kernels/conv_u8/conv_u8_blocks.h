@@ -1,0 +1,217 @@
+/* Convolution as products of panels of weights with lines of activations, for the kernels on vectors.
+
+   The window of an output pixel is a number of *segments*: runs of bytes that lie together in x, one for each row of
+   the kernel (or for each tap, where taps are dilated or channels are grouped). Neighbouring output pixels of a row
+   have their segments `stride` elements apart. Output pixels go by blocks of a few rows and columns. Where a block
+   needs taps outside the input, or elements of another type, or where reading a segment in whole steps would leave x, the
+   block's input is copied first, with padding written out; else its segments point into x itself. */
+#ifndef QIR_CONV_U8_BLOCKS_H
+#define QIR_CONV_U8_BLOCKS_H
+
+#include "../../runtime/qir_x86.h"
+#include "conv_u8.h"
+
+typedef struct {
+    int32_t rows;       /* of output pixels in a block */
+    int32_t columns;    /* of output pixels in a block */
+    int32_t by_taps;    /* segments are single taps, not rows of taps */
+    int32_t copied;     /* the input of a block is copied */
+    int32_t segments;   /* of a window */
+    int32_t steps;      /* of a segment, the last one filled up */
+    int32_t by_columns; /* depthwise: weights are packed for columns of three taps */
+    int32_t flat;       /* depthwise: channels that neighbouring pixels fill together, repeated; 0: pixel by pixel */
+} qir_conv_u8_blocks;
+
+/* A block in work: output pixels [row, row + rows) x [column, column + columns) of a plane of a sample. */
+typedef struct {
+    int32_t sample;
+    int32_t plane;
+    int32_t row;
+    int32_t column;
+    int32_t rows;
+    int32_t columns;
+} qir_conv_u8_block;
+
+/* Input positions along an axis under `count` neighbouring outputs. */
+static inline int32_t qir_conv_u8_extent(const qir_window *w, int32_t axis, int32_t count) {
+    return (count - 1) * w->stride[axis] + (w->kernel[axis] - 1) * w->dilation[axis] + 1;
+}
+
+/* Copies `count` codes, as they are or (wide) as int16 less their zero point; fills where there are none. */
+QIR_AVX2 static inline uint8_t *qir_conv_u8_put(const uint8_t *from, ptrdiff_t count, int32_t fill, int32_t wide, uint8_t *to) {
+    ptrdiff_t i;
+    if (wide) {
+        int16_t *const words = (int16_t *)(void *)to;
+        if (from) {
+            for (i = 0; i < count; ++i) {
+                words[i] = (int16_t)(from[i] - fill);
+            }
+        } else {
+            memset(words, 0, (size_t)count * sizeof(int16_t));
+        }
+        return to + count * (ptrdiff_t)sizeof(int16_t);
+    }
+    if (from) {
+        memcpy(to, from, (size_t)count);
+    } else {
+        memset(to, fill, (size_t)count);
+    }
+    return to + count;
+}
+
+/* One row of a block's input: `count` pixels from `column` of row `row`. */
+QIR_AVX2 static inline uint8_t *qir_conv_u8_line(const qir_conv_u8_shape *s, const uint8_t *x, int32_t sample, int32_t plane,
+                                        int32_t row, int32_t column, int32_t count, int32_t fill, int32_t wide,
+                                        uint8_t *to) {
+    const qir_window *const win = &s->window;
+    const ptrdiff_t channels = (ptrdiff_t)s->groups * s->in_channels;
+    const int inside = plane >= 0 && plane < win->in[0] && row >= 0 && row < win->in[1];
+    int32_t before = column < 0 ? -column : 0, after = column + count > win->in[2] ? column + count - win->in[2] : 0;
+    const uint8_t *from = x;
+    if (!inside || before >= count || after >= count) {
+        return qir_conv_u8_put(0, count * channels, fill, wide, to);
+    }
+    from += ((((ptrdiff_t)sample * win->in[0] + plane) * win->in[1] + row) * win->in[2] + column + before) * channels;
+    to = before ? qir_conv_u8_put(0, before * channels, fill, wide, to) : to;
+    to = qir_conv_u8_put(from, (count - before - after) * channels, fill, wide, to);
+    return after ? qir_conv_u8_put(0, after * channels, fill, wide, to) : to;
+}
+
+/* Writes a block's pointers [rows][segments] to scratch, and its copied input behind them. `wide`: as int16. Of a block
+   that is not copied gcc would warn, were this function inlined, about the copies that are not made. */
+QIR_AVX2 QIR_ALONE static void qir_conv_u8_open(const qir_conv_u8_shape *s, const qir_conv_u8_blocks *b,
+                                    const qir_conv_u8_block *at, const uint8_t *x, int32_t wide, void *scratch) {
+    const qir_window *const win = &s->window;
+    const ptrdiff_t channels = (ptrdiff_t)s->groups * s->in_channels, size = wide ? (ptrdiff_t)sizeof(int16_t) : 1;
+    const int32_t high = qir_conv_u8_extent(win, 1, at->rows), across = qir_conv_u8_extent(win, 2, at->columns);
+    const int32_t columns = b->by_taps ? win->kernel[2] : 1;
+    const int32_t plane = at->plane * win->stride[0] - win->pad[0], row = at->row * win->stride[1] - win->pad[1];
+    const int32_t column = at->column * win->stride[2] - win->pad[2];
+    const void **segment = (const void **)scratch;
+    uint8_t *const room = (uint8_t *)scratch + (ptrdiff_t)b->rows * b->segments * (ptrdiff_t)sizeof(void *);
+    int32_t i, j, c, r;
+    if (b->copied) {
+        uint8_t *to = room;
+        for (i = 0; i < win->kernel[0]; ++i) {
+            for (j = 0; j < high; ++j) {
+                to = qir_conv_u8_line(s, x, at->sample, plane + i * win->dilation[0], row + j, column, across,
+                                      s->x_zero_point, wide, to);
+            }
+        }
+    }
+    for (r = 0; r < at->rows; ++r) {
+        for (i = 0; i < win->kernel[0]; ++i) {
+            for (j = 0; j < win->kernel[1]; ++j) {
+                const int32_t down = r * win->stride[1] + j * win->dilation[1];
+                for (c = 0; c < columns; ++c) {
+                    const ptrdiff_t right = (ptrdiff_t)c * win->dilation[2];
+                    if (b->copied) {
+                        *segment++ = room + (((ptrdiff_t)i * high + down) * across + right) * channels * size;
+                    } else {
+                        const ptrdiff_t z = (ptrdiff_t)at->sample * win->in[0] + plane + i * win->dilation[0];
+                        *segment++ = x + ((z * win->in[1] + row + down) * win->in[2] + column + right) * channels;
+                    }
+                }
+            }
+        }
+    }
+}
+
+/* The first block, and the next one; none is left once the last sample is done. */
+static inline void qir_conv_u8_cut_block(const qir_conv_u8_shape *s, const qir_conv_u8_blocks *b,
+                                         qir_conv_u8_block *at) {
+    const int32_t rows = s->window.out[1] - at->row, columns = s->window.out[2] - at->column;
+    at->rows = rows < b->rows ? rows : b->rows;
+    at->columns = columns < b->columns ? columns : b->columns;
+}
+
+static inline qir_conv_u8_block qir_conv_u8_first_block(const qir_conv_u8_shape *s, const qir_conv_u8_blocks *b) {
+    qir_conv_u8_block at = {0, 0, 0, 0, 0, 0};
+    qir_conv_u8_cut_block(s, b, &at);
+    return at;
+}
+
+static inline int qir_conv_u8_block_left(const qir_conv_u8_shape *s, const qir_conv_u8_block *at) {
+    return at->sample < s->window.batch;
+}
+
+static inline void qir_conv_u8_next_block(const qir_conv_u8_shape *s, const qir_conv_u8_blocks *b,
+                                          qir_conv_u8_block *at) {
+    const int32_t *const out = s->window.out;
+    at->column += at->columns;
+    if (at->column >= out[2]) {
+        at->column = 0;
+        at->row += at->rows;
+    }
+    if (at->row >= out[1]) {
+        at->row = 0;
+        at->plane += 1;
+    }
+    if (at->plane >= out[0]) {
+        at->plane = 0;
+        at->sample += 1;
+    }
+    qir_conv_u8_cut_block(s, b, at);
+}
+
+/* Number of the first output pixel of a block's row. */
+static inline ptrdiff_t qir_conv_u8_pixel(const qir_conv_u8_shape *s, const qir_conv_u8_block *at, int32_t row) {
+    const int32_t *const out = s->window.out;
+    return (((ptrdiff_t)at->sample * out[0] + at->plane) * out[1] + at->row + row) * out[2] + at->column;
+}
+
+/* What the tiles of a block's row share. */
+typedef struct {
+    const void *const *segment; /* of the row's first pixel */
+    int32_t segments;
+    int32_t steps;
+    ptrdiff_t stride; /* elements of x between neighbouring pixels */
+    ptrdiff_t step;   /* elements of y between neighbouring pixels */
+    const int8_t *weights;
+    const int32_t *bias;
+    const float *multiplier;
+    int32_t channels; /* that are left from the first panel on */
+    const qir_requant *requant;
+} qir_conv_u8_tile;
+
+static inline qir_conv_u8_tile qir_conv_u8_any_tile(const qir_conv_u8_shape *s, const qir_conv_u8_blocks *b) {
+    qir_conv_u8_tile t = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0};
+    t.segments = b->segments;
+    t.steps = b->steps;
+    t.stride = (ptrdiff_t)s->window.stride[2] * s->groups * s->in_channels;
+    t.step = (ptrdiff_t)s->groups * s->out_channels;
+    t.requant = &s->requant;
+    return t;
+}
+
+/* The input under a row of windows of three rows. Rows outside the input are `outside` and stay there; so are columns
+   that are not below `inside`. */
+typedef struct {
+    const uint8_t *row[3];
+    ptrdiff_t next[3]; /* from column to column */
+    const uint8_t *outside;
+    int32_t column; /* the first window's */
+    int32_t inside; /* columns of the input */
+} qir_conv_u8_three_rows;
+
+/* `row` counts samples and output rows, `channel` is the first that is read. */
+static inline qir_conv_u8_three_rows qir_conv_u8_rows_under(const qir_conv_u8_shape *s, const uint8_t *x, int32_t row,
+                                                            int32_t channel, const uint8_t *outside) {
+    const qir_window *const win = &s->window;
+    const ptrdiff_t channels = (ptrdiff_t)s->groups * s->in_channels, sample = row / win->out[1];
+    const int32_t start = row % win->out[1] * win->stride[1] - win->pad[1];
+    qir_conv_u8_three_rows three;
+    int32_t i;
+    three.outside = outside;
+    three.column = -win->pad[2];
+    three.inside = win->in[2];
+    for (i = 0; i < 3; ++i) {
+        const int32_t at = start + i * win->dilation[1], inside = at >= 0 && at < win->in[1];
+        const ptrdiff_t pixel = (sample * win->in[1] + at) * win->in[2] - win->pad[2];
+        three.row[i] = inside ? x + (pixel * channels + channel) : outside;
+        three.next[i] = inside ? channels : 0;
+    }
+    return three;
+}
+
+#endif

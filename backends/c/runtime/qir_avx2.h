@@ -1,0 +1,113 @@
+/* Accumulators to results, eight by eight, as qir_store_u8 and qir_store_f32 do it for one. */
+#ifndef QIR_AVX2_H
+#define QIR_AVX2_H
+
+#include "qir_x86.h"
+
+/* sum += two products of 16 bits a lane. Told the order gcc needs one register less, the sixteenth. */
+#if defined(__GNUC__) && !defined(__clang__)
+#define QIR_DOT2(sum, codes, weights)                             \
+    do {                                                          \
+        __m256i products;                                         \
+        __asm__("vpmaddwd %3, %2, %1\n\tvpaddd %1, %0, %0"        \
+                : "+x"(sum), "=&x"(products)                      \
+                : "x"(codes), "x"(weights));                      \
+    } while (0)
+#else
+#define QIR_DOT2(sum, codes, weights) ((sum) = _mm256_add_epi32(sum, _mm256_madd_epi16(codes, weights)))
+#endif
+
+typedef struct {
+    __m256 high;
+    __m256i zero_point; /* 16-bit lanes */
+    __m256i least;      /* qmin in bytes */
+} qir_requant8;
+
+QIR_AVX2 static QIR_INLINE qir_requant8 qir_widen_requant8(const qir_requant *q) {
+    qir_requant8 wide;
+    wide.high = _mm256_set1_ps(q->high);
+    wide.zero_point = _mm256_set1_epi16((int16_t)q->zero_point);
+    wide.least = _mm256_set1_epi8((char)((int32_t)q->low + q->zero_point));
+    return wide;
+}
+
+/* Codes without their zero point in 32-bit lanes, clamped above only: the bound is an integer, so it may stand before
+   the conversion, which rounds halves to even. What lies below int32 becomes the least int32. */
+QIR_AVX2 static QIR_INLINE __m256i qir_steps8(__m256i acc, __m256 multiplier, qir_requant8 q) {
+    return _mm256_cvtps_epi32(_mm256_min_ps(_mm256_mul_ps(_mm256_cvtepi32_ps(acc), multiplier), q.high));
+}
+
+/* Two vectors of steps as 16-bit lanes, with the zero point. Saturation keeps what is far below zero there, so that
+   packing to bytes makes it 0 and `least` clamps it. Packing goes by halves of 128 bits: lanes 0..3 of first, 0..3 of
+   second, 4..7 of first, 4..7 of second. */
+QIR_AVX2 static QIR_INLINE __m256i qir_codes16(__m256i first, __m256i second, qir_requant8 q) {
+    return _mm256_adds_epi16(_mm256_packs_epi32(first, second), q.zero_point);
+}
+
+/* Steps 0..7 and 8..15 as bytes: they come as 0..3, 8..11, 4..7, 12..15 and are put in order. */
+QIR_AVX2 static QIR_INLINE __m128i qir_codes_in_order(__m256i first, __m256i second, qir_requant8 q) {
+    const __m256i both = qir_codes16(first, second, q);
+    const __m128i codes = _mm_packus_epi16(_mm256_castsi256_si128(both), _mm256_extracti128_si256(both, 1));
+    const __m128i clamped = _mm_max_epu8(codes, _mm256_castsi256_si128(q.least));
+    return _mm_shuffle_epi32(clamped, _MM_SHUFFLE(3, 1, 2, 0));
+}
+
+/* Sixteen neighbours, or one repeated. */
+QIR_AVX2 static QIR_INLINE __m128i qir_neighbours16(const uint8_t *from, int32_t step) {
+    return step ? _mm_loadu_si128((const __m128i *)(const void *)from) : _mm_set1_epi8((char)*from);
+}
+
+/* Sixteen reals, in units of the result's scale, as codes or as they are. Of two operands, one of them NaN, vminps
+   takes the second; the conversion makes the least int32 of NaN, and packing qmin. */
+QIR_AVX2 static QIR_INLINE void qir_avx2_reals16_u8(__m256 first, __m256 second, qir_requant8 q, uint8_t *y) {
+    const __m256i low = _mm256_cvtps_epi32(_mm256_min_ps(q.high, first));
+    const __m256i high = _mm256_cvtps_epi32(_mm256_min_ps(q.high, second));
+    _mm_storeu_si128((__m128i *)(void *)y, qir_codes_in_order(low, high, q));
+}
+
+QIR_AVX2 static QIR_INLINE void qir_avx2_reals16_f32(__m256 first, __m256 second, qir_requant8 q, float *y) {
+    (void)q;
+    _mm256_storeu_ps(y, first);
+    _mm256_storeu_ps(y + 8, second);
+}
+
+QIR_AVX2 static QIR_INLINE void qir_avx2_store16_u8(__m256i first, __m256i second, __m256 scale, __m256 scale2,
+                                                    qir_requant8 q, uint8_t *y) {
+    const __m128i codes = qir_codes_in_order(qir_steps8(first, scale, q), qir_steps8(second, scale2, q), q);
+    _mm_storeu_si128((__m128i *)(void *)y, codes);
+}
+
+QIR_AVX2 static QIR_INLINE void qir_avx2_store16_f32(__m256i first, __m256i second, __m256 scale, __m256 scale2,
+                                                     qir_requant8 q, float *y) {
+    (void)q;
+    _mm256_storeu_ps(y, _mm256_mul_ps(_mm256_cvtepi32_ps(first), scale));
+    _mm256_storeu_ps(y + 8, _mm256_mul_ps(_mm256_cvtepi32_ps(second), scale2));
+}
+
+/* Rows of sixteen results, of which the first `count` belong into rows of y, `step` elements apart. */
+QIR_AVX2 QIR_ALONE static void qir_avx2_part16_u8(const uint8_t *part, int32_t rows, int32_t count, uint8_t *y,
+                                                  ptrdiff_t step) {
+    for (; rows > 0; --rows, part += 16, y += step) {
+        int32_t i = 0;
+        if (count & 8) {
+            memcpy(y, part, 8);
+            i = 8;
+        }
+        if (count & 4) {
+            memcpy(y + i, part + i, 4);
+            i += 4;
+        }
+        for (; i < count; ++i) {
+            y[i] = part[i];
+        }
+    }
+}
+
+QIR_AVX2 QIR_ALONE static void qir_avx2_part16_f32(const float *part, int32_t rows, int32_t count, float *y,
+                                                   ptrdiff_t step) {
+    for (; rows > 0; --rows, part += 16, y += step) {
+        memcpy(y, part, (size_t)count * sizeof(float));
+    }
+}
+
+#endif

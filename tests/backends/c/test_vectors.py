@@ -1,0 +1,302 @@
+"""Kernels for one instruction set: the bits of the references on any shape, from any address, within their operands."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+from graphs import Builder, Case, case, check_cases, joined
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from networks import conv
+from test_conv_u8 import convs, weighted
+from test_integer_families import codes, gemms, matmuls, means, outcomes, pools, sums_and_products
+
+from qir.backends.c import CModule, compile_c
+from qir.backends.c.isas import AVX2, features, on_this_processor, require
+from qir.backends.c.kernels.conv_u8.winograd import transformed
+from qir.backends.c.targets import C_TARGETS
+from qir.errors import BuildError
+
+WARNINGS = ("-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wshadow", "-Werror")
+SHARED = settings(max_examples=3, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+@SHARED
+@given(cases=st.lists(convs(), min_size=20, max_size=20))
+def test_any_convolution(vector_target: str, cases: list[Case]) -> None:
+    check_cases(cases, target=vector_target)
+
+
+OTHERS = st.one_of(gemms(), matmuls(), sums_and_products(), pools(), means())
+
+
+@SHARED
+@given(cases=st.lists(OTHERS, min_size=30, max_size=30))
+def test_any_other_operator(vector_target: str, cases: list[Case]) -> None:
+    check_cases(cases, outcomes(cases), target=vector_target)
+
+
+def shaped(
+    seed: int, c: int, size: tuple[int, ...], m: int, kernel: tuple[int, ...], group: int = 1, *, stride: int = 1,
+    dilation: int = 1, pads: tuple[int, ...] = (), fill: str = "random", real: bool = False, zero: int = 9,
+) -> Case:  # fmt: skip
+    """A convolution of one sample."""
+    spread = {"strides": (stride,) * len(size), "dilations": (dilation,) * len(size)}
+    return weighted("qir.IntConv", seed, (1, c, *size), (m, c // group, *kernel), m, zero, fill, real, True,
+                    group=group, pads=pads or (0,) * 2 * len(size), **spread)  # fmt: skip
+
+
+def edges() -> list[Case]:
+    """Where tiles, panels, steps and blocks end: sizes around their multiples."""
+    found = [shaped(n, c, (1, n), m, (1, 1), fill=("random", "extreme")[n % 2])
+             for n, c, m in zip(range(1, 26), (1, 2, 3, 4, 5, 31, 32, 33) * 4, (1, 15, 16, 17, 31, 32, 33, 48) * 4,
+                                strict=False)]  # fmt: skip
+    found += [shaped(m, 8, (5, n), m, (3, 3), pads=(1, 1, 1, 1), fill="extreme", zero=255)
+              for n, m in zip(range(3, 16), (16, 17, 32, 40) * 4, strict=False)]  # fmt: skip
+    found += [shaped(c, c, (4, 5), c, (3, 3), c, pads=(1, 1, 1, 1), fill=("extreme", "random")[c % 2], zero=c)
+              for c in (2, 7, 8, 15, 16, 17, 31, 32, 33, 63, 64, 65, 100)]  # fmt: skip
+    found += [shaped(n, c, (3, n), c, (3, k), c, pads=(1, k // 2) * 2, fill=("extreme", "random")[n % 2], zero=n)
+              for n, (c, k) in enumerate([(2, 3), (4, 5), (8, 3), (16, 3), (8, 3), (16, 1), (4, 3), (2, 5)] * 2, 1)]
+    found += [
+        shaped(1, 3, (17, 19), 18, (7, 7), stride=2, pads=(3, 3, 3, 3)),
+        shaped(2, 1, (12, 9), 64, (10, 4), stride=2, pads=(4, 1, 5, 1), fill="extreme"),
+        shaped(3, 64, (200,), 16, (3,), pads=(1, 1), fill="ties"),
+        shaped(4, 24, (9, 9), 20, (3, 3), dilation=3, pads=(3, 3, 3, 3)),
+        shaped(5, 12, (3, 4, 5), 20, (2, 3, 2), pads=(1, 0, 1, 0, 1, 1), real=True),
+        shaped(6, 12, (9, 9), 36, (3, 3), 3, pads=(1, 2, 0, 1), real=True),
+        shaped(7, 48, (6, 11), 48, (5, 5), 48, pads=(2, 2, 2, 2), stride=2, fill="extreme"),
+        shaped(8, 40, (9, 7), 40, (3, 1), 40, dilation=2, pads=(2, 0, 2, 0)),
+        shaped(9, 300, (2, 130), 33, (1, 1), stride=2),
+    ]
+    return found
+
+
+def long_rows() -> list[Case]:
+    """Products and sums whose rows end around the multiples of a vector."""
+    found = []
+    for n, (rows, depth, columns) in enumerate(
+        [(1, 1, 1), (1, 7, 15), (1, 64, 16), (1, 65, 17), (1, 33, 64), (1, 130, 150), (2, 31, 65), (3, 66, 33),
+         (5, 4, 16), (7, 9, 40), (13, 100, 10)]
+    ):  # fmt: skip
+        fill = ("random", "extreme", "ties")[n % 3]
+        one = weighted("qir.IntGemm", n, (rows, depth), (columns, depth), columns, 9, fill, n % 4 == 1, True)
+        x, w, bias, multiplier = one.arrays
+        assert w is not None
+        found.append(Case(one.node, (x, np.ascontiguousarray(w.T), bias, multiplier)))
+    finish = {"y_zero_point": 12, "qmin": 5, "qmax": 250}
+    for n in (1, 2, 7, 8, 9, 15, 16, 17, 24, 31, 32, 33, 47, 48, 63, 64, 65, 100):
+        for shape in ((n,), (2, 1)):
+            numbers = {"a_multiplier": 0.51, "b_multiplier": -0.73, "offset": 99.5, "qmin": n, "qmax": 255 - n}
+            operands = (codes(n, (2, n)), codes(n + 1, shape, "extreme"))
+            found.append(case("qir.IntAdd", operands, (0, 1), **numbers))
+            found.append(case("qir.IntMul", operands, (0, 1), a_zero_point=n, b_zero_point=255, multiplier=0.013,
+                              **(finish if n % 2 else {})))  # fmt: skip
+        found.append(case("qir.IntAveragePool", (codes(n, (1, n, 5, 4)),), kernel_shape=(3, 2), pads=(1, 0, 1, 1),
+                          x_zero_point=n, multiplier=0.7, count_include_pad=n % 2, **finish))  # fmt: skip
+        found.append(case("qir.IntMatMul", (codes(n, (2, 7, n)), codes(n, (n, n))), (0, 1), a_zero_point=n,
+                          b_zero_point=200, multiplier=0.001, **finish))  # fmt: skip
+    return found
+
+
+def test_ends_of_rows(vector_target: str) -> None:
+    check_cases(long_rows(), target=vector_target)
+
+
+def test_largest_of_many_channels(vector_target: str) -> None:
+    attrs = {"kernel_shape": (3, 3), "strides": (2, 1), "pads": (1, 1, 1, 1)}
+    cases = [case("MaxPool", (codes(n, (2, n, 6, 5)),), **attrs) for n in (31, 32, 33, 64, 100)]
+    check_cases(cases, outcomes(cases), target=vector_target)
+
+
+def test_transposed_matrices(vector_target: str) -> None:
+    b, outputs = Builder(), []
+    for n, (rows, depth, columns) in enumerate([(5, 7, 18), (13, 33, 40)]):
+        left, right = b.feed(f"a{n}", codes(n, (2, depth, rows))), b.feed(f"b{n}", codes(n + 9, (columns, depth)))
+        names = [b.transpose(left, (0, 2, 1), f"at{n}"), b.transpose(right, (1, 0), f"bt{n}")]
+        outputs.append(b.node("qir.IntMatMul", names, f"y{n}", a_zero_point=255, b_zero_point=0, multiplier=1e-3))
+    found = compile_c(b.graph(outputs), target=vector_target).run(b.feeds)
+    assert all(np.array_equal(b.values[name], found[name]) for name in outputs)
+
+
+def test_what_is_no_number_is_quantized_like_portable_c(vector_target: str) -> None:
+    rng = np.random.default_rng(0)
+    ends = [np.inf, -np.inf, np.nan, 3e38, -3e38, -0.0]
+    reals = np.concatenate([rng.normal(0, 40, 77), np.arange(-40, 40) / 2, ends])
+    b, outputs = Builder(), []
+    for size in (1, 15, 16, 17, reals.size):
+        x = b.feed(f"x{size}", np.roll(reals, size)[-size:].astype(np.float32))
+        outputs.append(b.node("qir.Quantize", [x], f"y{size}", scale=0.5, zero_point=99, qmin=3, qmax=250,
+                              result=np.zeros(size, np.uint8)))  # fmt: skip
+    graph = b.graph(outputs)
+    wanted, module = compile_c(graph).run(b.feeds), compile_c(graph, target=vector_target)
+    assert "qir_quantize_f32_u8__avx2" in module.explain()
+    found = module.run(b.feeds)
+    assert all(np.array_equal(wanted[name], found[name]) for name in outputs)
+
+
+def test_ends_of_tiles(vector_target: str) -> None:
+    module = check_cases(edges(), target=vector_target)
+    isa = C_TARGETS[vector_target].isas[0]
+    text = module.explain()
+    assert all(f"{kernel}__{isa}" in text for kernel in ("conv_u8s8_u8", "conv_u8s8_f32", "conv_u8s8_depthwise_u8"))
+
+
+def winograd_cases() -> list[Case]:
+    """Tiles that reach beyond the output, channels that fill no panel, several blocks, pads that differ."""
+    sizes = [((1, 1), (1, 1, 1, 1)), ((2, 3), (1, 1, 1, 1)), ((5, 4), (0, 0, 0, 0)), ((7, 9), (2, 0, 1, 2)),
+             ((11, 12), (1, 1, 1, 1)), ((16, 9), (0, 1, 2, 0))]  # fmt: skip
+    fills = ("extreme", "random", "ties")
+    found = [shaped(n, c, size, m, (3, 3), pads=pads, fill=fills[n % 3], real=n % 4 == 3, zero=z)
+             for n, ((size, pads), c, m, z) in enumerate(
+                 zip(sizes * 2, (16, 17, 31, 32, 33, 40) * 2, (1, 15, 16, 17, 33, 48, 16) * 2, (0, 255, 9) * 4,
+                     strict=False))]  # fmt: skip
+    batch = weighted("qir.IntConv", 5, (2, 20, 6, 7), (18, 20, 3, 3), 18, 4, "extreme", False, True, pads=(1, 1, 1, 1))
+    return [*found, batch]
+
+
+def test_winograd_is_exact() -> None:
+    if "avx2" not in on_this_processor():
+        pytest.skip("this processor cannot run avx2")
+    module = check_cases(winograd_cases(), target="x86-avx2")
+    assert "qir_conv_u8s8_winograd_u8__avx2" in module.explain()
+
+
+@pytest.mark.parametrize("extreme", [-128, 127])
+def test_transformed_weights_keep_to_their_range(extreme: int) -> None:
+    """The range from which the kernel concludes that its products are exact; and the reason where sums would not be."""
+    assert 9 * 128 >= np.abs(transformed(np.full((1, 1, 3, 3), extreme, np.int8)).astype(int)).max()
+    w = np.full((1, 1840, 3, 3), extreme, np.int8)
+    x = np.full((1, 1840, 3, 3), 255, np.uint8)
+    one = case("qir.IntConv", (x, w, np.zeros(1, np.int32), np.ones(1, np.float32)), pads=(0, 0, 0, 0))
+    graph, _ = joined([one])
+    explained = compile_c(graph, target="x86-avx2").explain()
+    refused = "not conv_u8_winograd__avx2: four times an accumulator could leave int32" in explained
+    assert (1840 * 9 * 255 * abs(extreme) >= 1 << 29) == refused
+
+
+def network() -> tuple[Builder, list[str]]:
+    """Convolutions that read the caller's own bytes and write into them: NHWC codes in and out."""
+    rng = np.random.default_rng(0)
+    b, outputs = Builder(), []
+    for number, (c, h, w, m, k, group) in enumerate([(12, 5, 7, 20, 1, 1), (8, 6, 5, 16, 3, 1), (32, 5, 5, 32, 3, 32),
+                                                      (5, 4, 4, 7, 1, 1), (40, 4, 5, 40, 3, 40),
+                                                      (17, 4, 5, 18, 3, 1)]):  # fmt: skip
+        x = b.feed(f"x{number}", rng.integers(0, 256, (1, h, w, c)).astype(np.uint8))
+        weight = b.constant(f"w{number}", rng.integers(-128, 128, (m, c // group, k, k)).astype(np.int8))
+        bias = b.constant(f"b{number}", rng.integers(-900, 900, m).astype(np.int32))
+        scale = b.constant(f"s{number}", rng.uniform(1e-4, 1e-2, m).astype(np.float32))
+        planes = b.transpose(x, (0, 3, 1, 2), f"p{number}")
+        y = b.node("qir.IntConv", [planes, weight, bias, scale], f"y{number}", group=group, x_zero_point=0,
+                   y_zero_point=100, qmin=0, qmax=255)  # fmt: skip
+        outputs.append(b.transpose(y, (0, 2, 3, 1), f"z{number}"))
+    rows = b.feed("rows", rng.integers(0, 256, (1, 37)).astype(np.uint8))
+    matrix = b.constant("matrix", rng.integers(-128, 128, (37, 19)).astype(np.int8))
+    bias, scale = b.constant("bias", np.arange(19, dtype=np.int32)), b.constant("scale", np.full(19, 0.01, np.float32))
+    outputs.append(b.node("qir.IntGemm", [rows, matrix, bias, scale], "product", y_zero_point=9, qmin=0, qmax=255))
+    return b, outputs
+
+
+HARNESS = """#define _DEFAULT_SOURCE
+#include "net.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+enum { PAGE = 4096, PAGES = 64 };
+
+TABLES
+
+/* Bytes that end (or begin) at a page that must not be touched. */
+static unsigned char *guarded(size_t bytes, int at_end) {
+    unsigned char *all = mmap(0, (PAGES + 2) * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (all == MAP_FAILED || bytes > PAGES * PAGE || mprotect(all + PAGE, PAGES * PAGE, PROT_READ | PROT_WRITE)) {
+        exit(3);
+    }
+    return at_end ? all + PAGE + PAGES * PAGE - bytes : all + PAGE;
+}
+
+int main(void) {
+    int at_end, wrong = 0;
+    for (at_end = 0; at_end < 2; ++at_end) {
+        const size_t arena = (NET_ARENA_BYTES + NET_ARENA_ALIGNMENT - 1) / NET_ARENA_ALIGNMENT * NET_ARENA_ALIGNMENT;
+        unsigned char *room = guarded(arena, at_end);
+BODY
+    }
+    return wrong;
+}
+"""
+
+
+def guard(module: CModule, b: Builder, outputs: list[str]) -> dict[str, str]:
+    """The network's files with a main that runs it between guard pages."""
+    tables, lines, names = [], [], []
+    for name in (*b.inputs, *outputs):
+        data = ", ".join(map(str, b.values[name].reshape(-1).tolist()))
+        tables.append(f"static const unsigned char t_{name}[] = {{{data}}};\n")
+        lines.append(f"        unsigned char *{name} = guarded(sizeof t_{name}, at_end);\n")
+        names.append(name)
+    lines += [f"        memcpy({name}, t_{name}, sizeof t_{name});\n" for name in b.inputs]
+    lines.append(f"        wrong |= net_run(room, {', '.join(names)});\n")
+    lines += [f"        wrong |= memcmp({name}, t_{name}, sizeof t_{name}) ? 2 : 0;\n" for name in outputs]
+    text = HARNESS.replace("TABLES\n", "".join(tables)).replace("BODY\n", "".join(lines))
+    return {**module.sources, "guard.c": text}
+
+
+@pytest.mark.parametrize("flags", [("-std=c11", "-O2"), ("-std=gnu11", "-O3", "-mfma"), ("-std=c99", "-O0")],
+                         ids=" ".join)  # fmt: skip
+def test_no_byte_around_the_operands_is_touched(
+    vector_target: str, compiler: str, tmp_path: Path, flags: tuple[str, ...]
+) -> None:
+    """Built without flags for the instruction set, which the kernels bring along, and without a warning."""
+    b, outputs = network()
+    for name, text in guard(compile_c(b.graph(outputs), target=vector_target), b, outputs).items():
+        (tmp_path / name).write_text(text)
+    subprocess.run([compiler, *flags, *WARNINGS, "-c", "net.c", "net_weights.c"], cwd=tmp_path, check=True)
+    subprocess.run([compiler, *flags, "net.o", "net_weights.o", "guard.c", "-o", "guard"], cwd=tmp_path, check=True)
+    assert subprocess.run(["./guard"], cwd=tmp_path, check=False).returncode == 0
+
+
+def test_networks_build_without_a_warning(vector_target: str, compiler: str, tmp_path: Path) -> None:
+    """Calls among buffers of one arena, some of which need no room of their own."""
+    rng = np.random.default_rng(0)
+    b = Builder()
+    name = b.node("qir.Quantize", [b.feed("x", rng.normal(0, 1, (1, 3, 12, 12)).astype(np.float32))], "q", scale=0.02,
+                  zero_point=7, qmin=0, qmax=255)  # fmt: skip
+    for number, (channels, kernel, group) in enumerate([(32, 3, 1), (32, 3, 32), (48, 1, 1), (48, 5, 48), (16, 1, 1)]):
+        name = conv(b, rng, name, f"c{number}", channels, kernel, group)
+    graph = b.graph([b.node("qir.Dequantize", [name], "y", scale=0.1, zero_point=7)])
+    module = compile_c(graph, target=vector_target)
+    assert np.array_equal(b.values["y"], module.run(b.feeds)["y"])
+    for file, text in module.sources.items():
+        (tmp_path / file).write_text(text)
+    for flags in (("-O3",), ("-O2", *C_TARGETS[vector_target].flags)):
+        command = [compiler, "-std=c99", *flags, *WARNINGS, "-c", "net.c", "net_weights.c"]
+        subprocess.run(command, cwd=tmp_path, check=True)
+
+
+def test_a_processor_without_the_instructions_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("qir.backends.c.isas.features", lambda: frozenset({"sse2"}))
+    b, outputs = network()
+    module = compile_c(b.graph(outputs), target="x86-avx2")
+    with pytest.raises(BuildError, match="this processor lacks avx2, fma"):
+        module.run(b.feeds)
+
+
+def test_features_are_known_where_linux_tells_them() -> None:
+    if not Path("/proc/cpuinfo").exists():
+        pytest.skip("no /proc/cpuinfo")
+    assert features()
+    require(["portable", "of_a_user"], "net")
+    if AVX2.features <= features():
+        require(["avx2"], "net")
+
+
+def test_explanations_say_what_slower_kernels_cost() -> None:
+    b, outputs = network()
+    lines = compile_c(b.graph(outputs), target="x86-avx512vnni").explain().splitlines()
+    assert "node_y1: qir_conv_u8s8_u8__avx512vnni" in lines
+    assert any(line.startswith("    not conv_u8__avx2: ") and line.endswith(" times the cycles") for line in lines)
