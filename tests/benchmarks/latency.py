@@ -105,8 +105,10 @@ def main() -> None:
         os.sched_setaffinity(0, {options.core if options.core is not None else max(os.sched_getaffinity(0))})
     zoo = Path(os.environ.get("QIR_ZOO") or parser.error("QIR_ZOO does not name the folder of measuring models"))
     console = Console(width=110)
-    table = Table(title=f"One sample, one core, {processor()}",
-                  caption=f"medians of {options.rounds} rounds of {CALLS} calls in turns; ratios to onnxruntime int8")
+    table = Table(
+        title=f"One sample, one core, {processor()}",
+        caption=f"medians of {options.rounds} rounds of {CALLS} calls in turns; ratios to onnxruntime int8",
+    )
     for column in ("model", "implementation", "microseconds", "ratio"):
         table.add_column(column, justify="right" if column in ("microseconds", "ratio") else "left")
     with tempfile.TemporaryDirectory() as work:

@@ -58,8 +58,10 @@ def edges() -> list[Case]:
               for n, m in zip(range(3, 16), (16, 17, 32, 40) * 4, strict=False)]  # fmt: skip
     found += [shaped(c, c, (4, 5), c, (3, 3), c, pads=(1, 1, 1, 1), fill=("extreme", "random")[c % 2], zero=c)
               for c in (2, 7, 8, 15, 16, 17, 31, 32, 33, 63, 64, 65, 100)]  # fmt: skip
-    found += [shaped(n, c, (3, n), c, (3, k), c, pads=(1, k // 2) * 2, fill=("extreme", "random")[n % 2], zero=n)
-              for n, (c, k) in enumerate([(2, 3), (4, 5), (8, 3), (16, 3), (8, 3), (16, 1), (4, 3), (2, 5)] * 2, 1)]
+    found += [
+        shaped(n, c, (3, n), c, (3, k), c, pads=(1, k // 2) * 2, fill=("extreme", "random")[n % 2], zero=n)
+        for n, (c, k) in enumerate([(2, 3), (4, 5), (8, 3), (16, 3), (8, 3), (16, 1), (4, 3), (2, 5)] * 2, 1)
+    ]
     found += [
         shaped(1, 3, (17, 19), 18, (7, 7), stride=2, pads=(3, 3, 3, 3)),
         shaped(2, 1, (12, 9), 64, (10, 4), stride=2, pads=(4, 1, 5, 1), fill="extreme"),

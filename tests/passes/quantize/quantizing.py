@@ -9,6 +9,7 @@ import numpy as np
 import qir.backends
 import qir.passes  # noqa: F401  (names the passes)
 from qir.calibration import feeds
+from qir.evaluate import evaluate
 from qir.ir.graph import Graph
 from qir.ir.types import Affine
 from qir.passes.quantize.placement import Placement, place
@@ -43,6 +44,16 @@ def context(graph: Graph, where: str = "portable", recipe: Recipe | None = None,
 def apply(passes: str, graph: Graph, where: str = "portable", recipe: Recipe | None = None, data: Any = None) -> Graph:
     """The graph after passes, each verified."""
     return run(graph, parse_pipeline(passes), context(graph, where, recipe, data))
+
+
+def error(before: Graph, passes: str, recipe: Recipe | None = None) -> float:
+    """Of the output y after passes, on the samples they were given, beside the power of the float one."""
+    given = context(before, recipe=recipe)
+    assert given.feeds is not None
+    after = run(before, parse_pipeline(passes), given)
+    sample = {"x": np.concatenate([batch["x"] for batch in given.feeds])}
+    wanted = evaluate(before, sample)["y"]
+    return float(np.square(evaluate(after, sample)["y"] - wanted).mean() / wanted.var())
 
 
 def placed(graph: Graph, where: str = "portable", recipe: Recipe | None = None) -> Placement:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from qir.evaluate import evaluate
 from qir.ir.graph import Graph
 from qir.passmanager.manager import run
 from qir.passmanager.registry import parse_pipeline
@@ -13,7 +12,7 @@ from qir.recipe import Recipe
 from qir.rewrite.channel_offsets import offsets_of
 from qir.statistics import ChannelBounds, Gram, Histogram
 from tests.passes.graphs import assert_same, net, normal
-from tests.passes.quantize.quantizing import ALL, context
+from tests.passes.quantize.quantizing import ALL, context, error
 
 IMAGE = "(float[N,3,8,8] x) => (float[N,5,p,q] y)"
 APART = np.linspace(-40, 60, 8).astype(np.float32)
@@ -27,15 +26,6 @@ GRAPHS = {
 
 def graph(name: str) -> Graph:
     return net(GRAPHS[name][0], **GRAPHS[name][1])
-
-
-def error(before: Graph, passes: str) -> float:
-    given = context(before)
-    assert given.feeds is not None
-    after = run(before, parse_pipeline(passes), given)
-    sample = {"x": np.concatenate([batch["x"] for batch in given.feeds])}
-    wanted = evaluate(before, sample)["y"]
-    return float(np.square(evaluate(after, sample)["y"] - wanted).mean() / wanted.var())
 
 
 @pytest.mark.parametrize("name", GRAPHS)

@@ -16,7 +16,7 @@ from qir.recipe import Recipe
 from qir.rewrite.channel_scaling import factors_of
 from qir.statistics import ChannelBounds, Gram, Histogram, fingerprints
 from tests.passes.graphs import assert_same, net, normal
-from tests.passes.quantize.quantizing import ALL, context
+from tests.passes.quantize.quantizing import ALL, context, error
 
 IMAGE = "(float[N,3,8,8] x) => (float[N,5,p,q] y)"
 SPREAD = np.geomspace(0.02, 3, 8).astype(np.float32)
@@ -63,15 +63,6 @@ def graph(name: str) -> Graph:
 def equalized(before: Graph, recipe: Recipe | None = None) -> tuple[Graph, Context]:
     given = context(before, recipe=recipe)
     return run(before, parse_pipeline("equalize"), given), given
-
-
-def error(before: Graph, passes: str, recipe: Recipe | None = None) -> float:
-    given = context(before, recipe=recipe)
-    assert given.feeds is not None
-    after = run(before, parse_pipeline(passes), given)
-    sample = {"x": np.concatenate([batch["x"] for batch in given.feeds])}
-    wanted = evaluate(before, sample)["y"]
-    return float(np.square(evaluate(after, sample)["y"] - wanted).mean() / wanted.var())
 
 
 @pytest.mark.parametrize("name", GRAPHS)
