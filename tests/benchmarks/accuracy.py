@@ -5,8 +5,8 @@ of its resident memory. The test samples are read once, at the end. `change` is 
 the same samples, in points, with the 95 % interval of paired answers (Agresti & Min 2005: Wald's, after one more answer
 changed each way). `agree` counts equal top-1 answers, `SQNR` is that of the outputs about each output's mean. `integer`
 is the share of multiplications that onnxruntime ran as 8-bit integers, read from its profile. `time` is of one sample
-on one thread beside float, the variants taking turns. A model without labelled data runs on pictures: agreement and
-SQNR only.
+on one thread beside float, the variants taking turns. Models without labelled data run on pictures: no accuracy; and
+those that do not classify have no answers that could agree.
 
     python tests/benchmarks/accuracy.py [--samples N] [--rounds N] [--only VARIANT] [--ablate] [SUBJECT ...]
 """
@@ -46,12 +46,18 @@ from tests.benchmarks.measuring import (  # noqa: E402  (found through the line 
     session,
     timed,
 )
+from tests.end_to_end import test_packaged_models as packaged  # noqa: E402
 from tests.zoo_tasks import Task  # noqa: E402
 
 LABELLED = ("resnet8_cifar10", "dscnn_kws", "cnn_mnist", "mlp_mnist", "lstm_mnist", "vit_mnist", "onnxzoo_mnist",
             "digits_dscnn", "ppocr_cls", "sww_tiny")  # fmt: skip
 PICTURES = ("mobilenetv2_imagenet",)
-REMOVABLE = ("equalize", "round-weights", "correct-biases")
+PACKAGED = {
+    "ppocr_det": ("ch_PP-OCRv4_det_infer.onnx", 160, 160),
+    "ppocr_rec": ("ch_PP-OCRv4_rec_infer.onnx", 48, 320),
+}
+"""Models inside wheels that the tests use too: file, height and width of printed text to run on."""
+REMOVABLE = ("absorb-biases", "equalize", "round-weights", "correct-biases")
 """Passes of the default pipeline that only raise accuracy: `--ablate` leaves out one at a time."""
 
 
@@ -66,8 +72,10 @@ class Subject:
     def task(self) -> Task:
         return Task(self.zoo / self.name)
 
-    @property
+    @cached_property
     def model(self) -> str:
+        if self.name in PACKAGED:
+            return packaged.model(packaged.OCR, PACKAGED[self.name][0])
         return str(self.zoo / self.name / "model.onnx")
 
     @cached_property
@@ -77,13 +85,27 @@ class Subject:
 
     @property
     def labels(self) -> np.ndarray | None:
-        return None if self.name in PICTURES else self.task.labels
+        return self.task.labels if self.name in LABELLED else None
+
+    @property
+    def classifies(self) -> bool:
+        """Whether the largest output is an answer."""
+        return self.name not in PACKAGED
 
     def calibration(self) -> np.ndarray:
+        if self.name in PACKAGED:
+            return self._text(0, 48)
         return self._pictures(0, 100) if self.name in PICTURES else self.task.samples("x_calib")
 
     def test(self, limit: int | None) -> np.ndarray:
+        if self.name in PACKAGED:
+            return self._text(48, min(limit or 48, 48))
         return self._pictures(1000, min(limit or 200, 200)) if self.name in PICTURES else self.task.samples(limit=limit)
+
+    def _text(self, first: int, count: int) -> np.ndarray:
+        """Pictures of printed letters."""
+        _, height, width = PACKAGED[self.name]
+        return packaged.text_images(height, width, first + count)[first:]
 
     def _pictures(self, first: int, count: int) -> np.ndarray:
         """Small pictures made seven times larger, normalised as ImageNet's."""
@@ -247,11 +269,11 @@ def measure(subject: Subject, variants: Mapping[str, Any], limit: int | None, ro
         if labels is not None:
             moved, half = change(labels, real, got)
             judged = f"{100 * float((got.argmax(1) == labels).mean()):.2f}", f"{moved:+.2f} ± {half:.2f}"
-        same = 100 * float((got.argmax(1) == real.argmax(1)).mean())
+        same = f"{100 * float((got.argmax(1) == real.argmax(1)).mean()):.2f}" if subject.classifies else ""
         share = integer_share(str(files[name]), subject.input, samples[:1], folder)
         ratio = statistics.median(a / b for a, b in zip(found[name], found["float"], strict=True))
         table.add_row(
-            name, *judged, f"{same:.2f}", f"{sqnr(real, got):.1f}", f"{100 * share:.0f}",
+            name, *judged, same, f"{sqnr(real, got):.1f}", f"{100 * share:.0f}",
             f"{files[name].stat().st_size / 1000:.0f}", f"{ratio:.2f}", f"{spent[0]:.1f}", f"{spent[1] / 2**20:.0f}",
         )  # fmt: skip
     table.caption = "\n".join(failures)
@@ -260,7 +282,7 @@ def measure(subject: Subject, variants: Mapping[str, Any], limit: int | None, ro
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("subjects", nargs="*", default=(*LABELLED, *PICTURES), metavar="SUBJECT")
+    parser.add_argument("subjects", nargs="*", default=(*LABELLED, *PICTURES, *PACKAGED), metavar="SUBJECT")
     parser.add_argument("--samples", type=int, help="test on the first ones only; all by default")
     parser.add_argument("--rounds", type=int, default=11, help="of the latency measurement")
     parser.add_argument("--only", action="append", metavar="VARIANT", help="variants whose name begins so")
