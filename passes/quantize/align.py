@@ -54,13 +54,15 @@ class AlignChannels(Pass):
         target = context.target
         if target.costs is None:
             return graph
-        most, options = (1 + self.growth) * _count(graph), []
-        graph = _with_inputs(graph, target)
+        most, options, chosen = (1 + self.growth) * _count(graph), [], []
+        padded = _with_inputs(graph, target)
+        if padded is not graph:
+            chosen += [name for name in graph.inputs if padded.types[name] != graph.types[name]]
+            graph = padded
         for group in _groups(graph):
             wide = _widened(graph, group, target)
             if wide is not None and (saved := _saved(graph, wide, target)) > _LEAST:
                 options.append((saved / max(_count(wide) - _count(graph), 1), group))
-        chosen = []
         for _, group in sorted(options, key=lambda option: (-option[0], option[1].values[0])):
             wide = _widened(graph, group, target)
             if wide is not None and _count(wide) <= most:
