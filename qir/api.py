@@ -108,7 +108,7 @@ def compile(
         raise RecipeError("max_drop and max_bytes are both given", fix="Give one of them")
     hooks = tuple(instruments)
     applied = apply(work, traced=bool(trace), instruments=hooks)
-    known = applied.context.statistics
+    known = applied.context.collected
 
     def again(numbers: Recipe) -> Applied:
         return apply(work, recipe=numbers, statistics=known, traced=bool(trace), instruments=hooks)
@@ -158,20 +158,21 @@ def calibrate(
 ) -> Statistics:
     """What `compile` would learn from samples, to keep, to merge with that of other samples, and to compile with.
 
-    Runs the pipeline up to its last `calibrate`. The arguments and errors are those of `compile`. Statistics serve
-    every recipe and target whose passes before `calibrate` and whose integer operators are the same; where they do not
-    fit, `compile` says so.
+    Runs the pipeline up to its `collect`, or up to its last `calibrate` where it has none. The arguments and errors are
+    those of `compile`. Statistics serve every recipe and target whose passes before that and whose integer operators
+    are the same; where they do not fit, `compile` says so.
 
     Raises:
         PassError: if the pipeline does not calibrate.
     """
     work = prepare(model, calibration, target, recipe, shapes, bind, example_inputs, preprocess, passes, seed, executor)
-    last = max((number for number, one in enumerate(work.passes) if one.name == "calibrate"), default=None)
+    places = {one.name: number for number, one in enumerate(work.passes)}
+    last = places.get("collect", places.get("calibrate"))
     if last is None:
         raise PassError("the pipeline does not calibrate", fix="Give samples, and a recipe with quantized activations")
     run_passes(work.source, work.passes[: last + 1], work.context)
-    assert work.context.statistics is not None
-    return work.context.statistics
+    assert work.context.collected is not None
+    return work.context.collected
 
 
 def _within(applied: Applied, again: Again, max_drop: float | None, max_bytes: int | None) -> Applied:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import pickle
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
@@ -20,12 +21,22 @@ from typing import Any, Protocol
 import numpy as np
 
 from qir.calibration import Batch, Feeds
+from qir.coupling import Coupling
 from qir.ir.graph import Graph, Node
 from qir.ir.types import TensorType
 from qir.observe import Observer, Wanted
 from qir.ops.weighted import weighted
 from qir.progress import progress
-from qir.statistics import Gram, GramAccumulator, Histogram, Statistic, Statistics, fingerprints, im2col_rows
+from qir.statistics import (
+    ChannelBounds,
+    Gram,
+    GramAccumulator,
+    Histogram,
+    Statistic,
+    Statistics,
+    fingerprints,
+    im2col_rows,
+)
 from qir.statistics.exact import Spill
 from qir.statistics.rows import RowSample
 
@@ -61,25 +72,22 @@ class Collector(Protocol):
         ...
 
 
-class PerValue:
-    """A statistic that every watched value has, under the value's name.
+class PerValue(ABC):
+    """A statistic of single values, under the value's name; None for values that have none."""
 
-    Args:
-        of: makes that of a block from the data and the value's name.
-        graph, seed, spill: unused.
-    """
-
-    def __init__(self, of: Callable[[np.ndarray, str], Statistic], graph: Graph, seed: int, spill: Spill) -> None:
-        self._make = of
+    def __init__(self, graph: Graph, seed: int, spill: Spill) -> None:
+        self._seed = seed
         self._found: dict[str, Statistic] = {}
 
-    def of(self, name: str, data: np.ndarray, first: int) -> Statistic:
-        return self._make(data, name)
+    @abstractmethod
+    def of(self, name: str, data: np.ndarray, first: int) -> Statistic | None:
+        """That of a block."""
 
-    def add(self, name: str, made: Statistic) -> None:
-        self.absorb(name, made)
+    def add(self, name: str, made: Statistic | None) -> None:
+        if made is not None:
+            self.absorb(name, made)
 
-    def end_block(self) -> None:
+    def end_block(self) -> None:  # noqa: B027  (nothing to do: every addition is exact)
         pass
 
     def absorb(self, key: str, statistic: Statistic) -> None:
@@ -87,6 +95,24 @@ class PerValue:
 
     def found(self) -> Mapping[str, tuple[str, Statistic]]:
         return {name: (name, statistic) for name, statistic in self._found.items()}
+
+
+class Histograms(PerValue):
+    """Histograms of all values."""
+
+    def of(self, name: str, data: np.ndarray, first: int) -> Histogram:
+        return Histogram.of(data, name)
+
+
+class Bounds(PerValue):
+    """What channels reach, of the values whose channels may be scaled."""
+
+    def __init__(self, graph: Graph, seed: int, spill: Spill) -> None:
+        super().__init__(graph, seed, spill)
+        self._axes = {name: channels.axis for name, channels in Coupling.of(graph).values.items()}
+
+    def of(self, name: str, data: np.ndarray, first: int) -> ChannelBounds | None:
+        return ChannelBounds.of(data, self._axes[name], first, self._seed) if name in self._axes and data.size else None
 
 
 class Grams:
@@ -145,8 +171,9 @@ class Grams:
 
 
 COLLECTORS: Mapping[str, Callable[[Graph, int, Spill], Collector]] = {
-    Histogram.kind: partial(PerValue, Histogram.of),
+    Histogram.kind: Histograms,
     Gram.kind: Grams,
+    ChannelBounds.kind: Bounds,
 }
 """What one pass over the data collects, by kind."""
 

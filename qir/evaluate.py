@@ -103,6 +103,7 @@ def session(
     options.graph_optimization_level = level.ORT_ENABLE_ALL if optimize else level.ORT_DISABLE_ALL
     options.log_severity_level = 4
     options.intra_op_num_threads = threads
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # others work between runs
     if not integers:
         options.add_session_config_entry("session.disable_quant_qdq", "1")
     options.enable_cpu_mem_arena = options.enable_mem_pattern = arena

@@ -31,15 +31,15 @@ FUSE = (
     "fold-constants,eliminate-identities,eliminate-dead-code"
 )
 QUANTIZE = (
-    "calibrate,drop-slow-islands,quantize,quantize-weights,protect-weights,round-weights,correct-biases,quantize-biases,"
-    "absorb-activations"
+    "collect,absorb-biases,equalize,calibrate,drop-slow-islands,quantize,quantize-weights,protect-weights,"
+    "round-weights,correct-biases,quantize-biases,absorb-activations"
 )
 ESTIMATE = "estimate-ranges"
 QUANTIZE_ESTIMATED = (
     "drop-slow-islands,quantize,quantize-weights,protect-weights,correct-biases,quantize-biases,absorb-activations"
 )
 QUANTIZE_WEIGHTS = "quantize-weights,protect-weights"
-QUANTIZE_WEIGHTS_WITH_DATA = "calibrate,quantize-weights,protect-weights,round-weights"
+QUANTIZE_WEIGHTS_WITH_DATA = "collect,equalize,calibrate,quantize-weights,protect-weights,round-weights"
 ORIENT = "orient-weights,align-channels"
 BIND = "bind-batch,fold-constants,eliminate-identities,eliminate-dead-code"
 LOWER = "lower-integer"

@@ -15,7 +15,7 @@ TREES = {"qir": "qir", "qir.passes": "passes", "qir.backends": "backends"}
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("qir.errors", "qir.plugins", "qir.progress", "qir.recipe"),
     ("qir.quant", "qir.ir", "qir.control"),
-    ("qir.ops", "qir.target"),
+    ("qir.ops", "qir.target", "qir.coupling"),
     ("qir.onnxio",),
     ("qir.verify", "qir.calibration", "qir.evaluate", "qir.statistics", "qir.rewrite"),
     ("qir.observe", "qir.walk"),

@@ -5,12 +5,12 @@ Layer by layer in the order of execution, with the rounded and corrected network
     b_c += d_c,   E[f(y_quant + d)] = E[f(y_real)] in every channel c
 
 f is the Relu or Clip that the layer's codes hold and, for y_quant, also their clamp: what follows sees the mean behind
-them. Both networks are walked at once (qir.walk): the pass costs one inference of the float model and two of the
-rounded one, the second to tell whether the outputs came closer; if not, all corrections are dropped. What the samples
-do not tell from zero is left: d is shrunk by its standard error, and dropped where the layer's own error does not fall.
+them. Both networks are walked at once (qir.walk). What the samples do not tell from zero is left: d is shrunk by its
+standard error, and dropped where the layer's own error does not fall.
 
-Without data, the same for the weights' part alone, with the means of the inputs that BatchNorm statistics give
-(`estimate-ranges`): `d = (W - W_rounded) E[x]`.
+Without samples, the same for the weights' part alone, with the means of the inputs that calibration saw, or that
+BatchNorm statistics give (`estimate-ranges`): `d = (W - W_rounded) E[x]`. With samples that is tried too: of both ways,
+and of leaving biases alone, the one counts whose outputs on other samples are closest to the float model's.
 
 Source: Nagel et al., arXiv 1906.04721, section 4.2; the shrinkage is the positive part of 1 - se^2 / d^2.
 """
@@ -29,7 +29,7 @@ from qir.ir.types import TensorType
 from qir.ops.weighted import Weighted, weighted
 from qir.passes.quantize.clamp import bounds
 from qir.passes.quantize.estimate_ranges import channels_read
-from qir.passes.quantize.observed import as_rows
+from qir.passes.quantize.observed import as_rows, gram_of
 from qir.passmanager.base import Context, Pass, Promise
 from qir.quant.scales import decode
 from qir.rewrite.editor import Editor
@@ -37,6 +37,8 @@ from qir.walk import Walk, without_codes
 
 _STEPS = 4
 """Newton steps for d; the mean behind a clamp is piecewise linear in it."""
+_JUDGES = 8
+"""Fewer other samples than these judge worse than those that the corrections come from."""
 _PIECE = 4
 """Samples that run at once."""
 _BUDGET = 3 << 26
@@ -63,8 +65,10 @@ class CorrectBiases(Pass):
         if not layers:
             return graph
         if context.feeds is None:
-            return _by_moments(graph, layers, context)
-        batches = _first(graph, context.feeds, self.samples)
+            simple, counted = _by_means(graph, layers, context)
+            context.notes += [_said(counted, len(layers))] if counted else []
+            return simple
+        batches, others = _first(graph, context.feeds, self.samples)
         real, quant = Walk(without_codes(graph), batches), Walk(graph, batches)
         edit, corrected = Editor(graph), 0
         for node, slots in layers.items():
@@ -78,14 +82,18 @@ class CorrectBiases(Pass):
                 shape = [-1 if i == axis else 1 for i in range(found[0].ndim)]
                 found = [array + move.reshape(shape) for array in found]
             quant.put(node.outputs[0], found)
-        goal = real.outputs()
-        before, after = _error(goal, Walk(graph, batches).outputs()), _error(goal, quant.outputs())
-        said = f"{corrected} of {len(layers)} layers on {sum(batch.valid for batch in batches)} samples"
-        if corrected and not after < before:
-            context.notes.append(f"biases stay: correcting {said} does not bring the outputs closer to the float model")
-            return graph
-        context.notes.append(f"corrected the biases of {said}")
-        return edit.build()
+        simple, counted = _by_means(graph, layers, context)
+        samples = sum(batch.valid for batch in batches)
+        choices = [
+            (graph, f"biases stay: correcting them on {samples} samples does not bring the outputs closer"),
+            (edit.build(), f"corrected the biases of {corrected} of {len(layers)} layers on {samples} samples"),
+        ]
+        if counted:
+            choices.append((simple, _said(counted, len(layers))))
+        goal = Walk(without_codes(graph), others).outputs()
+        chosen, note = min(choices, key=lambda choice: _error(goal, Walk(choice[0], others).outputs()))
+        context.notes.append(note)
+        return chosen
 
 
 def _error(goal: Mapping[str, list[Any]], found: Mapping[str, list[Any]]) -> float:
@@ -100,24 +108,38 @@ def _error(goal: Mapping[str, list[Any]], found: Mapping[str, list[Any]]) -> flo
     return total
 
 
-def _by_moments(graph: Graph, layers: Mapping[Node, Weighted], context: Context) -> Graph:
-    """Without data: a layer's bias moves by (W - W_rounded) E[x], E[x] as BatchNorm statistics tell."""
+def _by_means(graph: Graph, layers: Mapping[Node, Weighted], context: Context) -> tuple[Graph, int]:
+    """A layer's bias moves by (W - W_rounded) E[x], E[x] as calibration or BatchNorms tell; and how many layers' do."""
     edit, corrected = Editor(graph), 0
     for node, slots in layers.items():
-        x, weight = context.moments.get(node.inputs[0]), graph.constants[node.inputs[slots.weight]]
-        quant = graph.tensor(node.inputs[slots.weight]).quant
-        if x is None or quant is None or node.op == "ConvTranspose" or node.attr("transA", 0) or weight.codes is None:
+        weight, quant = graph.constants[node.inputs[slots.weight]], graph.tensor(node.inputs[slots.weight]).quant
+        if quant is None or node.op == "ConvTranspose" or node.attr("transA", 0) or weight.codes is None:
             continue
         off = as_rows(node, weight.value.astype(np.float64) - decode(weight.codes, quant))
-        groups = int(node.attr("group", 1))
-        cells = off.reshape(len(off), len(x.mean) // groups, -1).sum(axis=2)
-        move = (cells * x.mean[channels_read(len(cells), cells.shape[1], groups)]).sum(axis=1).astype(np.float32)
+        means = _input_means(node, weight.value, off.shape, context)
+        if means is None:
+            continue
+        move = (off * means).sum(axis=1).astype(np.float32)
         if np.isfinite(move).all() and move.any():
             corrected += 1
             _add(edit, node, slots, move)
-    if corrected:
-        context.notes.append(f"corrected the biases of {corrected} of {len(layers)} layers by BatchNorm statistics")
-    return edit.build()
+    return edit.build(), corrected
+
+
+def _said(corrected: int, layers: int) -> str:
+    return f"corrected the biases of {corrected} of {layers} layers by their inputs' means"
+
+
+def _input_means(node: Node, weight: np.ndarray, shape: tuple[int, int], context: Context) -> np.ndarray | None:
+    """E[x] for every element of a layer's weight as rows, [O, K]; None where it is not known."""
+    groups = int(node.attr("group", 1))
+    gram, moments = gram_of(node, weight, context), context.moments.get(node.inputs[0])
+    if gram is not None and gram.rows:
+        return np.repeat(gram.mean, shape[0] // groups, axis=0)
+    if moments is None:
+        return None
+    inputs = len(moments.mean) // groups
+    return np.repeat(moments.mean[channels_read(shape[0], inputs, groups)], shape[1] // inputs, axis=1)
 
 
 def _correctable(node: Node, graph: Graph) -> Weighted | None:
@@ -135,8 +157,9 @@ def _correctable(node: Node, graph: Graph) -> Weighted | None:
     return slots if vector and graph.tensor(name).quant is None else None
 
 
-def _first(graph: Graph, feeds: Feeds, limit: int) -> list[Batch]:
-    """The first samples, few at a time where the model leaves it open, cut to the memory that the walks may take."""
+def _first(graph: Graph, feeds: Feeds, limit: int) -> tuple[list[Batch], list[Batch]]:
+    """Of the first samples, few at a time where the model leaves it open and cut to the memory that the walks may take,
+    three quarters to correct on and the others to judge by; all of them for both where those are too few."""
     axes, open_size = feeds.interface.batch_axes, not feeds.interface.fixed_batch
     pieces: list[Batch] = []
     count = 0
@@ -145,13 +168,17 @@ def _first(graph: Graph, feeds: Feeds, limit: int) -> list[Batch]:
         step = _PIECE if open_size and axes else batch.size
         for start in range(0, batch.valid, step):
             if count >= limit:
-                return pieces
+                break
             stop = min(start + step, batch.size)
             arrays = {name: np.take(array, range(start, stop), axes[name]) if name in axes else array
                       for name, array in batch.items()}  # fmt: skip
             pieces.append(Batch(arrays, min(stop, batch.valid) - start, stop - start))
             count += pieces[-1].valid
-    return pieces
+        if count >= limit:
+            break
+    first = len(pieces) * 3 // 4
+    judges = sum(piece.valid for piece in pieces[first:])
+    return (pieces[:first], pieces[first:]) if first and judges >= _JUDGES else (pieces, pieces)
 
 
 def _largest(graph: Graph, batch: Batch) -> int:

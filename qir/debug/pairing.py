@@ -2,6 +2,7 @@
 
 Passes and other tools keep a value's name while it means the same numbers; where they took a node out, its result lives
 on under its operand's name. So values are paired by name, and followed through nodes that only the first graph has.
+Where channels of the second were moved and scaled, those of the first are too.
 """
 
 from __future__ import annotations
@@ -12,9 +13,11 @@ from functools import cached_property
 
 from qir.errors import ModelError
 from qir.ir.dtype import FLOAT32
-from qir.ir.graph import Graph, Node
+from qir.ir.graph import Graph, Node, Stage
 from qir.ir.types import TensorType
 from qir.ops.weighted import weighted
+from qir.rewrite.channel_offsets import moved_like
+from qir.rewrite.channel_scaling import scaled_like
 
 _FOLLOWED = frozenset(("Relu", "Clip", "BatchNormalization", "Add", "Mul", "Identity", "Dropout", "LeakyRelu"))
 """Operators that tools merge into the node before them."""
@@ -25,7 +28,7 @@ class Pairing:
     """Two graphs and the values that both have.
 
     Attributes:
-        real: the reference.
+        real: the reference, its channels moved and scaled as those of `quant`.
         quant: what is judged.
         values: name of a value of `quant` to that of its counterpart in `real`, in `quant`'s execution order. Inputs
             are not among them: they are equal by name.
@@ -103,6 +106,7 @@ def pair(real: Graph, quant: Graph) -> Pairing:
         if (side == "inputs" and set(mine) != set(other)) or len(mine) != len(other):
             raise ModelError(f"the two models have different {side}: {', '.join(mine)} and {', '.join(other)}",
                              fix="Compare a model with what was made of it")  # fmt: skip
+    real = scaled_like(moved_like(real, quant), quant) if real.stage is Stage.FLOAT else real
     values: dict[str, str] = {}
     kept = frozenset(name for node in quant.nodes for name in (node.name, *node.outputs))
     results = dict(zip(quant.outputs, real.outputs, strict=True))

@@ -13,6 +13,8 @@ from qir.evaluate import evaluate
 from qir.ir.graph import Graph
 from qir.ir.types import TensorType
 from qir.passmanager.manager import Step
+from qir.rewrite.channel_offsets import moved_like
+from qir.rewrite.channel_scaling import scaled_like
 
 
 @dataclass(frozen=True)
@@ -42,8 +44,8 @@ class Departure:
 class LayerBelow:
     """Says of a step whether it is the first after which a layer's SQNR is below a limit.
 
-    Values are compared with those of the same name in the first graph it sees, on the samples: float tensors of one
-    shape, accumulated from the input on.
+    Values are compared with those of the same name in the first graph it sees, its channels moved and scaled as those
+    of the graph after the step, on the samples: float tensors of one shape, accumulated from the input on.
 
     Attributes:
         samples: inputs by name, as the compiled graph takes them.
@@ -55,8 +57,7 @@ class LayerBelow:
     limit: float
     found: Departure | None = None
     _first: Graph | None = None
-    _fitted: Mapping[str, Any] | None = None
-    _reference: Mapping[str, Any] | None = None
+    _reference: tuple[Graph, Mapping[str, Any], Mapping[str, Any]] | None = None
 
     def __call__(self, step: Step) -> bool:
         if self._first is None:
@@ -68,18 +69,21 @@ class LayerBelow:
 
     def _departure(self, step: Step) -> Departure | None:
         assert self._first is not None
-        samples = _fitting(step.after, self.samples)
-        if self._reference is None or self._fitted is None or _shapes(samples) != _shapes(self._fitted):
-            self._reference = evaluate(self._first, samples, _floats(self._first))
-            self._fitted = samples
-        shared = tuple(name for name in _floats(step.after) if name in self._reference)
+        samples, first = (
+            _fitting(step.after, self.samples),
+            scaled_like(moved_like(self._first, step.after), step.after),
+        )
+        if self._reference is None or self._reference[0] is not first or _shapes(samples) != self._reference[1]:
+            self._reference = first, _shapes(samples), evaluate(first, samples, _floats(first))
+        wanted = self._reference[2]
+        shared = tuple(name for name in _floats(step.after) if name in wanted)
         values = evaluate(step.after, samples, shared)
         for node in step.after.nodes:
             for name in node.outputs:
-                if name not in shared or values[name].shape != self._reference[name].shape:
+                if name not in shared or values[name].shape != wanted[name].shape:
                     continue
                 sums = Sums()
-                sums.add(self._reference[name], values[name])
+                sums.add(wanted[name], values[name])
                 if sums.error.sqnr < self.limit:
                     return Departure(step, node.name, name, node.origin, sums.error.sqnr)
         return None

@@ -33,7 +33,9 @@ class Context:
         recipe: what to do to the numbers.
         feeds: calibration samples; None without data.
         seed: of every random choice.
-        statistics: filled by `calibrate`.
+        statistics: of the graph's values as they are now: filled by `calibrate` (or a pass before it that asks what
+            calibration saw), followed by passes that change them.
+        collected: the same as the samples gave them, to be used for another run.
         notes: findings for the report, in order.
         moments: of values, filled by `estimate-ranges` where there is no data.
         executor: where work that can be shared out runs; None for here.
@@ -47,6 +49,7 @@ class Context:
     notes: list[str] = field(default_factory=list)
     moments: Mapping[str, Moments] = field(default_factory=dict)
     executor: Executor | None = None
+    collected: Statistics | None = None
 
 
 @dataclass(frozen=True)

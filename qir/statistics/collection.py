@@ -13,10 +13,11 @@ from typing import Any, Protocol
 import numpy as np
 
 from qir.errors import DataError, OutputError
+from qir.statistics.channels import ChannelBounds
 from qir.statistics.gram import Gram
 from qir.statistics.histogram import Histogram
 
-_VERSION = 3
+_VERSION = 4
 _DAMAGE = (OSError, ValueError, LookupError, TypeError, AttributeError, EOFError, zipfile.BadZipFile)
 """What reading a file that is not ours may raise."""
 
@@ -43,7 +44,11 @@ class Statistic(Protocol):
 
 
 _KINDS: Mapping[str, Callable[[Mapping[str, Any], Mapping[str, np.ndarray]], Statistic]] = MappingProxyType(
-    {Histogram.kind: Histogram.from_state, Gram.kind: Gram.from_state}
+    {
+        Histogram.kind: Histogram.from_state,
+        Gram.kind: Gram.from_state,
+        ChannelBounds.kind: ChannelBounds.from_state,
+    }
 )
 
 
@@ -154,6 +159,10 @@ class Statistics:
             for name in {*self.dropped, *other.dropped}
         }
         return Statistics({key: entry for key, entry in entries.items() if key[1] not in dropped}, dropped)
+
+    def with_entries(self, entries: Mapping[tuple[str, str], Entry]) -> Statistics:
+        """Follows values that a pass changed otherwise: puts other entries in the place of theirs."""
+        return Statistics({**self.entries, **entries}, self.dropped)
 
     def drop(self, names: Iterable[str], by: str) -> Statistics:
         """Forgets values that a pass has changed; asking for them names that pass.

@@ -73,10 +73,23 @@ class Gram:
         total.absorb(other)
         return total.gram()
 
-    def scaled(self, factor: float) -> Gram:
-        """That of the inputs times a factor."""
-        products = tuple(ExactSum.of(part.value() * factor**2) for part in self.products)
-        return Gram(products, ExactSum.of(self.sums.value() * factor), self.rows, self.sample.scaled(factor))
+    def scaled(self, factor: float | np.ndarray) -> Gram:
+        """That of the inputs times a factor, or times factors [groups, K]."""
+        factors = np.broadcast_to(np.asarray(factor, np.float64), (self.groups, self.size))
+        products = tuple(
+            ExactSum.of(part * factors[:, columns, None] * factors[:, None, columns]) for columns, part in self.blocks()
+        )
+        return Gram(products, ExactSum.of(self.sums.value() * factors), self.rows, self.sample.scaled(factors))
+
+    def moved(self, offset: np.ndarray) -> Gram:
+        """That of the inputs less offsets [groups, K]."""
+        sums, moved = self.sums.value(), np.asarray(offset, np.float64)
+        total = self.rows * moved / 2 - sums  # G - s t' - t s' + n t t'
+        products = []
+        for columns, part in self.blocks():
+            cross = moved[:, columns, None] * total[:, None, columns]
+            products.append(ExactSum.of(part + cross + cross.transpose(0, 2, 1)))
+        return Gram(tuple(products), ExactSum.of(sums - self.rows * moved), self.rows, self.sample.moved(moved))
 
     @property
     def groups(self) -> int:

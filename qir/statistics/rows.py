@@ -44,9 +44,13 @@ class RowSample:
         """That of both data sets."""
         return _smallest(np.concatenate([self.rows, other.rows]), np.concatenate([self.keys, other.keys]))
 
-    def scaled(self, factor: float) -> RowSample:
-        """That of the inputs times a factor."""
+    def scaled(self, factor: float | np.ndarray) -> RowSample:
+        """That of the inputs times a factor, or times factors [groups, K]."""
         return RowSample((self.rows * factor).astype(np.float32), self.keys)
+
+    def moved(self, offset: np.ndarray) -> RowSample:
+        """That of the inputs less offsets [groups, K]."""
+        return RowSample((self.rows - offset).astype(np.float32), self.keys)
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Both arrays by name, which the constructor takes."""

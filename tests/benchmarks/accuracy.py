@@ -51,7 +51,7 @@ from tests.zoo_tasks import Task  # noqa: E402
 LABELLED = ("resnet8_cifar10", "dscnn_kws", "cnn_mnist", "mlp_mnist", "lstm_mnist", "vit_mnist", "onnxzoo_mnist",
             "digits_dscnn", "ppocr_cls", "sww_tiny")  # fmt: skip
 PICTURES = ("mobilenetv2_imagenet",)
-REMOVABLE = ("equalize", "smooth", "round-weights", "correct-biases")
+REMOVABLE = ("equalize", "round-weights", "correct-biases")
 """Passes of the default pipeline that only raise accuracy: `--ablate` leaves out one at a time."""
 
 

@@ -4,8 +4,9 @@
     python tests/benchmarks/calibration.py --memory resnet50.onnx --images 500
 
 Both start from the float model file. qir's time includes lifting, fusing, histograms of all values that integers could
-carry, and Gram matrices of all layers; onnxruntime's is that of `collect_data` (batches of one, as its examples do) and
-of computing the ranges. With --memory the peak of resident memory is told instead, beyond what the model takes.
+carry, bounds of channels and Gram matrices of all layers; onnxruntime's is that of `collect_data` (batches of one, as
+its examples do) and of computing the ranges. With --memory the peak of resident memory is told instead, beyond what
+the model takes.
 """
 
 from __future__ import annotations

@@ -99,8 +99,9 @@ def test_lowering_that_goes_wrong_is_found_among_integers() -> None:
     conv = next(node for node in step.after.nodes if node.name == "hidden")
     bias = conv.inputs[2]
     old = step.after.constants[bias].value
-    broken = step.after.with_(constants={**step.after.constants, bias: Constant(old[::-1].copy() * 3)})
-    found = blamed(replace(trace, steps=[*trace.steps[: step.number - 1], replace(step, after=broken)]))
+    broken = step.after.with_(constants={**step.after.constants, bias: Constant(old[::-1].copy() * 10)})
+    healthy = blamed(trace, 0).values[-1][1]
+    found = blamed(replace(trace, steps=[*trace.steps[: step.number - 1], replace(step, after=broken)]), healthy - 3)
     assert (found.step and found.step.applied.name, found.layer) == ("lower-integer", "hidden")
 
 

@@ -45,7 +45,10 @@ def data(compiled: qir.CompiledOnnx | qir.CompiledC) -> ReportData:
 def test_every_pass_has_its_sizes_and_error(data: ReportData) -> None:
     by_name = {step.name: step for step in data.steps}
     assert [*range(len(data.steps))] == [step.number for step in data.steps]
-    assert 200.0 == by_name["calibrate"].sqnr
+    assert 200.0 == by_name["collect"].sqnr
+    assert by_name["calibrate"].sqnr == by_name["equalize"].sqnr
+    assert by_name["equalize"].sqnr is not None
+    assert by_name["equalize"].sqnr > 120
     assert by_name["quantize"].sqnr is not None
     assert 15 < by_name["quantize"].sqnr < 80
     assert by_name["quantize-weights"].parameter_bytes < data.steps[0].parameter_bytes
@@ -77,10 +80,11 @@ def test_histograms_hold_every_element_and_the_range(data: ReportData) -> None:
     assert conv.weight is not None
     assert sum(conv.weight.counts) == 4 * 2 * 9
     assert conv.weight.range is not None
-    assert conv.weight.range[0] <= conv.weight.low <= conv.weight.high <= conv.weight.range[1]
+    assert conv.weight.range[0] <= conv.weight.low + 1e-6
+    assert conv.weight.high - 1e-6 <= conv.weight.range[1]
     assert conv.activation is not None
     assert conv.activation.range is not None
-    assert sum(conv.activation.counts) == 24 * 4 * 6 * 6
+    assert sum(conv.activation.counts) > 1000  # of equalized values, those of a sample
     assert len(conv.activation.counts) <= 97
 
 

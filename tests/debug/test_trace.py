@@ -122,10 +122,12 @@ def test_it_reloads_to_the_last_bit(trace: Trace, tmp_path: Path) -> None:
 
 def test_loaded_steps_share_what_they_have_in_common(saved: Path) -> None:
     again = Trace.load(saved)
-    first, later = again.source.constants, again["calibrate"].after.constants
+    first, later = again.source.constants, again["collect"].after.constants
     assert first["w1"] is later["w1"]
     assert all(step.before is previous.after for previous, step in zip(again.steps, again.steps[1:], strict=False))
-    assert 1 == len({id(step.statistics) for step in again if step.statistics is not None})
+    statistics = [step.statistics for step in again if step.statistics is not None]
+    assert 2 == len({*map(id, statistics)})  # as collected, and as equalize scaled them
+    assert again.statistics is statistics[0]
 
 
 def test_arrays_are_on_disk_once(trace: Trace, tmp_path: Path) -> None:
@@ -275,7 +277,7 @@ def test_resuming_does_not_calibrate_again(traced: Trace) -> None:
 
 
 def test_resuming_with_another_recipe(traced: Trace) -> None:
-    again = traced.resume("calibrate", recipe=traced.recipe.with_override("second", float=True))
+    again = traced.resume("collect", recipe=traced.recipe.with_override("second", float=True))
     whole = qir.compile(wide(), rows(), recipe=again.recipe, trace=True)
     assert graph_text(whole.graph) == graph_text(again.graph)
     assert again.graph.tensor("w2").quant is None
@@ -319,8 +321,8 @@ def test_steps_are_taken_one_at_a_time() -> None:
     [
         ("fold-constants", "fold-constants"),
         ("quantize", "quantize"),
-        (lambda step: step.statistics is not None, "calibrate"),
-        (layer_below({"x": rows(8)}, 1000), "quantize"),
+        (lambda step: step.statistics is not None, "collect"),
+        (layer_below({"x": rows(8)}, 100), "quantize"),
     ],
 )
 def test_steps_stop_where_told(until: str | Callable[[Step], bool], last: str) -> None:
