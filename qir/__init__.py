@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from qir.debug.errors import Comparison
     from qir.debug.explain import register_cause
     from qir.debug.findings import Explanation, Finding
+    from qir.debug.sensitivity import Sensitivity
     from qir.debug.trace import Trace
     from qir.errors import (
         BuildError,
@@ -51,7 +52,7 @@ if TYPE_CHECKING:
     from qir.plugins import load_plugins
     from qir.recipe import Layer, Override, Recipe
     from qir.statistics import Histogram, Statistics
-    from qir.target import IntegerRule, Target, register_target
+    from qir.target import Costs, IntegerRule, Target, register_target
     from qir.verify import verify as verify_graph
 
 __version__ = "0.1.0"
@@ -63,6 +64,7 @@ _HOMES = {
     **dict.fromkeys(("Compiled", "CompiledC", "CompiledOnnx"), "qir.compiled"),
     "Comparison": "qir.debug.errors",
     **dict.fromkeys(("Explanation", "Finding"), "qir.debug.findings"),
+    "Sensitivity": "qir.debug.sensitivity",
     "register_cause": "qir.debug.explain",
     **dict.fromkeys(("Bound", "Family", "Variant", "register_kernel"), "qir.backends.c.kernels"),
     **dict.fromkeys(("Feeds", "Preprocess", "feeds"), "qir.calibration"),
@@ -93,16 +95,16 @@ _HOMES = {
     "load_plugins": "qir.plugins",
     **dict.fromkeys(("Layer", "Override", "Recipe"), "qir.recipe"),
     **dict.fromkeys(("Histogram", "Statistics"), "qir.statistics"),
-    **dict.fromkeys(("IntegerRule", "Target", "register_target"), "qir.target"),
+    **dict.fromkeys(("Costs", "IntegerRule", "Target", "register_target"), "qir.target"),
     "verify_graph": "qir.verify:verify",
 }  # fmt: skip
 
 __all__ = [
     "Affine", "Bound", "BuildError", "Comparison", "Compiled", "CompiledC", "CompiledOnnx", "Constant", "Context",
-    "DataError", "Drift", "Dumper", "Explanation", "Family", "Feeds", "Finding", "Graph", "Histogram", "IntegerRule",
-    "Layer", "MissingDependencyError", "ModelError", "Node", "OpDef", "OutputError", "Override", "Pass",
+    "Costs", "DataError", "Drift", "Dumper", "Explanation", "Family", "Feeds", "Finding", "Graph", "Histogram",
+    "IntegerRule", "Layer", "MissingDependencyError", "ModelError", "Node", "OpDef", "OutputError", "Override", "Pass",
     "PassError", "PluginError", "Preprocess", "Printer", "Promise", "PromiseChecker", "QirError", "Recipe",
-    "RecipeError", "ShapeError", "Stage", "Statistics", "Step", "Target", "TensorType", "Timer", "Trace",
+    "RecipeError", "Sensitivity", "ShapeError", "Stage", "Statistics", "Step", "Target", "TensorType", "Timer", "Trace",
     "UnsupportedError", "Variant", "VerifyError", "__version__", "calibrate", "compile", "default_pipeline",
     "diff_graphs", "evaluate_graph", "explain", "export", "feeds", "graph_text", "lift", "load_graph", "load_plugins",
     "parse_pipeline", "pass_steps", "pipeline_text", "register_cause", "register_kernel", "register_op",

@@ -17,7 +17,7 @@ from typing import ClassVar
 import numpy as np
 
 from qir.ir.graph import Constant, Graph, Node, Stage
-from qir.ir.types import TensorType
+from qir.ir.types import TensorType, ValueType
 from qir.ops.weighted import weighted, with_ones
 from qir.passmanager.base import Context, Pass
 from qir.quant.scales import encode
@@ -29,8 +29,8 @@ _BLOCK, _INPUTS = 16, 4
 _LEAST = 500.0
 """ns that a group has to save: less is lost in the estimates."""
 _CHANNELWISE = frozenset(("AveragePool", "Clip", "Elu", "Gelu", "GlobalAveragePool", "HardSigmoid", "HardSwish",
-                          "LeakyRelu", "MaxPool", "Mish", "Relu", "Requantize", "Sigmoid", "Softplus",
-                          "Tanh"))  # fmt: skip
+                          "LeakyRelu", "MaxPool", "Mish", "Relu", "Sigmoid", "Softplus", "Tanh",
+                          "qir.Requantize"))  # fmt: skip
 """Operators that treat channels of their first operand one by one."""
 _NAMED = 5
 """Values that the note names."""
@@ -54,13 +54,15 @@ class AlignChannels(Pass):
         target = context.target
         if target.costs is None:
             return graph
-        most, options = (1 + self.growth) * _count(graph), []
-        graph = _with_inputs(graph, target)
+        most, options, chosen = (1 + self.growth) * _count(graph), [], []
+        padded = _with_inputs(graph, target)
+        if padded is not graph:
+            chosen += [name for name in graph.inputs if padded.types[name] != graph.types[name]]
+            graph = padded
         for group in _groups(graph):
             wide = _widened(graph, group, target)
             if wide is not None and (saved := _saved(graph, wide, target)) > _LEAST:
                 options.append((saved / max(_count(wide) - _count(graph), 1), group))
-        chosen = []
         for _, group in sorted(options, key=lambda option: (-option[0], option[1].values[0])):
             wide = _widened(graph, group, target)
             if wide is not None and _count(wide) <= most:
@@ -75,7 +77,7 @@ class AlignChannels(Pass):
 
 @dataclass
 class _Group:
-    """Values that have the same channels, in execution order.
+    """Values that have the same channels.
 
     Attributes:
         channels: how many.
@@ -92,8 +94,8 @@ def _groups(graph: Graph) -> Iterator[_Group]:
     found: dict[str, _Group] = {}
     for name, kind in graph.types.items():
         if name not in graph.constants:
-            sizes = kind.shape if isinstance(kind, TensorType) and kind.shape is not None else ()
-            channels = sizes[1] if len(sizes) > 2 else None
+            shape = _plain_shape(kind)
+            channels = shape[1] if len(shape) > 2 else None
             outside = name in graph.inputs or name in graph.outputs or not isinstance(channels, int)
             found[name] = _Group(channels if isinstance(channels, int) else 0, [name], not outside)
     for node in graph.nodes:
@@ -106,6 +108,13 @@ def _groups(graph: Graph) -> Iterator[_Group]:
             _join(found, joined)
     groups = {id(group): group for group in found.values() if group.free and group.channels % _BLOCK}
     yield from groups.values()
+
+
+def _plain_shape(kind: ValueType) -> tuple[int | str | None, ...]:
+    """The shape of a value whose channels all have the same codes; () for others."""
+    if not isinstance(kind, TensorType) or (kind.quant is not None and kind.quant.axis is not None):
+        return ()
+    return kind.shape or ()
 
 
 def _join(found: dict[str, _Group], names: list[str]) -> None:
@@ -201,17 +210,18 @@ def _with_inputs(graph: Graph, target: Target) -> Graph:
 def _padded_input(graph: Graph, name: str) -> Graph | None:
     """The graph with channels of zeros behind those of an input that convolutions alone read, as codes."""
     kind, readers = graph.types[name], graph.index.consumers(name)
-    if not isinstance(kind, TensorType) or kind.quant is None or kind.shape is None or len(kind.shape) < 3:
+    shape = _plain_shape(kind)
+    if not isinstance(kind, TensorType) or kind.quant is None or len(shape) < 3:
         return None
-    channels = kind.shape[1]
+    channels = shape[1]
     if not isinstance(channels, int) or channels % _INPUTS == 0 or channels > _INPUTS or name in graph.outputs:
         return None
     if not readers or any(_same_channels(node, graph) != [] for node in readers):
         return None
     edit = Editor(graph)
-    pads = np.zeros((2, len(kind.shape)), np.int64)
+    pads = np.zeros((2, len(shape)), np.int64)
     pads[1, 1] = _INPUTS - channels
-    wide = TensorType(kind.dtype, (kind.shape[0], _INPUTS, *kind.shape[2:]), kind.quant)
+    wide = TensorType(kind.dtype, (shape[0], _INPUTS, *shape[2:]), kind.quant)
     edit.set_type(name, TensorType(kind.dtype, kind.shape))
     operands = (name, edit.constant(f"{name}_pads", pads.reshape(-1)))
     (padded,) = edit.node("Pad", operands, outputs=(edit.fresh_value(f"{name}_padded"),), types=(wide,),

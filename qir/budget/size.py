@@ -50,6 +50,9 @@ def within_bytes(applied: Applied, again: Again, size: Callable[[Applied], int],
         applied.context.notes.append(f"max_bytes {max_bytes:,} holds: {bytes_text(made)}; no layer has to be narrower")
         return applied
     table = narrower(applied, again)
+    if not table.ways:
+        raise RecipeError(f"the result takes {bytes_text(made)}, and it has no weights that could be narrower",
+                          fix="Give more bytes, or a recipe that quantizes weights")  # fmt: skip
     steps = frontier(table.ways)
     rest = made - sum(table.own(layer).cost for layer in table.ways)  # what is no weight
     for _ in range(TRIES):

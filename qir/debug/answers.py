@@ -10,7 +10,8 @@ distribution's, as those of noise are whose size differs from sample to sample.)
 which makes the figure far steadier than counting the few answers that happen to move. Accuracy cannot drop by more than
 the share of answers that move, whatever the labels are. The drop to be expected is smaller: the float model itself says
 how likely both answers were right, so a move costs `p(a) - p(j)`. Leads are differences of logits; of an output that
-holds probabilities, differences of their logarithms.
+holds probabilities, differences of their logarithms. All of this is as good as the samples: those that the network was
+trained on show larger leads than new ones, and a handful shows few small ones.
 
 Outputs without classes have no answers: there the drop is the power of the noise as a share of the signal's,
 10^(-SQNR / 10).

@@ -89,6 +89,11 @@ def test_too_few_bytes_are_an_error_that_says_the_least(target: str) -> None:
     assert net.sizes["model" if target == "onnx" else "weights"] == least
 
 
+def test_where_nothing_can_be_narrower_the_error_says_so() -> None:
+    with pytest.raises(qir.RecipeError, match="no weights that could be narrower"):
+        qir.compile(tiny_cnn(), images(), recipe="float", max_bytes=100)
+
+
 @pytest.mark.parametrize(("text", "count"), [
     (65536, 65536), ("65536", 65536), ("64k", 64000), ("64Ki", 65536), ("1.5 MB", 1500000), ("1MiB", 1 << 20),
     ("200 B", 200),

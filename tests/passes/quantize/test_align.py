@@ -91,6 +91,16 @@ def test_what_stays(made: onnx.ModelProto, growth: float) -> None:
     assert wide.tensor("shifted.out") == graph.tensor("shifted.out")
 
 
+def test_values_with_codes_a_channel_stay() -> None:
+    graph = quantized(block(), data())
+    kind = graph.tensor("shifted.out")
+    assert kind.quant is not None
+    scale, zero_point = (np.repeat(part, 24) for part in (kind.quant.scale, kind.quant.zero_point))
+    each = replace(kind.quant, scale=scale, zero_point=zero_point, axis=1)
+    imported = graph.with_(types={**graph.types, "shifted.out": replace(kind, quant=each)})
+    assert AlignChannels(1.0).run(imported, Context(FAST)).tensor("shifted.out").shape == kind.shape
+
+
 def test_targets_without_costs_and_slower_kernels_stay() -> None:
     graph = quantized(block(), data())
     assert AlignChannels(1.0).run(graph, Context(replace(ONNX, costs=None))) is graph

@@ -83,7 +83,7 @@ def test_a_border_is_paid_once_for_each_value_that_crosses() -> None:
         crossed.append(kind)
         return 1.0
 
-    costs = qir.target.Costs(lambda node, graph, codes: 0.0, border)
+    costs = qir.Costs(lambda node, graph, codes: 0.0, border)
     graph, context = placed_graph(replace(ONNX, costs=costs))
     DropSlowIslands(0.0).run(graph, context)
     assert [TensorType(FLOAT32, (1, 2, 6, 6))] == crossed
