@@ -59,7 +59,7 @@ class AbsorbBiases(Pass):
             if name in ranged:
                 gains[group].append(np.inf)
             elif name in bounds:
-                gains[group].append(_width(bounds[name].moved(offset)) / max(_width(bounds[name]), 1e-30))
+                gains[group].append(max(_width(bounds[name].moved(offset)), 1e-6) / max(_width(bounds[name]), 1e-6))
         good = {group for group, found in gains.items() if np.exp(np.log(found).mean()) <= _LEAST_GAIN}
         chosen = {name: one for name, one in wanted.items()
                   if int(coupling.groups[coupling.values[name].ids.max()]) in good and one.codes.any()}  # fmt: skip
