@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from qir.ir.dtype import INT8, UINT8
+from qir.ir.dtype import INT4, INT8, UINT4, UINT8
 from qir.ir.graph import Node
 from qir.ops.window import window
 from qir.passes.lower.codes import Codes, Lowering
+from qir.quant.bitpack import signed_bits
 from qir.quant.fixedpoint import multiplier
 from qir.quant.scales import encode
 
@@ -21,7 +22,7 @@ from qir.quant.scales import encode
 def _weight(name: str, channel_axis: int, low: Lowering) -> tuple[np.ndarray, np.ndarray] | None:
     """Signed weight codes with zero point 0 and their scales ([] or one a channel); None where that is not exact."""
     constant, quant = low.graph.constants.get(name), low.quant(name)
-    if constant is None or quant is None or quant.block_size or quant.storage not in (INT8, UINT8):
+    if constant is None or quant is None or quant.block_size or quant.storage not in (INT4, UINT4, INT8, UINT8):
         return None
     if quant.axis is not None and quant.axis % constant.value.ndim != channel_axis % constant.value.ndim:
         return None
@@ -81,8 +82,15 @@ def _finish(
         low.constant(f"{node.name}_bias", bias.astype(np.int32)),
         low.constant(f"{node.name}_multiplier", factors),
     )
-    low.integer(node, op, names, {**attrs, **(result.attrs if result is not None else {})})
+    narrow = {"weight_bits": signed_bits(weight)} if _is_narrow(node, weight, low) else {}
+    low.integer(node, op, names, {**attrs, **narrow, **(result.attrs if result is not None else {})})
     return True
+
+
+def _is_narrow(node: Node, weight: np.ndarray, low: Lowering) -> bool:
+    """True where the weight was rounded to at most 4 bits, and needs no more without its zero point."""
+    quant = low.quant(node.inputs[1])
+    return quant is not None and quant.storage.bits <= 4 and signed_bits(weight) <= 4
 
 
 def _reduced(op: str, weight: np.ndarray) -> tuple[int, ...]:

@@ -2,7 +2,8 @@
 
 Activations are uint8 codes, weights int8, biases and accumulators int32. Every matrix product goes through float64,
 exact below 2^53. Requantization: `y = clamp(rint(float32(acc) * multiplier) + y_zero_point, qmin, qmax)` with a float32
-product, halves to even; a node without `y_zero_point` gives the float32 product itself.
+product, halves to even; a node without `y_zero_point` gives the float32 product itself. `weight_bits` (2, 3 or 4) says
+that no weight code needs more, so that they may be stored in as many.
 """
 
 from __future__ import annotations

@@ -10,11 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 FILLS = ("random", "extreme", "ties")
+BITS = st.sampled_from([8, 8, 4, 3, 2])
 
 
 def weighted(
     op: str, seed: int, x: tuple[int, ...], w: tuple[int, ...], channels: int, zero: int, fill: str, real: bool,
-    fold: bool, **attrs: Any,
+    fold: bool, bits: int = 8, **attrs: Any,
 ) -> Case:  # fmt: skip
     """A case of an operator with weights.
 
@@ -22,18 +23,20 @@ def weighted(
         fill: random codes; only the ends of the ranges; or products that land on ties.
         real: without requantization.
         fold: the bias holds the zero-point term, as IntConv's does.
+        bits: of the weights; fewer than 8 are stored packed.
     """
     rng = np.random.default_rng(seed)
+    half = 1 << (bits - 1)
     if fill == "extreme":
-        codes, weights = rng.choice([0, 255], x).astype(np.uint8), rng.choice([-128, 127], w).astype(np.int8)
+        codes, weights = rng.choice([0, 255], x).astype(np.uint8), rng.choice([-half, half - 1], w).astype(np.int8)
     else:
-        codes, weights = rng.integers(0, 256, x).astype(np.uint8), rng.integers(-128, 128, w).astype(np.int8)
+        codes, weights = rng.integers(0, 256, x).astype(np.uint8), rng.integers(-half, half, w).astype(np.int8)
     bias = rng.integers(-4000, 4000, channels)
     if fold:
         bias = bias - zero * weights.reshape(channels, -1).astype(np.int64).sum(axis=1)
     ties = np.float32(1 / 2 ** rng.integers(1, 8))
     multiplier = np.full(channels, ties) if fill == "ties" else rng.uniform(1e-5, 1e-1, channels)
-    settings_: dict[str, Any] = {"x_zero_point": zero}
+    settings_: dict[str, Any] = {"x_zero_point": zero, **({"weight_bits": bits} if bits < 8 else {})}
     if not real:
         low = int(rng.integers(0, 100))
         settings_ |= {"y_zero_point": int(rng.integers(0, 256)), "qmin": low, "qmax": int(rng.integers(low, 256))}
@@ -69,7 +72,7 @@ def convs(draw: st.DrawFn, transposed: bool = False) -> Case:
     return weighted(
         "qir.IntConvTranspose" if transposed else "qir.IntConv", draw(st.integers(0, 2**31)),
         (draw(st.integers(1, 2)), group * c, *sizes), w, group * m, draw(st.sampled_from([0, 1, 128, 255])),
-        draw(st.sampled_from(FILLS)), draw(st.booleans()), not transposed, **attrs,
+        draw(st.sampled_from(FILLS)), draw(st.booleans()), not transposed, draw(BITS), **attrs,
     )  # fmt: skip
 
 

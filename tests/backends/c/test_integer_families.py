@@ -8,7 +8,7 @@ import numpy as np
 from graphs import Case, case, check_cases
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_conv_u8 import FILLS, weighted
+from test_conv_u8 import BITS, FILLS, weighted
 
 from qir.ir.graph import Node
 from qir.ops import OPS
@@ -34,9 +34,9 @@ def finishes(draw: st.DrawFn) -> dict[str, Any]:
 @st.composite
 def gemms(draw: st.DrawFn) -> Case:
     lead = tuple(draw(st.lists(st.integers(1, 4), min_size=1, max_size=3)))
-    k, n = draw(st.integers(1, 40)), draw(st.integers(1, 20))
+    k, n = draw(st.one_of(st.integers(1, 40), st.integers(120, 270))), draw(st.integers(1, 20))
     one = weighted("qir.IntGemm", draw(st.integers(0, 2**31)), (*lead, k), (n, k), n, draw(ZEROS),
-                   draw(st.sampled_from(FILLS)), draw(st.booleans()), True)  # fmt: skip
+                   draw(st.sampled_from(FILLS)), draw(st.booleans()), True, draw(BITS))  # fmt: skip
     x, w, bias, multiplier = one.arrays
     assert w is not None
     return Case(one.node, (x, np.ascontiguousarray(w.T), bias, multiplier))

@@ -9,9 +9,10 @@ import numpy as np
 from qir.backends.c.kernels import Bound, Family, Variant
 from qir.backends.c.loops import window_fields
 from qir.backends.c.orders import CHANNELS_LAST
-from qir.backends.c.program import Data, Kernel, Struct
-from qir.backends.c.requant import constants_missing, output_types, overflow, pack_blocks, per_channel, requant
+from qir.backends.c.program import Data, Struct
+from qir.backends.c.requant import constants_missing, overflow, pack_blocks, per_channel, requant
 from qir.backends.c.site import Site
+from qir.backends.c.weights import eight_kernel, eights
 from qir.ops.window import transposed_window
 
 _SOURCE = Path(__file__).parent / "conv_transpose_u8__portable.c"
@@ -41,9 +42,9 @@ def _bind(site: Site) -> Bound:
         ("in_channels", w.shape[1]), ("out_channels", w.shape[0] // groups),
         ("x_zero_point", int(node.attr("x_zero_point", 0))), ("requant", requant(node)),
     ))  # fmt: skip
-    data = (Data(pack_blocks(w, groups, 8), "weights"), Data(np.asarray(site.constant(2), np.int32), "bias"),
+    data = (eights(site, pack_blocks(w, groups, 8)), Data(np.asarray(site.constant(2), np.int32), "bias"),
             Data(per_channel(site.constant(3), w.shape[0]), "multipliers"))  # fmt: skip
-    return Bound(Kernel(_FUNCTION, _SOURCE, *output_types(site, _FUNCTION)), (shape, x.read, *data, site.output.write))
+    return Bound(eight_kernel(site, _FUNCTION, _SOURCE), (shape, x.read, *data, site.output.write))
 
 
 FAMILY = Family("conv_transpose_u8", ("qir.IntConvTranspose",), CHANNELS_LAST,

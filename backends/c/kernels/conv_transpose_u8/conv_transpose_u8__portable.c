@@ -3,14 +3,24 @@
 /* template: begin */
 #define QIR_Y uint8_t
 #define QIR_STORE qir_store_u8
+#define QIR_W int8_t
+#define QIR_BITS 8
+#define QIR_EIGHT qir_conv_transpose_u8s8_T_eight
 /* template: end */
 
-/* Weights: [group][ceil(out_channels / 8)][kernel taps][in_channels][8], zeros beyond the last channel. */
+/* Weights that need no unpacking. */
+static inline const int8_t *qir_conv_transpose_u8s8_T_eight(const int8_t *w, int8_t *room) {
+    (void)room;
+    return w;
+}
+
+/* Weights: [group][ceil(out_channels / 8)][kernel taps][in_channels][8], zeros beyond the last channel; eight codes of b
+   bits take b bytes. */
 void qir_conv_transpose_u8s8_T__portable(const qir_conv_u8_shape *s, const uint8_t *QIR_RESTRICT x,
-                                         const int8_t *QIR_RESTRICT w, const int32_t *QIR_RESTRICT bias,
+                                         const QIR_W *QIR_RESTRICT w, const int32_t *QIR_RESTRICT bias,
                                          const float *QIR_RESTRICT multiplier, QIR_Y *QIR_RESTRICT y) {
     const qir_window *const win = &s->window;
-    const ptrdiff_t tap_bytes = (ptrdiff_t)s->in_channels * 8;
+    const ptrdiff_t tap_bytes = (ptrdiff_t)s->in_channels * QIR_BITS;
     const ptrdiff_t in_all = (ptrdiff_t)s->groups * s->in_channels;
     const int32_t channels = s->in_channels, zero = s->x_zero_point, pixels = qir_pixels(win);
     int32_t pixel;
@@ -18,7 +28,7 @@ void qir_conv_transpose_u8s8_T__portable(const qir_conv_u8_shape *s, const uint8
         const int32_t o2 = pixel % win->out[2], o1 = pixel / win->out[2] % win->out[1];
         const int32_t o0 = pixel / win->out[2] / win->out[1] % win->out[0];
         const ptrdiff_t sample = pixel / win->out[2] / win->out[1] / win->out[0];
-        const int8_t *tap = w;
+        const QIR_W *tap = w;
         int32_t channel = 0, g;
         for (g = 0; g < s->groups; ++g) {
             int32_t left;
@@ -37,9 +47,11 @@ void qir_conv_transpose_u8s8_T__portable(const qir_conv_u8_shape *s, const uint8
                                 const uint8_t *const codes = x + from * in_all + (ptrdiff_t)g * channels;
                                 for (i = 0; i < channels; ++i) {
                                     const int32_t v = codes[i] - zero;
+                                    int8_t room[8];
+                                    const int8_t *const eight = QIR_EIGHT(tap + (ptrdiff_t)i * QIR_BITS, room);
                                     QIR_LANES
                                     for (j = 0; j < 8; ++j) {
-                                        acc[j] += v * tap[(ptrdiff_t)i * 8 + j];
+                                        acc[j] += v * eight[j];
                                     }
                                 }
                             }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
+from math import prod
 from pathlib import Path
 
 import numpy as np
@@ -23,13 +24,13 @@ from qir.backends.c.orders import CHANNELS_LAST
 from qir.backends.c.program import Data, Field, Kernel, Scratch, Struct
 from qir.backends.c.requant import (
     constants_missing,
-    output_types,
     overflow,
     per_channel,
     requant,
     restored_bias,
 )
 from qir.backends.c.site import Site
+from qir.backends.c.weights import BYTES, TILE, activation_rows, packed, row_kernel, rows, tap_kernel, taps, weight_bits
 from qir.ops.window import Window, window
 
 _HERE = Path(__file__).parent
@@ -58,7 +59,7 @@ def conv_shape(site: Site, win: Field | None = None) -> Struct:
     ))  # fmt: skip
 
 
-def accepts(site: Site) -> str | None:
+def _accepts(site: Site) -> str | None:
     """What every variant needs: constant weights, 1 to 3 spatial axes, accumulators inside int32."""
     if (reason := constants_missing(site)) is not None:
         return reason
@@ -68,11 +69,22 @@ def accepts(site: Site) -> str | None:
     return overflow(bias, w)
 
 
-def _accepts_depthwise(site: Site) -> str | None:
+def accepts(site: Site) -> str | None:
+    """What variants on vectors need: weights in bytes, besides."""
+    return packed(site) or _accepts(site)
+
+
+def _depthwise(site: Site) -> str | None:
     x, w = site.input(0), site.input(1)
     if not (int(site.node.attr("group", 1)) == w.shape[0] == x.shape[1] and w.shape[1] == 1 and w.shape[0] > 1):
         return "not one input and one output channel a group"
-    return accepts(site)
+    return None
+
+
+def _accepts_depthwise(site: Site) -> str | None:
+    if weight_bits(site) < BYTES and 16 * prod(site.input(1).shape[2:]) > TILE:
+        return "too many taps to unpack at once"
+    return _depthwise(site) or _accepts(site)
 
 
 def _macs(site: Site) -> float:
@@ -87,25 +99,23 @@ def _rows_work(site: Site) -> float:
     return _macs(site) + 8 * gathering
 
 
-def _bound(site: Site, function: str, source: Path, weights: np.ndarray, *scratch: Scratch) -> Bound:
+def _bound(site: Site, kernel: Kernel, weights: Data, *scratch: Scratch) -> Bound:
     w, bias, _ = _parts(site)
-    data = (Data(weights, "weights"), Data(bias.astype(np.int32), "bias"),
-            Data(per_channel(site.constant(3), w.shape[0]), "multipliers"))  # fmt: skip
-    kernel = Kernel(function, source, *output_types(site, function))
+    data = (weights, Data(bias.astype(np.int32), "bias"), Data(per_channel(site.constant(3), w.shape[0]), "multipliers"))
     return Bound(kernel, (conv_shape(site), site.input(0).read, *data, *scratch, site.output.write))
 
 
 def _bind(site: Site) -> Bound:
     w = _parts(site)[0]
-    packed = np.ascontiguousarray(np.moveaxis(w, 1, -1).reshape(w.shape[0], -1))
-    rows = Scratch(2 * packed.shape[1] * 2)
-    return _bound(site, "qir_conv_u8s8_T__portable", _GENERIC, packed, rows)
+    codes = np.moveaxis(w, 1, -1).reshape(w.shape[0], -1)
+    gathered = Scratch(2 * codes.shape[1] * activation_rows(site))
+    return _bound(site, row_kernel(site, "qir_conv_u8s8_T__portable", _GENERIC), rows(site, codes), gathered)
 
 
 def _bind_depthwise(site: Site) -> Bound:
     w = _parts(site)[0]
-    packed = np.ascontiguousarray(w.reshape(w.shape[0], -1).T)
-    return _bound(site, "qir_conv_u8s8_depthwise_T__portable", _DEPTHWISE, packed)
+    kernel = tap_kernel(site, "qir_conv_u8s8_depthwise_T__portable", _DEPTHWISE)
+    return _bound(site, kernel, taps(site, w.reshape(w.shape[0], -1)))
 
 
 def _blocks(site: Site, isa: str) -> Blocks:
@@ -133,7 +143,7 @@ def _on_panels(isa: str) -> Variant:
 
 def _accepts_codes(site: Site) -> str | None:
     """What depthwise kernels on vectors need."""
-    return _accepts_depthwise(site) or (None if site.output.dtype.name == "uint8" else "its result is real")
+    return packed(site) or _accepts_depthwise(site) or (None if site.output.dtype.name == "uint8" else "its result is real")
 
 
 _DEPTHWISE_STEPS = {"avx512vnni": (32, 4, np.int8), "avx2": (16, 2, np.int16)}
@@ -171,7 +181,7 @@ FAMILY = Family(
     CHANNELS_LAST,
     (
         Variant("portable", _DEPTHWISE, _accepts_depthwise, _bind_depthwise, work=_macs),
-        Variant("portable", _GENERIC, accepts, _bind, work=_rows_work),
+        Variant("portable", _GENERIC, _accepts, _bind, work=_rows_work),
         *(variant(isa) for isa in ("avx512vnni", "avx2") for variant in (_depthwise_on, _on_panels)),
     ),
 )

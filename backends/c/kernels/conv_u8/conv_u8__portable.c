@@ -4,6 +4,10 @@
 /* template: begin */
 #define QIR_Y uint8_t
 #define QIR_STORE qir_store_u8
+#define QIR_W int8_t
+#define QIR_ROWS 2
+#define QIR_LINE qir_line_s8
+#define QIR_DOT qir_dot_rows
 /* template: end */
 
 /* The activations under one window, for one group, as a row [taps][in_channels]; zeros outside the input. */
@@ -45,10 +49,11 @@ static inline void qir_conv_u8s8_T_store(const qir_requant *q, const int32_t *QI
     }
 }
 
-/* Weights: [group][out_channels][kernel taps][in_channels]; bias and multiplier: [group][out_channels].
-   scratch holds two rows of int16 [taps][in_channels]: pixels go by two, channels by sixteen. */
+/* Weights: [group][out_channels] rows of QIR_LINE bytes: [kernel taps][in_channels] codes; bias and multiplier:
+   [group][out_channels]. scratch holds QIR_ROWS rows of int16 [taps][in_channels]: pixels go by as many, channels by
+   sixteen. */
 void qir_conv_u8s8_T__portable(const qir_conv_u8_shape *s, const uint8_t *QIR_RESTRICT x,
-                               const int8_t *QIR_RESTRICT w, const int32_t *QIR_RESTRICT bias,
+                               const QIR_W *QIR_RESTRICT w, const int32_t *QIR_RESTRICT bias,
                                const float *QIR_RESTRICT multiplier, void *QIR_RESTRICT scratch,
                                QIR_Y *QIR_RESTRICT y) {
     const int32_t depth = s->window.kernel[0] * s->window.kernel[1] * s->window.kernel[2] * s->in_channels;
@@ -56,8 +61,8 @@ void qir_conv_u8s8_T__portable(const qir_conv_u8_shape *s, const uint8_t *QIR_RE
     const ptrdiff_t stride = (ptrdiff_t)s->groups * channels;
     int16_t *const row = (int16_t *)scratch;
     int32_t pixel, group, channel, i;
-    for (pixel = 0; pixel < pixels; pixel += 2) {
-        const int32_t rows = pixels - pixel < 2 ? 1 : 2;
+    for (pixel = 0; pixel < pixels; pixel += QIR_ROWS) {
+        const int32_t rows = pixels - pixel < QIR_ROWS ? pixels - pixel : QIR_ROWS;
         for (group = 0; group < s->groups; ++group) {
             const ptrdiff_t first = (ptrdiff_t)group * channels;
             for (i = 0; i < rows; ++i) {
@@ -66,8 +71,8 @@ void qir_conv_u8s8_T__portable(const qir_conv_u8_shape *s, const uint8_t *QIR_RE
             for (channel = 0; channel < channels; channel += 16) {
                 const int32_t width = channels - channel < 16 ? channels - channel : 16;
                 const ptrdiff_t at = first + channel;
-                int32_t acc[32];
-                qir_dot_rows(row, rows, w + at * depth, depth, width, acc);
+                int32_t acc[16 * QIR_ROWS];
+                QIR_DOT(row, rows, w + at * QIR_LINE(depth), depth, width, acc);
                 for (i = 0; i < rows; ++i) {
                     QIR_Y *const to = y + (pixel + i) * stride + at;
                     if (width == 16) {
