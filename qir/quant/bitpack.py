@@ -37,7 +37,8 @@ def pack(codes: np.ndarray, bits: int) -> np.ndarray:
     offset = (filled + half).reshape(*lead, groups, GROUP)
     assert not (offset >> bits).any()
     word = (offset << (bits * np.arange(GROUP))).sum(axis=-1, keepdims=True)
-    return ((word >> (8 * np.arange(bits))) & 255).astype(np.uint8).reshape(*lead, groups * bits)
+    packed: np.ndarray = ((word >> (8 * np.arange(bits))) & 255).astype(np.uint8).reshape(*lead, groups * bits)
+    return packed
 
 
 def unpack(packed: np.ndarray, bits: int, count: int) -> np.ndarray:
@@ -45,4 +46,5 @@ def unpack(packed: np.ndarray, bits: int, count: int) -> np.ndarray:
     lead, groups = packed.shape[:-1], packed.shape[-1] // bits
     word = (packed.reshape(*lead, groups, bits).astype(np.int64) << (8 * np.arange(bits))).sum(axis=-1, keepdims=True)
     codes = ((word >> (bits * np.arange(GROUP))) & ((1 << bits) - 1)) - (1 << (bits - 1))
-    return codes.reshape(*lead, groups * GROUP)[..., :count].astype(np.int8)
+    unpacked: np.ndarray = codes.reshape(*lead, groups * GROUP)[..., :count].astype(np.int8)
+    return unpacked

@@ -15,16 +15,38 @@ static inline ptrdiff_t qir_packed_bytes(int32_t bits, int32_t count) {
     return (ptrdiff_t)((count + 7) / 8) * bits;
 }
 
+/* `count` bytes in their halves, the lower one first, each less `zero`: a loop that compilers turn into vector code. */
+static inline void qir_halve(const uint8_t *QIR_RESTRICT w, int32_t count, int32_t bits, int32_t zero,
+                             int8_t *QIR_RESTRICT to) {
+    int32_t i;
+    for (i = 0; i < count; ++i) {
+        to[2 * i] = (int8_t)((w[i] & ((1 << bits) - 1)) - zero);
+        to[2 * i + 1] = (int8_t)((w[i] >> bits) - zero);
+    }
+}
+
 /* `groups` times eight codes. */
 static inline void qir_unpack(const uint8_t *QIR_RESTRICT w, int32_t bits, int32_t groups, int8_t *QIR_RESTRICT to) {
     int32_t group, i;
-    for (group = 0; group < groups; ++group, w += bits, to += 8) {
-        uint32_t word = 0;
-        for (i = 0; i < bits; ++i) {
-            word |= (uint32_t)w[i] << (8 * i);
+    if (bits == 4) {
+        qir_halve(w, 4 * groups, 4, 8, to);
+    } else if (bits == 2) {
+        for (group = 0; group < groups; group += 16) { /* by way of halves of four bits */
+            const int32_t some = groups - group < 16 ? groups - group : 16;
+            int8_t halves[64];
+            qir_halve(w + 2 * group, 2 * some, 4, 0, halves);
+            qir_halve((const uint8_t *)halves, 4 * some, 2, 2, to + 8 * group);
         }
-        for (i = 0; i < 8; ++i) {
-            to[i] = (int8_t)((int32_t)(word >> (bits * i) & ((1u << bits) - 1u)) - (1 << (bits - 1)));
+    } else {
+        for (group = 0; group < groups; ++group, w += 3, to += 8) {
+            uint64_t word = (uint64_t)w[0] | (uint64_t)w[1] << 8 | (uint64_t)w[2] << 16;
+            word = (word | word << 20) & UINT64_C(0x00000fff00000fff); /* halves of the word apart, then their halves: */
+            word = (word | word << 10) & UINT64_C(0x003f003f003f003f);
+            word = (word | word << 5) & UINT64_C(0x0707070707070707);  /* a code in each byte */
+            word = ((word | UINT64_C(0x8080808080808080)) - UINT64_C(0x0404040404040404)) ^ UINT64_C(0x8080808080808080);
+            for (i = 0; i < 8; ++i) {
+                to[i] = (int8_t)(uint8_t)(word >> (8 * i)); /* less 4: bit 7, set meanwhile, takes the borrow */
+            }
         }
     }
 }

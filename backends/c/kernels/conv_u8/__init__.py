@@ -101,7 +101,8 @@ def _rows_work(site: Site) -> float:
 
 def _bound(site: Site, kernel: Kernel, weights: Data, *scratch: Scratch) -> Bound:
     w, bias, _ = _parts(site)
-    data = (weights, Data(bias.astype(np.int32), "bias"), Data(per_channel(site.constant(3), w.shape[0]), "multipliers"))
+    multipliers = Data(per_channel(site.constant(3), w.shape[0]), "multipliers")
+    data = (weights, Data(bias.astype(np.int32), "bias"), multipliers)
     return Bound(kernel, (conv_shape(site), site.input(0).read, *data, *scratch, site.output.write))
 
 
@@ -143,7 +144,8 @@ def _on_panels(isa: str) -> Variant:
 
 def _accepts_codes(site: Site) -> str | None:
     """What depthwise kernels on vectors need."""
-    return packed(site) or _accepts_depthwise(site) or (None if site.output.dtype.name == "uint8" else "its result is real")
+    real = None if site.output.dtype.name == "uint8" else "its result is real"
+    return packed(site) or _accepts_depthwise(site) or real
 
 
 _DEPTHWISE_STEPS = {"avx512vnni": (32, 4, np.int8), "avx2": (16, 2, np.int16)}
