@@ -40,14 +40,14 @@ def requantize_float32(acc: np.ndarray, m: np.ndarray, zero_point: int, qmin: in
     """clamp(rint(float32(acc) * m) + zero_point, qmin, qmax), a float32 product and halves to even.
 
     Args:
-        acc: int32 accumulators.
+        acc: int32 or int64 accumulators.
         m: float32 multipliers that broadcast against `acc`.
 
     Returns:
         codes as int32, of the shape of `acc`.
     """
     with np.errstate(over="ignore"):
-        real = np.asarray(np.asarray(acc, np.int32).astype(np.float32) * np.asarray(m, np.float32))
+        real = np.asarray(np.asarray(acc).astype(np.float32) * np.asarray(m, np.float32))
     return clamp_round(real, zero_point, qmin, qmax)
 
 

@@ -90,7 +90,7 @@ static inline void qir_dot_rows(const int16_t *QIR_RESTRICT x, int32_t rows, con
     }
 }
 
-/* Bytes of a row of weights. */
+/* Elements of a row of weights. */
 static inline ptrdiff_t qir_line_s8(int32_t depth) {
     return depth;
 }

@@ -24,13 +24,24 @@ from qir.backends.c.orders import CHANNELS_LAST
 from qir.backends.c.program import Data, Field, Kernel, Scratch, Struct
 from qir.backends.c.requant import (
     constants_missing,
-    overflow,
     per_channel,
     requant,
     restored_bias,
 )
 from qir.backends.c.site import Site
-from qir.backends.c.weights import BYTES, TILE, activation_rows, packed, row_kernel, rows, tap_kernel, taps, weight_bits
+from qir.backends.c.weights import (
+    TILE,
+    activation_rows,
+    bias_data,
+    is_packed,
+    is_wide,
+    only_int8,
+    refuse,
+    row_kernel,
+    rows,
+    tap_kernel,
+    taps,
+)
 from qir.ops.window import Window, window
 
 _HERE = Path(__file__).parent
@@ -40,7 +51,7 @@ _GENERIC, _DEPTHWISE = _HERE / "conv_u8__portable.c", _HERE / "conv_u8_depthwise
 def _parts(site: Site) -> tuple[np.ndarray, np.ndarray, int]:
     """Weights [M, C/g, *K], bias without its zero-point term, zero point."""
     zero = int(site.node.attr("x_zero_point", 0))
-    w = np.asarray(site.constant(1), np.int8)
+    w = np.asarray(site.constant(1))
     return w, restored_bias(np.asarray(site.constant(2)), w, zero), zero
 
 
@@ -60,18 +71,18 @@ def conv_shape(site: Site, win: Field | None = None) -> Struct:
 
 
 def _accepts(site: Site) -> str | None:
-    """What every variant needs: constant weights, 1 to 3 spatial axes, accumulators inside int32."""
+    """What every variant needs: constant weights, 1 to 3 spatial axes, accumulators that hold every sum."""
     if (reason := constants_missing(site)) is not None:
         return reason
     if not 3 <= site.input(0).rank <= 5:
         return f"{site.input(0).rank - 2} spatial axes, 1 to 3 are supported"
     w, bias, _ = _parts(site)
-    return overflow(bias, w)
+    return refuse(site, w, bias)
 
 
 def accepts(site: Site) -> str | None:
-    """What variants on vectors need: weights in bytes, besides."""
-    return packed(site) or _accepts(site)
+    """What variants on vectors need: codes and weights in bytes, besides."""
+    return only_int8(site) or _accepts(site)
 
 
 def _depthwise(site: Site) -> str | None:
@@ -82,7 +93,7 @@ def _depthwise(site: Site) -> str | None:
 
 
 def _accepts_depthwise(site: Site) -> str | None:
-    if weight_bits(site) < BYTES and 16 * prod(site.input(1).shape[2:]) > TILE:
+    if is_packed(site) and 16 * prod(site.input(1).shape[2:]) > TILE:
         return "too many taps to unpack at once"
     return _depthwise(site) or _accepts(site)
 
@@ -99,10 +110,15 @@ def _rows_work(site: Site) -> float:
     return _macs(site) + 8 * gathering
 
 
+def _is_wide(site: Site) -> bool:
+    w, bias, _ = _parts(site)
+    return is_wide(site, w, bias)
+
+
 def _bound(site: Site, kernel: Kernel, weights: Data, *scratch: Scratch) -> Bound:
     w, bias, _ = _parts(site)
     multipliers = Data(per_channel(site.constant(3), w.shape[0]), "multipliers")
-    data = (weights, Data(bias.astype(np.int32), "bias"), multipliers)
+    data = (weights, bias_data(bias, _is_wide(site)), multipliers)
     return Bound(kernel, (conv_shape(site), site.input(0).read, *data, *scratch, site.output.write))
 
 
@@ -110,12 +126,13 @@ def _bind(site: Site) -> Bound:
     w = _parts(site)[0]
     codes = np.moveaxis(w, 1, -1).reshape(w.shape[0], -1)
     gathered = Scratch(2 * codes.shape[1] * activation_rows(site))
-    return _bound(site, row_kernel(site, "qir_conv_u8s8_T__portable", _GENERIC), rows(site, codes), gathered)
+    kernel = row_kernel(site, "qir_conv_u8s8_T__portable", _GENERIC, _is_wide(site))
+    return _bound(site, kernel, rows(site, codes), gathered)
 
 
 def _bind_depthwise(site: Site) -> Bound:
     w = _parts(site)[0]
-    kernel = tap_kernel(site, "qir_conv_u8s8_depthwise_T__portable", _DEPTHWISE)
+    kernel = tap_kernel(site, "qir_conv_u8s8_depthwise_T__portable", _DEPTHWISE, _is_wide(site))
     return _bound(site, kernel, taps(site, w.reshape(w.shape[0], -1)))
 
 
@@ -145,7 +162,7 @@ def _on_panels(isa: str) -> Variant:
 def _accepts_codes(site: Site) -> str | None:
     """What depthwise kernels on vectors need."""
     real = None if site.output.dtype.name == "uint8" else "its result is real"
-    return packed(site) or _accepts_depthwise(site) or real
+    return only_int8(site) or _accepts_depthwise(site) or real
 
 
 _DEPTHWISE_STEPS = {"avx512vnni": (32, 4, np.int8), "avx2": (16, 2, np.int16)}

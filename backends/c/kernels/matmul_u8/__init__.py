@@ -6,16 +6,16 @@ from pathlib import Path
 
 import numpy as np
 
+from qir.backends.c.integer_types import integer_kernel, largest, only_bytes
 from qir.backends.c.kernels import Bound, Family, Variant
 from qir.backends.c.loops import led, merged_loops, too_many_loops
 from qir.backends.c.orders import Orders
-from qir.backends.c.program import Kernel, Scalar, Struct
-from qir.backends.c.requant import output_types, requant
+from qir.backends.c.program import Scalar, Struct
+from qir.backends.c.requant import requant
 from qir.backends.c.site import Operand, Site, plain
 
 _SOURCE = Path(__file__).parent / "matmul_u8__portable.c"
 _FUNCTION = "qir_matmul_u8u8_T__portable"
-_MAX_DEPTH = 33025
 
 
 def _as_stored(site: Site) -> Orders:
@@ -38,7 +38,14 @@ def _accepts(site: Site) -> str | None:
     a, b = site.input(0), site.input(1)
     if a.rank < 2 or b.rank < 2:
         return "both operands must be matrices"
-    return "an accumulator could leave int32" if a.shape[-1] > _MAX_DEPTH else too_many_loops(_loops(site))
+    reason = "an accumulator could leave int32" if _overflows(site) and only_bytes(site) is None else None
+    return reason or too_many_loops(_loops(site))
+
+
+def _overflows(site: Site) -> bool:
+    a, b, node = site.input(0), site.input(1), site.node
+    factors = largest(a.dtype, int(node.attr("a_zero_point", 0))), largest(b.dtype, int(node.attr("b_zero_point", 0)))
+    return a.shape[-1] * factors[0] * factors[1] >= 1 << 31
 
 
 def _bind(site: Site) -> Bound:
@@ -52,7 +59,7 @@ def _bind(site: Site) -> Bound:
         ("requant", requant(node)),
     ))  # fmt: skip
     multiplier = Scalar(float(np.float32(node.attr("multiplier"))), "float")
-    kernel = Kernel(_FUNCTION, _SOURCE, *output_types(site, _FUNCTION))
+    kernel = integer_kernel(site, _FUNCTION, _SOURCE, ("QIR_A", "QIR_B"), wide=_overflows(site))
     return Bound(kernel, (shape, multiplier, a.read, b.read, y.write))
 
 

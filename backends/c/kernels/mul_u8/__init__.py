@@ -6,11 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
+from qir.backends.c.integer_types import integer_kernel, only_bytes
 from qir.backends.c.kernels import Bound, Family, Variant
 from qir.backends.c.loops import broadcast_loops, broadcast_struct, too_many_loops
 from qir.backends.c.orders import FOLLOW
-from qir.backends.c.program import Kernel, Struct
-from qir.backends.c.requant import output_types, requant
+from qir.backends.c.program import Struct
+from qir.backends.c.requant import requant
 from qir.backends.c.site import Site
 
 _SOURCE = Path(__file__).parent / "mul_u8__portable.c"
@@ -27,7 +28,8 @@ def _bind(site: Site) -> Bound:
         ("a_zero_point", int(node.attr("a_zero_point", 0))), ("b_zero_point", int(node.attr("b_zero_point", 0))),
         ("multiplier", float(np.float32(node.attr("multiplier")))), ("requant", requant(node)),
     ))  # fmt: skip
-    kernel = Kernel(_FUNCTION, _SOURCE, *output_types(site, _FUNCTION))
+    wide = only_bytes(site) is not None
+    kernel = integer_kernel(site, _FUNCTION, _SOURCE, ("QIR_A", "QIR_B"), wide=wide)
     return Bound(kernel, (broadcast_struct(a, b, y), numbers, a.read, b.read, y.write))
 
 

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
+from qir.backends.c.integer_types import integer_kernel, largest
 from qir.backends.c.kernels import Bound, Family, Variant
 from qir.backends.c.loops import three, window_fields
 from qir.backends.c.orders import CHANNELS_LAST
-from qir.backends.c.program import Kernel, Struct
-from qir.backends.c.requant import output_types, requant
+from qir.backends.c.program import Struct
+from qir.backends.c.requant import requant
 from qir.backends.c.site import Site
 from qir.ops.window import window
 
@@ -22,7 +23,8 @@ _FUNCTION = "qir_pool_u8_T__portable"
 def _accepts(site: Site) -> str | None:
     if not 3 <= site.input(0).rank <= 5:
         return f"{site.input(0).rank - 2} spatial axes, 1 to 3 are supported"
-    return "a sum could leave int32" if prod(site.node.attr("kernel_shape")) * 255 >= 1 << 31 else None
+    most = largest(site.input(0).dtype, int(site.node.attr("x_zero_point", 0)))
+    return "a sum could leave int32" if prod(site.node.attr("kernel_shape")) * most >= 1 << 31 else None
 
 
 def _bind(site: Site) -> Bound:
@@ -35,8 +37,7 @@ def _bind(site: Site) -> Bound:
         ("x_zero_point", int(node.attr("x_zero_point", 0))),
         ("multiplier", float(np.float32(node.attr("multiplier")))), ("requant", requant(node)),
     ))  # fmt: skip
-    kernel = Kernel(_FUNCTION, _SOURCE, *output_types(site, _FUNCTION))
-    return Bound(kernel, (shape, x.read, site.output.write))
+    return Bound(integer_kernel(site, _FUNCTION, _SOURCE), (shape, x.read, site.output.write))
 
 
 FAMILY = Family("pool_u8", ("qir.IntAveragePool",), CHANNELS_LAST, (Variant("portable", _SOURCE, _accepts, _bind),))
