@@ -57,3 +57,67 @@ def test_weights_of_few_bits_are_packed(bits: int, any_target: str) -> None:
     assert 6 == len(stored)
     assert sum(stored) < 1.1 * bits / 8 * sum(codes)
     assert module.program.weight_bytes < sum(stored) + 12 * 250
+
+
+@pytest.mark.parametrize(("weight_bits", "least"), [(2, 40), (4, 45), (8, 80), (16, 90)])
+def test_activations_of_16_bits(weight_bits: int, least: float, any_target: str) -> None:
+    quant, integer, module = compiled(Layer(weight_bits=weight_bits, activation_bits=16), any_target)
+    assert check(quant, integer, module) > least
+    kernels = [call.kernel.emitted for call in module.program.calls]
+    assert all("s16" in kernel for kernel in kernels), kernels
+    assert (weight_bits == 16) == any("s64" in kernel for kernel in kernels), "int32 holds what fits it"
+
+
+def test_weights_of_16_bits_beside_8_bit_activations(any_target: str) -> None:
+    quant, integer, module = compiled(Layer(weight_bits=16), any_target)
+    assert check(quant, integer, module) > 30
+
+
+@pytest.mark.parametrize("weight_bits", [2, 8])
+def test_sums_that_leave_32_bits_have_64(weight_bits: int) -> None:
+    """32768 times the sum of so many weights is more than 2^31."""
+    weight = np.where(normal(3000, 4) > -0.3, 1, -1).astype(np.float32) if weight_bits == 8 else normal(70_000, 2)
+    depth, columns = weight.shape
+    graph = net(f"(float[1,{depth}] x) => (float[1,{columns}] y) {{ y = MatMul(x, w) }}", w=weight)
+    recipe = Recipe().with_override("*", weight_bits=weight_bits, activation_bits=16)
+    quant = apply(ALL, graph, recipe=recipe)
+    integer = apply("lower-integer", quant)
+    module = compile_c(integer)
+    assert check(quant, integer, module) > 80
+    assert "s64" in module.explain()
+
+
+OPERATORS = """(float[1,6,8,8] x) => (float[1,8,8,8] y) {
+    a = Conv <pads=[1,1,1,1]> (x, w)  s = Sigmoid(a)  g = Mul(a, s)  h = Add(g, a)  d = Sub(h, o)
+    k = AveragePool <kernel_shape=[3,3], pads=[1,1,1,1]> (d)  q = GlobalAveragePool(h)  e = Mul(k, q)
+    c = Concat <axis=1> (e, x)  p = MaxPool <kernel_shape=[3,3], pads=[1,1,1,1]> (c)
+    t = Transpose <perm=[0,1,3,2]> (p)  m = MatMul(t, p)  f = Softmax(m)  z = MatMul(f, p)
+    v = Conv(z, u)  r = LeakyRelu(v)  y = Conv(r, u2)
+}"""
+
+
+@pytest.mark.parametrize("layers", ["all", "some", "most"])
+def test_operators_on_16_bits(layers: str) -> None:
+    """Functions run in float between their codes; neighbours of other widths take the wider."""
+    graph = net(OPERATORS, w=normal(6, 6, 3, 3) / 7, o=np.full((1, 1, 1, 1), 0.25, np.float32),
+                u=normal(8, 12, 1, 1) / 3, u2=normal(8, 8, 1, 1) / 3)  # fmt: skip
+    wide = {"all": ("*",), "some": ("Mul", "MatMul"), "most": ("Conv", "Add", "Concat")}[layers]
+    recipe = Recipe()
+    for match in wide:
+        recipe = recipe.with_override(match, activation_bits=16)
+    quant = apply(ALL, graph, recipe=recipe)
+    integer = apply("lower-integer", quant)
+    module = compile_c(integer)
+    feed = samples(quant, seed=9)
+    found, exact = module.run(feed)["y"], evaluate(integer, feed)["y"]
+    assert sqnr(exact, found) > 80, "math.h and onnxruntime differ in the last bits of functions"
+    assert sqnr(evaluate(quant, feed)["y"], found) > (75 if layers == "all" else 35)
+
+
+def test_codes_of_16_bits_with_a_zero_point() -> None:
+    """As other tools make them: uint16, moved to int16; layers with weights run in float between their codes."""
+    graph = net("(float[1,4,6,6] x) => (float[1,4,6,6] y) { a = Conv(x, w) b = Add(a, x) y = Mul(b, a) }",
+                w=normal(4, 4, 1, 1))  # fmt: skip
+    quant = apply(ALL, graph, "onnx", Recipe().with_override("*", activation_bits=16))
+    integer = apply("lower-integer", quant)
+    assert check(quant, integer, compile_c(integer)) > 75
