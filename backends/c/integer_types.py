@@ -11,14 +11,9 @@ from pathlib import Path
 from qir.backends.c.program import CTYPES, Kernel
 from qir.backends.c.requant import output_types
 from qir.backends.c.site import Site
-from qir.ir.dtype import INT16, UINT8, DType
+from qir.ir.dtype import INT16
 
 WIDE = Path(__file__).parent / "runtime" / "qir_wide.h"
-
-
-def largest(dtype: DType, zero_point: int = 0) -> int:
-    """Largest |code - zero_point|."""
-    return 255 if dtype == UINT8 else max(dtype.max - zero_point, zero_point - dtype.min)
 
 
 def only_bytes(site: Site) -> str | None:

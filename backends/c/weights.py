@@ -6,12 +6,13 @@ from pathlib import Path
 
 import numpy as np
 
-from qir.backends.c.integer_types import WIDE, largest, only_bytes, typed
+from qir.backends.c.integer_types import WIDE, only_bytes, typed
 from qir.backends.c.program import Data, Kernel
 from qir.backends.c.requant import overflow
 from qir.backends.c.site import Site
 from qir.ir.dtype import INT16, UINT8
 from qir.quant.bitpack import pack
+from qir.quant.fixedpoint import largest
 
 _PACKED = Path(__file__).parent / "runtime" / "qir_packed.h"
 TILE = 1024

@@ -12,6 +12,7 @@ from qir.errors import UnsupportedError
 from qir.ir.dtype import FLOAT32, INT8, INT16, UINT8, UINT16, DType, of_array
 from qir.ir.graph import Constant, Graph, Node, Stage
 from qir.ir.types import Affine, TensorType
+from qir.quant.fixedpoint import largest
 from qir.quant.scales import decode, encode
 
 _STORED = {UINT8: (UINT8, 0), INT8: (UINT8, 128), INT16: (INT16, 0), UINT16: (INT16, -(1 << 15))}
@@ -45,8 +46,8 @@ class Codes:
 
     @property
     def largest(self) -> int:
-        """Largest |q - zero_point| that a kernel has to reckon with."""
-        return 255 if self.storage == UINT8 else max(self.storage.max - self.zero_point, self.zero_point - self.storage.min)
+        """Largest |q - zero_point|."""
+        return largest(self.storage, self.zero_point)
 
 
 def stored(quant: Affine | None) -> Codes | None:

@@ -18,7 +18,6 @@ from qir.quant.bitpack import signed_bits
 from qir.quant.fixedpoint import multiplier
 from qir.quant.scales import encode
 
-
 _STORAGES = (INT4, UINT4, INT8, UINT8, INT16, UINT16)
 _EXACT = 2**53
 """Sums below it are exact in the float64 of the references; kernels that add in int64 hold more."""
@@ -174,7 +173,8 @@ def matmul(node: Node, low: Lowering) -> bool:
     if any(shape is None or len(shape) < 2 for shape in shapes):
         return False
     depth = shapes[0][-1] if shapes[0] else None
-    if not isinstance(depth, int) or depth * a.largest * b.largest >= (2**31 if a.storage == b.storage == UINT8 else _EXACT):
+    most = 2**31 if a.storage == b.storage == UINT8 else _EXACT
+    if not isinstance(depth, int) or depth * a.largest * b.largest >= most:
         return False
     factor = (
         multiplier(float(a.scale), float(b.scale), float(y.scale)) if y is not None else np.float32(a.scale * b.scale)

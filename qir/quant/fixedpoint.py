@@ -10,6 +10,16 @@ from __future__ import annotations
 
 import numpy as np
 
+from qir.ir.dtype import DType
+
+
+def largest(storage: DType, zero_point: int = 0) -> int:
+    """Largest |code - zero_point|; for 8-bit codes that of any zero point."""
+    if storage.bits == 8:
+        return 255
+    return max(storage.max - zero_point, zero_point - storage.min)
+
+
 _MAX_SHIFT = 62
 """Largest shift whose rounding constant 2^(shift-1) still fits 63 bits beside a product below 2^62."""
 

@@ -39,7 +39,8 @@ def gemms(draw: st.DrawFn) -> Case:
     lead = tuple(draw(st.lists(st.integers(1, 4), min_size=1, max_size=3)))
     k, n = draw(st.one_of(st.integers(1, 40), st.integers(120, 270))), draw(st.integers(1, 20))
     one = weighted("qir.IntGemm", draw(st.integers(0, 2**31)), (*lead, k), (n, k), n, draw(ZEROS),
-                   draw(st.sampled_from(FILLS)), draw(st.booleans()), True, draw(BITS), draw(st.booleans()))  # fmt: skip
+                   draw(st.sampled_from(FILLS)), draw(st.booleans()), True, draw(BITS),
+                   draw(st.booleans()))  # fmt: skip
     x, w, bias, multiplier = one.arrays
     assert w is not None
     return Case(one.node, (x, np.ascontiguousarray(w.T), bias, multiplier))
@@ -111,7 +112,8 @@ def pools(draw: st.DrawFn) -> Case:
         "kernel_shape": kernel, "dilations": dilations, "strides": tuple(draw(st.integers(1, 3)) for _ in range(axes)),
         "pads": tuple(draw(st.integers(0, k - 1)) for k in (*kernel, *kernel)), "ceil_mode": draw(st.integers(0, 1)),
     }  # fmt: skip
-    x = codes(draw(st.integers(0, 2**31)), (draw(st.integers(1, 2)), draw(st.integers(1, 35)), *sizes), kind=draw(WIDTHS))
+    shape = (draw(st.integers(1, 2)), draw(st.integers(1, 35)), *sizes)
+    x = codes(draw(st.integers(0, 2**31)), shape, kind=draw(WIDTHS))
     if draw(st.booleans()):
         return case("MaxPool", (x,), **attrs)
     attrs |= {"count_include_pad": draw(st.integers(0, 1)), "x_zero_point": draw(ZEROS)}

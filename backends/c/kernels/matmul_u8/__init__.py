@@ -6,13 +6,14 @@ from pathlib import Path
 
 import numpy as np
 
-from qir.backends.c.integer_types import integer_kernel, largest, only_bytes
+from qir.backends.c.integer_types import integer_kernel, only_bytes
 from qir.backends.c.kernels import Bound, Family, Variant
 from qir.backends.c.loops import led, merged_loops, too_many_loops
 from qir.backends.c.orders import Orders
 from qir.backends.c.program import Scalar, Struct
 from qir.backends.c.requant import requant
 from qir.backends.c.site import Operand, Site, plain
+from qir.quant.fixedpoint import largest
 
 _SOURCE = Path(__file__).parent / "matmul_u8__portable.c"
 _FUNCTION = "qir_matmul_u8u8_T__portable"

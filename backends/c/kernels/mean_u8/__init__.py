@@ -7,13 +7,14 @@ from pathlib import Path
 
 import numpy as np
 
-from qir.backends.c.integer_types import integer_kernel, largest
+from qir.backends.c.integer_types import integer_kernel
 from qir.backends.c.kernels import Bound, Family, Variant
 from qir.backends.c.loops import led, merged_loops, too_many_loops
 from qir.backends.c.orders import Orders, reduced
 from qir.backends.c.program import Struct
 from qir.backends.c.requant import requant
 from qir.backends.c.site import Site
+from qir.quant.fixedpoint import largest
 
 _SOURCE = Path(__file__).parent / "mean_u8__portable.c"
 _FUNCTION = "qir_mean_u8_T__portable"

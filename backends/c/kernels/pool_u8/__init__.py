@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from qir.backends.c.integer_types import integer_kernel, largest
+from qir.backends.c.integer_types import integer_kernel
 from qir.backends.c.kernels import Bound, Family, Variant
 from qir.backends.c.loops import three, window_fields
 from qir.backends.c.orders import CHANNELS_LAST
@@ -15,6 +15,7 @@ from qir.backends.c.program import Struct
 from qir.backends.c.requant import requant
 from qir.backends.c.site import Site
 from qir.ops.window import window
+from qir.quant.fixedpoint import largest
 
 _SOURCE = Path(__file__).parent / "pool_u8__portable.c"
 _FUNCTION = "qir_pool_u8_T__portable"
