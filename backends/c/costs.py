@@ -6,11 +6,15 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 RATES: Mapping[str, float] = MappingProxyType({
-    "conv_u8__portable": 6, "conv_u8_depthwise__portable": 3, "conv_u8__avx2": 20, "conv_u8__avx512vnni": 45,
-    "conv_u8_depthwise__avx2": 8, "conv_u8_depthwise__avx512vnni": 16,
-    "gemm_u8__portable": 6, "gemm_u8_row__avx512vnni": 16,
-    "quantize__portable": 0.5, "quantize__avx2": 1.5,
-    "add_u8__portable": 0.5, "add_u8__avx2": 4,
+    "add_u8__avx2": 1.5, "add_u8__portable": 0.2,
+    "conv_u8__avx2": 21, "conv_u8__avx512vnni": 55, "conv_u8__portable": 7, "conv_u8_winograd__avx2": 22,
+    "conv_u8_depthwise__avx2": 7, "conv_u8_depthwise__avx512vnni": 12, "conv_u8_depthwise__portable": 1,
+    "gemm_u8__portable": 8, "gemm_u8_row__avx512vnni": 28,
+    "matmul_u8__avx2": 21, "matmul_u8__portable": 0.4,
+    "maxpool__portable": 11, "maxpool_u8__avx2": 30,
+    "mul_u8__avx2": 1.7, "mul_u8__portable": 0.2,
+    "pool_u8__avx2": 10, "pool_u8__portable": 1.4,
+    "quantize__avx2": 2.3, "quantize__portable": 0.1,
 })  # fmt: skip
 """Variant.title to units of its `work` (multiply-accumulates or elements) in one cycle of one core.
 

@@ -23,16 +23,17 @@ def only_bytes(site: Site) -> str | None:
 
 
 def integer_kernel(site: Site, function: str, source: Path, operands: tuple[str, ...] = ("QIR_X",), *,
-                   wide: bool = False) -> Kernel:  # fmt: skip
+                   wide: bool = False, parts: tuple[tuple[str, str], ...] = ()) -> Kernel:  # fmt: skip
     """A template `..._u8_T__portable`, or `..._u8u8_T__portable` for two operands.
 
     Args:
         operands: the identifiers of their types, in the order of the inputs.
         wide: accumulators have 64 bits.
+        parts: further substitutions.
     """
     types = tuple((name, site.input(slot).ctype) for slot, name in enumerate(operands))
     short = "".join(site.input(slot).short for slot in range(len(operands)))
-    return typed(site, function, source, ("u8" * len(operands), short), types, wide=wide)
+    return typed(site, function, source, ("u8" * len(operands), short), (*types, *parts), wide=wide)
 
 
 def typed(site: Site, function: str, source: Path, operands: tuple[str, str],

@@ -32,6 +32,11 @@ def output_types(site: Site, function: str) -> tuple[str, tuple[tuple[str, str],
     return function.replace("_T__", f"_{short}__"), (("QIR_Y", site.output.ctype), ("QIR_STORE", f"qir_store_{short}"))
 
 
+def vector_types(site: Site, vectors: str, *parts: str) -> tuple[tuple[str, str], ...]:
+    """Substitutions of QIR_PART by qir_<vectors>_<part>_<type of the result>, for each part."""
+    return tuple((f"QIR_{part.upper()}", f"qir_{vectors}_{part}_{site.output.short}") for part in parts)
+
+
 def weight_sums(w: np.ndarray) -> np.ndarray:
     """int64 sums over all axes but the first."""
     sums: np.ndarray = w.reshape(w.shape[0], -1).astype(np.int64).sum(axis=1)

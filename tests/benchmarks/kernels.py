@@ -64,12 +64,35 @@ def gemm(rows: int, depth: int, columns: int) -> Row:
     return (lambda target: _with_feeds(compile_c(graph, target=target), b)), float(rows * depth * columns)
 
 
+def one(
+    op: str, arrays: list[np.ndarray], result: np.ndarray, work: float, given: int = 1, perm: tuple[int, ...] = (),
+    **attrs: object,
+) -> Row:  # fmt: skip
+    """Any other operator; `perm`: operands and result are stored so."""
+    b = Builder()
+    names = []
+    for slot, array in enumerate(arrays):
+        if slot < given and perm and array.ndim == len(perm):
+            stored = b.feed(f"s{slot}", np.ascontiguousarray(array.transpose(perm)))
+            names.append(b.transpose(stored, np.argsort(perm).tolist(), f"x{slot}"))
+        else:
+            names.append((b.feed if slot < given else b.constant)(f"x{slot}", array))
+    y = b.node(op, names, "y", result=result, **attrs)
+    graph = b.graph([b.transpose(y, perm, "z")] if perm else [y])
+    return (lambda target: _with_feeds(compile_c(graph, target=target), b)), work
+
+
+def codes(*shape: int) -> np.ndarray:
+    return RNG.integers(0, 256, shape).astype(np.uint8)
+
+
 def _with_feeds(module: CModule, builder: Builder) -> CModule:
     FEEDS[id(module)] = builder.feeds
     return module
 
 
 FEEDS: dict[int, dict[str, np.ndarray]] = {}
+NHWC = (0, 2, 3, 1)
 ROWS: dict[str, Row] = {
     "3x3 128->128 14x14": conv(128, (14, 14), 128, (3, 3)),
     "3x3 64->64 56x56": conv(64, (56, 56), 64, (3, 3)),
@@ -95,6 +118,28 @@ ROWS: dict[str, Row] = {
     "gemm 196x1152x128": gemm(196, 1152, 128),
     "gemm 1x640x128": gemm(1, 640, 128),
     "gemm 1x4096x4096": gemm(1, 4096, 4096),
+    "matmul 4x197x64x197": one("qir.IntMatMul", [codes(4, 197, 64), codes(4, 64, 197)], codes(4, 197, 197),
+                               4.0 * 197 * 197 * 64, 2, a_zero_point=7, b_zero_point=9, multiplier=1e-4, **FINISH),
+    "matmul 4x197x197x64": one("qir.IntMatMul", [codes(4, 197, 197), codes(4, 197, 64)], codes(4, 197, 64),
+                               4.0 * 197 * 197 * 64, 2, a_zero_point=7, b_zero_point=9, multiplier=1e-4, **FINISH),
+    "max pool 3x3 64 112x112 /2": one("MaxPool", [codes(1, 64, 112, 112)], codes(1, 64, 56, 56), 64.0 * 112 * 112,
+                                      perm=NHWC, kernel_shape=(3, 3), strides=(2, 2), pads=(0, 0, 1, 1)),
+    "max pool 2x2 16 24x24 /2": one("MaxPool", [codes(1, 16, 24, 24)], codes(1, 16, 12, 12), 16.0 * 24 * 24,
+                                    perm=NHWC, kernel_shape=(2, 2), strides=(2, 2), pads=(0, 0, 0, 0)),
+    "average pool 3x3 64 28x28": one("qir.IntAveragePool", [codes(1, 64, 28, 28)], codes(1, 64, 26, 26),
+                                     64.0 * 28 * 28, perm=NHWC, kernel_shape=(3, 3), strides=(1, 1), pads=(0, 0, 0, 0),
+                                     x_zero_point=3, multiplier=0.9, **FINISH),
+    "mean 1280 7x7": one("qir.IntMean", [codes(1, 7, 7, 1280)], codes(1, 1, 1, 1280), 49.0 * 1280, axes=(1, 2),
+                         x_zero_point=3, multiplier=0.9, **FINISH),
+    "add 64 28x28": one("qir.IntAdd", [codes(1, 28, 28, 64), codes(1, 28, 28, 64)], codes(1, 28, 28, 64), 64.0 * 784,
+                        2, a_multiplier=0.7, b_multiplier=0.4, offset=3.0, qmin=0, qmax=255),
+    "mul 64 28x28 by channel": one("qir.IntMul", [codes(1, 28, 28, 64), codes(1, 1, 1, 64)], codes(1, 28, 28, 64),
+                                   64.0 * 784, 2, a_zero_point=3, b_zero_point=0, multiplier=0.004, **FINISH),
+    "lookup 50176": one("qir.Lookup", [codes(50176), codes(256)], codes(50176), 50176.0),
+    "quantize 3x224x224": one("qir.Quantize", [RNG.standard_normal((3, 224, 224)).astype(np.float32)],
+                              codes(3, 224, 224), 3.0 * 224 * 224, scale=0.02, zero_point=9, qmin=0, qmax=255),
+    "dequantize 50176": one("qir.Dequantize", [codes(50176)], np.zeros(50176, np.float32), 50176.0, scale=0.02,
+                            zero_point=9),
 }
 
 _PEAK = """#include <immintrin.h>

@@ -17,6 +17,7 @@ import qir
 from qir.api import CompiledC
 from qir.backends.c.edits import saved_files
 from qir.backends.c.emit import constant_names
+from qir.backends.c.isas import on_this_processor
 from qir.backends.c.program import Input, Program, Scratch
 from qir.debug.c_layers import CComparison, CRow, compare_layers
 from qir.errors import BuildError, DataError
@@ -31,11 +32,12 @@ def samples(count: int, seed: int = 0) -> np.ndarray:
 
 
 def compiled(nodes: list[tuple[str, list[str], list[str], dict[str, object]]], weights: dict[str, np.ndarray],
-             outputs: dict[str, list[int | str]], recipe: str = "int8") -> CompiledC:  # fmt: skip
+             outputs: dict[str, list[int | str]], recipe: str = "int8", target: str = "portable",
+             ) -> CompiledC:  # fmt: skip
     made = [helper.make_node(op, inputs, results, results[0], **attrs) for op, inputs, results, attrs in nodes]
     net = model(made, {"x": list(SHAPE)}, outputs, [constant(name, value) for name, value in weights.items()])
     calibration = samples(16) if recipe != "float" else None
-    found = qir.compile(net, calibration, target="portable", recipe=recipe)
+    found = qir.compile(net, calibration, target=target, recipe=recipe)
     assert isinstance(found, CompiledC)
     return found
 
@@ -46,7 +48,7 @@ def drawn(*shape: int, seed: int = 0) -> np.ndarray:
 
 
 @lru_cache
-def residual(recipe: str = "int8") -> CompiledC:
+def residual(recipe: str = "int8", target: str = "portable") -> CompiledC:
     """Convolution, depthwise, pointwise, a residual sum, two pools and a product: channels last, rows permuted."""
     pads: dict[str, object] = {"pads": [1, 1, 1, 1]}
     window: dict[str, object] = {"kernel_shape": [2, 2], "strides": [2, 2]}
@@ -59,7 +61,7 @@ def residual(recipe: str = "int8") -> CompiledC:
          ("Gemm", ["tanh", "w4", "b4"], ["head"], {})],
         {"w1": drawn(8, 3, 3, 3), "b1": drawn(8), "w2": drawn(8, 1, 3, 3, seed=1), "b2": drawn(8, seed=1),
          "w3": drawn(8, 8, 1, 1, seed=2), "b3": drawn(8, seed=2), "w4": drawn(32, 5, seed=3), "b4": drawn(5, seed=3)},
-        {"head": [1, 5], "most": [1, 8, 2, 2]}, recipe,
+        {"head": [1, 5], "most": [1, 8, 2, 2]}, recipe, target,
     )  # fmt: skip
 
 
@@ -91,6 +93,15 @@ def compare(
 ) -> CComparison:
     """Built without optimization, which takes longer than these networks run."""
     return compare_layers(net.module, net.graph, {"x": samples(count)}, folder=folder, flags=flags)
+
+
+def test_kernels_with_packed_weights_are_compared_too() -> None:
+    """Codes lie in memory as portable kernels leave them, however weights are packed."""
+    if not on_this_processor():
+        pytest.skip("this processor has no vector instructions that qir has kernels for")
+    found = compare(residual(target="native"), 3)
+    assert found.ok
+    assert len(compare(residual(), 3).rows) == len(found.rows)
 
 
 @pytest.mark.parametrize("recipe", ["int8", "float"])

@@ -52,6 +52,25 @@ QIR_AVX2 static QIR_INLINE __m128i qir_codes_in_order(__m256i first, __m256i sec
     return _mm_shuffle_epi32(clamped, _MM_SHUFFLE(3, 1, 2, 0));
 }
 
+/* Sixteen neighbours, or one repeated. */
+QIR_AVX2 static QIR_INLINE __m128i qir_neighbours16(const uint8_t *from, int32_t step) {
+    return step ? _mm_loadu_si128((const __m128i *)(const void *)from) : _mm_set1_epi8((char)*from);
+}
+
+/* Sixteen reals, in units of the result's scale, as codes or as they are. Of two operands, one of them NaN, vminps
+   takes the second; the conversion makes the least int32 of NaN, and packing qmin. */
+QIR_AVX2 static QIR_INLINE void qir_avx2_reals16_u8(__m256 first, __m256 second, qir_requant8 q, uint8_t *y) {
+    const __m256i low = _mm256_cvtps_epi32(_mm256_min_ps(q.high, first));
+    const __m256i high = _mm256_cvtps_epi32(_mm256_min_ps(q.high, second));
+    _mm_storeu_si128((__m128i *)(void *)y, qir_codes_in_order(low, high, q));
+}
+
+QIR_AVX2 static QIR_INLINE void qir_avx2_reals16_f32(__m256 first, __m256 second, qir_requant8 q, float *y) {
+    (void)q;
+    _mm256_storeu_ps(y, first);
+    _mm256_storeu_ps(y + 8, second);
+}
+
 QIR_AVX2 static QIR_INLINE void qir_avx2_store16_u8(__m256i first, __m256i second, __m256 scale, __m256 scale2,
                                                     qir_requant8 q, uint8_t *y) {
     const __m128i codes = qir_codes_in_order(qir_steps8(first, scale, q), qir_steps8(second, scale2, q), q);

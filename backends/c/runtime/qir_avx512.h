@@ -1,4 +1,4 @@
-/* Sixteen accumulators to results, as qir_store_u8 and qir_store_f32 do it for one. */
+/* Accumulators to results, sixteen by sixteen, as qir_store_u8 and qir_store_f32 do it for one. */
 #ifndef QIR_AVX512_H
 #define QIR_AVX512_H
 
@@ -15,50 +15,114 @@
 #endif
 
 typedef struct {
-    __m512 low;
     __m512 high;
-    __m512i zero_point;
+    __m512i zero_point; /* 16-bit lanes */
+    __m512i least;      /* qmin in bytes */
+    __m512i order;      /* see qir_avx512_codes */
 } qir_requant16;
 
 QIR_AVX512VNNI static QIR_INLINE qir_requant16 qir_widen_requant16(const qir_requant *q) {
     qir_requant16 wide;
-    wide.low = _mm512_set1_ps(q->low);
     wide.high = _mm512_set1_ps(q->high);
-    wide.zero_point = _mm512_set1_epi32(q->zero_point);
+    wide.zero_point = _mm512_set1_epi16((int16_t)q->zero_point);
+    wide.least = _mm512_set1_epi8((char)((int32_t)q->low + q->zero_point));
+    wide.order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
     return wide;
 }
 
-/* The codes in the low bytes of 32-bit lanes. Clamped before the conversion, which rounds halves to even: the bounds
-   are integers, so the order does not matter, and nothing overflows. */
-QIR_AVX512VNNI static QIR_INLINE __m512i qir_avx512_codes(__m512i acc, __m512 multiplier, qir_requant16 q) {
-    __m512 v = _mm512_mul_ps(_mm512_cvtepi32_ps(acc), multiplier);
-    v = _mm512_min_ps(_mm512_max_ps(v, q.low), q.high);
-    return _mm512_add_epi32(_mm512_cvtps_epi32(v), q.zero_point);
+/* Codes without their zero point, clamped above only: the bound is an integer, so it may stand before the conversion,
+   which rounds halves to even. What lies below int32 becomes the least int32. */
+QIR_AVX512VNNI static QIR_INLINE __m512i qir_steps16(__m512i acc, __m512 multiplier, qir_requant16 q) {
+    return _mm512_cvtps_epi32(_mm512_min_ps(q.high, _mm512_mul_ps(_mm512_cvtepi32_ps(acc), multiplier)));
 }
 
-QIR_AVX512VNNI static QIR_INLINE void qir_avx512_store16_u8(__m512i acc, __m512 multiplier, qir_requant16 q, uint8_t *y) {
-    _mm_storeu_si128((__m128i *)(void *)y, _mm512_cvtepi32_epi8(qir_avx512_codes(acc, multiplier, q)));
+/* Four vectors of steps as bytes, one vector after the other. Saturation keeps what is far below zero there, so that
+   packing to bytes makes it 0 and `least` clamps it. Packing goes by quarters of 128 bits, of which each then holds
+   four bytes of every vector; `order` puts them right. */
+QIR_AVX512VNNI static QIR_INLINE __m512i qir_avx512_codes(__m512i a, __m512i b, __m512i c, __m512i d,
+                                                          qir_requant16 q) {
+    const __m512i ab = _mm512_adds_epi16(_mm512_packs_epi32(a, b), q.zero_point);
+    const __m512i cd = _mm512_adds_epi16(_mm512_packs_epi32(c, d), q.zero_point);
+    const __m512i codes = _mm512_max_epu8(_mm512_packus_epi16(ab, cd), q.least);
+    return _mm512_permutexvar_epi32(q.order, codes);
 }
 
-QIR_AVX512VNNI static QIR_INLINE void qir_avx512_store16_f32(__m512i acc, __m512 multiplier, qir_requant16 q, float *y) {
+/* Four rows of sixteen accumulators, under one scale. */
+QIR_AVX512VNNI static QIR_INLINE void qir_avx512_four_u8(__m512i a, __m512i b, __m512i c, __m512i d, __m512 scale,
+                                                         qir_requant16 q, uint8_t *y0, uint8_t *y1, uint8_t *y2,
+                                                         uint8_t *y3) {
+    const __m512i codes = qir_avx512_codes(qir_steps16(a, scale, q), qir_steps16(b, scale, q),
+                                           qir_steps16(c, scale, q), qir_steps16(d, scale, q), q);
+    _mm_storeu_si128((__m128i *)(void *)y0, _mm512_castsi512_si128(codes));
+    _mm_storeu_si128((__m128i *)(void *)y1, _mm512_extracti32x4_epi32(codes, 1));
+    _mm_storeu_si128((__m128i *)(void *)y2, _mm512_extracti32x4_epi32(codes, 2));
+    _mm_storeu_si128((__m128i *)(void *)y3, _mm512_extracti32x4_epi32(codes, 3));
+}
+
+/* Two rows of thirty-two accumulators. */
+QIR_AVX512VNNI static QIR_INLINE void qir_avx512_pair_u8(__m512i a, __m512i b, __m512i c, __m512i d, __m512 scale,
+                                                         __m512 scale2, qir_requant16 q, uint8_t *y0, uint8_t *y1) {
+    const __m512i codes = qir_avx512_codes(qir_steps16(a, scale, q), qir_steps16(b, scale2, q),
+                                           qir_steps16(c, scale, q), qir_steps16(d, scale2, q), q);
+    _mm256_storeu_si256((__m256i *)(void *)y0, _mm512_castsi512_si256(codes));
+    _mm256_storeu_si256((__m256i *)(void *)y1, _mm512_extracti64x4_epi64(codes, 1));
+}
+
+/* One row of sixty-four accumulators. */
+QIR_AVX512VNNI static QIR_INLINE void qir_avx512_row_u8(__m512i a, __m512i b, __m512i c, __m512i d,
+                                                        const float *multiplier, qir_requant16 q, uint8_t *y) {
+    const __m512i first = qir_steps16(a, _mm512_loadu_ps(multiplier), q);
+    const __m512i second = qir_steps16(b, _mm512_loadu_ps(multiplier + 16), q);
+    const __m512i third = qir_steps16(c, _mm512_loadu_ps(multiplier + 32), q);
+    const __m512i fourth = qir_steps16(d, _mm512_loadu_ps(multiplier + 48), q);
+    _mm512_storeu_si512(y, qir_avx512_codes(first, second, third, fourth, q));
+}
+
+QIR_AVX512VNNI static QIR_INLINE void qir_avx512_real(__m512i acc, __m512 scale, float *y) {
+    _mm512_storeu_ps(y, _mm512_mul_ps(_mm512_cvtepi32_ps(acc), scale));
+}
+
+QIR_AVX512VNNI static QIR_INLINE void qir_avx512_four_f32(__m512i a, __m512i b, __m512i c, __m512i d, __m512 scale,
+                                                          qir_requant16 q, float *y0, float *y1, float *y2,
+                                                          float *y3) {
     (void)q;
-    _mm512_storeu_ps(y, _mm512_mul_ps(_mm512_cvtepi32_ps(acc), multiplier));
+    qir_avx512_real(a, scale, y0);
+    qir_avx512_real(b, scale, y1);
+    qir_avx512_real(c, scale, y2);
+    qir_avx512_real(d, scale, y3);
 }
 
-/* Rows of sixteen results, of which the first `count` belong into rows of y, `step` elements apart. */
-QIR_AVX512VNNI QIR_ALONE static void qir_avx512_part16_u8(const uint8_t *part, int32_t rows, int32_t count, uint8_t *y,
-                                                   ptrdiff_t step) {
-    const __mmask16 lanes = (__mmask16)((1u << count) - 1u);
-    for (; rows > 0; --rows, part += 16, y += step) {
-        _mm_mask_storeu_epi8(y, lanes, _mm_loadu_si128((const __m128i *)(const void *)part));
+QIR_AVX512VNNI static QIR_INLINE void qir_avx512_pair_f32(__m512i a, __m512i b, __m512i c, __m512i d, __m512 scale,
+                                                          __m512 scale2, qir_requant16 q, float *y0, float *y1) {
+    (void)q;
+    qir_avx512_real(a, scale, y0);
+    qir_avx512_real(b, scale2, y0 + 16);
+    qir_avx512_real(c, scale, y1);
+    qir_avx512_real(d, scale2, y1 + 16);
+}
+
+QIR_AVX512VNNI static QIR_INLINE void qir_avx512_row_f32(__m512i a, __m512i b, __m512i c, __m512i d,
+                                                         const float *multiplier, qir_requant16 q, float *y) {
+    (void)q;
+    qir_avx512_real(a, _mm512_loadu_ps(multiplier), y);
+    qir_avx512_real(b, _mm512_loadu_ps(multiplier + 16), y + 16);
+    qir_avx512_real(c, _mm512_loadu_ps(multiplier + 32), y + 32);
+    qir_avx512_real(d, _mm512_loadu_ps(multiplier + 48), y + 48);
+}
+
+/* Rows of `width` results, at most thirty-two, of which the first `count` belong into rows of y, `step` apart. */
+QIR_AVX512VNNI QIR_ALONE static void qir_avx512_part_u8(const uint8_t *part, int32_t width, int32_t rows,
+                                                        int32_t count, uint8_t *y, ptrdiff_t step) {
+    const __mmask32 lanes = (__mmask32)((1u << count) - 1u);
+    for (; rows > 0; --rows, part += width, y += step) {
+        _mm256_mask_storeu_epi8(y, lanes, _mm256_maskz_loadu_epi8(lanes, part));
     }
 }
 
-QIR_AVX512VNNI QIR_ALONE static void qir_avx512_part16_f32(const float *part, int32_t rows, int32_t count, float *y,
-                                                    ptrdiff_t step) {
-    const __mmask16 lanes = (__mmask16)((1u << count) - 1u);
-    for (; rows > 0; --rows, part += 16, y += step) {
-        _mm512_mask_storeu_ps(y, lanes, _mm512_loadu_ps(part));
+QIR_AVX512VNNI QIR_ALONE static void qir_avx512_part_f32(const float *part, int32_t width, int32_t rows,
+                                                         int32_t count, float *y, ptrdiff_t step) {
+    for (; rows > 0; --rows, part += width, y += step) {
+        memcpy(y, part, (size_t)count * sizeof(float));
     }
 }
 

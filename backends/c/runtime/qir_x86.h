@@ -1,4 +1,4 @@
-/* What kernels for x86 share: functions are told their instruction set one by one, so that no compiler flag is needed. */
+/* What kernels for x86 share. Functions are told their instruction set one by one: no compiler flag is needed. */
 #ifndef QIR_X86_H
 #define QIR_X86_H
 
@@ -39,6 +39,12 @@
 #define QIR_EACH_6(each) QIR_EACH_5(each) each(5)
 #define QIR_EACH_7(each) QIR_EACH_6(each) each(6)
 #define QIR_EACH_8(each) QIR_EACH_7(each) each(7)
+
+/* Of `count` rows how many go together: at most `most`, in pieces of nearly equal size. */
+static inline int32_t qir_piece(int32_t count, int32_t most) {
+    const int32_t pieces = (count + most - 1) / most;
+    return (count + pieces - 1) / pieces;
+}
 
 /* Four neighbouring bytes, at any address. */
 static QIR_INLINE int32_t qir_four_bytes(const void *from) {

@@ -7,17 +7,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from graphs import Builder, Case, case, check_cases
+from graphs import Builder, Case, case, check_cases, joined
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from test_conv_u8 import convs, weighted
 from test_integer_families import codes, gemms, matmuls, means, outcomes, pools, sums_and_products
 
 from qir.backends.c import CModule, compile_c
-from qir.backends.c.isas import AVX2, features, require
+from qir.backends.c.isas import AVX2, features, on_this_processor, require
+from qir.backends.c.kernels.conv_u8.winograd import transformed
 from qir.backends.c.targets import C_TARGETS
 from qir.errors import BuildError
 
+WARNINGS = ("-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wshadow", "-Werror")
 SHARED = settings(max_examples=3, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
@@ -55,6 +57,8 @@ def edges() -> list[Case]:
               for n, m in zip(range(3, 16), (16, 17, 32, 40) * 4, strict=False)]  # fmt: skip
     found += [shaped(c, c, (4, 5), c, (3, 3), c, pads=(1, 1, 1, 1), fill=("extreme", "random")[c % 2], zero=c)
               for c in (2, 7, 8, 15, 16, 17, 31, 32, 33, 63, 64, 65, 100)]  # fmt: skip
+    found += [shaped(n, c, (3, n), c, (3, k), c, pads=(1, k // 2) * 2, fill=("extreme", "random")[n % 2], zero=n)
+              for n, (c, k) in enumerate([(2, 3), (4, 5), (8, 3), (16, 3), (8, 3), (16, 1), (4, 3), (2, 5)] * 2, 1)]
     found += [
         shaped(1, 3, (17, 19), 18, (7, 7), stride=2, pads=(3, 3, 3, 3)),
         shaped(2, 1, (12, 9), 64, (10, 4), stride=2, pads=(4, 1, 5, 1), fill="extreme"),
@@ -81,15 +85,55 @@ def long_rows() -> list[Case]:
         x, w, bias, multiplier = one.arrays
         assert w is not None
         found.append(Case(one.node, (x, np.ascontiguousarray(w.T), bias, multiplier)))
+    finish = {"y_zero_point": 12, "qmin": 5, "qmax": 250}
     for n in (1, 2, 7, 8, 9, 15, 16, 17, 24, 31, 32, 33, 47, 48, 63, 64, 65, 100):
         for shape in ((n,), (2, 1)):
             numbers = {"a_multiplier": 0.51, "b_multiplier": -0.73, "offset": 99.5, "qmin": n, "qmax": 255 - n}
-            found.append(case("qir.IntAdd", (codes(n, (2, n)), codes(n + 1, shape, "extreme")), (0, 1), **numbers))
+            operands = (codes(n, (2, n)), codes(n + 1, shape, "extreme"))
+            found.append(case("qir.IntAdd", operands, (0, 1), **numbers))
+            found.append(case("qir.IntMul", operands, (0, 1), a_zero_point=n, b_zero_point=255, multiplier=0.013,
+                              **(finish if n % 2 else {})))  # fmt: skip
+        found.append(case("qir.IntAveragePool", (codes(n, (1, n, 5, 4)),), kernel_shape=(3, 2), pads=(1, 0, 1, 1),
+                          x_zero_point=n, multiplier=0.7, count_include_pad=n % 2, **finish))  # fmt: skip
+        found.append(case("qir.IntMatMul", (codes(n, (2, 7, n)), codes(n, (n, n))), (0, 1), a_zero_point=n,
+                          b_zero_point=200, multiplier=0.001, **finish))  # fmt: skip
     return found
 
 
 def test_ends_of_rows(vector_target: str) -> None:
     check_cases(long_rows(), target=vector_target)
+
+
+def test_largest_of_many_channels(vector_target: str) -> None:
+    attrs = {"kernel_shape": (3, 3), "strides": (2, 1), "pads": (1, 1, 1, 1)}
+    cases = [case("MaxPool", (codes(n, (2, n, 6, 5)),), **attrs) for n in (31, 32, 33, 64, 100)]
+    check_cases(cases, outcomes(cases), target=vector_target)
+
+
+def test_transposed_matrices(vector_target: str) -> None:
+    b, outputs = Builder(), []
+    for n, (rows, depth, columns) in enumerate([(5, 7, 18), (13, 33, 40)]):
+        left, right = b.feed(f"a{n}", codes(n, (2, depth, rows))), b.feed(f"b{n}", codes(n + 9, (columns, depth)))
+        names = [b.transpose(left, (0, 2, 1), f"at{n}"), b.transpose(right, (1, 0), f"bt{n}")]
+        outputs.append(b.node("qir.IntMatMul", names, f"y{n}", a_zero_point=255, b_zero_point=0, multiplier=1e-3))
+    found = compile_c(b.graph(outputs), target=vector_target).run(b.feeds)
+    assert all(np.array_equal(b.values[name], found[name]) for name in outputs)
+
+
+def test_what_is_no_number_is_quantized_like_portable_c(vector_target: str) -> None:
+    rng = np.random.default_rng(0)
+    ends = [np.inf, -np.inf, np.nan, 3e38, -3e38, -0.0]
+    reals = np.concatenate([rng.normal(0, 40, 77), np.arange(-40, 40) / 2, ends])
+    b, outputs = Builder(), []
+    for size in (1, 15, 16, 17, reals.size):
+        x = b.feed(f"x{size}", np.roll(reals, size)[-size:].astype(np.float32))
+        outputs.append(b.node("qir.Quantize", [x], f"y{size}", scale=0.5, zero_point=99, qmin=3, qmax=250,
+                              result=np.zeros(size, np.uint8)))  # fmt: skip
+    graph = b.graph(outputs)
+    wanted, module = compile_c(graph).run(b.feeds), compile_c(graph, target=vector_target)
+    assert "qir_quantize_f32_u8__avx2" in module.explain()
+    found = module.run(b.feeds)
+    assert all(np.array_equal(wanted[name], found[name]) for name in outputs)
 
 
 def test_ends_of_tiles(vector_target: str) -> None:
@@ -99,12 +143,46 @@ def test_ends_of_tiles(vector_target: str) -> None:
     assert all(f"{kernel}__{isa}" in text for kernel in ("conv_u8s8_u8", "conv_u8s8_f32", "conv_u8s8_depthwise_u8"))
 
 
+def winograd_cases() -> list[Case]:
+    """Tiles that reach beyond the output, channels that fill no panel, several blocks, pads that differ."""
+    sizes = [((1, 1), (1, 1, 1, 1)), ((2, 3), (1, 1, 1, 1)), ((5, 4), (0, 0, 0, 0)), ((7, 9), (2, 0, 1, 2)),
+             ((11, 12), (1, 1, 1, 1)), ((16, 9), (0, 1, 2, 0))]  # fmt: skip
+    fills = ("extreme", "random", "ties")
+    found = [shaped(n, c, size, m, (3, 3), pads=pads, fill=fills[n % 3], real=n % 4 == 3, zero=z)
+             for n, ((size, pads), c, m, z) in enumerate(
+                 zip(sizes * 2, (16, 17, 31, 32, 33, 40) * 2, (1, 15, 16, 17, 33, 48, 16) * 2, (0, 255, 9) * 4,
+                     strict=False))]  # fmt: skip
+    batch = weighted("qir.IntConv", 5, (2, 20, 6, 7), (18, 20, 3, 3), 18, 4, "extreme", False, True, pads=(1, 1, 1, 1))
+    return [*found, batch]
+
+
+def test_winograd_is_exact() -> None:
+    if "avx2" not in on_this_processor():
+        pytest.skip("this processor cannot run avx2")
+    module = check_cases(winograd_cases(), target="x86-avx2")
+    assert "qir_conv_u8s8_winograd_u8__avx2" in module.explain()
+
+
+@pytest.mark.parametrize("extreme", [-128, 127])
+def test_transformed_weights_keep_to_their_range(extreme: int) -> None:
+    """The range from which the kernel concludes that its products are exact; and the reason where sums would not be."""
+    assert 9 * 128 >= np.abs(transformed(np.full((1, 1, 3, 3), extreme, np.int8)).astype(int)).max()
+    w = np.full((1, 1840, 3, 3), extreme, np.int8)
+    x = np.full((1, 1840, 3, 3), 255, np.uint8)
+    one = case("qir.IntConv", (x, w, np.zeros(1, np.int32), np.ones(1, np.float32)), pads=(0, 0, 0, 0))
+    graph, _ = joined([one])
+    explained = compile_c(graph, target="x86-avx2").explain()
+    refused = "not conv_u8_winograd__avx2: four times an accumulator could leave int32" in explained
+    assert (1840 * 9 * 255 * abs(extreme) >= 1 << 29) == refused
+
+
 def network() -> tuple[Builder, list[str]]:
     """Convolutions that read the caller's own bytes and write into them: NHWC codes in and out."""
     rng = np.random.default_rng(0)
     b, outputs = Builder(), []
     for number, (c, h, w, m, k, group) in enumerate([(12, 5, 7, 20, 1, 1), (8, 6, 5, 16, 3, 1), (32, 5, 5, 32, 3, 32),
-                                                      (5, 4, 4, 7, 1, 1), (40, 4, 5, 40, 3, 40)]):  # fmt: skip
+                                                      (5, 4, 4, 7, 1, 1), (40, 4, 5, 40, 3, 40),
+                                                      (17, 4, 5, 18, 3, 1)]):  # fmt: skip
         x = b.feed(f"x{number}", rng.integers(0, 256, (1, h, w, c)).astype(np.uint8))
         weight = b.constant(f"w{number}", rng.integers(-128, 128, (m, c // group, k, k)).astype(np.int8))
         bias = b.constant(f"b{number}", rng.integers(-900, 900, m).astype(np.int32))
@@ -113,6 +191,10 @@ def network() -> tuple[Builder, list[str]]:
         y = b.node("qir.IntConv", [planes, weight, bias, scale], f"y{number}", group=group, x_zero_point=0,
                    y_zero_point=100, qmin=0, qmax=255)  # fmt: skip
         outputs.append(b.transpose(y, (0, 2, 3, 1), f"z{number}"))
+    rows = b.feed("rows", rng.integers(0, 256, (1, 37)).astype(np.uint8))
+    matrix = b.constant("matrix", rng.integers(-128, 128, (37, 19)).astype(np.int8))
+    bias, scale = b.constant("bias", np.arange(19, dtype=np.int32)), b.constant("scale", np.full(19, 0.01, np.float32))
+    outputs.append(b.node("qir.IntGemm", [rows, matrix, bias, scale], "product", y_zero_point=9, qmin=0, qmax=255))
     return b, outputs
 
 
@@ -168,12 +250,12 @@ def guard(module: CModule, b: Builder, outputs: list[str]) -> dict[str, str]:
 def test_no_byte_around_the_operands_is_touched(
     vector_target: str, compiler: str, tmp_path: Path, flags: tuple[str, ...]
 ) -> None:
-    """Built without flags for the instruction set, which the kernels bring along."""
+    """Built without flags for the instruction set, which the kernels bring along, and without a warning."""
     b, outputs = network()
     for name, text in guard(compile_c(b.graph(outputs), target=vector_target), b, outputs).items():
         (tmp_path / name).write_text(text)
-    command = [compiler, *flags, "net.c", "net_weights.c", "guard.c", "-o", "guard"]
-    subprocess.run(command, cwd=tmp_path, check=True)
+    subprocess.run([compiler, *flags, *WARNINGS, "-c", "net.c", "net_weights.c"], cwd=tmp_path, check=True)
+    subprocess.run([compiler, *flags, "net.o", "net_weights.o", "guard.c", "-o", "guard"], cwd=tmp_path, check=True)
     assert subprocess.run(["./guard"], cwd=tmp_path, check=False).returncode == 0
 
 

@@ -26,11 +26,6 @@ QIR_AVX2 static QIR_INLINE __m128i qir_add_u8u8_u8_avx2_block(const qir_add_u8u8
     return qir_codes_in_order(first, second, n->q);
 }
 
-/* Sixteen neighbours, or one repeated. */
-QIR_AVX2 static QIR_INLINE __m128i qir_add_u8u8_u8_avx2_load(const uint8_t *from, int32_t step) {
-    return step ? _mm_loadu_si128((const __m128i *)(const void *)from) : _mm_set1_epi8((char)*from);
-}
-
 /* Rows whose operands are contiguous or repeat. Blocks of sixteen are read before they are written, so y may be a or
    b; what is left of a row goes through room of its own. */
 QIR_AVX2
@@ -51,8 +46,8 @@ void qir_add_u8u8_u8__avx2(const qir_broadcast *s, const qir_add_u8_numbers *num
         from_b = b + b_start;
         for (i = 0; i + 16 <= size; i += 16) {
             const __m128i codes = qir_add_u8u8_u8_avx2_block(
-                &n, qir_add_u8u8_u8_avx2_load(from_a + (ptrdiff_t)i * a_step, a_step),
-                qir_add_u8u8_u8_avx2_load(from_b + (ptrdiff_t)i * b_step, b_step));
+                &n, qir_neighbours16(from_a + (ptrdiff_t)i * a_step, a_step),
+                qir_neighbours16(from_b + (ptrdiff_t)i * b_step, b_step));
             _mm_storeu_si128((__m128i *)(void *)(y + i), codes);
         }
         if (i < size) {
@@ -60,8 +55,8 @@ void qir_add_u8u8_u8__avx2(const qir_broadcast *s, const qir_add_u8_numbers *num
             memcpy(left, from_a + (ptrdiff_t)i * a_step, (size_t)(a_step ? size - i : 1));
             memcpy(right, from_b + (ptrdiff_t)i * b_step, (size_t)(b_step ? size - i : 1));
             _mm_storeu_si128((__m128i *)(void *)left,
-                             qir_add_u8u8_u8_avx2_block(&n, qir_add_u8u8_u8_avx2_load(left, a_step),
-                                                        qir_add_u8u8_u8_avx2_load(right, b_step)));
+                             qir_add_u8u8_u8_avx2_block(&n, qir_neighbours16(left, a_step),
+                                                        qir_neighbours16(right, b_step)));
             memcpy(y + i, left, (size_t)(size - i));
         }
     }

@@ -19,15 +19,11 @@ from qir.backends.c.kernels.conv_u8.blocks import (
     panel_kernel,
     panel_source,
 )
-from qir.backends.c.loops import window_fields
+from qir.backends.c.kernels.conv_u8.contract import accepts, accepts_any, conv_parts, conv_shape, conv_window
+from qir.backends.c.kernels.conv_u8.winograd import WINOGRAD
 from qir.backends.c.orders import CHANNELS_LAST
-from qir.backends.c.program import Data, Field, Kernel, Scratch, Struct
-from qir.backends.c.requant import (
-    constants_missing,
-    per_channel,
-    requant,
-    restored_bias,
-)
+from qir.backends.c.program import Data, Kernel, Scratch
+from qir.backends.c.requant import per_channel
 from qir.backends.c.site import Site
 from qir.backends.c.weights import (
     TILE,
@@ -36,66 +32,23 @@ from qir.backends.c.weights import (
     is_packed,
     is_wide,
     only_int8,
-    refuse,
     row_kernel,
     rows,
     tap_kernel,
     taps,
 )
-from qir.ops.window import Window, window
 
 _HERE = Path(__file__).parent
 _GENERIC, _DEPTHWISE = _HERE / "conv_u8__portable.c", _HERE / "conv_u8_depthwise__portable.c"
 
 
-def _parts(site: Site) -> tuple[np.ndarray, np.ndarray, int]:
-    """Weights [M, C/g, *K], bias without its zero-point term, zero point."""
-    zero = int(site.node.attr("x_zero_point", 0))
-    w = np.asarray(site.constant(1))
-    return w, restored_bias(np.asarray(site.constant(2)), w, zero), zero
-
-
-def _window(site: Site) -> Window:
-    return window(site.node, site.input(0).shape[2:], site.input(1).shape[2:])
-
-
-def conv_shape(site: Site, win: Field | None = None) -> Struct:
-    """The qir_conv_u8_shape of a site; `win` where the kernel sees other axes than the site has."""
-    x, w, node = site.input(0), site.input(1), site.node
-    groups = int(node.attr("group", 1))
-    return Struct("qir_conv_u8_shape", (
-        ("window", win or window_fields(x.shape[0], _window(site))), ("groups", groups),
-        ("in_channels", w.shape[1]), ("out_channels", w.shape[0] // groups),
-        ("x_zero_point", int(node.attr("x_zero_point", 0))), ("requant", requant(node)),
-    ))  # fmt: skip
-
-
-def _accepts(site: Site) -> str | None:
-    """What every variant needs: constant weights, 1 to 3 spatial axes, accumulators that hold every sum."""
-    if (reason := constants_missing(site)) is not None:
-        return reason
-    if not 3 <= site.input(0).rank <= 5:
-        return f"{site.input(0).rank - 2} spatial axes, 1 to 3 are supported"
-    w, bias, _ = _parts(site)
-    return refuse(site, w, bias)
-
-
-def accepts(site: Site) -> str | None:
-    """What variants on vectors need: codes and weights in bytes, besides."""
-    return only_int8(site) or _accepts(site)
-
-
-def _depthwise(site: Site) -> str | None:
+def _accepts_depthwise(site: Site) -> str | None:
     x, w = site.input(0), site.input(1)
     if not (int(site.node.attr("group", 1)) == w.shape[0] == x.shape[1] and w.shape[1] == 1 and w.shape[0] > 1):
         return "not one input and one output channel a group"
-    return None
-
-
-def _accepts_depthwise(site: Site) -> str | None:
-    if is_packed(site) and 16 * prod(site.input(1).shape[2:]) > TILE:
+    if is_packed(site) and 16 * prod(w.shape[2:]) > TILE:
         return "too many taps to unpack at once"
-    return _depthwise(site) or _accepts(site)
+    return accepts_any(site)
 
 
 def _macs(site: Site) -> float:
@@ -110,35 +63,26 @@ def _rows_work(site: Site) -> float:
     return _macs(site) + 8 * gathering
 
 
-def _is_wide(site: Site) -> bool:
-    w, bias, _ = _parts(site)
-    return is_wide(site, w, bias)
-
-
-def _bound(site: Site, kernel: Kernel, weights: Data, *scratch: Scratch) -> Bound:
-    w, bias, _ = _parts(site)
-    multipliers = Data(per_channel(site.constant(3), w.shape[0]), "multipliers")
-    data = (weights, bias_data(bias, _is_wide(site)), multipliers)
-    return Bound(kernel, (conv_shape(site), site.input(0).read, *data, *scratch, site.output.write))
-
-
 def _bind(site: Site) -> Bound:
-    w = _parts(site)[0]
-    codes = np.moveaxis(w, 1, -1).reshape(w.shape[0], -1)
+    w, bias, _ = conv_parts(site)
+    wide, codes = is_wide(site, w, bias), np.moveaxis(w, 1, -1).reshape(w.shape[0], -1)
+    data = (rows(site, codes), bias_data(bias, wide), Data(per_channel(site.constant(3), w.shape[0]), "multipliers"))
     gathered = Scratch(2 * codes.shape[1] * activation_rows(site))
-    kernel = row_kernel(site, "qir_conv_u8s8_T__portable", _GENERIC, _is_wide(site))
-    return _bound(site, kernel, rows(site, codes), gathered)
+    kernel = row_kernel(site, "qir_conv_u8s8_T__portable", _GENERIC, wide)
+    return Bound(kernel, (conv_shape(site), site.input(0).read, *data, gathered, site.output.write))
 
 
 def _bind_depthwise(site: Site) -> Bound:
-    w = _parts(site)[0]
-    kernel = tap_kernel(site, "qir_conv_u8s8_depthwise_T__portable", _DEPTHWISE, _is_wide(site))
-    return _bound(site, kernel, taps(site, w.reshape(w.shape[0], -1)))
+    w, bias, _ = conv_parts(site)
+    wide, codes = is_wide(site, w, bias), w.reshape(w.shape[0], -1)
+    data = (taps(site, codes), bias_data(bias, wide), Data(per_channel(site.constant(3), w.shape[0]), "multipliers"))
+    kernel = tap_kernel(site, "qir_conv_u8s8_depthwise_T__portable", _DEPTHWISE, wide)
+    return Bound(kernel, (conv_shape(site), site.input(0).read, *data, site.output.write))
 
 
 def _blocks(site: Site, isa: str) -> Blocks:
     x, w = site.input(0), site.input(1)
-    return blocks(x.shape[0], _window(site), int(site.node.attr("group", 1)), w.shape[1], isa=isa)
+    return blocks(x.shape[0], conv_window(site), int(site.node.attr("group", 1)), w.shape[1], isa=isa)
 
 
 def _panel_work(site: Site, isa: str) -> float:
@@ -147,7 +91,7 @@ def _panel_work(site: Site, isa: str) -> float:
 
 def _bind_panels(site: Site, isa: str) -> Bound:
     """vpmaddwd is given codes less their zero point, so its bias holds no term of that."""
-    w, bias, _ = _parts(site)
+    w, bias, _ = conv_parts(site)
     b = _blocks(site, isa)
     data = panel_data(w, bias if isa == "avx2" else np.asarray(site.constant(2)), site.constant(3), b)
     args = (conv_shape(site, b.window_field), b.struct, site.input(0).read, *data, b.scratch, site.output.write)
@@ -170,20 +114,28 @@ _DEPTHWISE_STEPS = {"avx512vnni": (32, 4, np.int8), "avx2": (16, 2, np.int16)}
 
 
 def _depthwise_blocks(site: Site, isa: str) -> Blocks:
+    """Few channels, neighbouring pixels of which fill a vector, are flattened: weights repeat along the vector."""
     x, width = site.input(0), _DEPTHWISE_STEPS[isa][0]
-    b = blocks(x.shape[0], _window(site), x.shape[1], 1, isa="bytes", beyond=x.shape[1] < width)
-    return replace(b, by_columns=in_columns(b) and (isa == "avx512vnni" or x.shape[1] >= width))
+    channels = x.shape[1]
+    b = blocks(x.shape[0], conv_window(site), channels, 1, isa="bytes", beyond=channels < width)
+    if channels < width and width % channels == 0 and b.window[3][2] == 1:
+        return replace(b, flat=width)
+    return replace(b, by_columns=in_columns(b) and (isa == "avx512vnni" or channels >= width))
 
 
 def _depthwise_work(site: Site, isa: str) -> float:
     channels, width = site.output.shape[1], _DEPTHWISE_STEPS[isa][0]
-    return _macs(site) * (-(-channels // width) * width / channels)
+    return _macs(site) * (1 if _depthwise_blocks(site, isa).flat else -(-channels // width) * width / channels)
 
 
 def _bind_depthwise_on(site: Site, isa: str) -> Bound:
     b, (width, depth, dtype) = _depthwise_blocks(site, isa), _DEPTHWISE_STEPS[isa]
-    data = depthwise_data(_parts(site)[0], np.asarray(site.constant(2)), site.constant(3), width=width, depth=depth,
-                          dtype=dtype, by_columns=b.by_columns)  # fmt: skip
+    w, bias = conv_parts(site)[0], np.asarray(site.constant(2))
+    scale = per_channel(site.constant(3), w.shape[0])
+    if b.flat:
+        times = width // w.shape[0]
+        w, bias, scale = np.tile(w, (times, *(1,) * (w.ndim - 1))), np.tile(bias, times), np.tile(scale, times)
+    data = depthwise_data(w, bias, scale, width=width, depth=depth, dtype=dtype, by_columns=b.by_columns)
     args = (conv_shape(site, b.window_field), b.struct, site.input(0).read, *data, b.scratch, site.output.write)
     return Bound(Kernel(f"qir_conv_u8s8_depthwise_u8__{isa}", _HERE / f"conv_u8_depthwise__{isa}.c"), args)
 
@@ -200,7 +152,8 @@ FAMILY = Family(
     CHANNELS_LAST,
     (
         Variant("portable", _DEPTHWISE, _accepts_depthwise, _bind_depthwise, work=_macs),
-        Variant("portable", _GENERIC, _accepts, _bind, work=_rows_work),
+        Variant("portable", _GENERIC, accepts_any, _bind, work=_rows_work),
+        WINOGRAD,
         *(variant(isa) for isa in ("avx512vnni", "avx2") for variant in (_depthwise_on, _on_panels)),
     ),
 )

@@ -10,7 +10,7 @@ import numpy as np
 
 from qir.backends.c.loops import three
 from qir.backends.c.program import Data, Field, Kernel, Scratch, Struct
-from qir.backends.c.requant import output_types, per_channel
+from qir.backends.c.requant import output_types, per_channel, vector_types
 from qir.backends.c.site import Site
 from qir.ops.window import Window
 
@@ -37,7 +37,9 @@ class Blocks:
         segments, length, depth: of a window, codes in one, codes in one step.
         rows, columns: output pixels of a block.
         size: bytes of a copied code.
+        least: pixels of a row that take as long as one.
         by_columns: weights of a depthwise kernel are packed for columns of three taps.
+        flat: channels of a vector that neighbouring pixels of a depthwise kernel fill together; 0: pixel by pixel.
     """
 
     batch: int
@@ -52,7 +54,9 @@ class Blocks:
     rows: int
     columns: int
     size: int
+    least: int
     by_columns: bool = False
+    flat: int = 0
 
     @property
     def steps(self) -> int:
@@ -65,7 +69,7 @@ class Blocks:
         return Struct("qir_conv_u8_blocks", (
             ("rows", self.rows), ("columns", self.columns), ("by_taps", int(self.by_taps)),
             ("copied", int(self.copied)), ("segments", self.segments), ("steps", self.steps),
-            ("by_columns", int(self.by_columns)),
+            ("by_columns", int(self.by_columns)), ("flat", self.flat),
         ))  # fmt: skip
 
     @property
@@ -83,7 +87,8 @@ class Blocks:
 
     def work(self, out_channels: int) -> int:
         """Multiply-accumulates, what fills steps and panels up included; `out_channels` of one group."""
-        pixels = self.batch * prod(self.window[1])
+        planes, rows, columns = self.window[1]
+        pixels = self.batch * planes * rows * max(columns, self.least)
         panels = -(-out_channels // PANEL) * PANEL
         return pixels * self.groups * panels * self.segments * self.steps * self.depth
 
@@ -95,9 +100,10 @@ def _copied_bytes(window: tuple[tuple[int, ...], ...], rows: int, columns: int, 
     return kernel[0] * high * across * pixel
 
 
-STEPS = {"avx512vnni": (4, 1), "avx2": (2, 2), "bytes": (1, 1)}
+STEPS = {"avx512vnni": (4, 1, 4), "avx2": (2, 2, 1), "bytes": (1, 1, 1)}
 """Codes that one step of a kernel on panels takes, and bytes of each: vpdpbusd takes four as they are, vpmaddwd two of
-16 bits, less their zero point. Depthwise kernels read tap by tap."""
+16 bits, less their zero point; and how many pixels of a row it takes to hide the latency of its instructions.
+Depthwise kernels read tap by tap."""
 
 
 def blocks(batch: int, win: Window, groups: int, channels: int, *, isa: str, beyond: bool = False) -> Blocks:
@@ -108,7 +114,7 @@ def blocks(batch: int, win: Window, groups: int, channels: int, *, isa: str, bey
         isa: key of STEPS.
         beyond: the kernel reads vectors that are longer than a pixel.
     """
-    depth, size = STEPS[isa]
+    depth, size, least = STEPS[isa]
     axes = [i for i in range(len(win.kernel)) if (win.input[i], win.output[i], win.kernel[i]) != (1, 1, 1)]
     inputs, outputs, kernel, strides, dilations, begin = (
         [values[i] for i in axes]
@@ -130,7 +136,8 @@ def blocks(batch: int, win: Window, groups: int, channels: int, *, isa: str, bey
     rows = min(out[1], -(-_PIXELS // columns))
     while rows > 1 and _copied_bytes(window, rows, columns, pixel) > 2 * _BLOCK_BYTES:
         rows -= 1
-    return Blocks(batch, window, groups, channels, by_taps, copied, segments, length, depth, rows, columns, size)
+    return Blocks(batch, window, groups, channels, by_taps, copied, segments, length, depth, rows, columns, size,
+                  least)  # fmt: skip
 
 
 def panels(w: np.ndarray, b: Blocks) -> Data:
@@ -144,18 +151,18 @@ def panels(w: np.ndarray, b: Blocks) -> Data:
     return Data(np.ascontiguousarray(cut.transpose(0, 1, 3, 4, 2, 5)), "weights")
 
 
-def in_panels(values: np.ndarray, b: Blocks, role: str) -> Data:
+def in_panels(values: np.ndarray, groups: int, role: str) -> Data:
     """[M] to [group][panel][channel], zeros beyond the last channel."""
-    each = values.size // b.groups
-    padded = np.zeros((b.groups, -(-each // PANEL) * PANEL), values.dtype)
-    padded[:, :each] = values.reshape(b.groups, each)
+    each = values.size // groups
+    padded = np.zeros((groups, -(-each // PANEL) * PANEL), values.dtype)
+    padded[:, :each] = values.reshape(groups, each)
     return Data(padded, role)
 
 
 def panel_data(w: np.ndarray, bias: np.ndarray, multiplier: np.ndarray | None, b: Blocks) -> tuple[Data, Data, Data]:
     """Weights, bias and multipliers of a kernel on panels."""
     scale = per_channel(multiplier, w.shape[0])
-    return panels(w, b), in_panels(bias.astype(np.int32), b, "bias"), in_panels(scale, b, "multipliers")
+    return panels(w, b), in_panels(bias.astype(np.int32), b.groups, "bias"), in_panels(scale, b.groups, "multipliers")
 
 
 def panel_source(isa: str) -> Path:
@@ -166,10 +173,9 @@ def panel_source(isa: str) -> Path:
 def panel_kernel(site: Site, name: str, isa: str, source: Path | None = None) -> Kernel:
     """An instance of a kernel template `name__isa`, on panels, for the result's type."""
     function, types = output_types(site, f"{name}__{isa}")
-    vectors = "avx512" if isa == "avx512vnni" else isa
-    parts = ("store16", "part16")
-    stores = tuple((f"QIR_{part.upper()}", f"qir_{vectors}_{part}_{site.output.short}") for part in parts)
-    return Kernel(f"{name}__{isa}", source or panel_source(isa), function, (*types, *stores))
+    parts = ("four", "pair", "row", "part") if isa == "avx512vnni" else ("store16", "part16")
+    types = (*types, *vector_types(site, isa.removesuffix("vnni"), *parts))
+    return Kernel(f"{name}__{isa}", source or panel_source(isa), function, types)
 
 
 def in_columns(b: Blocks) -> bool:

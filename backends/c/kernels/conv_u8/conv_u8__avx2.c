@@ -18,37 +18,37 @@
     QIR_DOT2(b##i, codes, w1);
 #define QIR_END(i) QIR_STORE16(a##i, b##i, scale, scale2, q, last + i * last_step);
 
-#define QIR_TILE(n)                                                                                                    \
-    QIR_AVX2 QIR_ALONE static void qir_conv_u8s8_T_avx2_##n(const qir_conv_u8_tile *t, ptrdiff_t from, QIR_Y *y) {     \
-        const ptrdiff_t stride = t->stride;                                                                            \
-        const void *const *segment = t->segment;                                                                       \
-        const int8_t *w = t->weights;                                                                                  \
-        const __m256i first = _mm256_loadu_si256((const __m256i *)(const void *)t->bias);                              \
-        const __m256i second = _mm256_loadu_si256((const __m256i *)(const void *)(t->bias + 8));                       \
-        const int32_t whole = t->channels >= 16;                                                                       \
-        QIR_Y part[n * 16];                                                                                            \
-        QIR_Y *const last = whole ? y : part;                                                                          \
-        const ptrdiff_t last_step = whole ? t->step : 16;                                                              \
-        int32_t segments = t->segments;                                                                                \
-        qir_requant8 q;                                                                                                \
-        __m256 scale, scale2;                                                                                          \
-        QIR_EACH_##n(QIR_BEGIN) do {                                                                                   \
-            const int16_t *x = (const int16_t *)*segment++ + from, *x3 = x + 3 * stride;                               \
-            int32_t steps = t->steps;                                                                                  \
-            do {                                                                                                       \
-                const __m256i w0 = _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)(const void *)w));            \
-                const __m256i w1 = _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)(const void *)(w + 16)));     \
-                __m256i codes;                                                                                         \
-                QIR_EACH_##n(QIR_STEP) x += 2, x3 += 2, w += 32;                                                       \
-            } while (--steps);                                                                                         \
-            (void)x3;                                                                                                  \
-        } while (--segments);                                                                                          \
-        q = qir_widen_requant8(t->requant);                                                                            \
-        scale = _mm256_loadu_ps(t->multiplier);                                                                        \
-        scale2 = _mm256_loadu_ps(t->multiplier + 8);                                                                   \
-        QIR_EACH_##n(QIR_END) if (!whole) {                                                                            \
-            QIR_PART16(part, n, t->channels, y, t->step);                                                              \
-        }                                                                                                              \
+#define QIR_TILE(n)                                                                                                \
+    QIR_AVX2 QIR_ALONE static void qir_conv_u8s8_T_avx2_##n(const qir_conv_u8_tile *t, ptrdiff_t from, QIR_Y *y) { \
+        const ptrdiff_t stride = t->stride;                                                                        \
+        const void *const *segment = t->segment;                                                                   \
+        const int8_t *w = t->weights;                                                                              \
+        const __m256i first = _mm256_loadu_si256((const __m256i *)(const void *)t->bias);                          \
+        const __m256i second = _mm256_loadu_si256((const __m256i *)(const void *)(t->bias + 8));                   \
+        const int32_t whole = t->channels >= 16;                                                                   \
+        QIR_Y part[n * 16];                                                                                        \
+        QIR_Y *const last = whole ? y : part;                                                                      \
+        const ptrdiff_t last_step = whole ? t->step : 16;                                                          \
+        int32_t segments = t->segments;                                                                            \
+        qir_requant8 q;                                                                                            \
+        __m256 scale, scale2;                                                                                      \
+        QIR_EACH_##n(QIR_BEGIN) do {                                                                               \
+            const int16_t *x = (const int16_t *)*segment++ + from, *x3 = x + 3 * stride;                           \
+            int32_t steps = t->steps;                                                                              \
+            do {                                                                                                   \
+                const __m256i w0 = _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)(const void *)w));        \
+                const __m256i w1 = _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)(const void *)(w + 16))); \
+                __m256i codes;                                                                                     \
+                QIR_EACH_##n(QIR_STEP) x += 2, x3 += 2, w += 32;                                                   \
+            } while (--steps);                                                                                     \
+            (void)x3;                                                                                              \
+        } while (--segments);                                                                                      \
+        q = qir_widen_requant8(t->requant);                                                                        \
+        scale = _mm256_loadu_ps(t->multiplier);                                                                    \
+        scale2 = _mm256_loadu_ps(t->multiplier + 8);                                                               \
+        QIR_EACH_##n(QIR_END) if (!whole) {                                                                        \
+            QIR_PART16(part, n, t->channels, y, t->step);                                                          \
+        }                                                                                                          \
     }
 QIR_TILE(1) QIR_TILE(2) QIR_TILE(3) QIR_TILE(4) QIR_TILE(5) QIR_TILE(6)
 #undef QIR_BEGIN
@@ -60,7 +60,7 @@ QIR_TILE(1) QIR_TILE(2) QIR_TILE(3) QIR_TILE(4) QIR_TILE(5) QIR_TILE(6)
 static void qir_conv_u8s8_T_avx2_row(const qir_conv_u8_tile *t, ptrdiff_t from, int32_t rows, QIR_Y *y) {
     int32_t row, count;
     for (row = 0; row < rows; row += count, from += count * t->stride, y += count * t->step) {
-        count = qir_conv_u8_piece(rows - row, 6);
+        count = qir_piece(rows - row, 6);
         switch (count) {
             case 1: qir_conv_u8s8_T_avx2_1(t, from, y); break;
             case 2: qir_conv_u8s8_T_avx2_2(t, from, y); break;

@@ -1,13 +1,14 @@
 /* Convolution as products of panels of weights with lines of activations, for the kernels on vectors.
 
    The window of an output pixel is a number of *segments*: runs of bytes that lie together in x, one for each row of
-   the kernel (or for each tap, where taps are dilated or channels are grouped). Neighbouring output pixels of a row have
-   their segments `stride` elements apart. Output pixels go by blocks of a few rows and columns. Where a block needs
-   taps outside the input, or elements of another type, or where reading a segment in whole steps would leave x, the
+   the kernel (or for each tap, where taps are dilated or channels are grouped). Neighbouring output pixels of a row
+   have their segments `stride` elements apart. Output pixels go by blocks of a few rows and columns. Where a block
+   needs taps outside the input, or elements of another type, or where reading a segment in whole steps would leave x, the
    block's input is copied first, with padding written out; else its segments point into x itself. */
 #ifndef QIR_CONV_U8_BLOCKS_H
 #define QIR_CONV_U8_BLOCKS_H
 
+#include "../../runtime/qir_x86.h"
 #include "conv_u8.h"
 
 typedef struct {
@@ -18,6 +19,7 @@ typedef struct {
     int32_t segments;   /* of a window */
     int32_t steps;      /* of a segment, the last one filled up */
     int32_t by_columns; /* depthwise: weights are packed for columns of three taps */
+    int32_t flat;       /* depthwise: channels that neighbouring pixels fill together, repeated; 0: pixel by pixel */
 } qir_conv_u8_blocks;
 
 /* A block in work: output pixels [row, row + rows) x [column, column + columns) of a plane of a sample. */
@@ -36,7 +38,7 @@ static inline int32_t qir_conv_u8_extent(const qir_window *w, int32_t axis, int3
 }
 
 /* Copies `count` codes, as they are or (wide) as int16 less their zero point; fills where there are none. */
-static inline uint8_t *qir_conv_u8_put(const uint8_t *from, ptrdiff_t count, int32_t fill, int32_t wide, uint8_t *to) {
+QIR_AVX2 static inline uint8_t *qir_conv_u8_put(const uint8_t *from, ptrdiff_t count, int32_t fill, int32_t wide, uint8_t *to) {
     ptrdiff_t i;
     if (wide) {
         int16_t *const words = (int16_t *)(void *)to;
@@ -58,7 +60,7 @@ static inline uint8_t *qir_conv_u8_put(const uint8_t *from, ptrdiff_t count, int
 }
 
 /* One row of a block's input: `count` pixels from `column` of row `row`. */
-static inline uint8_t *qir_conv_u8_line(const qir_conv_u8_shape *s, const uint8_t *x, int32_t sample, int32_t plane,
+QIR_AVX2 static inline uint8_t *qir_conv_u8_line(const qir_conv_u8_shape *s, const uint8_t *x, int32_t sample, int32_t plane,
                                         int32_t row, int32_t column, int32_t count, int32_t fill, int32_t wide,
                                         uint8_t *to) {
     const qir_window *const win = &s->window;
@@ -75,9 +77,10 @@ static inline uint8_t *qir_conv_u8_line(const qir_conv_u8_shape *s, const uint8_
     return after ? qir_conv_u8_put(0, after * channels, fill, wide, to) : to;
 }
 
-/* Writes a block's pointers [rows][segments] to scratch, and its copied input behind them. `wide`: as int16. */
-static inline void qir_conv_u8_open(const qir_conv_u8_shape *s, const qir_conv_u8_blocks *b, const qir_conv_u8_block *at,
-                                    const uint8_t *x, int32_t wide, void *scratch) {
+/* Writes a block's pointers [rows][segments] to scratch, and its copied input behind them. `wide`: as int16. Of a block
+   that is not copied gcc would warn, were this function inlined, about the copies that are not made. */
+QIR_AVX2 QIR_ALONE static void qir_conv_u8_open(const qir_conv_u8_shape *s, const qir_conv_u8_blocks *b,
+                                    const qir_conv_u8_block *at, const uint8_t *x, int32_t wide, void *scratch) {
     const qir_window *const win = &s->window;
     const ptrdiff_t channels = (ptrdiff_t)s->groups * s->in_channels, size = wide ? (ptrdiff_t)sizeof(int16_t) : 1;
     const int32_t high = qir_conv_u8_extent(win, 1, at->rows), across = qir_conv_u8_extent(win, 2, at->columns);
@@ -209,12 +212,6 @@ static inline qir_conv_u8_three_rows qir_conv_u8_rows_under(const qir_conv_u8_sh
         three.next[i] = inside ? channels : 0;
     }
     return three;
-}
-
-/* Of `count` pixels how many go together: at most `most`, in pieces of nearly equal size. */
-static inline int32_t qir_conv_u8_piece(int32_t count, int32_t most) {
-    const int32_t pieces = (count + most - 1) / most;
-    return (count + pieces - 1) / pieces;
 }
 
 #endif

@@ -83,22 +83,22 @@ QIR_AVX2 static QIR_INLINE void qir_conv_u8s8_depthwise_u8_avx2_columns(const in
     __m256i last0 = zero, last1 = zero, next0 = zero, next1 = zero, pair0, pair1, third0, third1;
     uint32_t at = (uint32_t)rows->column;
     int32_t column;
-#define QIR_NEXT_COLUMN                                                                                     \
-    {                                                                                                       \
-        const __m256i a = qir_conv_u8s8_depthwise_u8_avx2_load(at < inside ? top : outside);                \
-        const __m256i b = qir_conv_u8s8_depthwise_u8_avx2_load(at < inside ? middle : outside);             \
-        const __m256i c = qir_conv_u8s8_depthwise_u8_avx2_load(at < inside ? bottom : outside);             \
-        pair0 = _mm256_unpacklo_epi16(a, b);                                                                \
-        pair1 = _mm256_unpackhi_epi16(a, b);                                                                \
-        third0 = _mm256_unpacklo_epi16(c, zero);                                                            \
-        third1 = _mm256_unpackhi_epi16(c, zero);                                                            \
-        top += next_top, middle += next_middle, bottom += next_bottom, ++at;                                \
+#define QIR_NEXT_COLUMN                                                                         \
+    {                                                                                           \
+        const __m256i a = qir_conv_u8s8_depthwise_u8_avx2_load(at < inside ? top : outside);    \
+        const __m256i b = qir_conv_u8s8_depthwise_u8_avx2_load(at < inside ? middle : outside); \
+        const __m256i c = qir_conv_u8s8_depthwise_u8_avx2_load(at < inside ? bottom : outside); \
+        pair0 = _mm256_unpacklo_epi16(a, b);                                                    \
+        pair1 = _mm256_unpackhi_epi16(a, b);                                                    \
+        third0 = _mm256_unpacklo_epi16(c, zero);                                                \
+        third1 = _mm256_unpackhi_epi16(c, zero);                                                \
+        top += next_top, middle += next_middle, bottom += next_bottom, ++at;                    \
     }
 #define QIR_BEGIN(sum) sum##0 = _mm256_loadu_si256(bias), sum##1 = _mm256_loadu_si256(bias + 1);
-#define QIR_ADD(sum, place)                                                                                 \
-    QIR_DOT2(sum##0, pair0, _mm256_loadu_si256(w + 4 * place));                                             \
-    QIR_DOT2(sum##1, pair1, _mm256_loadu_si256(w + 4 * place + 1));                                         \
-    QIR_DOT2(sum##0, third0, _mm256_loadu_si256(w + 4 * place + 2));                                        \
+#define QIR_ADD(sum, place)                                          \
+    QIR_DOT2(sum##0, pair0, _mm256_loadu_si256(w + 4 * place));      \
+    QIR_DOT2(sum##1, pair1, _mm256_loadu_si256(w + 4 * place + 1));  \
+    QIR_DOT2(sum##0, third0, _mm256_loadu_si256(w + 4 * place + 2)); \
     QIR_DOT2(sum##1, third1, _mm256_loadu_si256(w + 4 * place + 3));
     QIR_BEGIN(last)
     QIR_NEXT_COLUMN
@@ -168,7 +168,8 @@ static void qir_conv_u8s8_depthwise_u8_avx2_lines(const qir_conv_u8_shape *s, qi
 }
 
 /* One input and one output channel a group, channels by sixteen; the last sixteen may lap over those before.
-   Weights: [block][pair of taps][sum][channel][2], where b->by_columns two pairs are a column, bias, with -x_zero_point * sum of w, and multiplier: [block][2][8],
+   Weights: [block][pair of taps][sum][channel][2], where b->by_columns two pairs are a column; bias, with
+   -x_zero_point * sum of w, and multiplier: [block][sum][8],
    channels of a block in the order of the two sums. scratch: see qir_conv_u8_open. */
 void qir_conv_u8s8_depthwise_u8__avx2(const qir_conv_u8_shape *s, const qir_conv_u8_blocks *b,
                                       const uint8_t *QIR_RESTRICT x, const int16_t *QIR_RESTRICT w,
@@ -186,8 +187,21 @@ void qir_conv_u8s8_depthwise_u8__avx2(const qir_conv_u8_shape *s, const qir_conv
         int32_t channel, r;
         qir_conv_u8_open(s, b, &at, x, 0, scratch);
         for (r = 0; r < at.rows; ++r) {
-            uint8_t *const to = y + qir_conv_u8_pixel(s, &at, r) * t.step;
+            uint8_t *const to = y + qir_conv_u8_pixel(s, &at, r) * channels;
             t.segment = (const void *const *)scratch + (ptrdiff_t)r * b->segments;
+            if (b->flat) {
+                const int32_t all = at.columns * channels, whole = all / 16 * 16;
+                t.bias = bias;
+                t.multiplier = multiplier;
+                t.stride = t.step = t.channels = 16;
+                qir_conv_u8s8_depthwise_u8_avx2_any(&t, w, 0, whole / 16, to);
+                if (whole < all) { /* the last ones lap over those before, or there are too few of them */
+                    const int32_t from = all < 16 ? 0 : all - 16;
+                    t.channels = all < 16 ? all : 16;
+                    qir_conv_u8s8_depthwise_u8_avx2_any(&t, w, from, 1, to + from);
+                }
+                continue;
+            }
             for (channel = 0; channel < channels; channel += 16) {
                 const int32_t from = channel + 16 <= channels || channels < 16 ? channel : channels - 16;
                 const int16_t *const weights = w + (ptrdiff_t)channel * pairs * 2;

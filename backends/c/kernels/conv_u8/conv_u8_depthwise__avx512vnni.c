@@ -46,8 +46,8 @@ QIR_AVX512VNNI static QIR_INLINE void qir_conv_u8s8_depthwise_u8_avx512_row(cons
         __m256i sum2 = _mm256_loadu_si256(bias + 2), sum3 = _mm256_loadu_si256(bias + 3);
         for (k = 0; k < fours; ++k) {
             const __m256i *const w = (const __m256i *)(const void *)t->weights + 4 * k;
-#define QIR_TAP(i)                                                                                     \
-    _mm256_loadu_si256(                                                                                \
+#define QIR_TAP(i)      \
+    _mm256_loadu_si256( \
         (const __m256i *)(const void *)((const uint8_t *)taps[4 * k + i < last ? 4 * k + i : last] + from))
             const __m256i a = QIR_TAP(0), b = QIR_TAP(1), c = QIR_TAP(2), d = QIR_TAP(3);
 #undef QIR_TAP
@@ -83,26 +83,26 @@ QIR_AVX512VNNI static QIR_INLINE void qir_conv_u8s8_depthwise_u8_avx512_columns(
     __m256i column0, column1, column2, column3;
     uint32_t at = (uint32_t)rows->column;
     int32_t column;
-#define QIR_NEXT_COLUMN                                                                            \
-    {                                                                                              \
-        const __m256i a = _mm256_maskz_loadu_epi8(end.lanes, at < inside ? top : outside);         \
-        const __m256i b = _mm256_maskz_loadu_epi8(end.lanes, at < inside ? middle : outside);      \
-        const __m256i c = _mm256_maskz_loadu_epi8(end.lanes, at < inside ? bottom : outside);      \
-        const __m256i ab = _mm256_unpacklo_epi8(a, b), c0 = _mm256_unpacklo_epi8(c, zero);         \
-        const __m256i ab2 = _mm256_unpackhi_epi8(a, b), c02 = _mm256_unpackhi_epi8(c, zero);       \
-        column0 = _mm256_unpacklo_epi16(ab, c0);                                                   \
-        column1 = _mm256_unpackhi_epi16(ab, c0);                                                   \
-        column2 = _mm256_unpacklo_epi16(ab2, c02);                                                 \
-        column3 = _mm256_unpackhi_epi16(ab2, c02);                                                 \
-        top += next_top, middle += next_middle, bottom += next_bottom, ++at;                       \
+#define QIR_NEXT_COLUMN                                                                       \
+    {                                                                                         \
+        const __m256i a = _mm256_maskz_loadu_epi8(end.lanes, at < inside ? top : outside);    \
+        const __m256i b = _mm256_maskz_loadu_epi8(end.lanes, at < inside ? middle : outside); \
+        const __m256i c = _mm256_maskz_loadu_epi8(end.lanes, at < inside ? bottom : outside); \
+        const __m256i ab = _mm256_unpacklo_epi8(a, b), c0 = _mm256_unpacklo_epi8(c, zero);    \
+        const __m256i ab2 = _mm256_unpackhi_epi8(a, b), c02 = _mm256_unpackhi_epi8(c, zero);  \
+        column0 = _mm256_unpacklo_epi16(ab, c0);                                              \
+        column1 = _mm256_unpackhi_epi16(ab, c0);                                              \
+        column2 = _mm256_unpacklo_epi16(ab2, c02);                                            \
+        column3 = _mm256_unpackhi_epi16(ab2, c02);                                            \
+        top += next_top, middle += next_middle, bottom += next_bottom, ++at;                  \
     }
-#define QIR_BEGIN(sum)                                                                             \
-    sum##0 = _mm256_loadu_si256(bias), sum##1 = _mm256_loadu_si256(bias + 1);                      \
+#define QIR_BEGIN(sum)                                                        \
+    sum##0 = _mm256_loadu_si256(bias), sum##1 = _mm256_loadu_si256(bias + 1); \
     sum##2 = _mm256_loadu_si256(bias + 2), sum##3 = _mm256_loadu_si256(bias + 3);
-#define QIR_ADD(sum, place)                                                                        \
-    QIR_DOT4_8(sum##0, column0, _mm256_loadu_si256(w + 4 * place));                                \
-    QIR_DOT4_8(sum##1, column1, _mm256_loadu_si256(w + 4 * place + 1));                            \
-    QIR_DOT4_8(sum##2, column2, _mm256_loadu_si256(w + 4 * place + 2));                            \
+#define QIR_ADD(sum, place)                                             \
+    QIR_DOT4_8(sum##0, column0, _mm256_loadu_si256(w + 4 * place));     \
+    QIR_DOT4_8(sum##1, column1, _mm256_loadu_si256(w + 4 * place + 1)); \
+    QIR_DOT4_8(sum##2, column2, _mm256_loadu_si256(w + 4 * place + 2)); \
     QIR_DOT4_8(sum##3, column3, _mm256_loadu_si256(w + 4 * place + 3));
     QIR_BEGIN(last)
     QIR_NEXT_COLUMN
@@ -178,7 +178,8 @@ QIR_AVX512VNNI QIR_ALONE static void qir_conv_u8s8_depthwise_u8_avx512_any(const
 }
 
 /* One input and one output channel a group, channels by thirty-two; the last ones may lap over those before.
-   Weights: [block][four taps][sum][channel][4], where b->by_columns four taps are a column, bias, with -x_zero_point * sum of w, and multiplier: [block][sum][8],
+   Weights: [block][four taps][sum][channel][4], where b->by_columns four taps are a column; bias, with
+   -x_zero_point * sum of w, and multiplier: [block][sum][8],
    channels of a block in the order of the four sums. scratch: see qir_conv_u8_open. */
 void qir_conv_u8s8_depthwise_u8__avx512vnni(const qir_conv_u8_shape *s, const qir_conv_u8_blocks *b,
                                             const uint8_t *QIR_RESTRICT x, const int8_t *QIR_RESTRICT w,
@@ -196,8 +197,22 @@ void qir_conv_u8s8_depthwise_u8__avx512vnni(const qir_conv_u8_shape *s, const qi
         int32_t channel, r;
         qir_conv_u8_open(s, b, &at, x, 0, scratch);
         for (r = 0; r < at.rows; ++r) {
-            uint8_t *const to = y + qir_conv_u8_pixel(s, &at, r) * t.step;
+            uint8_t *const to = y + qir_conv_u8_pixel(s, &at, r) * channels;
             t.segment = (const void *const *)scratch + (ptrdiff_t)r * b->segments;
+            if (b->flat) {
+                const int32_t all = at.columns * channels, whole = all / 32 * 32;
+                t.weights = w;
+                t.bias = bias;
+                t.multiplier = multiplier;
+                t.stride = t.step = t.channels = 32;
+                qir_conv_u8s8_depthwise_u8_avx512_any(&t, 0, whole / 32, to);
+                if (whole < all) { /* the last ones lap over those before, or there are too few of them */
+                    const int32_t from = all < 32 ? 0 : all - 32;
+                    t.channels = all < 32 ? all : 32;
+                    qir_conv_u8s8_depthwise_u8_avx512_any(&t, from, 1, to + from);
+                }
+                continue;
+            }
             for (channel = 0; channel < channels; channel += 32) {
                 const int32_t from = channel + 32 <= channels || channels < 32 ? channel : channels - 32;
                 t.weights = w + (ptrdiff_t)channel * fours * 4;

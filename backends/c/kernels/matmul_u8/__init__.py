@@ -10,13 +10,13 @@ from qir.backends.c.integer_types import integer_kernel, only_bytes
 from qir.backends.c.kernels import Bound, Family, Variant
 from qir.backends.c.loops import led, merged_loops, too_many_loops
 from qir.backends.c.orders import Orders
-from qir.backends.c.program import Scalar, Struct
-from qir.backends.c.requant import requant
+from qir.backends.c.program import Scalar, Scratch, Struct
+from qir.backends.c.requant import requant, vector_types
 from qir.backends.c.site import Operand, Site, plain
 from qir.quant.fixedpoint import largest
 
-_SOURCE = Path(__file__).parent / "matmul_u8__portable.c"
-_FUNCTION = "qir_matmul_u8u8_T__portable"
+_HERE = Path(__file__).parent
+_SOURCE, _AVX2 = _HERE / "matmul_u8__portable.c", _HERE / "matmul_u8__avx2.c"
 
 
 def _as_stored(site: Site) -> Orders:
@@ -43,13 +43,28 @@ def _accepts(site: Site) -> str | None:
     return reason or too_many_loops(_loops(site))
 
 
+def _accepts_vectors(site: Site) -> str | None:
+    return only_bytes(site) or _accepts(site)
+
+
 def _overflows(site: Site) -> bool:
     a, b, node = site.input(0), site.input(1), site.node
     factors = largest(a.dtype, int(node.attr("a_zero_point", 0))), largest(b.dtype, int(node.attr("b_zero_point", 0)))
     return a.shape[-1] * factors[0] * factors[1] >= 1 << 31
 
 
-def _bind(site: Site) -> Bound:
+def _work(site: Site) -> float:
+    return site.output.size * site.input(0).shape[-1]
+
+
+def _panel_work(site: Site) -> float:
+    """Columns filled up to sixteen; packing them, and widening rows, costs as much as some rows more."""
+    rows, columns = site.output.shape[-2:]
+    depth = site.input(0).shape[-1]
+    return site.output.size // (rows * columns) * depth * (rows + 12) * (-(-columns // 16) * 16)
+
+
+def _bind(site: Site, isa: str, source: Path) -> Bound:
     a, b, y, node, loops = site.input(0), site.input(1), site.output, site.node, _loops(site)
     shape = Struct("qir_matmul_u8_shape", (
         ("batch", (led(loops, 0, 1), led(loops, 1, 0), led(loops, 2, 0))),
@@ -60,8 +75,17 @@ def _bind(site: Site) -> Bound:
         ("requant", requant(node)),
     ))  # fmt: skip
     multiplier = Scalar(float(np.float32(node.attr("multiplier"))), "float")
-    kernel = integer_kernel(site, _FUNCTION, _SOURCE, ("QIR_A", "QIR_B"), wide=_overflows(site))
-    return Bound(kernel, (shape, multiplier, a.read, b.read, y.write))
+    kernel = integer_kernel(site, f"qir_matmul_u8u8_T__{isa}", source, ("QIR_A", "QIR_B"), wide=_overflows(site),
+                            parts=vector_types(site, "avx2", "store16", "part16"))  # fmt: skip
+    pairs = (a.shape[-1] + 1) // 2
+    scratch = (Scratch(4 * pairs * (16 + a.shape[-2])),) if isa == "avx2" else ()
+    return Bound(kernel, (shape, multiplier, a.read, b.read, *scratch, y.write))
 
 
-FAMILY = Family("matmul_u8", ("qir.IntMatMul",), _as_stored, (Variant("portable", _SOURCE, _accepts, _bind),))
+FAMILY = Family(
+    "matmul_u8", ("qir.IntMatMul",), _as_stored,
+    (
+        Variant("portable", _SOURCE, _accepts, lambda site: _bind(site, "portable", _SOURCE), work=_work),
+        Variant("avx2", _AVX2, _accepts_vectors, lambda site: _bind(site, "avx2", _AVX2), work=_panel_work),
+    ),
+)  # fmt: skip

@@ -11,7 +11,8 @@ from qir.backends.c.program import Field, Kernel, Scalar, Struct
 from qir.backends.c.site import Site
 from qir.ops.window import window
 
-_SOURCE = Path(__file__).parent / "maxpool__portable.c"
+_HERE = Path(__file__).parent
+_SOURCE, _AVX2 = _HERE / "maxpool__portable.c", _HERE / "maxpool_u8__avx2.c"
 _NAMES = ("batch", "in", "out", "kernel", "stride", "dilation", "pad")
 
 
@@ -24,13 +25,28 @@ def _accepts(site: Site) -> str | None:
     return None if 1 <= spatial <= 3 else f"{spatial} spatial axes, 1 to 3 are supported"
 
 
-def _bind(site: Site) -> Bound:
+def _accepts_vectors(site: Site) -> str | None:
+    if site.input(0).dtype.name != "uint8":
+        return "its elements are not uint8"
+    return "fewer than 32 channels" if site.input(0).shape[1] < 32 else _accepts(site)
+
+
+def _bind(site: Site, isa: str = "portable") -> Bound:
     x, node = site.input(0), site.node
     values = window_fields(x.shape[0], window(node, x.shape[2:], node.attr("kernel_shape")))
     fields: tuple[Field, ...] = values if isinstance(values, tuple) else (values,)
     kernel = Kernel("qir_maxpool_T__portable", _SOURCE, f"qir_maxpool_{x.short}__portable", (("QIR_T", x.ctype),))
+    if isa == "avx2":
+        kernel = Kernel("qir_maxpool_u8__avx2", _AVX2)
     shape = Struct("qir_window", tuple(zip(_NAMES, fields, strict=True)))
     return Bound(kernel, (shape, Scalar(x.shape[1]), x.read, site.output.write))
 
 
-FAMILY = Family("maxpool", ("MaxPool",), CHANNELS_LAST, (Variant("portable", _SOURCE, _accepts, _bind),), takes=_takes)
+FAMILY = Family(
+    "maxpool", ("MaxPool",), CHANNELS_LAST,
+    (
+        Variant("portable", _SOURCE, _accepts, _bind),
+        Variant("avx2", _AVX2, _accepts_vectors, lambda site: _bind(site, "avx2")),
+    ),
+    takes=_takes,
+)  # fmt: skip

@@ -7,18 +7,18 @@ from pathlib import Path
 
 import numpy as np
 
-from qir.backends.c.integer_types import integer_kernel
+from qir.backends.c.integer_types import integer_kernel, only_bytes
 from qir.backends.c.kernels import Bound, Family, Variant
 from qir.backends.c.loops import three, window_fields
 from qir.backends.c.orders import CHANNELS_LAST
 from qir.backends.c.program import Struct
-from qir.backends.c.requant import requant
+from qir.backends.c.requant import requant, vector_types
 from qir.backends.c.site import Site
 from qir.ops.window import window
 from qir.quant.fixedpoint import largest
 
-_SOURCE = Path(__file__).parent / "pool_u8__portable.c"
-_FUNCTION = "qir_pool_u8_T__portable"
+_HERE = Path(__file__).parent
+_SOURCE, _AVX2 = _HERE / "pool_u8__portable.c", _HERE / "pool_u8__avx2.c"
 
 
 def _accepts(site: Site) -> str | None:
@@ -28,7 +28,20 @@ def _accepts(site: Site) -> str | None:
     return "a sum could leave int32" if prod(site.node.attr("kernel_shape")) * most >= 1 << 31 else None
 
 
-def _bind(site: Site) -> Bound:
+def _accepts_vectors(site: Site) -> str | None:
+    """Sums of 16 bits, sixteen channels at a time."""
+    if site.input(0).shape[1] < 16:
+        return "fewer than 16 channels"
+    if prod(site.node.attr("kernel_shape")) > 257:
+        return "a sum could leave 16 bits"
+    return only_bytes(site) or _accepts(site)
+
+
+def _work(site: Site) -> float:
+    return site.output.size * prod(site.node.attr("kernel_shape"))
+
+
+def _bind(site: Site, isa: str, source: Path) -> Bound:
     x, node = site.input(0), site.node
     win = window(node, x.shape[2:], node.attr("kernel_shape"))
     ends = [size + end for size, end in zip(win.input, win.declared_end, strict=True)]
@@ -38,7 +51,14 @@ def _bind(site: Site) -> Bound:
         ("x_zero_point", int(node.attr("x_zero_point", 0))),
         ("multiplier", float(np.float32(node.attr("multiplier")))), ("requant", requant(node)),
     ))  # fmt: skip
-    return Bound(integer_kernel(site, _FUNCTION, _SOURCE), (shape, x.read, site.output.write))
+    kernel = integer_kernel(site, f"qir_pool_u8_T__{isa}", source, parts=vector_types(site, "avx2", "store16"))
+    return Bound(kernel, (shape, x.read, site.output.write))
 
 
-FAMILY = Family("pool_u8", ("qir.IntAveragePool",), CHANNELS_LAST, (Variant("portable", _SOURCE, _accepts, _bind),))
+FAMILY = Family(
+    "pool_u8", ("qir.IntAveragePool",), CHANNELS_LAST,
+    (
+        Variant("portable", _SOURCE, _accepts, lambda site: _bind(site, "portable", _SOURCE), work=_work),
+        Variant("avx2", _AVX2, _accepts_vectors, lambda site: _bind(site, "avx2", _AVX2), work=_work),
+    ),
+)  # fmt: skip

@@ -1,0 +1,50 @@
+"""What every kernel of the family needs of a site: its weights, its window, its shape, that nothing overflows."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from qir.backends.c.loops import window_fields
+from qir.backends.c.program import Field, Struct
+from qir.backends.c.requant import constants_missing, requant, restored_bias
+from qir.backends.c.site import Site
+from qir.backends.c.weights import only_int8, refuse
+from qir.ops.window import Window, window
+
+
+def conv_parts(site: Site) -> tuple[np.ndarray, np.ndarray, int]:
+    """Weights [M, C/g, *K], bias without its zero-point term, zero point."""
+    zero = int(site.node.attr("x_zero_point", 0))
+    w = np.asarray(site.constant(1))
+    return w, restored_bias(np.asarray(site.constant(2)), w, zero), zero
+
+
+def conv_window(site: Site) -> Window:
+    """The window of a site."""
+    return window(site.node, site.input(0).shape[2:], site.input(1).shape[2:])
+
+
+def conv_shape(site: Site, win: Field | None = None) -> Struct:
+    """The qir_conv_u8_shape of a site; `win` where the kernel sees other axes than the site has."""
+    x, w, node = site.input(0), site.input(1), site.node
+    groups = int(node.attr("group", 1))
+    return Struct("qir_conv_u8_shape", (
+        ("window", win or window_fields(x.shape[0], conv_window(site))), ("groups", groups),
+        ("in_channels", w.shape[1]), ("out_channels", w.shape[0] // groups),
+        ("x_zero_point", int(node.attr("x_zero_point", 0))), ("requant", requant(node)),
+    ))  # fmt: skip
+
+
+def accepts(site: Site) -> str | None:
+    """What variants on vectors need: codes and weights in bytes, besides what every variant needs."""
+    return only_int8(site) or accepts_any(site)
+
+
+def accepts_any(site: Site) -> str | None:
+    """What every variant needs: constant weights, 1 to 3 spatial axes, accumulators that hold every sum."""
+    if (reason := constants_missing(site)) is not None:
+        return reason
+    if not 3 <= site.input(0).rank <= 5:
+        return f"{site.input(0).rank - 2} spatial axes, 1 to 3 are supported"
+    w, bias, _ = conv_parts(site)
+    return refuse(site, w, bias)

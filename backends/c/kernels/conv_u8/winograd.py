@@ -1,0 +1,77 @@
+"""Winograd's F(2x2, 3x3) in integers: which convolutions, the packed weights, the call of conv_u8_winograd__avx2.c."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from qir.backends.c.kernels import Bound, Variant
+from qir.backends.c.kernels.conv_u8.blocks import PANEL, in_panels
+from qir.backends.c.kernels.conv_u8.contract import accepts, conv_shape, conv_window
+from qir.backends.c.program import Data, Kernel, Scalar, Scratch
+from qir.backends.c.requant import output_types, per_channel, vector_types, weight_sums
+from qir.backends.c.site import Site
+
+_SOURCE = Path(__file__).parent / "conv_u8_winograd__avx2.c"
+_ROOM = 24
+"""Tiles of a block: four passes of six, whose sums at sixteen places fit the first cache."""
+_TRANSFORMS = (40, 96)
+"""Products that could be done while one input channel of a tile is transformed, or one output channel back."""
+
+
+def _accepts(site: Site) -> str | None:
+    win, w = conv_window(site), site.input(1)
+    if (win.kernel, win.strides, win.dilations) != ((3, 3), (1, 1), (1, 1)) or int(site.node.attr("group", 1)) != 1:
+        return "not three by three neighbouring taps one pixel apart"
+    if w.shape[1] < PANEL:
+        return f"fewer than {PANEL} input channels"
+    if (reason := accepts(site)) is not None:
+        return reason
+    values = np.asarray(site.constant(1), np.int64)
+    most = np.abs(np.asarray(site.constant(2), np.int64)) + 255 * weight_sums(np.abs(values))
+    return "four times an accumulator could leave int32" if np.any(most >= 1 << 29) else None
+
+
+def _tiles(site: Site) -> int:
+    high, across = conv_window(site).output
+    return site.input(0).shape[0] * -(-high // 2) * -(-across // 2)
+
+
+def _work(site: Site) -> float:
+    w = site.input(1)
+    columns, depth = -(-w.shape[0] // PANEL) * PANEL, -(-w.shape[1] // 2) * 2
+    into, back = _TRANSFORMS
+    return _tiles(site) * (16.0 * columns * depth + into * depth + back * columns)
+
+
+def transformed(w: np.ndarray) -> np.ndarray:
+    """4 G g G' of kernels [M, C, 3, 3] as int16 [M, C, 4, 4]."""
+    doubled = np.array([[2, 0, 0], [1, 1, 1], [1, -1, 1], [0, 0, 2]])
+    result: np.ndarray = (doubled @ w.astype(np.int64) @ doubled.T).astype(np.int16)
+    return result
+
+
+def _packed(w: np.ndarray) -> Data:
+    """[M, C, 3, 3] to [panel][place][pair of channels][16][2], zeros where there is nothing."""
+    places = transformed(w)
+    panels, pairs = -(-w.shape[0] // PANEL), -(-w.shape[1] // 2)
+    padded = np.zeros((panels * PANEL, pairs * 2, 16), np.int16)
+    padded[: w.shape[0], : w.shape[1]] = places.reshape(*w.shape[:2], 16)
+    cut = padded.reshape(panels, PANEL, pairs, 2, 16).transpose(0, 4, 2, 1, 3)
+    return Data(np.ascontiguousarray(cut), "weights, transformed")
+
+
+def _bind(site: Site) -> Bound:
+    w, bias = np.asarray(site.constant(1), np.int8), np.asarray(site.constant(2), np.int32)
+    room, pairs = min(_ROOM, _tiles(site)), -(-w.shape[1] // 2)
+    data = (_packed(w), in_panels(bias, 1, "bias"),
+            in_panels(per_channel(site.constant(3), w.shape[0]), 1, "multipliers"))  # fmt: skip
+    scratch = Scratch(16 * room * (PANEL * 4 + pairs * 2 * 2) + w.shape[1])
+    function = "qir_conv_u8s8_winograd_T__avx2"
+    name, types = output_types(site, function)
+    kernel = Kernel(function, _SOURCE, name, (*types, *vector_types(site, "avx2", "store16", "part16")))
+    return Bound(kernel, (conv_shape(site), Scalar(room), site.input(0).read, *data, scratch, site.output.write))
+
+
+WINOGRAD = Variant("avx2", _SOURCE, _accepts, _bind, work=_work)
