@@ -12,6 +12,7 @@ from qir.errors import UnsupportedError
 from qir.ir.dtype import FLOAT32, INT8, INT16, UINT8, UINT16, DType, of_array
 from qir.ir.graph import Constant, Graph, Node, Stage
 from qir.ir.types import Affine, TensorType
+from qir.quant.bitpack import signed_bits
 from qir.quant.fixedpoint import largest
 from qir.quant.scales import decode, encode
 
@@ -148,6 +149,25 @@ class Lowering:
             self.dequantize(self._codes[name], real, found)
         else:
             self._reals[name] = name  # a value of an enclosing graph
+        return self._reals[name]
+
+    def weight(self, name: str) -> str:
+        """The reals of a constant whose type has codes, as a node that dequantizes the codes: signed ones, so that zero
+        points move with them."""
+        constant, quant = self.graph.constants[name], self.quant(name)
+        if name in self._reals or quant is None or quant.block_size or quant.storage.bits > 16:
+            return self.real(name)
+        codes = (encode(constant.value, quant) if constant.codes is None else constant.codes).astype(np.int32)
+        shift = 0 if quant.storage.kind == "int" else 1 << (quant.storage.bits - 1)
+        kept = self.constant(f"{name}_codes", (codes - shift).astype(np.int16 if quant.storage.bits > 8 else np.int8))
+        zero_point, scale = quant.zero_point - shift, quant.scale.astype(np.float64)
+        attrs = {"scale": scale.tolist(), "zero_point": zero_point.tolist()}
+        if quant.axis is not None:
+            attrs["axis"] = quant.axis % codes.ndim
+        if quant.storage.bits <= 4:
+            attrs["weight_bits"] = signed_bits(codes - shift)
+        self._reals[name] = self.value(name, TensorType(FLOAT32, codes.shape))
+        self.add("qir.Dequantize", (kept,), (self._reals[name],), attrs, origin=())
         return self._reals[name]
 
     def constant(self, hint: str, value: np.ndarray) -> str:
