@@ -1,7 +1,7 @@
 """Weights of float kernels that stay codes in flash: (code - zero_point) * scale, decoded just before use.
 
-A qir.Dequantize of a constant is no call of its own. Kernels that know of codes (runtime/qir_coded.h) store these; to all
-others the operand is a constant of floats.
+A qir.Dequantize of a constant is no call of its own. Kernels that know of codes (runtime/qir_coded.h) store these; to
+all others the operand is a constant of floats.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def float_weights(laid: np.ndarray, weights: Coded | None, channels: int, groups
     filled = -(-per_group // block) * block
 
     def each(values: np.ndarray, kind: type, role: str) -> Data:
-        rows = np.zeros((groups, filled), kind)
+        rows: np.ndarray = np.zeros((groups, filled), kind)
         rows[:, :per_group] = np.broadcast_to(values, (channels,)).reshape(groups, per_group)
         return Data(rows, role)
 

@@ -158,7 +158,8 @@ class Lowering:
         if name in self._reals or quant is None or quant.block_size or quant.storage.bits > 16:
             return self.real(name)
         codes = (encode(constant.value, quant) if constant.codes is None else constant.codes).astype(np.int32)
-        shift = 0 if quant.storage.kind == "int" else 1 << (quant.storage.bits - 1)
+        used = max(2, int(quant.qmax - quant.qmin).bit_length())
+        shift = 0 if quant.storage.kind == "int" else quant.qmin + (1 << (used - 1))
         kept = self.constant(f"{name}_codes", (codes - shift).astype(np.int16 if quant.storage.bits > 8 else np.int8))
         zero_point, scale = quant.zero_point - shift, quant.scale.astype(np.float64)
         attrs = {"scale": scale.tolist(), "zero_point": zero_point.tolist()}

@@ -7,8 +7,9 @@ import pytest
 
 from qir.backends.c import CModule, compile_c
 from qir.evaluate import evaluate
-from qir.ir.graph import Graph
+from qir.ir.graph import Constant, Graph
 from qir.quant.error import sqnr
+from qir.quant.scales import decode
 from qir.recipe import Layer, Recipe
 from tests.passes.graphs import net, normal
 from tests.passes.quantize.quantizing import ALL, apply, samples
@@ -118,3 +119,35 @@ def test_codes_of_16_bits_with_a_zero_point() -> None:
     quant = apply(ALL, graph, "onnx", Recipe().with_override("*", activation_bits=16))
     integer = apply("lower-integer", quant)
     assert check(quant, integer, compile_c(integer)) > 75
+
+
+def weights_only(layer: Layer) -> tuple[Graph, CModule, CModule]:
+    """A network with codes for weights alone, its C, and that of the same network with float weights."""
+    quant = apply("calibrate,quantize-weights", network(), recipe=Recipe().with_override("*", **vars(layer)))
+    coded = apply("lower-integer", quant)
+    decoded = {name: decode(constant.codes, kind.quant) for name, constant in quant.constants.items()
+               if constant.codes is not None and (kind := quant.tensor(name)).quant is not None}  # fmt: skip
+    real = network()
+    plain = real.with_(constants={**real.constants, **{name: Constant(array) for name, array in decoded.items()}})
+    return quant, compile_c(coded), compile_c(plain)
+
+
+@pytest.mark.parametrize("symmetric", [True, False], ids=["symmetric", "asymmetric"])
+@pytest.mark.parametrize("per_channel", [True, False], ids=["channels", "tensor"])
+@pytest.mark.parametrize("bits", [2, 3, 4, 6, 8, 16])
+def test_weights_alone_stay_codes(bits: int, per_channel: bool, symmetric: bool) -> None:
+    """Every product is that of the decoded weight, so nothing changes but the bytes."""
+    layer = Layer(weight_bits=bits, activation_bits=None, per_channel=per_channel, weight_symmetric=symmetric)
+    quant, coded, plain = weights_only(layer)
+    feed = samples(quant, seed=9)
+    np.testing.assert_array_equal(plain.run(feed)["y"], coded.run(feed)["y"])
+    stored = max(bits, 8) if bits > 4 else bits
+    assert coded.program.weight_bytes < 1.15 * stored / 32 * plain.program.weight_bytes + 3000
+
+
+def test_weights_alone_of_layers_with_float_neighbours() -> None:
+    """A layer whose codes of 16 bits have a zero point runs in float, on weights that stay codes."""
+    graph = net("(float[1,4,6,6] x) => (float[1,4,6,6] y) { a = Conv(x, w) b = Add(a, x) y = Conv(b, v) }",
+                w=normal(4, 4, 1, 1), v=normal(4, 4, 1, 1))  # fmt: skip
+    quant = apply(ALL, graph, "onnx", Recipe().with_override("*", activation_bits=16))
+    assert "qir_conv_f32s8__portable" in compile_c(apply("lower-integer", quant)).explain()
