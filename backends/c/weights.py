@@ -1,4 +1,4 @@
-"""Weights of portable integer kernels: as int8 or int16, or in 2 to 4 bits, packed (runtime/qir_packed.h)."""
+"""Weights of portable integer kernels: as int8 or int16, or in 2 to 5 bits, packed (runtime/qir_packed.h)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _ROWS = {True: 4, False: 2}
 
 
 def weight_bits(site: Site) -> int:
-    """Bits in which a node's weights are stored: 2, 3, 4, 8 or 16."""
+    """Bits in which a node's weights are stored: 2 to 5, 8 or 16."""
     dtype = site.input(1).dtype
     return int(site.node.attr("weight_bits", dtype.bits))
 

@@ -15,6 +15,7 @@ from qir.ir.graph import Node
 from qir.ops.window import window
 from qir.passes.lower.codes import Codes, Lowering
 from qir.quant.bitpack import signed_bits
+from qir.quant.channels import along
 from qir.quant.fixedpoint import multiplier
 from qir.quant.scales import encode
 
@@ -36,11 +37,10 @@ def _weight(name: str, channel_axis: int, low: Lowering) -> tuple[np.ndarray, np
         return None
     if quant.axis is not None and quant.axis % constant.value.ndim != channel_axis % constant.value.ndim:
         return None
-    zero = quant.zero_point.reshape(-1)
     codes = (encode(constant.value, quant) if constant.codes is None else constant.codes).astype(np.int32)
-    centred = codes - zero[0]
+    centred = codes - along(quant.zero_point, quant.axis, codes.shape)
     kind = INT16 if quant.storage.bits == 16 else INT8
-    if (zero != zero[0]).any() or centred.min(initial=0) < kind.min or centred.max(initial=0) > kind.max:
+    if centred.min(initial=0) < kind.min or centred.max(initial=0) > kind.max:
         return None
     return centred.astype(kind.numpy), quant.scale.reshape(-1) if quant.axis is not None else quant.scale.reshape(())
 
@@ -100,9 +100,9 @@ def _finish(
 
 
 def _is_narrow(node: Node, weight: np.ndarray, low: Lowering) -> bool:
-    """True where the weight was rounded to at most 4 bits, and needs no more without its zero point."""
+    """True where the weight was rounded to at most 4 bits; less its zero points it needs at most one more."""
     quant = low.quant(node.inputs[1])
-    return quant is not None and quant.storage.bits <= 4 and signed_bits(weight) <= 4
+    return quant is not None and quant.storage.bits <= 4
 
 
 def _reduced(op: str, weight: np.ndarray) -> tuple[int, ...]:

@@ -1,7 +1,7 @@
-/* Weights of 2, 3 or 4 bits, unpacked tile by tile on the stack for the arithmetic of int8 weights.
+/* Weights of 2 to 5 bits, unpacked tile by tile on the stack for the arithmetic of int8 weights.
 
-   Eight codes of b bits take b bytes: code i lies in bits b*i .. b*i + b - 1 of their little-endian integer, which has at
-   most 32 bits, as code + 2^(b-1). Rows end with their last group of eight. `bits` is constant wherever these functions
+   Eight codes of b bits take b bytes: code i lies in bits b*i .. b*i + b - 1 of their little-endian integer, as
+   code + 2^(b-1). Rows end with their last group of eight. `bits` is constant wherever these functions
    are inlined. */
 #ifndef QIR_PACKED_H
 #define QIR_PACKED_H
@@ -36,6 +36,16 @@ static inline void qir_unpack(const uint8_t *QIR_RESTRICT w, int32_t bits, int32
             int8_t halves[64];
             qir_halve(w + 2 * group, 2 * some, 4, 0, halves);
             qir_halve((const uint8_t *)halves, 4 * some, 2, 2, to + 8 * group);
+        }
+    } else if (bits == 5) {
+        for (group = 0; group < groups; ++group, w += 5, to += 8) {
+            uint64_t word = 0;
+            for (i = 0; i < 5; ++i) {
+                word |= (uint64_t)w[i] << (8 * i);
+            }
+            for (i = 0; i < 8; ++i) {
+                to[i] = (int8_t)((int32_t)(word >> (5 * i) & 31u) - 16);
+            }
         }
     } else {
         for (group = 0; group < groups; ++group, w += 3, to += 8) {
@@ -111,5 +121,6 @@ static inline void qir_dot_packed(const int16_t *QIR_RESTRICT x, int32_t rows, c
 QIR_PACKED(2)
 QIR_PACKED(3)
 QIR_PACKED(4)
+QIR_PACKED(5)
 
 #endif

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 FILLS = ("random", "extreme", "ties")
-BITS = st.sampled_from([8, 8, 4, 3, 2, 16])
+BITS = st.sampled_from([8, 8, 5, 4, 3, 2, 16])
 
 
 def weighted(

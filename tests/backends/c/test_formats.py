@@ -151,3 +151,18 @@ def test_weights_alone_of_layers_with_float_neighbours() -> None:
                 w=normal(4, 4, 1, 1), v=normal(4, 4, 1, 1))  # fmt: skip
     quant = apply(ALL, graph, "onnx", Recipe().with_override("*", activation_bits=16))
     assert "qir_conv_f32s8__portable" in compile_c(apply("lower-integer", quant)).explain()
+
+
+@pytest.mark.parametrize("bits", [2, 3, 4])
+def test_zero_points_of_weights_take_one_bit_more(bits: int) -> None:
+    quant, integer, module = compiled(Layer(weight_bits=bits, weight_symmetric=False))
+    assert check(quant, integer, module) > 30
+    found = {node.attr("weight_bits") for node in integer.nodes if node.attr("weight_bits")}
+    assert found <= {bits, bits + 1}
+
+
+def test_zero_points_of_8_bit_weights_run_in_float_on_codes() -> None:
+    quant, _, module = compiled(Layer(weight_symmetric=False))
+    feed = samples(quant, seed=9)
+    assert sqnr(evaluate(quant, feed)["y"], module.run(feed)["y"]) > 30
+    assert "f32s8" in module.explain()
