@@ -78,7 +78,7 @@ def _call(graph: Graph, placed: Placed, target: CTarget) -> tuple[Call, Explanat
     chosen = select(placed.family, site, target.isas)
     bound = chosen.variant.bind(site)
     args: tuple[Arg, ...] = tuple(
-        Scratch(arg.nbytes, f"{node.name or node.outputs[0]}/scratch{i}") if isinstance(arg, Scratch) else arg
+        Scratch(max(arg.nbytes, 1), f"{node.name or node.outputs[0]}/scratch{i}") if isinstance(arg, Scratch) else arg
         for i, arg in enumerate(bound.args)
     )
     known = all(name in graph.types for name in (*node.inputs[:2], node.outputs[0]) if name)

@@ -57,10 +57,9 @@ def _macs(site: Site) -> float:
 
 
 def _rows_work(site: Site) -> float:
-    """Of the portable kernel: what gathering a window for each group costs counts as multiply-accumulates."""
-    w = site.input(1)
-    gathering = 2 * site.output.size // w.shape[0] * int(site.node.attr("group", 1)) * w.size // w.shape[0]
-    return _macs(site) + 8 * gathering
+    """Of the portable kernel: gathering a code of a window counts as sixteen multiply-accumulates."""
+    channels, groups = site.output.shape[1], int(site.node.attr("group", 1))
+    return _macs(site) * (1 + 16 * groups / channels)
 
 
 def _bind(site: Site) -> Bound:

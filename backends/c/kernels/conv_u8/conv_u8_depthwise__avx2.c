@@ -96,10 +96,10 @@ QIR_AVX2 static QIR_INLINE void qir_conv_u8s8_depthwise_u8_avx2_columns(const in
     }
 #define QIR_BEGIN(sum) sum##0 = _mm256_loadu_si256(bias), sum##1 = _mm256_loadu_si256(bias + 1);
 #define QIR_ADD(sum, place)                                          \
-    QIR_DOT2(sum##0, pair0, _mm256_loadu_si256(w + 4 * place));      \
-    QIR_DOT2(sum##1, pair1, _mm256_loadu_si256(w + 4 * place + 1));  \
-    QIR_DOT2(sum##0, third0, _mm256_loadu_si256(w + 4 * place + 2)); \
-    QIR_DOT2(sum##1, third1, _mm256_loadu_si256(w + 4 * place + 3));
+    sum##0 = _mm256_add_epi32(sum##0, _mm256_madd_epi16(pair0, _mm256_loadu_si256(w + 4 * place)));      \
+    sum##1 = _mm256_add_epi32(sum##1, _mm256_madd_epi16(pair1, _mm256_loadu_si256(w + 4 * place + 1)));  \
+    sum##0 = _mm256_add_epi32(sum##0, _mm256_madd_epi16(third0, _mm256_loadu_si256(w + 4 * place + 2))); \
+    sum##1 = _mm256_add_epi32(sum##1, _mm256_madd_epi16(third1, _mm256_loadu_si256(w + 4 * place + 3)));
     QIR_BEGIN(last)
     QIR_NEXT_COLUMN
     QIR_ADD(last, 0)
