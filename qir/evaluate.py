@@ -7,6 +7,7 @@ their exact numpy references.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -15,7 +16,8 @@ import onnxruntime as ort
 
 from qir.control import CONTROL, executions
 from qir.errors import DataError, ModelError
-from qir.ir.graph import Graph, Node, Stage
+from qir.ir.dtype import FLOAT32, INT16
+from qir.ir.graph import Constant, Graph, Node, Stage
 from qir.ir.types import UNKNOWN, TensorType, ValueType
 from qir.onnxio.export import export
 from qir.ops import OPS
@@ -173,9 +175,34 @@ def _standalone(node: Node, attribute: str, graph: Graph) -> Graph:
 def run_node(node: Node, graph: Graph, values: Mapping[str, Any]) -> Sequence[Any]:
     """Runs one ONNX node by itself in onnxruntime on given operands."""
     live = tuple(name for name in dict.fromkeys(node.reads) if name not in graph.constants)
+    if node.op in _MOVES and values[node.inputs[0]].dtype == np.int16:
+        return _run_in_float(node, graph, live, values)
     runner = _single(node, graph, live)
     found = runner({name: values[name] for name in live})
     return [found.get(name) for name in node.outputs]
+
+
+_MOVES = ("DepthToSpace", "MaxPool", "Pad", "ReduceMax", "ReduceMin", "Resize", "SpaceToDepth", "Tile")
+"""Operators that only move and select, which onnxruntime does not run on 16-bit codes."""
+
+
+def _run_in_float(node: Node, graph: Graph, live: tuple[str, ...], values: Mapping[str, Any]) -> Sequence[Any]:
+    """Moves 16-bit codes as float32, which holds them exactly."""
+    found = _single(node, _in_float(graph), live)({name: _real(values[name]) for name in live})
+    return [found[name].astype(np.int16) if name else None for name in node.outputs]
+
+
+def _real(value: Any) -> Any:
+    return value.astype(np.float32) if value.dtype == np.int16 else value
+
+
+@lru_cache(maxsize=16)
+def _in_float(graph: Graph) -> Graph:
+    """The graph with float32 for int16; only single nodes of it are of use."""
+    types = {name: replace(kind, dtype=FLOAT32) if isinstance(kind, TensorType) and kind.dtype == INT16 else kind
+             for name, kind in graph.types.items()}  # fmt: skip
+    constants = {name: Constant(_real(constant.value)) for name, constant in graph.constants.items()}
+    return graph.with_(types=types, constants=constants)
 
 
 @lru_cache(maxsize=512)

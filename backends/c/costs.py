@@ -10,6 +10,7 @@ RATES: Mapping[str, float] = MappingProxyType({
     "conv_u8__avx2": 21, "conv_u8__avx512vnni": 55, "conv_u8__portable": 7, "conv_u8_winograd__avx2": 22,
     "conv_u8_depthwise__avx2": 7, "conv_u8_depthwise__avx512vnni": 12, "conv_u8_depthwise__portable": 1,
     "gemm_u8__portable": 8, "gemm_u8_row__avx512vnni": 28,
+    "lookup_u8__avx2": 1.6, "lookup_u8__portable": 1,
     "matmul_u8__avx2": 21, "matmul_u8__portable": 0.4,
     "maxpool__portable": 11, "maxpool_u8__avx2": 30,
     "mul_u8__avx2": 1.7, "mul_u8__portable": 0.2,

@@ -8,12 +8,14 @@ from math import prod
 
 import numpy as np
 
+from qir.backends.c.coded import Coded, coded
 from qir.backends.c.kernels import Family, family_of
 from qir.backends.c.orders import reshaped, transposed
 from qir.backends.c.site import Operand, Order, Site, plain, same_bytes
 from qir.errors import ShapeError, UnsupportedError
 from qir.ir.graph import Graph, Node
 from qir.ir.types import TensorType
+from qir.ops import OPS
 
 RESHAPES = frozenset(("Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity"))
 ALIASES = RESHAPES | {"Transpose"}
@@ -48,13 +50,15 @@ class Layout:
     outputs: list[str] = field(default_factory=list)
     copied: dict[str, str] = field(default_factory=dict)
     _constants: dict[str, np.ndarray] = field(default_factory=dict)
+    _coded: dict[str, Coded] = field(default_factory=dict)
     _copies: dict[tuple[str, Order], Operand] = field(default_factory=dict)
 
     def operand(self, name: str, order: Order | None = None) -> Operand:
         """A value as it is stored now, or a constant in `order`."""
         if name in self._constants:
             kind = self._type(name)
-            return Operand(name, kind.dtype, kind.sizes, order or plain(len(kind.sizes)), self._constants[name])
+            return Operand(name, kind.dtype, kind.sizes, order or plain(len(kind.sizes)), self._constants[name],
+                           coded=self._coded.get(name))  # fmt: skip
         return self.operands[name]
 
     def _type(self, name: str) -> TensorType:
@@ -70,6 +74,17 @@ class Layout:
         for name, constant in self.graph.constants.items():
             if isinstance(self.graph.types.get(name), TensorType):
                 self._constants[name] = constant.value
+
+    def add_decoded(self, node: Node) -> bool:
+        """Makes the result of a qir.Dequantize of constant codes a constant; False for other nodes."""
+        codes = self._constants.get(node.inputs[0]) if node.op == "qir.Dequantize" else None
+        if codes is None:
+            return False
+        reference = OPS[node.op].reference
+        assert reference is not None
+        self._constants[node.outputs[0]] = reference(node, [codes])[0]
+        self._coded[node.outputs[0]] = coded(node, codes)
+        return True
 
     def _wanted(self, name: str, order: Order) -> Operand:
         found = self.operand(name, order)
@@ -146,7 +161,7 @@ class Layout:
             return False
         family = self._family(node)
         if family.permuted_rows:
-            return node.input(1) in self.graph.constants and not node.attr("transA", 0)
+            return node.input(1) in self._constants and not node.attr("transA", 0)
         if not family.pointwise or len(node.outputs) != 1 or self.graph.index.is_output(node.outputs[0]):
             return False
         users = self.graph.index.consumers(node.outputs[0])
@@ -159,7 +174,8 @@ class Layout:
             kind = self._type(name)
             if not plain_orders and name in self.operands:
                 return self.operands[name]
-            return Operand(name, kind.dtype, kind.sizes, plain(len(kind.sizes)), self._constants.get(name))
+            return Operand(name, kind.dtype, kind.sizes, plain(len(kind.sizes)), self._constants.get(name),
+                           coded=self._coded.get(name))  # fmt: skip
 
         return Site(node, tuple(map(operand, node.inputs)), tuple(map(operand, node.outputs)))
 
@@ -268,7 +284,7 @@ def lay_out(graph: Graph, nodes: list[Node], inputs: tuple[str, ...], outputs: t
     layout.add_constants()
     for name in dict.fromkeys(inputs):
         layout.add_input(name)
-    for node in nodes:
+    for node in [node for node in nodes if not layout.add_decoded(node)]:
         if node.op in ALIASES:
             layout.add_alias(node)
         else:

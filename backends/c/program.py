@@ -111,12 +111,14 @@ class Kernel:
         name: the function's name once emitted; "" keeps `function`. Every identifier of the file that starts with
             the part of `function` left of "__" is renamed alike, so helpers follow.
         substitutions: (identifier of the file, C text to put for it).
+        headers: local ones that the substitutions need, besides those that the file includes.
     """
 
     function: str
     source: Path
     name: str = ""
     substitutions: tuple[tuple[str, str], ...] = ()
+    headers: tuple[Path, ...] = ()
 
     @property
     def emitted(self) -> str:

@@ -56,9 +56,9 @@ def restored_bias(bias: np.ndarray, w: np.ndarray, x_zero_point: int) -> np.ndar
     return restored
 
 
-def overflow(bias: np.ndarray, w: np.ndarray) -> str | None:
-    """The reason to refuse int8 weights [M, ...] whose accumulators might leave int32."""
-    most = np.abs(bias.astype(np.int64)) + 255 * weight_sums(np.abs(w.astype(np.int64)))
+def overflow(bias: np.ndarray, w: np.ndarray, largest: int = 255) -> str | None:
+    """The reason to refuse weights [M, ...] whose accumulators might leave int32, activations being up to `largest`."""
+    most = np.abs(bias.astype(np.int64)) + largest * weight_sums(np.abs(w.astype(np.int64)))
     return "an accumulator could leave int32" if np.any(most >= 1 << 31) else None
 
 
@@ -73,7 +73,7 @@ def pack_blocks(w: np.ndarray, groups: int, block: int) -> np.ndarray:
     channels, taps = w.shape[1], int(np.prod(w.shape[2:]))
     per_group = w.shape[0] // groups
     blocks = -(-per_group // block)
-    padded = np.zeros((groups, blocks * block, channels, taps), np.int8)
+    padded = np.zeros((groups, blocks * block, channels, taps), w.dtype)
     padded[:, :per_group] = w.reshape(groups, per_group, channels, taps)
     return np.ascontiguousarray(padded.reshape(groups, blocks, block, channels, taps).transpose(0, 1, 4, 3, 2))
 

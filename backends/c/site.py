@@ -9,6 +9,7 @@ from typing import TypeAlias
 
 import numpy as np
 
+from qir.backends.c.coded import Coded
 from qir.backends.c.program import SHORT, Arg, Data, Input, Output, ctype
 from qir.ir.dtype import DType
 from qir.ir.graph import Node
@@ -43,6 +44,7 @@ class Operand:
         value: the constant, in logical layout; None for values that are computed.
         rows: only for inputs of families with `permuted_rows`: element k of the stored last axis is element rows[k]
             of the logical one; the family permutes its weights by it.
+        coded: the codes behind a constant of floats, for kernels that store these instead.
     """
 
     name: str
@@ -51,6 +53,7 @@ class Operand:
     order: Order
     value: np.ndarray | None = None
     rows: np.ndarray | None = None
+    coded: Coded | None = None
 
     @property
     def rank(self) -> int:

@@ -23,14 +23,18 @@ def _read(path: Path) -> str:
 def headers(path: Path, seen: dict[Path, str]) -> None:
     """Adds the local headers that a file includes to `seen`, dependencies first, their guards taken off."""
     for name in _LOCAL.findall(_read(path)):
-        header = (path.parent / name).resolve()
-        if header not in seen:
-            headers(header, seen)
-            text = _read(header)
-            start = text.find("#ifndef")
-            guard = _GUARD.match(text[start:]) if start >= 0 else None
-            body = text[:start] + guard.group(2) if guard else text
-            seen[header] = _LOCAL.sub("", body)
+        _add(path.parent / name, seen)
+
+
+def _add(path: Path, seen: dict[Path, str]) -> None:
+    header = path.resolve()
+    if header not in seen:
+        headers(header, seen)
+        text = _read(header)
+        start = text.find("#ifndef")
+        guard = _GUARD.match(text[start:]) if start >= 0 else None
+        body = text[:start] + guard.group(2) if guard else text
+        seen[header] = _LOCAL.sub("", body)
 
 
 def instance(kernel: Kernel) -> str:
@@ -57,6 +61,8 @@ def gather(kernels: list[Kernel]) -> tuple[list[str], str]:
     system: set[str] = set()
     for kernel in kernels:
         headers(kernel.source, local)
+        for header in kernel.headers:
+            _add(header, local)
         system.update(_SYSTEM.findall(_read(kernel.source)))
         text = instance(kernel)
         if instances.setdefault(kernel.emitted, text) != text:

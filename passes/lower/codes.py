@@ -9,41 +9,55 @@ from typing import Any
 import numpy as np
 
 from qir.errors import UnsupportedError
-from qir.ir.dtype import FLOAT32, INT8, UINT8, of_array
+from qir.ir.dtype import FLOAT32, INT8, INT16, UINT8, UINT16, DType, of_array
 from qir.ir.graph import Constant, Graph, Node, Stage
 from qir.ir.types import Affine, TensorType
+from qir.quant.bitpack import signed_bits
+from qir.quant.fixedpoint import largest
 from qir.quant.scales import decode, encode
 
-_SHIFT = 128
+_STORED = {UINT8: (UINT8, 0), INT8: (UINT8, 128), INT16: (INT16, 0), UINT16: (INT16, -(1 << 15))}
+"""Storage in stage QUANT to storage in stage INT, and how far codes move."""
 
 
 @dataclass(frozen=True)
 class Codes:
-    """Per-tensor uint8 codes: `x = (q - zero_point) * scale`, q in [qmin, qmax]."""
+    """Per-tensor codes of stage INT: `x = (q - zero_point) * scale`, q in [qmin, qmax], stored as uint8 or int16."""
 
     scale: np.float32
     zero_point: int
     qmin: int
     qmax: int
+    storage: DType = UINT8
 
     @property
     def affine(self) -> Affine:
         """As a type's codes."""
-        return Affine(UINT8, np.array(self.scale), np.array(self.zero_point), qmin=self.qmin, qmax=self.qmax)
+        return Affine(self.storage, np.array(self.scale), np.array(self.zero_point), qmin=self.qmin, qmax=self.qmax)
 
     @property
-    def attrs(self) -> dict[str, int]:
+    def attrs(self) -> dict[str, Any]:
         """As the attributes of an operator that makes such codes."""
-        return {"y_zero_point": self.zero_point, "qmin": self.qmin, "qmax": self.qmax}
+        return {"y_zero_point": self.zero_point, "qmin": self.qmin, "qmax": self.qmax, **self.to}
+
+    @property
+    def to(self) -> dict[str, str]:
+        """The attribute that names the storage; uint8 goes without saying."""
+        return {} if self.storage == UINT8 else {"to": self.storage.name}
+
+    @property
+    def largest(self) -> int:
+        """Largest |q - zero_point|."""
+        return largest(self.storage, self.zero_point)
 
 
-def unsigned(quant: Affine | None) -> Codes | None:
-    """8-bit per-tensor codes seen as uint8 (int8 moves by 128); None for any other codes."""
-    if quant is None or quant.axis is not None or quant.storage not in (UINT8, INT8):
+def stored(quant: Affine | None) -> Codes | None:
+    """Per-tensor codes as stage INT stores them: int8 moves to uint8, uint16 to int16; None for any other codes."""
+    if quant is None or quant.axis is not None or quant.storage not in _STORED:
         return None
-    shift = _SHIFT if quant.storage == INT8 else 0
+    storage, shift = _STORED[quant.storage]
     zero_point = int(quant.zero_point.reshape(-1)[0]) + shift
-    return Codes(np.float32(quant.scale.reshape(-1)[0]), zero_point, quant.qmin + shift, quant.qmax + shift)
+    return Codes(np.float32(quant.scale.reshape(-1)[0]), zero_point, quant.qmin + shift, quant.qmax + shift, storage)
 
 
 class Lowering:
@@ -70,9 +84,9 @@ class Lowering:
         kind = self.graph.types.get(name)
         return kind.quant if isinstance(kind, TensorType) else None
 
-    def unsigned(self, name: str) -> Codes | None:
-        """The same as uint8 codes; None where the value is real or its codes are not 8-bit per tensor."""
-        return unsigned(self.quant(name))
+    def stored(self, name: str) -> Codes | None:
+        """The same as stage INT stores them; None where the value is real or has codes that it does not know."""
+        return stored(self.quant(name))
 
     def define(self, name: str, real: str) -> None:
         """Says that `real` holds the unrounded reals of a value; quantizes them if the value's type asks for codes."""
@@ -80,29 +94,40 @@ class Lowering:
         if quant is None:
             self._reals[name] = real
             return
-        found = unsigned(quant)
+        found = stored(quant)
         if found is None:
             raise UnsupportedError(f"activations with codes {quant} are not supported in C", tensor=name,
-                                   fix="Use 8-bit codes with one scale for the tensor")  # fmt: skip
-        attrs = {"scale": float(found.scale), "zero_point": found.zero_point, "qmin": found.qmin, "qmax": found.qmax}
-        self.add("qir.Quantize", (real,), (self.code_name(name),), attrs, origin=())
+                                   fix="Use codes of 8 or 16 bits with one scale for the tensor")  # fmt: skip
+        self.quantize(real, self.code_name(name), found)
+
+    def quantize(self, real: str, codes: str, to: Codes) -> None:
+        """Appends a node that rounds reals."""
+        attrs = {"scale": float(to.scale), "zero_point": to.zero_point, "qmin": to.qmin, "qmax": to.qmax, **to.to}
+        self.add("qir.Quantize", (real,), (codes,), attrs, origin=())
+
+    def dequantize(self, codes: str, real: str, source: Codes) -> None:
+        """Appends a node that gives the reals of codes."""
+        attrs = {"scale": float(source.scale), "zero_point": source.zero_point}
+        self.add("qir.Dequantize", (codes,), (real,), attrs, origin=())
 
     def code_name(self, name: str) -> str:
         """Reserves the name that holds the codes of a value and types it."""
         if name not in self._codes:
             self._codes[name] = self.fresh(f"{name}_codes") if name in self._interface else name
-            self._types[self._codes[name]] = TensorType(UINT8, self.graph.tensor(name).shape)
+            found = self.stored(name)
+            assert found is not None
+            self._types[self._codes[name]] = TensorType(found.storage, self.graph.tensor(name).shape)
         return self._codes[name]
 
     def codes(self, name: str) -> str:
-        """The uint8 codes of a value whose type has codes; constants are rounded here."""
+        """The codes of a value whose type has codes; constants are rounded here."""
         if name in self.graph.constants and name not in self._codes:
             quant = self.quant(name)
             assert quant is not None
             constant = self.graph.constants[name]
             codes = encode(constant.value, quant) if constant.codes is None else constant.codes
-            shift = _SHIFT if quant.storage == INT8 else 0
-            self._codes[name] = self.constant(name, (codes.astype(np.int16) + shift).astype(np.uint8))
+            storage, shift = _STORED[quant.storage]
+            self._codes[name] = self.constant(name, (codes.astype(np.int32) + shift).astype(storage.numpy))
         return self._codes[name]
 
     def real(self, name: str) -> str:
@@ -116,15 +141,34 @@ class Lowering:
                 value = decode(encode(value, quant) if constant.codes is None else constant.codes, quant)
             self._reals[name] = self.constant(name, value)
         elif name in self._codes:
-            found = self.unsigned(name)
+            found = self.stored(name)
             assert found is not None
             real = name if name in self.graph.outputs and name not in self.graph.inputs else self.fresh(f"{name}_real")
             self._types[real] = TensorType(FLOAT32, self.graph.tensor(name).shape)
             self._reals[name] = real
-            attrs = {"scale": float(found.scale), "zero_point": found.zero_point}
-            self.add("qir.Dequantize", (self._codes[name],), (real,), attrs, origin=())
+            self.dequantize(self._codes[name], real, found)
         else:
             self._reals[name] = name  # a value of an enclosing graph
+        return self._reals[name]
+
+    def weight(self, name: str) -> str:
+        """The reals of a constant whose type has codes, as a node that dequantizes the codes: signed ones, so that zero
+        points move with them."""
+        constant, quant = self.graph.constants[name], self.quant(name)
+        if name in self._reals or quant is None or quant.block_size or quant.storage.bits > 16:
+            return self.real(name)
+        codes = (encode(constant.value, quant) if constant.codes is None else constant.codes).astype(np.int32)
+        used = max(2, int(quant.qmax - quant.qmin).bit_length())
+        shift = 0 if quant.storage.kind == "int" else quant.qmin + (1 << (used - 1))
+        kept = self.constant(f"{name}_codes", (codes - shift).astype(np.int16 if quant.storage.bits > 8 else np.int8))
+        zero_point, scale = quant.zero_point - shift, quant.scale.astype(np.float64)
+        attrs = {"scale": scale.tolist(), "zero_point": zero_point.tolist()}
+        if quant.axis is not None:
+            attrs["axis"] = quant.axis % codes.ndim
+        if quant.storage.bits <= 4:
+            attrs["weight_bits"] = signed_bits(codes - shift)
+        self._reals[name] = self.value(name, TensorType(FLOAT32, codes.shape))
+        self.add("qir.Dequantize", (kept,), (self._reals[name],), attrs, origin=())
         return self._reals[name]
 
     def constant(self, hint: str, value: np.ndarray) -> str:
@@ -140,6 +184,12 @@ class Lowering:
         name = self.fresh(hint)
         self._types[name] = kind
         return name
+
+    def type(self, name: str) -> TensorType:
+        """The type of a value of the INT graph."""
+        kind = self._types[name]
+        assert isinstance(kind, TensorType)
+        return kind
 
     def fresh(self, hint: str) -> str:
         """A value name not in use."""
@@ -196,5 +246,6 @@ class Lowering:
 
     def _plain(self, name: str, kind: Any) -> Any:
         if isinstance(kind, TensorType) and kind.quant is not None:
-            return TensorType(UINT8 if name not in self._interface else kind.dtype, kind.shape)
+            found = stored(kind.quant)
+            return TensorType(found.storage if found and name not in self._interface else kind.dtype, kind.shape)
         return kind

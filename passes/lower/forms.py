@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from math import prod
 from typing import TypeAlias
 
@@ -13,7 +14,7 @@ from qir.ir.dtype import FLOAT32, UINT8, of_array
 from qir.ir.graph import Constant, Graph, Node, Stage
 from qir.ir.types import Affine, TensorType
 from qir.ops.window import window
-from qir.passes.lower.codes import Codes, Lowering, unsigned
+from qir.passes.lower.codes import Codes, Lowering, stored
 from qir.passes.lower.weighted import conv, conv_transpose, gemm, matmul
 from qir.quant.scales import decode, encode
 
@@ -36,8 +37,9 @@ def _lookup(node: Node, low: Lowering) -> bool:
     if any(value.ndim > rank for value in others):
         return False  # broadcasting would add axes
     source, result = low.quant(live[0]), low.quant(node.outputs[0])
-    if source is None or result is None or unsigned(source) is None or unsigned(result) is None:
-        return False
+    seen, given = stored(source), stored(result)
+    if source is None or result is None or seen is None or given is None or seen.storage != UINT8:
+        return False  # a table of 65536 results is none
     table = low.constant(f"{node.name}_table", _table(node, live[0], low.graph, source, result))
     low.integer(node, "qir.Lookup", (low.codes(live[0]), table), {})
     return True
@@ -52,7 +54,9 @@ def _table(node: Node, live: str, graph: Graph, source: Affine, result: Affine) 
     types = {"x": vector, "y": vector, **scalars}
     function = Graph("table", ("x",), ("y",), (single,), types, constants, Stage.FLOAT, graph.opsets)
     codes = encode(evaluate(function, {"x": decode(all_codes, source)})["y"], result)
-    return (codes.astype(np.int16) - result.storage.min).astype(np.uint8)
+    given = stored(result)
+    assert given is not None
+    return (codes.astype(np.int32) + (given.qmin - result.qmin)).astype(given.storage.numpy)
 
 
 def _scalar(name: str, graph: Graph) -> Constant:
@@ -65,36 +69,44 @@ def _scalar(name: str, graph: Graph) -> Constant:
 
 
 def _recoded(codes: str, name: str, source: Codes, to: Codes, low: Lowering) -> str:
-    """Codes moved to another scale and zero point by a table; themselves where they already fit."""
+    """Codes moved to another scale and zero point; themselves where they already fit."""
     if source == to:
         return codes
-    table = encode(decode(np.arange(256, dtype=np.uint8), source.affine), to.affine)
-    result = low.value(f"{name}_recoded", TensorType(UINT8, low.graph.tensor(name).shape))
-    low.add("qir.Lookup", (codes, low.constant(f"{result}_table", table)), (result,), {}, ())
+    result = low.value(f"{name}_recoded", TensorType(to.storage, low.graph.tensor(name).shape))
+    _recode(codes, result, source, to, low)
     return result
+
+
+def _recode(codes: str, result: str, source: Codes, to: Codes, low: Lowering, origin: tuple[str, ...] = ()) -> None:
+    """Moves codes to another scale and zero point: 8-bit ones by a table, others by way of their reals."""
+    if source.storage == UINT8:
+        table = encode(decode(np.arange(256, dtype=np.uint8), source.affine), to.affine)
+        low.add("qir.Lookup", (codes, low.constant(f"{result}_table", table)), (result,), {}, origin)
+    else:
+        real = low.value(f"{result}_real", replace(low.type(codes), dtype=FLOAT32))
+        low.dequantize(codes, real, source)
+        low.quantize(real, result, to)
 
 
 def _move(node: Node, low: Lowering) -> bool:
     """Operators that only move or select codes; results with codes of their own are moved there by a table."""
-    source = low.unsigned(node.inputs[0])
-    if source is None or any(name and low.unsigned(name) is None for name in node.outputs):
+    source = low.stored(node.inputs[0])
+    if source is None or any(name and low.stored(name) is None for name in node.outputs):
         return False
     if node.op == "MaxPool" and len(node.outputs) > 1:
         return False
     results = []
     for name in node.outputs:
-        same = not name or low.unsigned(name) == source
+        same = not name or low.stored(name) == source
         results.append(low.code_name(name) if name and same else "" if not name else low.value(
-            f"{name}_moved", TensorType(UINT8, low.graph.tensor(name).shape)))  # fmt: skip
+            f"{name}_moved", TensorType(source.storage, low.graph.tensor(name).shape)))  # fmt: skip
     inputs = (low.codes(node.inputs[0]), *(low.real(name) if name else "" for name in node.inputs[1:]))
     op = "Identity" if node.op == "qir.Requantize" else node.op
     low.add(op, inputs, results, node.attrs, node.origin, node.name)
     for name, moved in zip(node.outputs, results, strict=True):
-        to = low.unsigned(name) if name else None
+        to = low.stored(name) if name else None
         if to is not None and to != source:
-            table = encode(decode(np.arange(256, dtype=np.uint8), source.affine), to.affine)
-            constant = low.constant(f"{name}_table", table)
-            low.add("qir.Lookup", (moved, constant), (low.code_name(name),), {}, node.origin)
+            _recode(moved, low.code_name(name), source, to, low, node.origin)
     return True
 
 
@@ -104,9 +116,9 @@ def _resize(node: Node, low: Lowering) -> bool:
 
 def _pad(node: Node, low: Lowering) -> bool:
     """Pads with the code of the padding value, which must be among the codes."""
-    source = low.unsigned(node.inputs[0])
+    source = low.stored(node.inputs[0])
     filler = node.input(2)
-    if source is None or low.unsigned(node.outputs[0]) != source or (filler and filler not in low.graph.constants):
+    if source is None or low.stored(node.outputs[0]) != source or (filler and filler not in low.graph.constants):
         return False
     value = float(low.graph.constants[filler].value.reshape(-1)[0]) if filler else 0.0
     code = encode(np.array(value, np.float32), source.affine)
@@ -119,8 +131,8 @@ def _pad(node: Node, low: Lowering) -> bool:
 
 
 def _concat(node: Node, low: Lowering) -> bool:
-    to = low.unsigned(node.outputs[0])
-    sources = [low.unsigned(name) for name in node.inputs]
+    to = low.stored(node.outputs[0])
+    sources = [low.stored(name) for name in node.inputs]
     if to is None or any(source is None for source in sources):
         return False
     parts = [_recoded(low.codes(name), name, source, to, low)
@@ -130,7 +142,7 @@ def _concat(node: Node, low: Lowering) -> bool:
 
 
 def _operands(node: Node, low: Lowering) -> tuple[Codes, Codes, Codes] | None:
-    a, b, y = (low.unsigned(name) for name in (*node.inputs[:2], node.outputs[0]))
+    a, b, y = (low.stored(name) for name in (*node.inputs[:2], node.outputs[0]))
     return None if a is None or b is None or y is None else (a, b, y)
 
 
@@ -145,7 +157,7 @@ def _add(node: Node, low: Lowering) -> bool:
         b_ratio = -b_ratio
     offset = np.float32(y.zero_point) - (a_ratio * np.float32(a.zero_point) + b_ratio * np.float32(b.zero_point))
     attrs = {"a_multiplier": float(a_ratio), "b_multiplier": float(b_ratio), "offset": float(offset),
-             "qmin": y.qmin, "qmax": y.qmax}  # fmt: skip
+             "qmin": y.qmin, "qmax": y.qmax, **y.to}  # fmt: skip
     low.integer(node, "qir.IntAdd", (low.codes(node.inputs[0]), low.codes(node.inputs[1])), attrs)
     return True
 
@@ -162,7 +174,7 @@ def _mul(node: Node, low: Lowering) -> bool:
 
 
 def _average(node: Node, low: Lowering) -> tuple[Codes, dict[str, object]] | None:
-    x, y = low.unsigned(node.inputs[0]), low.unsigned(node.outputs[0])
+    x, y = low.stored(node.inputs[0]), low.stored(node.outputs[0])
     if x is None or y is None:
         return None
     return x, {"x_zero_point": x.zero_point, "multiplier": float(x.scale / y.scale), **y.attrs}
@@ -174,6 +186,8 @@ def _average_pool(node: Node, low: Lowering) -> bool:
     if found is None or not kind.is_static:
         return False
     kernel = node.attr("kernel_shape")
+    if prod(kernel) * found[0].largest >= 2**31:
+        return False
     win = window(node, kind.sizes[2:], kernel)
     geometry = {"kernel_shape": tuple(kernel), "strides": win.strides, "dilations": win.dilations,
                 "pads": (*win.begin, *win.declared_end), "ceil_mode": node.attr("ceil_mode", 0),
@@ -196,8 +210,9 @@ def _mean(node: Node, low: Lowering) -> bool:
         axes = tuple(sorted(int(a) % len(shape) for a in given)) or tuple(range(len(shape)))
         keep = node.attr("keepdims", 1)
     sizes = [shape[axis] for axis in axes]
-    if not all(isinstance(size, int) for size in sizes) or prod(s for s in sizes if isinstance(s, int)) > 2**23:
-        return False  # the accumulator of 255 * count must fit int32
+    count = prod(size for size in sizes if isinstance(size, int))
+    if not all(isinstance(size, int) for size in sizes) or count * found[0].largest >= 2**31:
+        return False  # the accumulator must fit int32
     low.integer(node, "qir.IntMean", (low.codes(node.inputs[0]),), {"axes": axes, "keepdims": keep, **found[1]})
     return True
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from qir.ir.graph import Graph, Node, Stage
+from qir.ops.weighted import weighted
 from qir.passes.lower.codes import Lowering
 from qir.passes.lower.forms import FORMS
 from qir.passmanager.base import Context, Pass, Promise
@@ -45,5 +46,8 @@ def _lower(graph: Graph) -> Graph:
 
 def _in_float(node: Node, low: Lowering) -> None:
     """Runs a node on real values; its quantized results are rounded afterwards."""
+    slots = weighted(node, low.graph)
+    if slots is not None:
+        low.weight(node.inputs[slots.weight])
     real = rename_inputs(node, low.real)
     low.emit(real.with_(op="Identity", domain="") if node.op == "qir.Requantize" else real, node.outputs)

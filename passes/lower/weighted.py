@@ -10,27 +10,39 @@ from typing import Any
 
 import numpy as np
 
-from qir.ir.dtype import INT8, UINT8
+from qir.ir.dtype import INT4, INT8, INT16, UINT4, UINT8, UINT16
 from qir.ir.graph import Node
 from qir.ops.window import window
 from qir.passes.lower.codes import Codes, Lowering
+from qir.quant.bitpack import signed_bits
+from qir.quant.channels import along
 from qir.quant.fixedpoint import multiplier
 from qir.quant.scales import encode
+
+_STORAGES = (INT4, UINT4, INT8, UINT8, INT16, UINT16)
+_EXACT = 2**53
+"""Sums below it are exact in the float64 of the references; kernels that add in int64 hold more."""
+
+
+def _activation(name: str, low: Lowering) -> Codes | None:
+    """The codes of an operand that is multiplied; None where they do not fit 16 bits without their zero point."""
+    found = low.stored(name)
+    return None if found is None or (found.storage == INT16 and found.zero_point) else found
 
 
 def _weight(name: str, channel_axis: int, low: Lowering) -> tuple[np.ndarray, np.ndarray] | None:
     """Signed weight codes with zero point 0 and their scales ([] or one a channel); None where that is not exact."""
     constant, quant = low.graph.constants.get(name), low.quant(name)
-    if constant is None or quant is None or quant.block_size or quant.storage not in (INT8, UINT8):
+    if constant is None or quant is None or quant.block_size or quant.storage not in _STORAGES:
         return None
     if quant.axis is not None and quant.axis % constant.value.ndim != channel_axis % constant.value.ndim:
         return None
-    zero = quant.zero_point.reshape(-1)
     codes = (encode(constant.value, quant) if constant.codes is None else constant.codes).astype(np.int32)
-    centred = codes - zero[0]
-    if (zero != zero[0]).any() or centred.min(initial=0) < -128 or centred.max(initial=0) > 127:
+    centred = codes - along(quant.zero_point, quant.axis, codes.shape)
+    kind = INT16 if quant.storage.bits == 16 else INT8
+    if centred.min(initial=0) < kind.min or centred.max(initial=0) > kind.max:
         return None
-    return centred.astype(np.int8), quant.scale.reshape(-1) if quant.axis is not None else quant.scale.reshape(())
+    return centred.astype(kind.numpy), quant.scale.reshape(-1) if quant.axis is not None else quant.scale.reshape(())
 
 
 def _bias(node: Node, slot: int, scale: np.ndarray, channels: int, low: Lowering) -> np.ndarray | None:
@@ -64,11 +76,12 @@ def _finish(
 ) -> bool:
     """Adds the node unless its accumulator could overflow or its result has codes of another kind."""
     output = node.outputs[0]
-    result = low.unsigned(output)
+    result = low.stored(output)
     if low.quant(output) is not None and result is None:
         return False
-    products = 255 * np.abs(weight.astype(np.int64)).sum(axis=_reduced(op, weight)).max(initial=0)
-    if np.abs(bias).max(initial=0) + products >= 2**31:
+    products = x.largest * np.abs(weight.astype(np.int64)).sum(axis=_reduced(op, weight)).max(initial=0)
+    most = np.abs(bias).max(initial=0) + products
+    if most >= (2**31 if x.storage == UINT8 and weight.dtype == np.int8 else _EXACT):
         return False
     channels = bias.size
     factor = (
@@ -78,11 +91,18 @@ def _finish(
     names = (
         low.codes(node.inputs[0]),
         low.constant(f"{node.inputs[1]}_codes", weight),
-        low.constant(f"{node.name}_bias", bias.astype(np.int32)),
+        low.constant(f"{node.name}_bias", bias.astype(np.int32 if most < 2**31 else np.int64)),
         low.constant(f"{node.name}_multiplier", factors),
     )
-    low.integer(node, op, names, {**attrs, **(result.attrs if result is not None else {})})
+    narrow = {"weight_bits": signed_bits(weight)} if most < 2**31 and _is_narrow(node, weight, low) else {}
+    low.integer(node, op, names, {**attrs, **narrow, **(result.attrs if result is not None else {})})
     return True
+
+
+def _is_narrow(node: Node, weight: np.ndarray, low: Lowering) -> bool:
+    """True where the weight was rounded to at most 4 bits; less its zero points it needs at most one more."""
+    quant = low.quant(node.inputs[1])
+    return quant is not None and quant.storage.bits <= 4
 
 
 def _reduced(op: str, weight: np.ndarray) -> tuple[int, ...]:
@@ -93,7 +113,7 @@ def _reduced(op: str, weight: np.ndarray) -> tuple[int, ...]:
 
 def conv(node: Node, low: Lowering) -> bool:
     """Conv to qir.IntConv: padding becomes explicit and pads with the zero point's code."""
-    x, found = low.unsigned(node.inputs[0]), _weight(node.inputs[1], 0, low)
+    x, found = _activation(node.inputs[0], low), _weight(node.inputs[1], 0, low)
     kind = low.graph.tensor(node.inputs[0])
     if x is None or found is None or (not kind.is_static and node.attr("auto_pad", "NOTSET") != "NOTSET"):
         return False
@@ -120,7 +140,7 @@ def conv(node: Node, low: Lowering) -> bool:
 
 def conv_transpose(node: Node, low: Lowering) -> bool:
     """ConvTranspose to qir.IntConvTranspose, which subtracts the zero point itself: taps are absent at borders."""
-    x, found = low.unsigned(node.inputs[0]), _weight(node.inputs[1], 1, low)
+    x, found = _activation(node.inputs[0], low), _weight(node.inputs[1], 1, low)
     if x is None or found is None:
         return False
     weight, scale = found
@@ -146,14 +166,15 @@ def matmul(node: Node, low: Lowering) -> bool:
     """MatMul by a constant matrix to qir.IntGemm, of two activations to qir.IntMatMul."""
     if node.inputs[1] in low.graph.constants:
         return low.graph.constants[node.inputs[1]].value.ndim == 2 and _int_gemm(node, 1, False, 3, low)
-    a, b, y = (low.unsigned(name) for name in (*node.inputs, node.outputs[0]))
+    a, b, y = (low.stored(name) for name in (*node.inputs, node.outputs[0]))
     if a is None or b is None or (y is None and low.quant(node.outputs[0]) is not None):
         return False
     shapes = [low.graph.tensor(name).shape for name in node.inputs]
     if any(shape is None or len(shape) < 2 for shape in shapes):
         return False
     depth = shapes[0][-1] if shapes[0] else None
-    if not isinstance(depth, int) or depth * 255 * 255 >= 2**31:
+    most = 2**31 if a.storage == b.storage == UINT8 else _EXACT
+    if not isinstance(depth, int) or depth * a.largest * b.largest >= most:
         return False
     factor = (
         multiplier(float(a.scale), float(b.scale), float(y.scale)) if y is not None else np.float32(a.scale * b.scale)
@@ -165,7 +186,7 @@ def matmul(node: Node, low: Lowering) -> bool:
 
 
 def _int_gemm(node: Node, channel_axis: int, transposed: bool, bias_slot: int, low: Lowering) -> bool:
-    x, found = low.unsigned(node.inputs[0]), _weight(node.inputs[1], channel_axis, low)
+    x, found = _activation(node.inputs[0], low), _weight(node.inputs[1], channel_axis, low)
     if x is None or found is None:
         return False
     weight, scale = found

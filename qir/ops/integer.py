@@ -1,8 +1,10 @@
 """Integer operators with weights or two operands: their types and exact numpy references.
 
-Activations are uint8 codes, weights int8, biases and accumulators int32. Every matrix product goes through float64,
-exact below 2^53. Requantization: `y = clamp(rint(float32(acc) * multiplier) + y_zero_point, qmin, qmax)` with a float32
-product, halves to even; a node without `y_zero_point` gives the float32 product itself.
+Activations are uint8 or int16 codes, weights int8 or int16, biases and accumulators int32, or int64 where operands of
+16 bits could leave that. Every matrix product goes through float64, exact below 2^53. Requantization:
+`y = clamp(rint(float32(acc) * multiplier) + y_zero_point, qmin, qmax)` with a float32 product, halves to even; a node
+without `y_zero_point` gives the float32 product itself. `to` names the storage of its codes (uint8 by default);
+`weight_bits` (2 to 5) says that no weight code needs more, so that they may be stored in as many.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from qir.ir.dtype import FLOAT32, UINT8
+from qir.ir.dtype import BY_NAME, FLOAT32, DType
 from qir.ir.graph import Node
 from qir.ir.types import Shape, TensorType
 from qir.ops.registry import OpDef, register_op
@@ -22,15 +24,20 @@ from qir.quant.fixedpoint import clamp_round, requantize_float32
 def finish(node: Node, accumulator: np.ndarray, multiplier: np.ndarray | np.float32) -> np.ndarray:
     """Requantizes int accumulators to codes, or to reals where the node has no y_zero_point."""
     if "y_zero_point" not in node.attrs:
-        return np.asarray(accumulator.astype(np.int32).astype(np.float32) * multiplier)
+        return np.asarray(accumulator.astype(np.int64).astype(np.float32) * multiplier)
     zero_point, qmin, qmax = (node.attr(key) for key in ("y_zero_point", "qmin", "qmax"))
-    codes = requantize_float32(accumulator.astype(np.int32), np.asarray(multiplier), zero_point, qmin, qmax)
-    return codes.astype(np.uint8)
+    codes = requantize_float32(accumulator.astype(np.int64), np.asarray(multiplier), zero_point, qmin, qmax)
+    return codes.astype(_storage(node).numpy)
+
+
+def _storage(node: Node) -> DType:
+    """What a node's codes are stored as: uint8 unless it says otherwise."""
+    return BY_NAME[node.attr("to", "uint8")]
 
 
 def result_type(node: Node, shape: Shape | None) -> tuple[TensorType, ...]:
     """The type that `finish` gives."""
-    return (TensorType(UINT8 if "y_zero_point" in node.attrs or "qmin" in node.attrs else FLOAT32, shape),)
+    return (TensorType(_storage(node) if "y_zero_point" in node.attrs or "qmin" in node.attrs else FLOAT32, shape),)
 
 
 def _per_channel(values: np.ndarray, rank: int) -> np.ndarray:
@@ -122,12 +129,12 @@ def _add(node: Node, arrays: Sequence[np.ndarray]) -> tuple[np.ndarray, ...]:
     a, b = (array.astype(np.float32) for array in arrays)
     partial = np.float32(node.attr("offset")) + a * np.float32(node.attr("a_multiplier"))
     real = partial + b * np.float32(node.attr("b_multiplier"))
-    return (clamp_round(real, 0, node.attr("qmin"), node.attr("qmax")).astype(np.uint8),)
+    return (clamp_round(real, 0, node.attr("qmin"), node.attr("qmax")).astype(_storage(node).numpy),)
 
 
 def _mul(node: Node, arrays: Sequence[np.ndarray]) -> tuple[np.ndarray, ...]:
-    a = arrays[0].astype(np.int32) - node.attr("a_zero_point")
-    b = arrays[1].astype(np.int32) - node.attr("b_zero_point")
+    a = arrays[0].astype(np.int64) - node.attr("a_zero_point")
+    b = arrays[1].astype(np.int64) - node.attr("b_zero_point")
     return (finish(node, a * b, np.float32(node.attr("multiplier"))),)
 
 

@@ -10,6 +10,16 @@ from __future__ import annotations
 
 import numpy as np
 
+from qir.ir.dtype import DType
+
+
+def largest(storage: DType, zero_point: int = 0) -> int:
+    """Largest |code - zero_point|; for 8-bit codes that of any zero point."""
+    if storage.bits == 8:
+        return 255
+    return max(storage.max - zero_point, zero_point - storage.min)
+
+
 _MAX_SHIFT = 62
 """Largest shift whose rounding constant 2^(shift-1) still fits 63 bits beside a product below 2^62."""
 
@@ -40,14 +50,14 @@ def requantize_float32(acc: np.ndarray, m: np.ndarray, zero_point: int, qmin: in
     """clamp(rint(float32(acc) * m) + zero_point, qmin, qmax), a float32 product and halves to even.
 
     Args:
-        acc: int32 accumulators.
+        acc: int32 or int64 accumulators.
         m: float32 multipliers that broadcast against `acc`.
 
     Returns:
         codes as int32, of the shape of `acc`.
     """
     with np.errstate(over="ignore"):
-        real = np.asarray(np.asarray(acc, np.int32).astype(np.float32) * np.asarray(m, np.float32))
+        real = np.asarray(np.asarray(acc).astype(np.float32) * np.asarray(m, np.float32))
     return clamp_round(real, zero_point, qmin, qmax)
 
 

@@ -90,6 +90,11 @@ static inline void qir_dot_rows(const int16_t *QIR_RESTRICT x, int32_t rows, con
     }
 }
 
+/* Elements of a row of weights. */
+static inline ptrdiff_t qir_line_s8(int32_t depth) {
+    return depth;
+}
+
 /* Codes without their zero point. */
 static inline void qir_widen(const uint8_t *QIR_RESTRICT x, int32_t zero_point, int32_t count,
                              int16_t *QIR_RESTRICT y) {

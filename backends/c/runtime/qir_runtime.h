@@ -68,9 +68,13 @@ static inline int32_t qir_code(float v, const qir_requant *q) {
     return qir_round(v) + q->zero_point;
 }
 
-/* Stores of one accumulator: as a uint8 code, or as the real number itself. */
+/* Stores of one accumulator: as a code, or as the real number itself. */
 static inline void qir_store_u8(int32_t acc, float multiplier, const qir_requant *q, uint8_t *y) {
     *y = (uint8_t)qir_code((float)acc * multiplier, q);
+}
+
+static inline void qir_store_s16(int32_t acc, float multiplier, const qir_requant *q, int16_t *y) {
+    *y = (int16_t)qir_code((float)acc * multiplier, q);
 }
 
 static inline void qir_store_f32(int32_t acc, float multiplier, const qir_requant *q, float *y) {

@@ -21,13 +21,14 @@ def report_text(
 ) -> str:
     """Layers (operator, types, error against float, multiply-accumulates), sizes, notes, and what each pass took."""
     single = with_ones(graph)
-    rows = [_row(node, graph, errors.get(node.name), macs(node, single)) for node in graph.nodes]
+    layers = [node for node in graph.nodes if not _of_constants(node, graph)]
+    rows = [_row(node, graph, errors.get(node.name), macs(node, single)) for node in layers]
     work = sum(macs(node, single) or 0 for node in graph.nodes) / 1e6
     symbols = sorted({dim for kind in graph.types.values() if isinstance(kind, TensorType)
                       for dim in kind.shape or () if isinstance(dim, str)})  # fmt: skip
     per = f" with {', '.join(f'{symbol} = 1' for symbol in symbols)}" if symbols else ""
     width = [max((len(row[i]) for row in rows), default=0) for i in range(4)]
-    lines = [f"{graph.name} for {target.name}: {len(graph.nodes)} nodes, {work:.2f} M multiply-accumulates{per}", ""]
+    lines = [f"{graph.name} for {target.name}: {len(layers)} nodes, {work:.2f} M multiply-accumulates{per}", ""]
     lines += ["  ".join(cell.ljust(w) for cell, w in zip(row, [*width, 0], strict=True)).rstrip() for row in rows]
     lines += (
         ["", "dB: signal to noise of the layer's result against the float model, on calibration data"] if errors else []
@@ -37,9 +38,26 @@ def report_text(
     return "\n".join([*lines, "", "passes:", str(timer)])
 
 
+def _of_constants(node: Node, graph: Graph) -> bool:
+    """True for weights that are decoded when a layer reads them: no layer of their own."""
+    return node.op == "qir.Dequantize" and node.inputs[0] in graph.constants
+
+
+def _weights(node: Node, graph: Graph) -> list[str]:
+    """How a layer's weights are stored, where that is not in its operands' types."""
+    source = graph.index.producer(node.input(1)) if node.input(1) else None
+    if source is not None and _of_constants(source, graph):
+        return [f"{source.attr('weight_bits', graph.tensor(source.inputs[0]).dtype.bits)}-bit weights"]
+    bits = node.attr("weight_bits")
+    return [f"{bits}-bit weights"] if bits else []
+
+
 def _row(node: Node, graph: Graph, error: float | None, count: int | None) -> tuple[str, str, str, str, str]:
-    types = " -> ".join(", ".join(_short(graph, name) for name in names if name and name not in graph.constants)
-                        for names in (node.inputs, node.outputs))  # fmt: skip
+    stored = _weights(node, graph)
+    live = [name for slot, name in enumerate(node.inputs) if name and name not in graph.constants
+            and not (stored and slot == 1)]  # fmt: skip
+    types = (f"{', '.join([*(_short(graph, name) for name in live), *stored])} -> "
+             f"{', '.join(_short(graph, name) for name in node.outputs if name)}")  # fmt: skip
     noise = "" if error is None else f"{error:.1f} dB"
     return node.name, node.op, types, noise, "" if count is None else f"{count:,} MACs"
 

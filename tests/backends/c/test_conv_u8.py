@@ -10,11 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 FILLS = ("random", "extreme", "ties")
+BITS = st.sampled_from([8, 8, 5, 4, 3, 2, 16])
 
 
 def weighted(
     op: str, seed: int, x: tuple[int, ...], w: tuple[int, ...], channels: int, zero: int, fill: str, real: bool,
-    fold: bool, **attrs: Any,
+    fold: bool, bits: int = 8, wide: bool = False, **attrs: Any,
 ) -> Case:  # fmt: skip
     """A case of an operator with weights.
 
@@ -22,23 +23,37 @@ def weighted(
         fill: random codes; only the ends of the ranges; or products that land on ties.
         real: without requantization.
         fold: the bias holds the zero-point term, as IntConv's does.
+        bits: of the weights; fewer than 8 are stored packed.
+        wide: activations have 16 bits and zero point 0, results with codes have 16 bits every other time.
     """
     rng = np.random.default_rng(seed)
+    half = 1 << (bits - 1)
+    low, high, kind = (-(1 << 15), 1 << 15, np.int16) if wide else (0, 256, np.uint8)
+    stored = np.int16 if bits > 8 else np.int8
+    zero = 0 if wide else zero
     if fill == "extreme":
-        codes, weights = rng.choice([0, 255], x).astype(np.uint8), rng.choice([-128, 127], w).astype(np.int8)
+        codes, weights = rng.choice([low, high - 1], x).astype(kind), rng.choice([-half, half - 1], w).astype(stored)
     else:
-        codes, weights = rng.integers(0, 256, x).astype(np.uint8), rng.integers(-128, 128, w).astype(np.int8)
+        codes, weights = rng.integers(low, high, x).astype(kind), rng.integers(-half, half, w).astype(stored)
     bias = rng.integers(-4000, 4000, channels)
     if fold:
         bias = bias - zero * weights.reshape(channels, -1).astype(np.int64).sum(axis=1)
     ties = np.float32(1 / 2 ** rng.integers(1, 8))
     multiplier = np.full(channels, ties) if fill == "ties" else rng.uniform(1e-5, 1e-1, channels)
-    settings_: dict[str, Any] = {"x_zero_point": zero}
+    settings_: dict[str, Any] = {"x_zero_point": zero, **({"weight_bits": bits} if bits < 8 else {})}
     if not real:
-        low = int(rng.integers(0, 100))
-        settings_ |= {"y_zero_point": int(rng.integers(0, 256)), "qmin": low, "qmax": int(rng.integers(low, 256))}
-    arrays = (codes, weights, bias.astype(np.int32), multiplier.astype(np.float32))
+        settings_ |= requantization(rng, wide and seed % 2 == 0)
+    multiplier = multiplier / (128 if wide else 1) / (256 if bits > 8 else 1)
+    arrays = (codes, weights, bias.astype(np.int64 if wide and bits > 8 else np.int32), multiplier.astype(np.float32))
     return case(op, arrays, **settings_, **attrs)
+
+
+def requantization(rng: np.random.Generator, wide: bool) -> dict[str, Any]:
+    """Attributes of a result with codes."""
+    least, most = (-(1 << 15), 1 << 15) if wide else (0, 256)
+    low = int(rng.integers(least, least + (most - least) // 2))
+    found = {"y_zero_point": int(rng.integers(least, most)), "qmin": low, "qmax": int(rng.integers(low, most))}
+    return {**found, "to": "int16"} if wide else found
 
 
 @st.composite
@@ -69,7 +84,7 @@ def convs(draw: st.DrawFn, transposed: bool = False) -> Case:
     return weighted(
         "qir.IntConvTranspose" if transposed else "qir.IntConv", draw(st.integers(0, 2**31)),
         (draw(st.integers(1, 2)), group * c, *sizes), w, group * m, draw(st.sampled_from([0, 1, 128, 255])),
-        draw(st.sampled_from(FILLS)), draw(st.booleans()), not transposed, **attrs,
+        draw(st.sampled_from(FILLS)), draw(st.booleans()), not transposed, draw(BITS), draw(st.booleans()), **attrs,
     )  # fmt: skip
 
 

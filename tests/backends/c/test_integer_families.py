@@ -8,7 +8,7 @@ import numpy as np
 from graphs import Case, case, check_cases
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_conv_u8 import FILLS, weighted
+from test_conv_u8 import BITS, FILLS, requantization, weighted
 
 from qir.ir.graph import Node
 from qir.ops import OPS
@@ -17,9 +17,13 @@ from qir.ops.window import window
 ZEROS = st.sampled_from([0, 1, 77, 128, 255])
 
 
-def codes(seed: int, shape: tuple[int, ...], fill: str = "random") -> np.ndarray:
-    rng = np.random.default_rng(seed)
-    return (rng.choice([0, 255], shape) if fill == "extreme" else rng.integers(0, 256, shape)).astype(np.uint8)
+WIDTHS = st.sampled_from([np.uint8, np.uint8, np.int16])
+
+
+def codes(seed: int, shape: tuple[int, ...], fill: str = "random", kind: type = np.uint8) -> np.ndarray:
+    rng, ends = np.random.default_rng(seed), np.iinfo(kind)
+    low, high = int(ends.min), int(ends.max)
+    return (rng.choice([low, high], shape) if fill == "extreme" else rng.integers(low, high + 1, shape)).astype(kind)
 
 
 @st.composite
@@ -27,16 +31,16 @@ def finishes(draw: st.DrawFn) -> dict[str, Any]:
     """Attributes of a requantization, or none for real results."""
     if draw(st.booleans()):
         return {}
-    low = draw(st.integers(0, 128))
-    return {"y_zero_point": draw(st.integers(0, 255)), "qmin": low, "qmax": draw(st.integers(low, 255))}
+    return requantization(np.random.default_rng(draw(st.integers(0, 2**31))), draw(st.booleans()))
 
 
 @st.composite
 def gemms(draw: st.DrawFn) -> Case:
     lead = tuple(draw(st.lists(st.integers(1, 4), min_size=1, max_size=3)))
-    k, n = draw(st.integers(1, 40)), draw(st.integers(1, 20))
+    k, n = draw(st.one_of(st.integers(1, 40), st.integers(120, 270))), draw(st.integers(1, 20))
     one = weighted("qir.IntGemm", draw(st.integers(0, 2**31)), (*lead, k), (n, k), n, draw(ZEROS),
-                   draw(st.sampled_from(FILLS)), draw(st.booleans()), True)  # fmt: skip
+                   draw(st.sampled_from(FILLS)), draw(st.booleans()), True, draw(BITS),
+                   draw(st.booleans()))  # fmt: skip
     x, w, bias, multiplier = one.arrays
     assert w is not None
     return Case(one.node, (x, np.ascontiguousarray(w.T), bias, multiplier))
@@ -64,7 +68,8 @@ def matmuls(draw: st.DrawFn) -> Case:
     a, b = draw(broadcasting(3))
     m, k, n, seed = (draw(st.integers(1, 11)) for _ in range(4))
     fill = draw(st.sampled_from(FILLS[:2]))
-    return case("qir.IntMatMul", (codes(seed, (*a, m, k), fill), codes(seed + 1, (*b, k, n), fill)),
+    operands = codes(seed, (*a, m, k), fill, draw(WIDTHS)), codes(seed + 1, (*b, k, n), fill, draw(WIDTHS))
+    return case("qir.IntMatMul", operands,
                 draw(st.sampled_from([(0,), (1,), (0, 1)])), a_zero_point=draw(ZEROS), b_zero_point=draw(ZEROS),
                 multiplier=draw(st.floats(1e-5, 1e-2)), **draw(finishes()))  # fmt: skip
 
@@ -79,15 +84,15 @@ def test_any_matmul(cases: list[Case]) -> None:
 def sums_and_products(draw: st.DrawFn) -> Case:
     a, b = draw(broadcasting())
     seed, fill = draw(st.integers(0, 2**31)), draw(st.sampled_from(FILLS[:2]))
-    operands = (codes(seed, a, fill), codes(seed + 1, b, fill))
+    operands = (codes(seed, a, fill, draw(WIDTHS)), codes(seed + 1, b, fill, draw(WIDTHS)))
     slots = draw(st.sampled_from([(0,), (1,), (0, 1)]))
     if draw(st.booleans()):
         attrs = {"a_zero_point": draw(ZEROS), "b_zero_point": draw(ZEROS), "multiplier": draw(st.floats(1e-5, 1))}
         return case("qir.IntMul", operands, slots, **attrs, **draw(finishes()))
     factors = st.one_of(st.sampled_from([0.5, -0.5, 1.0, 0.25]), st.floats(-2, 2))
     return case("qir.IntAdd", operands, slots, a_multiplier=draw(factors), b_multiplier=draw(factors),
-                offset=draw(st.floats(-300, 300)), qmin=draw(st.integers(0, 90)),
-                qmax=draw(st.integers(90, 255)))  # fmt: skip
+                offset=draw(st.floats(-300, 300)), qmin=draw(st.integers(0, 90)), qmax=draw(st.integers(90, 255)),
+                to=draw(st.sampled_from(["uint8", "int16"])))  # fmt: skip
 
 
 @settings(max_examples=4)
@@ -107,7 +112,8 @@ def pools(draw: st.DrawFn) -> Case:
         "kernel_shape": kernel, "dilations": dilations, "strides": tuple(draw(st.integers(1, 3)) for _ in range(axes)),
         "pads": tuple(draw(st.integers(0, k - 1)) for k in (*kernel, *kernel)), "ceil_mode": draw(st.integers(0, 1)),
     }  # fmt: skip
-    x = codes(draw(st.integers(0, 2**31)), (draw(st.integers(1, 2)), draw(st.integers(1, 35)), *sizes))
+    shape = (draw(st.integers(1, 2)), draw(st.integers(1, 35)), *sizes)
+    x = codes(draw(st.integers(0, 2**31)), shape, kind=draw(WIDTHS))
     if draw(st.booleans()):
         return case("MaxPool", (x,), **attrs)
     attrs |= {"count_include_pad": draw(st.integers(0, 1)), "x_zero_point": draw(ZEROS)}
@@ -154,7 +160,7 @@ def test_max_pool_of_other_types() -> None:
 def means(draw: st.DrawFn) -> Case:
     shape = tuple(draw(st.lists(st.integers(1, 6), min_size=1, max_size=5)))
     axes = draw(st.sets(st.integers(-len(shape), -1), min_size=1))
-    return case("qir.IntMean", (codes(draw(st.integers(0, 2**31)), shape),), axes=tuple(axes),
+    return case("qir.IntMean", (codes(draw(st.integers(0, 2**31)), shape, kind=draw(WIDTHS)),), axes=tuple(axes),
                 keepdims=draw(st.integers(0, 1)), x_zero_point=draw(ZEROS), multiplier=draw(st.floats(0.01, 2)),
                 **draw(finishes()))  # fmt: skip
 

@@ -11,6 +11,8 @@ from test_conv_u8 import weighted
 from test_integer_families import codes
 
 from qir.backends.c import compile_c
+from qir.backends.c.program import ctype
+from qir.ir.dtype import of_array
 
 FINISH = {"y_zero_point": 255, "qmin": 0, "qmax": 255}
 
@@ -25,6 +27,13 @@ def cases() -> list[Case]:
         weighted("qir.IntConv", 4, (1, 4, 9), (5, 4, 3), 5, 9, "ties", False, True),
         weighted("qir.IntConvTranspose", 5, (2, 6, 4, 5), (6, 5, 3, 2), 10, 7, "extreme", False, False, group=2,
                  **pads),
+        weighted("qir.IntConv", 21, (1, 6, 7, 5), (10, 3, 3, 2), 10, 255, "extreme", False, True, 3, group=2, **pads),
+        weighted("qir.IntConv", 22, (1, 21, 6, 6), (21, 1, 3, 3), 21, 9, "random", False, True, 4, group=21, **pads),
+        weighted("qir.IntConv", 23, (1, 150, 3), (5, 150, 1), 5, 9, "random", False, True, 2),
+        weighted("qir.IntConvTranspose", 24, (1, 6, 4), (6, 5, 3), 5, 7, "extreme", False, False, 2),
+        weighted("qir.IntConv", 26, (1, 6, 7, 5), (10, 3, 3, 2), 10, 0, "extreme", False, True, 16, True, group=2,
+                 **pads),
+        weighted("qir.IntConv", 28, (1, 21, 6, 6), (21, 1, 3, 3), 21, 0, "extreme", False, True, 8, True, group=21),
         case("qir.IntMatMul", (codes(6, (3, 1, 5, 9)), codes(7, (2, 9, 11))), (0, 1), a_zero_point=255, b_zero_point=0,
              multiplier=1e-3, **FINISH),
         case("qir.IntAdd", (codes(8, (3, 1, 37)), codes(9, (2, 1))), (0, 1), a_multiplier=2.0, b_multiplier=-3.0,
@@ -58,11 +67,11 @@ def test_arena_of_exact_size_is_not_left(compiler: str, tmp_path: Path) -> None:
     graph, builder = joined(cases())
     folder = compile_c(graph).save(tmp_path)
     ports = "".join(f"static {kind} v{i}[{max(size, 1)}];\n" for i, (kind, size) in enumerate(
-        [("float" if builder.values[n].dtype == np.float32 else "unsigned char", builder.values[n].size)
+        [(ctype(of_array(builder.values[n])), builder.values[n].size)
          for n in (*graph.inputs, *graph.outputs)]))  # fmt: skip
     arguments = ", ".join(f"v{i}" for i in range(len(graph.inputs) + len(graph.outputs)))
     (folder / "exact.c").write_text(
-        f'#include "net.h"\n#include <stdlib.h>\n{ports}int main(void) {{\n'
+        f'#include "net.h"\n#include <stdint.h>\n#include <stdlib.h>\n{ports}int main(void) {{\n'
         f"    void *arena = malloc(NET_ARENA_BYTES);\n    int status = net_run(arena, {arguments});\n"
         "    free(arena);\n    return status;\n}\n"
     )

@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from networks import conv
 from test_conv_u8 import convs, weighted
+from test_emitted import contracting, results_of
 from test_integer_families import codes, gemms, matmuls, means, outcomes, pools, sums_and_products
 
 from qir.backends.c import CModule, compile_c
@@ -92,6 +93,7 @@ def long_rows() -> list[Case]:
     for n in (1, 2, 7, 8, 9, 15, 16, 17, 24, 31, 32, 33, 47, 48, 63, 64, 65, 100):
         for shape in ((n,), (2, 1)):
             numbers = {"a_multiplier": 0.51, "b_multiplier": -0.73, "offset": 99.5, "qmin": n, "qmax": 255 - n}
+            found.append(case("qir.Lookup", (codes(n, (n, *shape)), codes(n + 1, (256,)))))
             operands = (codes(n, (2, n)), codes(n + 1, shape, "extreme"))
             found.append(case("qir.IntAdd", operands, (0, 1), **numbers))
             found.append(case("qir.IntMul", operands, (0, 1), a_zero_point=n, b_zero_point=255, multiplier=0.013,
@@ -248,8 +250,7 @@ def guard(module: CModule, b: Builder, outputs: list[str]) -> dict[str, str]:
     return {**module.sources, "guard.c": text}
 
 
-@pytest.mark.parametrize("flags", [("-std=c11", "-O2"), ("-std=gnu11", "-O3", "-mfma"), ("-std=c99", "-O0")],
-                         ids=" ".join)  # fmt: skip
+@pytest.mark.parametrize("flags", [("-std=gnu11", "-O3", "-mfma"), ("-std=c99", "-O0")], ids=" ".join)
 def test_no_byte_around_the_operands_is_touched(
     vector_target: str, compiler: str, tmp_path: Path, flags: tuple[str, ...]
 ) -> None:
@@ -260,6 +261,18 @@ def test_no_byte_around_the_operands_is_touched(
     subprocess.run([compiler, *flags, *WARNINGS, "-c", "net.c", "net_weights.c"], cwd=tmp_path, check=True)
     subprocess.run([compiler, *flags, "net.o", "net_weights.o", "guard.c", "-o", "guard"], cwd=tmp_path, check=True)
     assert subprocess.run(["./guard"], cwd=tmp_path, check=False).returncode == 0
+
+
+@pytest.mark.parametrize("flags", [("-std=gnu11", "-O3", "-mfma", "-mavx2"), ("-O3", "-mfma", "-ffp-contract=fast")],
+                         ids=" ".join)  # fmt: skip
+def test_no_flag_fuses_products_and_sums(compiler: str, tmp_path: Path, flags: tuple[str, ...]) -> None:
+    if "avx2" not in on_this_processor():
+        pytest.skip("this processor cannot run avx2")
+    b, outputs = contracting()
+    module = compile_c(b.graph(outputs), target="x86-avx2")
+    assert "qir_add_u8u8_u8__avx2" in module.explain()
+    got = results_of(tmp_path, module.files(), compiler, flags, b, outputs)
+    assert all(np.array_equal(got[name], b.values[name]) for name in outputs)
 
 
 def test_networks_build_without_a_warning(vector_target: str, compiler: str, tmp_path: Path) -> None:

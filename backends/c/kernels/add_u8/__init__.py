@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from qir.backends.c.integer_types import only_bytes
 from qir.backends.c.kernels import Bound, Family, Variant
 from qir.backends.c.loops import broadcast_loops, broadcast_struct, steps_apart, too_many_loops
 from qir.backends.c.orders import FOLLOW
@@ -29,13 +30,15 @@ def numbers(site: Site) -> Struct:
 
 
 def _accepts_vectors(site: Site) -> str | None:
-    return _accepts(site) or steps_apart(broadcast_loops(site.input(0), site.input(1), site.output))
+    return _accepts(site) or only_bytes(site) or steps_apart(broadcast_loops(site.input(0), site.input(1), site.output))
 
 
 def _bind(site: Site, isa: str, source: Path) -> Bound:
     a, b, y = site.input(0), site.input(1), site.output
     args = (broadcast_struct(a, b, y), numbers(site), a.read, b.read, y.write)
-    return Bound(Kernel(f"qir_add_u8u8_u8__{isa}", source), args)
+    types = (("QIR_A", a.ctype), ("QIR_B", b.ctype), ("QIR_Y", y.ctype)) if isa == "portable" else ()
+    name = f"qir_add_{a.short}{b.short}_{y.short}__{isa}"
+    return Bound(Kernel(f"qir_add_u8u8_u8__{isa}", source, name, types), args)
 
 
 FAMILY = Family(

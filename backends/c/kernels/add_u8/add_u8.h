@@ -1,4 +1,4 @@
-/* Weighted sum of two tensors of uint8 codes, with broadcasting:
+/* Weighted sum of two tensors of codes, uint8 or int16, with broadcasting:
 
    y = clamp(rint((offset + a * a_multiplier) + b * b_multiplier), low, high)
 

@@ -1,8 +1,14 @@
 #include "add_u8.h"
 
+/* template: begin */
+#define QIR_A uint8_t
+#define QIR_B uint8_t
+#define QIR_Y uint8_t
+/* template: end */
+
 /* One row of at most sixteen elements: all are read before any is written, so y may be a or b. */
-static void qir_add_u8u8_u8_block(const qir_add_u8_numbers *n, const uint8_t *a, int32_t a_step, const uint8_t *b,
-                                  int32_t b_step, int32_t width, uint8_t *y) {
+static void qir_add_u8u8_u8_block(const qir_add_u8_numbers *n, const QIR_A *a, int32_t a_step, const QIR_B *b,
+                                  int32_t b_step, int32_t width, QIR_Y *y) {
     float first[16], second[16];
     int32_t i;
     if (width == 16 && a_step == 1 && b_step == 1) {
@@ -15,7 +21,7 @@ static void qir_add_u8u8_u8_block(const qir_add_u8_numbers *n, const uint8_t *a,
         QIR_KEEP(second);
         QIR_LANES
         for (i = 0; i < 16; ++i) {
-            y[i] = (uint8_t)qir_code((n->offset + first[i]) + second[i], &n->requant);
+            y[i] = (QIR_Y)qir_code((n->offset + first[i]) + second[i], &n->requant);
         }
     } else {
         for (i = 0; i < width; ++i) {
@@ -25,13 +31,13 @@ static void qir_add_u8u8_u8_block(const qir_add_u8_numbers *n, const uint8_t *a,
         QIR_KEEP(first);
         QIR_KEEP(second);
         for (i = 0; i < width; ++i) {
-            y[i] = (uint8_t)qir_code((n->offset + first[i]) + second[i], &n->requant);
+            y[i] = (QIR_Y)qir_code((n->offset + first[i]) + second[i], &n->requant);
         }
     }
 }
 
-void qir_add_u8u8_u8__portable(const qir_broadcast *s, const qir_add_u8_numbers *n, const uint8_t *a, const uint8_t *b,
-                               uint8_t *y) {
+void qir_add_u8u8_u8__portable(const qir_broadcast *s, const qir_add_u8_numbers *n, const QIR_A *a, const QIR_B *b,
+                               QIR_Y *y) {
     const qir_add_u8_numbers numbers = *n;
     const int32_t rows = qir_broadcast_rows(s), size = s->size[5], a_step = s->a_stride[5], b_step = s->b_stride[5];
     int32_t row, i;

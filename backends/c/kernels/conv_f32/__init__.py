@@ -7,11 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
+from qir.backends.c.coded import Coded, float_kernel, float_weights
 from qir.backends.c.float_types import takes_floats, typed_kernel
 from qir.backends.c.kernels import Bound, Family, Variant
 from qir.backends.c.loops import window_fields
 from qir.backends.c.orders import CHANNELS_LAST
-from qir.backends.c.program import Arg, Data, Kernel, Scratch, Struct
+from qir.backends.c.program import Arg, Data, Scratch, Struct
 from qir.backends.c.site import Site
 from qir.ops.window import Window, window
 
@@ -75,23 +76,39 @@ def pack_floats(w: np.ndarray, groups: int, block: int = 8) -> np.ndarray:
     return np.ascontiguousarray(padded.reshape(groups, blocks, block, channels, taps).transpose(0, 1, 4, 3, 2))
 
 
+def _codes(site: Site) -> Coded | None:
+    """The codes that stand behind the weights, where kernels can store these."""
+    found = site.input(1).coded
+    return found if found is not None and found.along(0) else None
+
+
 def _bind(site: Site) -> Bound:
-    x, w, y = site.input(0), np.asarray(site.constant(1)), site.output
+    x, codes, y = site.input(0), _codes(site), site.output
+    w = np.asarray(site.constant(1)) if codes is None else codes.codes
     groups = int(site.node.attr("group", 1))
     depth = prod(w.shape[1:])
     chunk = 0
     if groups != 1 or not is_pointwise(_window(site)):
         chunk = max(4, min(_GATHERED_BYTES // (4 * depth) // 4 * 4, 64, -(-y.size // w.shape[0] // 4) * 4))
-    args = (conv_f32_shape(site, chunk), x.read, Data(pack_floats(w, groups), "weights"), bias_of(site, 2, w.shape[0]),
-            y.write, Scratch(max(chunk * depth, 1) * 4))  # fmt: skip
-    return Bound(Kernel("qir_conv_f32__portable", _GENERIC), args)
+    weights = float_weights(pack_floats(w, groups), codes, w.shape[0], groups)
+    room = (chunk + (8 if codes else 0)) * depth
+    args = (conv_f32_shape(site, chunk), x.read, *weights, bias_of(site, 2, w.shape[0]), y.write,
+            Scratch(max(room, 1) * 4))  # fmt: skip
+    return Bound(float_kernel("qir_conv_f32f32__portable", _GENERIC, codes), args)
 
 
 def _bind_depthwise(site: Site) -> Bound:
-    w = np.asarray(site.constant(1))
-    packed = Data(np.ascontiguousarray(w.reshape(w.shape[0], -1).T), "weights")
-    args = (conv_f32_shape(site, 0), site.input(0).read, packed, bias_of(site, 2, w.shape[0]), site.output.write)
-    return Bound(Kernel("qir_conv_f32_depthwise__portable", _DEPTHWISE), args)
+    codes = _codes(site)
+    w = np.asarray(site.constant(1)) if codes is None else codes.codes
+    channels, taps = w.shape[0], prod(w.shape[2:])
+    laid = np.ascontiguousarray(w.reshape(channels, taps).T)
+    if codes is not None:
+        filled = np.zeros((-(-channels // 16) * 16, taps), w.dtype)
+        filled[:channels] = w.reshape(channels, taps)
+        laid = np.ascontiguousarray(filled.reshape(-1, 8, taps).swapaxes(1, 2))
+    args = (conv_f32_shape(site, 0), site.input(0).read, *float_weights(laid, codes, channels, block=16),
+            bias_of(site, 2, channels), site.output.write, Scratch(16 * taps * 4 if codes else 0))  # fmt: skip
+    return Bound(float_kernel("qir_conv_f32f32_depthwise__portable", _DEPTHWISE, codes, depthwise=True), args)
 
 
 def _bind_computed(site: Site) -> Bound:

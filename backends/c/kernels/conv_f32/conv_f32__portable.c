@@ -1,7 +1,13 @@
 #include "conv_f32.h"
 
+/* template: begin */
+#define QIR_W float
+#define QIR_GROUP 8
+#define QIR_FLOATS qir_floats_f32
+/* template: end */
+
 /* The inputs of one output pixel and group, taps row by row: [taps][in_channels], zeros outside the input. */
-static void qir_conv_f32_gather(const qir_conv_f32_shape *s, const float *x, int32_t pixel, float *row) {
+static void qir_conv_f32f32_gather(const qir_conv_f32_shape *s, const float *x, int32_t pixel, float *row) {
     const qir_window *const w = &s->window;
     const int32_t channels = s->in_channels;
     const ptrdiff_t in_all = (ptrdiff_t)s->groups * channels;
@@ -32,29 +38,33 @@ static void qir_conv_f32_gather(const qir_conv_f32_shape *s, const float *x, int
     }
 }
 
-/* Weights: [group][ceil(out_channels / 8)][kernel taps][in_channels][8], zeros beyond the last channel.
-   bias: [group][out_channels]. scratch: floats [chunk][taps * in_channels]. */
-void qir_conv_f32__portable(const qir_conv_f32_shape *s, const float *QIR_RESTRICT x, const float *QIR_RESTRICT w,
+/* Weights: [group][ceil(out_channels / 8)][kernel taps][in_channels][8], zeros beyond the last channel; eight take
+   QIR_GROUP elements. scale, zero_point, of codes alone: [group][ceil(out_channels / 8)][8]. bias: [group][out_channels].
+   scratch: floats [chunk][taps * in_channels], then, of codes alone, [taps * in_channels][8]. */
+void qir_conv_f32f32__portable(const qir_conv_f32_shape *s, const float *QIR_RESTRICT x, const QIR_W *QIR_RESTRICT w,
+                            const float *QIR_RESTRICT scale, const int16_t *QIR_RESTRICT zero_point,
                             const float *QIR_RESTRICT bias, float *QIR_RESTRICT y, void *scratch) {
     const qir_window *const win = &s->window;
     const int32_t depth = win->kernel[0] * win->kernel[1] * win->kernel[2] * s->in_channels;
     const int32_t pixels = qir_pixels(win), most = s->chunk ? s->chunk : 64;
-    const ptrdiff_t block_size = (ptrdiff_t)depth * 8, out_all = (ptrdiff_t)s->groups * s->out_channels;
-    float *const rows = (float *)scratch;
-    int32_t first, g;
+    const ptrdiff_t block_size = (ptrdiff_t)depth * QIR_GROUP, out_all = (ptrdiff_t)s->groups * s->out_channels;
+    float *const rows = (float *)scratch, *const room = rows + (ptrdiff_t)s->chunk * depth;
+    int32_t first, g, number;
     for (first = 0; first < pixels; first += most) {
         const int32_t count = pixels - first < most ? pixels - first : most;
-        const float *block = w;
+        const QIR_W *block = w;
+        number = 0;
         for (g = 0; g < s->groups; ++g) {
             const float *from = x + (ptrdiff_t)first * depth;
             int32_t i, j, channel;
             if (s->chunk) {
                 for (i = 0; i < count; ++i) {
-                    qir_conv_f32_gather(s, x + (ptrdiff_t)g * s->in_channels, first + i, rows + (ptrdiff_t)i * depth);
+                    qir_conv_f32f32_gather(s, x + (ptrdiff_t)g * s->in_channels, first + i, rows + (ptrdiff_t)i * depth);
                 }
                 from = rows;
             }
-            for (channel = 0; channel < s->out_channels; channel += 8, block += block_size) {
+            for (channel = 0; channel < s->out_channels; channel += 8, block += block_size, number += 8) {
+                const float *const weights = QIR_FLOATS(block, scale, zero_point, number, depth, room);
                 const int32_t width = s->out_channels - channel < 8 ? s->out_channels - channel : 8;
                 const float *const add = bias + (ptrdiff_t)g * s->out_channels + channel;
                 float *const to = y + first * out_all + (ptrdiff_t)g * s->out_channels + channel;
@@ -62,7 +72,7 @@ void qir_conv_f32__portable(const qir_conv_f32_shape *s, const float *QIR_RESTRI
                     const int32_t high = count - i < 4 ? count - i : 4;
                     float acc[32];
                     int32_t r;
-                    qir_tile_rows_f32(from + (ptrdiff_t)i * depth, depth, high, block, depth, acc);
+                    qir_tile_rows_f32(from + (ptrdiff_t)i * depth, depth, high, weights, depth, acc);
                     for (r = 0; r < high; ++r) {
                         for (j = 0; j < width; ++j) {
                             to[(i + r) * out_all + j] = acc[r * 8 + j] + add[j];

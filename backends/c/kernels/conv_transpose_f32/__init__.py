@@ -7,12 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
+from qir.backends.c.coded import float_kernel, float_weights
 from qir.backends.c.float_types import takes_floats, typed_kernel
 from qir.backends.c.kernels import Bound, Family, Variant
 from qir.backends.c.kernels.conv_f32 import accepts, bias_of, few_axes
 from qir.backends.c.loops import window_fields
 from qir.backends.c.orders import CHANNELS_LAST
-from qir.backends.c.program import Arg, Data, Kernel, Struct
+from qir.backends.c.program import Arg, Scratch, Struct
 from qir.backends.c.site import Site
 from qir.ops.window import transposed_window
 
@@ -20,7 +21,7 @@ _HERE = Path(__file__).parent
 _PACKED, _COMPUTED = _HERE / "conv_transpose_f32__portable.c", _HERE / "conv_transpose_computed__portable.c"
 
 
-def _args(site: Site, weights: Arg) -> tuple[Arg, ...]:
+def _args(site: Site, *weights: Arg) -> tuple[Arg, ...]:
     x, w = site.input(0), site.input(1)
     groups = int(site.node.attr("group", 1))
     win = transposed_window(site.node, x.shape[2:], w.shape[2:])
@@ -28,7 +29,7 @@ def _args(site: Site, weights: Arg) -> tuple[Arg, ...]:
         ("window", window_fields(x.shape[0], win)), ("groups", groups),
         ("in_channels", w.shape[0] // groups), ("out_channels", w.shape[1]),
     ))  # fmt: skip
-    return shape, x.read, weights, bias_of(site, 2, groups * w.shape[1]), site.output.write
+    return shape, x.read, *weights, bias_of(site, 2, groups * w.shape[1]), site.output.write
 
 
 def _packed(w: np.ndarray, groups: int) -> np.ndarray:
@@ -41,8 +42,12 @@ def _packed(w: np.ndarray, groups: int) -> np.ndarray:
 
 
 def _bind(site: Site) -> Bound:
-    weights = _packed(np.asarray(site.constant(1)), int(site.node.attr("group", 1)))
-    return Bound(Kernel("qir_conv_transpose_f32__portable", _PACKED), _args(site, Data(weights, "weights")))
+    groups, codes = int(site.node.attr("group", 1)), site.input(1).coded
+    codes = codes if codes is not None and codes.along(1) and (groups == 1 or codes.scale.ndim == 0) else None
+    w = np.asarray(site.constant(1)) if codes is None else codes.codes
+    args = _args(site, *float_weights(_packed(w, groups), codes, groups * w.shape[1], groups))
+    scratch = Scratch(w.shape[0] // groups * 8 * 4 if codes else 0)
+    return Bound(float_kernel("qir_conv_transpose_f32f32__portable", _PACKED, codes), (*args, scratch))
 
 
 def _bind_computed(site: Site) -> Bound:

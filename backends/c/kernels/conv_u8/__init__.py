@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
+from math import prod
 from pathlib import Path
 
 import numpy as np
@@ -18,12 +19,24 @@ from qir.backends.c.kernels.conv_u8.blocks import (
     panel_kernel,
     panel_source,
 )
-from qir.backends.c.kernels.conv_u8.contract import accepts, conv_parts, conv_shape, conv_window
+from qir.backends.c.kernels.conv_u8.contract import accepts, accepts_any, conv_parts, conv_shape, conv_window
 from qir.backends.c.kernels.conv_u8.winograd import WINOGRAD
 from qir.backends.c.orders import CHANNELS_LAST
 from qir.backends.c.program import Data, Kernel, Scratch
-from qir.backends.c.requant import output_types, per_channel
+from qir.backends.c.requant import per_channel
 from qir.backends.c.site import Site
+from qir.backends.c.weights import (
+    TILE,
+    activation_rows,
+    bias_data,
+    is_packed,
+    is_wide,
+    only_int8,
+    row_kernel,
+    rows,
+    tap_kernel,
+    taps,
+)
 
 _HERE = Path(__file__).parent
 _GENERIC, _DEPTHWISE = _HERE / "conv_u8__portable.c", _HERE / "conv_u8_depthwise__portable.c"
@@ -33,7 +46,9 @@ def _accepts_depthwise(site: Site) -> str | None:
     x, w = site.input(0), site.input(1)
     if not (int(site.node.attr("group", 1)) == w.shape[0] == x.shape[1] and w.shape[1] == 1 and w.shape[0] > 1):
         return "not one input and one output channel a group"
-    return accepts(site)
+    if is_packed(site) and 16 * prod(w.shape[2:]) > TILE:
+        return "too many taps to unpack at once"
+    return accepts_any(site)
 
 
 def _macs(site: Site) -> float:
@@ -47,25 +62,21 @@ def _rows_work(site: Site) -> float:
     return _macs(site) * (1 + 16 * groups / channels)
 
 
-def _bound(site: Site, function: str, source: Path, weights: np.ndarray, *scratch: Scratch) -> Bound:
-    w, bias, _ = conv_parts(site)
-    data = (Data(weights, "weights"), Data(bias.astype(np.int32), "bias"),
-            Data(per_channel(site.constant(3), w.shape[0]), "multipliers"))  # fmt: skip
-    kernel = Kernel(function, source, *output_types(site, function))
-    return Bound(kernel, (conv_shape(site), site.input(0).read, *data, *scratch, site.output.write))
-
-
 def _bind(site: Site) -> Bound:
-    w = conv_parts(site)[0]
-    packed = np.ascontiguousarray(np.moveaxis(w, 1, -1).reshape(w.shape[0], -1))
-    rows = Scratch(2 * packed.shape[1] * 2)
-    return _bound(site, "qir_conv_u8s8_T__portable", _GENERIC, packed, rows)
+    w, bias, _ = conv_parts(site)
+    wide, codes = is_wide(site, w, bias), np.moveaxis(w, 1, -1).reshape(w.shape[0], -1)
+    data = (rows(site, codes), bias_data(bias, wide), Data(per_channel(site.constant(3), w.shape[0]), "multipliers"))
+    gathered = Scratch(2 * codes.shape[1] * activation_rows(site))
+    kernel = row_kernel(site, "qir_conv_u8s8_T__portable", _GENERIC, wide)
+    return Bound(kernel, (conv_shape(site), site.input(0).read, *data, gathered, site.output.write))
 
 
 def _bind_depthwise(site: Site) -> Bound:
-    w = conv_parts(site)[0]
-    packed = np.ascontiguousarray(w.reshape(w.shape[0], -1).T)
-    return _bound(site, "qir_conv_u8s8_depthwise_T__portable", _DEPTHWISE, packed)
+    w, bias, _ = conv_parts(site)
+    wide, codes = is_wide(site, w, bias), w.reshape(w.shape[0], -1)
+    data = (taps(site, codes), bias_data(bias, wide), Data(per_channel(site.constant(3), w.shape[0]), "multipliers"))
+    kernel = tap_kernel(site, "qir_conv_u8s8_depthwise_T__portable", _DEPTHWISE, wide)
+    return Bound(kernel, (conv_shape(site), site.input(0).read, *data, site.output.write))
 
 
 def _blocks(site: Site, isa: str) -> Blocks:
@@ -93,7 +104,8 @@ def _on_panels(isa: str) -> Variant:
 
 def _accepts_codes(site: Site) -> str | None:
     """What depthwise kernels on vectors need."""
-    return _accepts_depthwise(site) or (None if site.output.dtype.name == "uint8" else "its result is real")
+    real = None if site.output.dtype.name == "uint8" else "its result is real"
+    return only_int8(site) or _accepts_depthwise(site) or real
 
 
 _DEPTHWISE_STEPS = {"avx512vnni": (32, 4, np.int8), "avx2": (16, 2, np.int16)}
@@ -139,7 +151,7 @@ FAMILY = Family(
     CHANNELS_LAST,
     (
         Variant("portable", _DEPTHWISE, _accepts_depthwise, _bind_depthwise, work=_macs),
-        Variant("portable", _GENERIC, accepts, _bind, work=_rows_work),
+        Variant("portable", _GENERIC, accepts_any, _bind, work=_rows_work),
         WINOGRAD,
         *(variant(isa) for isa in ("avx512vnni", "avx2") for variant in (_depthwise_on, _on_panels)),
     ),

@@ -6,15 +6,16 @@ import numpy as np
 
 from qir.backends.c.loops import window_fields
 from qir.backends.c.program import Field, Struct
-from qir.backends.c.requant import constants_missing, overflow, requant, restored_bias
+from qir.backends.c.requant import constants_missing, requant, restored_bias
 from qir.backends.c.site import Site
+from qir.backends.c.weights import only_int8, refuse
 from qir.ops.window import Window, window
 
 
 def conv_parts(site: Site) -> tuple[np.ndarray, np.ndarray, int]:
     """Weights [M, C/g, *K], bias without its zero-point term, zero point."""
     zero = int(site.node.attr("x_zero_point", 0))
-    w = np.asarray(site.constant(1), np.int8)
+    w = np.asarray(site.constant(1))
     return w, restored_bias(np.asarray(site.constant(2)), w, zero), zero
 
 
@@ -35,10 +36,15 @@ def conv_shape(site: Site, win: Field | None = None) -> Struct:
 
 
 def accepts(site: Site) -> str | None:
-    """What every variant needs: constant weights, 1 to 3 spatial axes, accumulators inside int32."""
+    """What variants on vectors need: codes and weights in bytes, besides what every variant needs."""
+    return only_int8(site) or accepts_any(site)
+
+
+def accepts_any(site: Site) -> str | None:
+    """What every variant needs: constant weights, 1 to 3 spatial axes, accumulators that hold every sum."""
     if (reason := constants_missing(site)) is not None:
         return reason
     if not 3 <= site.input(0).rank <= 5:
         return f"{site.input(0).rank - 2} spatial axes, 1 to 3 are supported"
     w, bias, _ = conv_parts(site)
-    return overflow(bias, w)
+    return refuse(site, w, bias)

@@ -4,10 +4,17 @@
 /* template: begin */
 #define QIR_Y uint8_t
 #define QIR_STORE qir_store_u8
+#define QIR_X uint8_t
+#define QIR_WIDEN qir_widen
+#define QIR_ACC int32_t
+#define QIR_W int8_t
+#define QIR_ROWS 2
+#define QIR_LINE qir_line_s8
+#define QIR_DOT qir_dot_rows
 /* template: end */
 
 /* The activations under one window, for one group, as a row [taps][in_channels]; zeros outside the input. */
-static void qir_conv_u8s8_T_row(const qir_conv_u8_shape *s, const uint8_t *x, int32_t pixel, int32_t group,
+static void qir_conv_u8s8_T_row(const qir_conv_u8_shape *s, const QIR_X *x, int32_t pixel, int32_t group,
                                 int16_t *row) {
     const qir_window *const win = &s->window;
     const int32_t channels = s->in_channels, zero = s->x_zero_point;
@@ -18,14 +25,14 @@ static void qir_conv_u8s8_T_row(const qir_conv_u8_shape *s, const uint8_t *x, in
         for (b = 0; b < win->kernel[1]; ++b) {
             const int inside = a >= t.first[0] && a < t.last[0] && b >= t.first[1] && b < t.last[1];
             if (inside && s->groups == 1 && win->dilation[2] == 1 && t.first[2] == 0 && t.last[2] == win->kernel[2]) {
-                qir_widen(x + qir_under_tap(win, &t, a, b, 0) * channels, zero, channels * win->kernel[2], row);
+                QIR_WIDEN(x + qir_under_tap(win, &t, a, b, 0) * channels, zero, channels * win->kernel[2], row);
                 row += (ptrdiff_t)channels * win->kernel[2];
                 continue;
             }
             for (c = 0; c < win->kernel[2]; ++c, row += channels) {
                 if (inside && c >= t.first[2] && c < t.last[2]) {
                     const ptrdiff_t from = qir_under_tap(win, &t, a, b, c) * s->groups + group;
-                    qir_widen(x + from * channels, zero, channels, row);
+                    QIR_WIDEN(x + from * channels, zero, channels, row);
                 } else {
                     memset(row, 0, (size_t)channels * sizeof(int16_t));
                 }
@@ -35,8 +42,8 @@ static void qir_conv_u8s8_T_row(const qir_conv_u8_shape *s, const uint8_t *x, in
 }
 
 /* Sixteen accumulators, or what is left, to results. */
-static inline void qir_conv_u8s8_T_store(const qir_requant *q, const int32_t *QIR_RESTRICT acc,
-                                         const int32_t *QIR_RESTRICT bias, const float *QIR_RESTRICT multiplier,
+static inline void qir_conv_u8s8_T_store(const qir_requant *q, const QIR_ACC *QIR_RESTRICT acc,
+                                         const QIR_ACC *QIR_RESTRICT bias, const float *QIR_RESTRICT multiplier,
                                          int32_t width, QIR_Y *QIR_RESTRICT y) {
     int32_t j;
     QIR_LANES
@@ -45,10 +52,11 @@ static inline void qir_conv_u8s8_T_store(const qir_requant *q, const int32_t *QI
     }
 }
 
-/* Weights: [group][out_channels][kernel taps][in_channels]; bias and multiplier: [group][out_channels].
-   scratch holds two rows of int16 [taps][in_channels]: pixels go by two, channels by sixteen. */
-void qir_conv_u8s8_T__portable(const qir_conv_u8_shape *s, const uint8_t *QIR_RESTRICT x,
-                               const int8_t *QIR_RESTRICT w, const int32_t *QIR_RESTRICT bias,
+/* Weights: [group][out_channels] rows of QIR_LINE bytes: [kernel taps][in_channels] codes; bias and multiplier:
+   [group][out_channels]. scratch holds QIR_ROWS rows of int16 [taps][in_channels]: pixels go by as many, channels by
+   sixteen. */
+void qir_conv_u8s8_T__portable(const qir_conv_u8_shape *s, const QIR_X *QIR_RESTRICT x,
+                               const QIR_W *QIR_RESTRICT w, const QIR_ACC *QIR_RESTRICT bias,
                                const float *QIR_RESTRICT multiplier, void *QIR_RESTRICT scratch,
                                QIR_Y *QIR_RESTRICT y) {
     const int32_t depth = s->window.kernel[0] * s->window.kernel[1] * s->window.kernel[2] * s->in_channels;
@@ -56,8 +64,8 @@ void qir_conv_u8s8_T__portable(const qir_conv_u8_shape *s, const uint8_t *QIR_RE
     const ptrdiff_t stride = (ptrdiff_t)s->groups * channels;
     int16_t *const row = (int16_t *)scratch;
     int32_t pixel, group, channel, i;
-    for (pixel = 0; pixel < pixels; pixel += 2) {
-        const int32_t rows = pixels - pixel < 2 ? 1 : 2;
+    for (pixel = 0; pixel < pixels; pixel += QIR_ROWS) {
+        const int32_t rows = pixels - pixel < QIR_ROWS ? pixels - pixel : QIR_ROWS;
         for (group = 0; group < s->groups; ++group) {
             const ptrdiff_t first = (ptrdiff_t)group * channels;
             for (i = 0; i < rows; ++i) {
@@ -66,8 +74,8 @@ void qir_conv_u8s8_T__portable(const qir_conv_u8_shape *s, const uint8_t *QIR_RE
             for (channel = 0; channel < channels; channel += 16) {
                 const int32_t width = channels - channel < 16 ? channels - channel : 16;
                 const ptrdiff_t at = first + channel;
-                int32_t acc[32];
-                qir_dot_rows(row, rows, w + at * depth, depth, width, acc);
+                QIR_ACC acc[16 * QIR_ROWS];
+                QIR_DOT(row, rows, w + at * QIR_LINE(depth), depth, width, acc);
                 for (i = 0; i < rows; ++i) {
                     QIR_Y *const to = y + (pixel + i) * stride + at;
                     if (width == 16) {

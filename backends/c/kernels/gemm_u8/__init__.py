@@ -13,9 +13,10 @@ import numpy as np
 from qir.backends.c.kernels import Bound, Family, Variant
 from qir.backends.c.kernels.conv_u8.blocks import Blocks, blocks, panel_data, panel_kernel, panel_source
 from qir.backends.c.orders import ROWS
-from qir.backends.c.program import Data, Kernel, Scratch, Struct
-from qir.backends.c.requant import constants_missing, output_types, overflow, per_channel, requant
+from qir.backends.c.program import Data, Scratch, Struct
+from qir.backends.c.requant import constants_missing, per_channel, requant
 from qir.backends.c.site import Site
+from qir.backends.c.weights import activation_rows, bias_data, is_wide, only_int8, refuse, row_kernel, rows
 from qir.ops.window import Window
 
 _HERE = Path(__file__).parent
@@ -25,13 +26,18 @@ _FUNCTION = "qir_gemm_u8s8_T__portable"
 
 def _weights(site: Site) -> np.ndarray:
     """[K, N] as [N, K], with K in the order in which x is stored."""
-    w, rows = np.asarray(site.constant(1), np.int8), site.input(0).rows
+    w, rows = np.asarray(site.constant(1)), site.input(0).rows
     return np.ascontiguousarray((w if rows is None else w[rows]).T)
 
 
 def accepts(site: Site) -> str | None:
-    """What every variant needs: constant weights, accumulators inside int32."""
-    return constants_missing(site) or overflow(np.asarray(site.constant(2)), _weights(site))
+    """What variants on vectors need: codes and weights in bytes, besides."""
+    return only_int8(site) or _accepts(site)
+
+
+def _accepts(site: Site) -> str | None:
+    """What every variant needs: constant weights, accumulators that hold every sum."""
+    return constants_missing(site) or refuse(site, _weights(site), np.asarray(site.constant(2)))
 
 
 def _rows(site: Site) -> int:
@@ -46,11 +52,12 @@ def gemm_shape(site: Site) -> Struct:
 
 
 def _bind(site: Site) -> Bound:
-    w = _weights(site)
-    data = (Data(w, "weights"), Data(np.asarray(site.constant(2), np.int32), "bias"),
+    w, bias = _weights(site), np.asarray(site.constant(2))
+    wide = is_wide(site, w, bias)
+    data = (rows(site, w), bias_data(bias, wide),
             Data(per_channel(site.constant(3), w.shape[0]), "multipliers"))  # fmt: skip
-    kernel = Kernel(_FUNCTION, _SOURCE, *output_types(site, _FUNCTION))
-    return Bound(kernel, (gemm_shape(site), site.input(0).read, *data, Scratch(4 * w.shape[1]), site.output.write))
+    args = (gemm_shape(site), site.input(0).read, *data, Scratch(2 * w.shape[1] * activation_rows(site)))
+    return Bound(row_kernel(site, _FUNCTION, _SOURCE, wide), (*args, site.output.write))
 
 
 def _blocks(site: Site, isa: str) -> Blocks:
@@ -96,7 +103,7 @@ FAMILY = Family(
     ("qir.IntGemm",),
     ROWS,
     (
-        Variant("portable", _SOURCE, accepts, _bind, work=_work),
+        Variant("portable", _SOURCE, _accepts, _bind, work=_work),
         Variant("avx512vnni", _ROW, accepts, _bind_row, work=_work),
         _on_panels("avx512vnni"),
         _on_panels("avx2"),

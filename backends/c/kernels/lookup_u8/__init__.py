@@ -11,7 +11,8 @@ from qir.backends.c.orders import Orders
 from qir.backends.c.program import Data, Kernel, Scalar
 from qir.backends.c.site import Site
 
-_SOURCE = Path(__file__).parent / "lookup_u8__portable.c"
+_HERE = Path(__file__).parent
+_SOURCE, _AVX2 = _HERE / "lookup_u8__portable.c", _HERE / "lookup_u8__avx2.c"
 
 
 def _layout(site: Site) -> Orders:
@@ -24,12 +25,24 @@ def _accepts(site: Site) -> str | None:
     return None if table is not None and table.shape == (256,) else "the table must be a constant of 256 entries"
 
 
-def _bind(site: Site) -> Bound:
+def _accepts_vectors(site: Site) -> str | None:
+    return _accepts(site) or (None if site.output.dtype.name == "uint8" else "its results are not uint8")
+
+
+def _bind(site: Site, isa: str = "portable") -> Bound:
     x, y = site.input(0), site.output
     kernel = Kernel("qir_lookup_u8_T__portable", _SOURCE, f"qir_lookup_u8_{y.short}__portable", (("QIR_Y", y.ctype),))
+    if isa == "avx2":
+        kernel = Kernel("qir_lookup_u8_u8__avx2", _AVX2)
     table = Data(np.ascontiguousarray(site.input(1).value), "table")
     return Bound(kernel, (Scalar(y.size, "size_t"), x.read, table, y.write))
 
 
-FAMILY = Family("lookup_u8", ("qir.Lookup",), _layout, (Variant("portable", _SOURCE, _accepts, _bind),),
-                in_place=(0,), pointwise=True)  # fmt: skip
+FAMILY = Family(
+    "lookup_u8", ("qir.Lookup",), _layout,
+    (
+        Variant("portable", _SOURCE, _accepts, _bind),
+        Variant("avx2", _AVX2, _accepts_vectors, lambda site: _bind(site, "avx2")),
+    ),
+    in_place=(0,), pointwise=True,
+)  # fmt: skip

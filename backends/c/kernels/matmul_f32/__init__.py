@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from qir.backends.c.coded import Coded, float_kernel, float_weights
 from qir.backends.c.kernels import Bound, Family, Variant
 from qir.backends.c.kernels.conv_f32 import pack_floats
 from qir.backends.c.loops import led, merged_loops, too_many_loops
@@ -91,10 +92,17 @@ def _shape(site: Site, packed: bool) -> tuple[Struct, Arg, float]:
     return Struct("qir_matmul_f32_shape", (batch, *zip(names, values, strict=True))), bias, beta
 
 
+def _codes(site: Site) -> Coded | None:
+    """The codes that stand behind the second operand, where the kernel can store these."""
+    found, b = site.input(1).coded, site.input(1)
+    return found if found is not None and b.rank == 2 and found.along(0 if site.node.attr("transB", 0) else 1) else None
+
+
 def _weights(site: Site) -> np.ndarray | None:
-    """A constant second operand as [K, N], rows in the order in which the first operand's columns lie; None where it is
-    computed or has batches."""
-    value = site.constant(1)
+    """A constant second operand, or its codes, as [K, N], rows in the order in which the first operand's columns lie;
+    None where it is computed or has batches."""
+    codes = _codes(site)
+    value = site.constant(1) if codes is None else codes.codes
     if value is None or prod(matrix(site.input(1), False)[0][:-2]) != 1:
         return None
     value = value.T if site.node.attr("transB", 0) else value.reshape(matrix(site.input(1), False)[0][-2:])
@@ -113,12 +121,15 @@ def _second(site: Site) -> Arg:
 def _bind_f32(site: Site) -> Bound:
     weights = _weights(site)
     shape, bias, beta = _shape(site, weights is not None)
-    second = _second(site) if weights is None else Data(pack_floats(np.ascontiguousarray(weights.T), 1), "weights")
+    second: tuple[Arg, Arg, Arg] = _second(site), Scalar(0), Scalar(0)
+    codes = _codes(site)
+    if weights is not None:
+        second = float_weights(pack_floats(np.ascontiguousarray(weights.T), 1), codes, weights.shape[1])
     depth = _product(site)[1][1]
     alpha = float(np.float32(site.node.attr("alpha", 1.0)))
-    args = (shape, Scalar(alpha, "float"), Scalar(beta, "float"), site.input(0).read, second, bias, site.output.write,
+    args = (shape, Scalar(alpha, "float"), Scalar(beta, "float"), site.input(0).read, *second, bias, site.output.write,
             Scratch(max(12 * depth, 1) * 4))  # fmt: skip
-    return Bound(Kernel("qir_matmul_f32__portable", _F32), args)
+    return Bound(float_kernel("qir_matmul_f32f32__portable", _F32, codes if weights is not None else None), args)
 
 
 def _bind_any(site: Site) -> Bound:

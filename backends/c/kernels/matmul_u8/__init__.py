@@ -6,16 +6,17 @@ from pathlib import Path
 
 import numpy as np
 
+from qir.backends.c.integer_types import integer_kernel, only_bytes
 from qir.backends.c.kernels import Bound, Family, Variant
 from qir.backends.c.loops import led, merged_loops, too_many_loops
 from qir.backends.c.orders import Orders
-from qir.backends.c.program import Kernel, Scalar, Scratch, Struct
-from qir.backends.c.requant import output_types, requant, vector_types
+from qir.backends.c.program import Scalar, Scratch, Struct
+from qir.backends.c.requant import requant, vector_types
 from qir.backends.c.site import Operand, Site, plain
+from qir.quant.fixedpoint import largest
 
 _HERE = Path(__file__).parent
 _SOURCE, _AVX2 = _HERE / "matmul_u8__portable.c", _HERE / "matmul_u8__avx2.c"
-_MAX_DEPTH = 33025
 
 
 def _as_stored(site: Site) -> Orders:
@@ -38,7 +39,18 @@ def _accepts(site: Site) -> str | None:
     a, b = site.input(0), site.input(1)
     if a.rank < 2 or b.rank < 2:
         return "both operands must be matrices"
-    return "an accumulator could leave int32" if a.shape[-1] > _MAX_DEPTH else too_many_loops(_loops(site))
+    reason = "an accumulator could leave int32" if _overflows(site) and only_bytes(site) is None else None
+    return reason or too_many_loops(_loops(site))
+
+
+def _accepts_vectors(site: Site) -> str | None:
+    return only_bytes(site) or _accepts(site)
+
+
+def _overflows(site: Site) -> bool:
+    a, b, node = site.input(0), site.input(1), site.node
+    factors = largest(a.dtype, int(node.attr("a_zero_point", 0))), largest(b.dtype, int(node.attr("b_zero_point", 0)))
+    return a.shape[-1] * factors[0] * factors[1] >= 1 << 31
 
 
 def _work(site: Site) -> float:
@@ -63,9 +75,8 @@ def _bind(site: Site, isa: str, source: Path) -> Bound:
         ("requant", requant(node)),
     ))  # fmt: skip
     multiplier = Scalar(float(np.float32(node.attr("multiplier"))), "float")
-    function = f"qir_matmul_u8u8_T__{isa}"
-    name, types = output_types(site, function)
-    kernel = Kernel(function, source, name, (*types, *vector_types(site, "avx2", "store16", "part16")))
+    kernel = integer_kernel(site, f"qir_matmul_u8u8_T__{isa}", source, ("QIR_A", "QIR_B"), wide=_overflows(site),
+                            parts=vector_types(site, "avx2", "store16", "part16"))  # fmt: skip
     pairs = (a.shape[-1] + 1) // 2
     scratch = (Scratch(4 * pairs * (16 + a.shape[-2])),) if isa == "avx2" else ()
     return Bound(kernel, (shape, multiplier, a.read, b.read, *scratch, y.write))
@@ -75,6 +86,6 @@ FAMILY = Family(
     "matmul_u8", ("qir.IntMatMul",), _as_stored,
     (
         Variant("portable", _SOURCE, _accepts, lambda site: _bind(site, "portable", _SOURCE), work=_work),
-        Variant("avx2", _AVX2, _accepts, lambda site: _bind(site, "avx2", _AVX2), work=_panel_work),
+        Variant("avx2", _AVX2, _accepts_vectors, lambda site: _bind(site, "avx2", _AVX2), work=_panel_work),
     ),
 )  # fmt: skip

@@ -7,12 +7,14 @@ from pathlib import Path
 
 import numpy as np
 
+from qir.backends.c.integer_types import integer_kernel
 from qir.backends.c.kernels import Bound, Family, Variant
 from qir.backends.c.loops import led, merged_loops, too_many_loops
 from qir.backends.c.orders import Orders, reduced
-from qir.backends.c.program import Kernel, Struct
-from qir.backends.c.requant import output_types, requant
+from qir.backends.c.program import Struct
+from qir.backends.c.requant import requant
 from qir.backends.c.site import Site
+from qir.quant.fixedpoint import largest
 
 _SOURCE = Path(__file__).parent / "mean_u8__portable.c"
 _FUNCTION = "qir_mean_u8_T__portable"
@@ -39,7 +41,7 @@ def _count(site: Site) -> int:
 
 
 def _accepts(site: Site) -> str | None:
-    if _count(site) * 255 >= 1 << 31:
+    if _count(site) * largest(site.input(0).dtype, int(site.node.attr("x_zero_point", 0))) >= 1 << 31:
         return "a sum could leave int32"
     return too_many_loops(_loops(site, True)) or too_many_loops(_loops(site, False))
 
@@ -53,8 +55,7 @@ def _bind(site: Site) -> Bound:
         ("x_zero_point", int(node.attr("x_zero_point", 0))), ("multiplier", float(multiplier)),
         ("requant", requant(node)),
     ))  # fmt: skip
-    kernel = Kernel(_FUNCTION, _SOURCE, *output_types(site, _FUNCTION))
-    return Bound(kernel, (shape, site.input(0).read, site.output.write))
+    return Bound(integer_kernel(site, _FUNCTION, _SOURCE), (shape, site.input(0).read, site.output.write))
 
 
 FAMILY = Family("mean_u8", ("qir.IntMean",), _layout, (Variant("portable", _SOURCE, _accepts, _bind),))

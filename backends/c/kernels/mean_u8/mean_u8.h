@@ -1,9 +1,9 @@
-/* Mean of uint8 codes over some axes:
+/* Mean of codes, uint8 or int16, over some axes:
 
    y[i] = store(sum over j of (x[i . kept_stride + j . reduced_stride] - x_zero_point), multiplier)
 
    the multiplier holds the division by the number of elements. y is contiguous over the kept sizes.
-   Overflow: the binder checks count * 255 < 2^31. */
+   Overflow: the binder checks count * max |x - x_zero_point| < 2^31. */
 #ifndef QIR_MEAN_U8_H
 #define QIR_MEAN_U8_H
 

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
+from qir.backends.c.integer_types import integer_kernel, only_bytes
 from qir.backends.c.kernels import Bound, Family, Variant
 from qir.backends.c.loops import broadcast_loops, broadcast_struct, steps_apart, too_many_loops
 from qir.backends.c.orders import FOLLOW
-from qir.backends.c.program import Kernel, Struct
-from qir.backends.c.requant import output_types, requant, vector_types
+from qir.backends.c.program import Struct
+from qir.backends.c.requant import requant, vector_types
 from qir.backends.c.site import Site
 
 _HERE = Path(__file__).parent
@@ -22,7 +23,7 @@ def _accepts(site: Site) -> str | None:
 
 
 def _accepts_vectors(site: Site) -> str | None:
-    return _accepts(site) or steps_apart(broadcast_loops(site.input(0), site.input(1), site.output))
+    return _accepts(site) or only_bytes(site) or steps_apart(broadcast_loops(site.input(0), site.input(1), site.output))
 
 
 def _bind(site: Site, isa: str, source: Path) -> Bound:
@@ -31,9 +32,8 @@ def _bind(site: Site, isa: str, source: Path) -> Bound:
         ("a_zero_point", int(node.attr("a_zero_point", 0))), ("b_zero_point", int(node.attr("b_zero_point", 0))),
         ("multiplier", float(np.float32(node.attr("multiplier")))), ("requant", requant(node)),
     ))  # fmt: skip
-    function = f"qir_mul_u8u8_T__{isa}"
-    name, types = output_types(site, function)
-    kernel = Kernel(function, source, name, (*types, *vector_types(site, "avx2", "reals16")))
+    kernel = integer_kernel(site, f"qir_mul_u8u8_T__{isa}", source, ("QIR_A", "QIR_B"),
+                            wide=only_bytes(site) is not None, parts=vector_types(site, "avx2", "reals16"))  # fmt: skip
     return Bound(kernel, (broadcast_struct(a, b, y), numbers, a.read, b.read, y.write))
 
 

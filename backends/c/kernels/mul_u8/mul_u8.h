@@ -1,8 +1,9 @@
-/* Product of two tensors of uint8 codes, with broadcasting:
+/* Product of two tensors of codes, uint8 or int16, with broadcasting:
 
    y = store((a - a_zero_point) * (b - b_zero_point), multiplier)
 
-   store is qir_store_u8 (codes) or qir_store_f32 (reals). |product| <= 255^2. y may share its bytes with an operand of
+   store is qir_store_u8 (codes) or qir_store_f32 (reals). |product| <= 255^2 for uint8; int16
+   is multiplied in int64. y may share its bytes with an operand of
    its own shape and type. */
 #ifndef QIR_MUL_U8_H
 #define QIR_MUL_U8_H

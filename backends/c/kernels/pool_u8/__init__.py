@@ -7,13 +7,15 @@ from pathlib import Path
 
 import numpy as np
 
+from qir.backends.c.integer_types import integer_kernel, only_bytes
 from qir.backends.c.kernels import Bound, Family, Variant
 from qir.backends.c.loops import three, window_fields
 from qir.backends.c.orders import CHANNELS_LAST
-from qir.backends.c.program import Kernel, Struct
-from qir.backends.c.requant import output_types, requant, vector_types
+from qir.backends.c.program import Struct
+from qir.backends.c.requant import requant, vector_types
 from qir.backends.c.site import Site
 from qir.ops.window import window
+from qir.quant.fixedpoint import largest
 
 _HERE = Path(__file__).parent
 _SOURCE, _AVX2 = _HERE / "pool_u8__portable.c", _HERE / "pool_u8__avx2.c"
@@ -22,14 +24,17 @@ _SOURCE, _AVX2 = _HERE / "pool_u8__portable.c", _HERE / "pool_u8__avx2.c"
 def _accepts(site: Site) -> str | None:
     if not 3 <= site.input(0).rank <= 5:
         return f"{site.input(0).rank - 2} spatial axes, 1 to 3 are supported"
-    return "a sum could leave int32" if prod(site.node.attr("kernel_shape")) * 255 >= 1 << 31 else None
+    most = largest(site.input(0).dtype, int(site.node.attr("x_zero_point", 0)))
+    return "a sum could leave int32" if prod(site.node.attr("kernel_shape")) * most >= 1 << 31 else None
 
 
 def _accepts_vectors(site: Site) -> str | None:
     """Sums of 16 bits, sixteen channels at a time."""
     if site.input(0).shape[1] < 16:
         return "fewer than 16 channels"
-    return "a sum could leave 16 bits" if prod(site.node.attr("kernel_shape")) > 257 else _accepts(site)
+    if prod(site.node.attr("kernel_shape")) > 257:
+        return "a sum could leave 16 bits"
+    return only_bytes(site) or _accepts(site)
 
 
 def _work(site: Site) -> float:
@@ -46,9 +51,7 @@ def _bind(site: Site, isa: str, source: Path) -> Bound:
         ("x_zero_point", int(node.attr("x_zero_point", 0))),
         ("multiplier", float(np.float32(node.attr("multiplier")))), ("requant", requant(node)),
     ))  # fmt: skip
-    function = f"qir_pool_u8_T__{isa}"
-    name, types = output_types(site, function)
-    kernel = Kernel(function, source, name, (*types, *vector_types(site, "avx2", "store16")))
+    kernel = integer_kernel(site, f"qir_pool_u8_T__{isa}", source, parts=vector_types(site, "avx2", "store16"))
     return Bound(kernel, (shape, x.read, site.output.write))
 
 

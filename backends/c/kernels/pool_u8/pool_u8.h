@@ -1,10 +1,11 @@
-/* Average pooling of uint8 codes, 1 to 3 spatial axes:
+/* Average pooling of codes, uint8 or int16, 1 to 3 spatial axes:
 
    y[n, o, c] = store(sum over taps inside the input of (x[n, o * stride + t * dilation - pad, c] - x_zero_point),
                       multiplier / (float)count)
 
    count is the number of those taps, or, where padding counts, of those that start before counted_end (the end of the
-   declared padding); at least 1. Layouts: x and y [N, D, H, W, C]. Overflow: the binder checks taps * 255 < 2^31. */
+   declared padding); at least 1. Layouts: x and y [N, D, H, W, C]. Overflow: the binder checks
+   taps * max |x - x_zero_point| < 2^31. */
 #ifndef QIR_POOL_U8_H
 #define QIR_POOL_U8_H
 

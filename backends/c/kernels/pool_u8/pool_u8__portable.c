@@ -1,6 +1,7 @@
 #include "pool_u8.h"
 
 /* template: begin */
+#define QIR_X uint8_t
 #define QIR_Y uint8_t
 #define QIR_STORE qir_store_u8
 /* template: end */
@@ -20,7 +21,7 @@ static int32_t qir_pool_u8_T_count(const qir_pool_u8_shape *s, const qir_taps *t
     return count > 0 ? count : 1;
 }
 
-void qir_pool_u8_T__portable(const qir_pool_u8_shape *s, const uint8_t *QIR_RESTRICT x, QIR_Y *QIR_RESTRICT y) {
+void qir_pool_u8_T__portable(const qir_pool_u8_shape *s, const QIR_X *QIR_RESTRICT x, QIR_Y *QIR_RESTRICT y) {
     const int32_t channels = s->channels, pixels = qir_pixels(&s->window);
     int32_t pixel, first;
     for (pixel = 0; pixel < pixels; ++pixel) {
@@ -35,7 +36,7 @@ void qir_pool_u8_T__portable(const qir_pool_u8_shape *s, const uint8_t *QIR_REST
             for (a = t.first[0]; a < t.last[0]; ++a) {
                 for (b = t.first[1]; b < t.last[1]; ++b) {
                     for (c = t.first[2]; c < t.last[2]; ++c) {
-                        const uint8_t *const from = x + qir_under_tap(&s->window, &t, a, b, c) * channels + first;
+                        const QIR_X *const from = x + qir_under_tap(&s->window, &t, a, b, c) * channels + first;
                         QIR_LANES
                         for (j = 0; j < width; ++j) {
                             acc[j] += from[j] - s->x_zero_point;

@@ -1,0 +1,126 @@
+/* Weights of 2 to 5 bits, unpacked tile by tile on the stack for the arithmetic of int8 weights.
+
+   Eight codes of b bits take b bytes: code i lies in bits b*i .. b*i + b - 1 of their little-endian integer, as
+   code + 2^(b-1). Rows end with their last group of eight. `bits` is constant wherever these functions
+   are inlined. */
+#ifndef QIR_PACKED_H
+#define QIR_PACKED_H
+
+#include "qir_dot.h"
+
+#define QIR_TILE_DEPTH 128
+
+/* Bytes of a row of codes. */
+static inline ptrdiff_t qir_packed_bytes(int32_t bits, int32_t count) {
+    return (ptrdiff_t)((count + 7) / 8) * bits;
+}
+
+/* `count` bytes in their halves, the lower one first, each less `zero`: a loop that compilers turn into vector code. */
+static inline void qir_halve(const uint8_t *QIR_RESTRICT w, int32_t count, int32_t bits, int32_t zero,
+                             int8_t *QIR_RESTRICT to) {
+    int32_t i;
+    for (i = 0; i < count; ++i) {
+        to[2 * i] = (int8_t)((w[i] & ((1 << bits) - 1)) - zero);
+        to[2 * i + 1] = (int8_t)((w[i] >> bits) - zero);
+    }
+}
+
+/* `groups` times eight codes. */
+static inline void qir_unpack(const uint8_t *QIR_RESTRICT w, int32_t bits, int32_t groups, int8_t *QIR_RESTRICT to) {
+    int32_t group, i;
+    if (bits == 4) {
+        qir_halve(w, 4 * groups, 4, 8, to);
+    } else if (bits == 2) {
+        for (group = 0; group < groups; group += 16) { /* by way of halves of four bits */
+            const int32_t some = groups - group < 16 ? groups - group : 16;
+            int8_t halves[64];
+            qir_halve(w + 2 * group, 2 * some, 4, 0, halves);
+            qir_halve((const uint8_t *)halves, 4 * some, 2, 2, to + 8 * group);
+        }
+    } else if (bits == 5) {
+        for (group = 0; group < groups; ++group, w += 5, to += 8) {
+            uint64_t word = 0;
+            for (i = 0; i < 5; ++i) {
+                word |= (uint64_t)w[i] << (8 * i);
+            }
+            for (i = 0; i < 8; ++i) {
+                to[i] = (int8_t)((int32_t)(word >> (5 * i) & 31u) - 16);
+            }
+        }
+    } else {
+        for (group = 0; group < groups; ++group, w += 3, to += 8) {
+            uint64_t word = (uint64_t)w[0] | (uint64_t)w[1] << 8 | (uint64_t)w[2] << 16;
+            word = (word | word << 20) & UINT64_C(0x00000fff00000fff); /* halves of the word apart, then their halves: */
+            word = (word | word << 10) & UINT64_C(0x003f003f003f003f);
+            word = (word | word << 5) & UINT64_C(0x0707070707070707);  /* a code in each byte */
+            word = ((word | UINT64_C(0x8080808080808080)) - UINT64_C(0x0404040404040404)) ^ UINT64_C(0x8080808080808080);
+            for (i = 0; i < 8; ++i) {
+                to[i] = (int8_t)(uint8_t)(word >> (8 * i)); /* less 4: bit 7, set meanwhile, takes the borrow */
+            }
+        }
+    }
+}
+
+/* As qir_dot_rows, for any number of rows of activations; acc holds room for sixteen columns a row. Four rows of weights
+   are unpacked at once, 128 codes of each: where fewer are left a row takes just as many places, and what the row before
+   it unpacked too much is overwritten. */
+static inline void qir_dot_packed(const int16_t *QIR_RESTRICT x, int32_t rows, const uint8_t *QIR_RESTRICT w,
+                                  int32_t bits, int32_t depth, int32_t count, int32_t *QIR_RESTRICT acc) {
+    const ptrdiff_t line = qir_packed_bytes(bits, depth);
+    int8_t tile[4 * QIR_TILE_DEPTH + 8];
+    int32_t first, i, j, k;
+    for (j = 0; j < count; j += 4, w += 4 * line) {
+        const int32_t lines = count - j < 4 ? count - j : 4;
+        for (first = 0; first < depth; first += QIR_TILE_DEPTH) {
+            const int32_t part = depth - first < QIR_TILE_DEPTH ? depth - first : QIR_TILE_DEPTH;
+            if (lines < 4) {
+                memset(tile, 0, sizeof tile);
+            }
+            for (i = 0; i < lines; ++i) {
+                qir_unpack(w + i * line + first / 8 * bits, bits, (part + 7) / 8, tile + i * part);
+            }
+            for (i = 0; i < rows; i += 2) {
+                const int16_t *const from = x + (ptrdiff_t)i * depth + first;
+                int32_t *const to = acc + i * 16 + j;
+                int32_t sums[8] = {0, 0, 0, 0, 0, 0, 0, 0};
+                if (rows - i > 1) {
+                    qir_dot_2x4(from, from + depth, tile, part, sums, sums + 4);
+                } else {
+                    qir_dot_1x4(from, tile, part, sums);
+                }
+                for (k = 0; k < 4; ++k) {
+                    to[k] = first ? to[k] + sums[k] : sums[k];
+                    if (rows - i > 1) {
+                        to[16 + k] = first ? to[16 + k] + sums[4 + k] : sums[4 + k];
+                    }
+                }
+            }
+        }
+    }
+}
+
+/* For each width: the bytes of a row, products of rows, the weights of the sixteen channels from `first` on of a depthwise
+   kernel, as int8 [taps][16], and eight codes. */
+#define QIR_PACKED(b)                                                                                                \
+    static inline ptrdiff_t qir_line_s##b(int32_t depth) {                                                           \
+        return qir_packed_bytes(b, depth);                                                                           \
+    }                                                                                                                \
+    static inline void qir_dot_rows_s##b(const int16_t *x, int32_t rows, const uint8_t *w, int32_t depth,            \
+                                         int32_t count, int32_t *acc) {                                              \
+        qir_dot_packed(x, rows, w, b, depth, count, acc);                                                            \
+    }                                                                                                                \
+    static inline const int8_t *qir_taps_s##b(const uint8_t *w, int32_t taps, int32_t first, int8_t *tile) {         \
+        qir_unpack(w + (ptrdiff_t)(first / 16) * taps * 2 * b, b, taps * 2, tile);                                   \
+        return tile;                                                                                                 \
+    }                                                                                                                \
+    static inline const int8_t *qir_eight_s##b(const uint8_t *w, int8_t *room) {                                     \
+        qir_unpack(w, b, 1, room);                                                                                   \
+        return room;                                                                                                 \
+    }
+
+QIR_PACKED(2)
+QIR_PACKED(3)
+QIR_PACKED(4)
+QIR_PACKED(5)
+
+#endif

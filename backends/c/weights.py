@@ -1,0 +1,120 @@
+"""Weights of portable integer kernels: as int8 or int16, or in 2 to 5 bits, packed (runtime/qir_packed.h)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from qir.backends.c.integer_types import WIDE, only_bytes, typed
+from qir.backends.c.program import Data, Kernel
+from qir.backends.c.requant import overflow
+from qir.backends.c.site import Site
+from qir.ir.dtype import INT16, UINT8
+from qir.quant.bitpack import pack
+from qir.quant.fixedpoint import largest
+
+_PACKED = Path(__file__).parent / "runtime" / "qir_packed.h"
+TILE = 1024
+"""Codes on the stack of a depthwise kernel that unpacks, for sixteen channels."""
+_ROWS = {True: 4, False: 2}
+"""Rows of activations over which reading the weights is spread, where they are unpacked and where not."""
+
+
+def weight_bits(site: Site) -> int:
+    """Bits in which a node's weights are stored: 2 to 5, 8 or 16."""
+    dtype = site.input(1).dtype
+    return int(site.node.attr("weight_bits", dtype.bits))
+
+
+def is_packed(site: Site) -> bool:
+    """True where a kernel has to unpack the weights."""
+    return weight_bits(site) < 8
+
+
+def only_int8(site: Site) -> str | None:
+    """The reason to refuse all but 8-bit codes and weights."""
+    return f"its weights are packed in {weight_bits(site)} bits" if is_packed(site) else only_bytes(site)
+
+
+def is_wide(site: Site, w: np.ndarray, bias: np.ndarray) -> bool:
+    """True where accumulators need 64 bits.
+
+    Args:
+        w: weights [M, ...].
+        bias: int64 [M].
+    """
+    return overflow(bias, w, largest(site.input(0).dtype)) is not None
+
+
+def refuse(site: Site, w: np.ndarray, bias: np.ndarray) -> str | None:
+    """The reason to refuse a layer whose accumulators leave what its kernel has; arguments as `is_wide`."""
+    bytes_alone = only_bytes(site) is None and weight_bits(site) <= 8
+    narrow = bytes_alone or is_packed(site)
+    return "an accumulator could leave int32" if narrow and is_wide(site, w, bias) else None
+
+
+def activation_rows(site: Site) -> int:
+    """Rows of activations that a kernel made by `row_kernel` keeps in its scratch."""
+    return _ROWS[is_packed(site)]
+
+
+def row_kernel(site: Site, function: str, source: Path, wide: bool) -> Kernel:
+    """A template `..._u8s8_T__portable` that takes products of rows, for the node's types."""
+    bits, codes = weight_bits(site), site.input(0).dtype == UINT8
+    line = f"qir_line_s{bits}" if is_packed(site) else "qir_line_s8"
+    dot = ("qir_dot_rows" if bits == 8 else f"qir_dot_rows_s{bits}") if not wide else f"qir_dot_rows_s{bits}_s64"
+    return _kernel(site, function, source, wide, (
+        ("QIR_ROWS", str(activation_rows(site))), ("QIR_WIDEN", "qir_widen" if codes else "qir_widen_s16"),
+        ("QIR_LINE", line), ("QIR_DOT", dot),
+    ))  # fmt: skip
+
+
+def tap_kernel(site: Site, function: str, source: Path, wide: bool) -> Kernel:
+    """A template `..._u8s8_depthwise_T__portable`, for the node's types."""
+    if is_packed(site):
+        taps = f"qir_taps_s{weight_bits(site)}"
+        parts = (("QIR_TAPS", taps), ("QIR_SPAN", "16"), ("QIR_STEP", "16"), ("QIR_TILE", str(TILE)))
+    else:
+        own = f"{function.split('__')[0]}_taps"
+        parts = (("QIR_TAPS", own), ("QIR_SPAN", "channels"), ("QIR_STEP", "channels"), ("QIR_TILE", "1"))
+    return _kernel(site, function, source, wide, (*parts, _tap_type(site)))
+
+
+def eight_kernel(site: Site, function: str, source: Path, wide: bool) -> Kernel:
+    """A template `..._u8s8_T__portable` that reads weights by eight, for the node's types."""
+    bits, own = weight_bits(site), f"{function.split('__')[0]}_eight"
+    parts = (("QIR_GROUP", str(min(bits, 8))), ("QIR_EIGHT", f"qir_eight_s{bits}" if is_packed(site) else own))
+    return _kernel(site, function, source, wide, (*parts, _tap_type(site)))
+
+
+def _tap_type(site: Site) -> tuple[str, str]:
+    return "QIR_TAP", "int16_t" if weight_bits(site) > 8 else "int8_t"
+
+
+def _kernel(site: Site, function: str, source: Path, wide: bool, parts: tuple[tuple[str, str], ...]) -> Kernel:
+    bits, x = weight_bits(site), site.input(0)
+    kind = "uint8_t" if is_packed(site) else f"int{bits}_t"
+    headers = ((_PACKED,) if is_packed(site) else ()) + ((WIDE,) if x.dtype == INT16 or bits > 8 else ())
+    return typed(site, function, source, ("u8s8", f"{x.short}s{bits}"),
+                 (("QIR_X", x.ctype), ("QIR_W", kind), *parts), headers, wide=wide)  # fmt: skip
+
+
+def bias_data(bias: np.ndarray, wide: bool) -> Data:
+    """A bias as its kernel's accumulators."""
+    return Data(np.ascontiguousarray(bias, np.int64 if wide else np.int32), "bias")
+
+
+def rows(site: Site, codes: np.ndarray) -> Data:
+    """Weights [channels, depth] as `row_kernel` reads them, and [..., 8] as `eight_kernel` does."""
+    return Data(pack(codes, weight_bits(site)) if is_packed(site) else np.ascontiguousarray(codes), "weights")
+
+
+def taps(site: Site, codes: np.ndarray) -> Data:
+    """Weights [channels, taps] as `tap_kernel` reads them: [taps][channels], packed ones [channels / 16][taps][16]."""
+    if not is_packed(site):
+        return Data(np.ascontiguousarray(codes.T), "weights")
+    channels, count = codes.shape
+    filled = np.zeros((-(-channels // 16) * 16, count), np.int8)
+    filled[:channels] = codes
+    return Data(pack(filled.reshape(-1, 16, count).swapaxes(1, 2), weight_bits(site)), "weights")
