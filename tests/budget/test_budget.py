@@ -23,7 +23,7 @@ def test_a_healthy_network_needs_no_wider_layer() -> None:
 
 
 @pytest.mark.parametrize("target", ["onnx", "portable"])
-def test_the_layer_that_costs_the_answers_stays_float(target: str) -> None:
+def test_the_layer_that_costs_the_answers_gets_wider(target: str) -> None:
     """A range that clips nearly everything away ruins one layer; that one goes back, and the answers with it."""
     ruined = qir.Recipe().with_override("hidden", range=(0.0, 0.01)).with_override("square", range=(0.0, 0.01))
     data = samples(128, 1)
@@ -34,10 +34,10 @@ def test_the_layer_that_costs_the_answers_stays_float(target: str) -> None:
     assert drop_of(good, data) <= before / 4
     names = {override.match for override in good.recipe.overrides[2:]}
     assert names & {"hidden", "square"}
-    assert len(names) < 8
+    assert len(names) < 10
     notes = " ".join(good.notes)
     assert f"max_drop {before / 4:g} holds" in notes
-    assert "float; its share of the noise goes from" in notes
+    assert "its share of the noise goes from" in notes
     assert qir.Recipe.from_toml(good.recipe.to_toml()) == good.recipe
 
 
