@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+import qir
 from qir.backends.c import CModule, compile_c
 from qir.evaluate import evaluate
 from qir.ir.graph import Constant, Graph
 from qir.quant.error import sqnr
-from qir.quant.scales import decode
+from qir.quant.scales import decode, encode
 from qir.recipe import Layer, Recipe
 from tests.passes.graphs import net, normal
 from tests.passes.quantize.quantizing import ALL, apply, samples
@@ -166,3 +167,25 @@ def test_zero_points_of_8_bit_weights_run_in_float_on_codes() -> None:
     feed = samples(quant, seed=9)
     assert sqnr(evaluate(quant, feed)["y"], module.run(feed)["y"]) > 30
     assert "f32s8" in module.explain()
+
+
+def test_the_interface_takes_and_gives_16_bit_codes() -> None:
+    graph = net("(float[1,2,5,5] x) => (float[1,2,5,5] y) { a = Conv(x, w) y = Add(a, x) }", w=normal(2, 2, 1, 1))
+    quant = apply(ALL, graph, recipe=Recipe().with_override("*", activation_bits=16))
+    module = compile_c(apply("lower-integer", quant))
+    kinds = [quant.tensor(name).quant for name in ("x", "y")]
+    assert kinds[0] is not None
+    assert kinds[1] is not None
+    feed = samples(quant, seed=9)
+    codes = module.run_codes({"x": encode(feed["x"], kinds[0])})["y"]
+    assert codes.dtype == np.int16
+    np.testing.assert_array_equal(decode(codes, kinds[1]), module.run(feed)["y"])
+
+
+def test_reports_say_how_weights_are_stored() -> None:
+    graph, recipe = network(), Recipe().with_override("*", weight_bits=3)
+    codes = qir.compile(graph, samples(graph), target="portable", recipe=recipe)
+    alone = qir.compile(graph, target="portable", recipe=recipe.with_override("*", activation_bits=None))
+    assert 6 == codes.report().count("], 3-bit weights")
+    assert 6 == alone.report().count("], 3-bit weights")
+    assert "Dequantize" not in alone.report()
