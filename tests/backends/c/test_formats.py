@@ -12,6 +12,7 @@ from qir.ir.graph import Constant, Graph
 from qir.quant.error import sqnr
 from qir.quant.scales import decode, encode
 from qir.recipe import Layer, Recipe
+from tests.end_to_end.contract import STRICT, compare_nodes
 from tests.passes.graphs import net, normal
 from tests.passes.quantize.quantizing import ALL, apply, samples
 
@@ -95,16 +96,19 @@ OPERATORS = """(float[1,6,8,8] x) => (float[1,8,8,8] y) {
 }"""
 
 
+def operators() -> Graph:
+    return net(OPERATORS, w=normal(6, 6, 3, 3) / 7, o=np.full((1, 1, 1, 1), 0.25, np.float32),
+               u=normal(8, 12, 1, 1) / 3, u2=normal(8, 8, 1, 1) / 3)  # fmt: skip
+
+
 @pytest.mark.parametrize("layers", ["all", "some", "most"])
 def test_operators_on_16_bits(layers: str) -> None:
     """Functions run in float between their codes; neighbours of other widths take the wider."""
-    graph = net(OPERATORS, w=normal(6, 6, 3, 3) / 7, o=np.full((1, 1, 1, 1), 0.25, np.float32),
-                u=normal(8, 12, 1, 1) / 3, u2=normal(8, 8, 1, 1) / 3)  # fmt: skip
     wide = {"all": ("*",), "some": ("Mul", "MatMul"), "most": ("Conv", "Add", "Concat")}[layers]
     recipe = Recipe()
     for match in wide:
         recipe = recipe.with_override(match, activation_bits=16)
-    quant = apply(ALL, graph, recipe=recipe)
+    quant = apply(ALL, operators(), recipe=recipe)
     integer = apply("lower-integer", quant)
     module = compile_c(integer)
     feed = samples(quant, seed=9)
@@ -189,3 +193,18 @@ def test_reports_say_how_weights_are_stored() -> None:
     assert 6 == codes.report().count("], 3-bit weights")
     assert 6 == alone.report().count("], 3-bit weights")
     assert "Dequantize" not in alone.report()
+
+
+@pytest.mark.parametrize(("weight_bits", "activation_bits"), [(2, 8), (4, 8), (4, 16), (8, 16), (16, 16), (16, 8)])
+@pytest.mark.parametrize("text", [NET, OPERATORS], ids=["layers", "operators"])
+def test_each_node_gives_what_its_types_say(text: str, weight_bits: int, activation_bits: int) -> None:
+    """Within one code, and that seldom; C is held to the same references bit for bit."""
+    graph = network() if text == NET else operators()
+    recipe = Recipe().with_override("*", weight_bits=weight_bits, activation_bits=activation_bits)
+    quant = apply(ALL, graph, recipe=recipe)
+    feeds = [samples(quant, seed=seed) for seed in range(20)]
+    rows = compare_nodes(quant, apply("lower-integer", quant), feeds)
+    assert len(rows) > 4
+    for row in rows:
+        assert row.worst <= 1, row
+        assert row.wrong <= max(1, (0.0005 if row.op in STRICT else 0.005) * row.elements), row
