@@ -1,8 +1,9 @@
 """`lower-integer`: from codes as types (stage QUANT) to explicit integer arithmetic (stage INT).
 
-Every 8-bit activation becomes uint8 (int8 codes and zero points move by 128, exactly). Zero points are folded into
-biases, scales into multipliers `m = float32(float32(s_x * s_w) / s_y)`. Operators without an integer form run in float
-between qir.Dequantize and qir.Quantize, so every network lowers.
+Every 8-bit activation becomes uint8 (int8 codes and zero points move by 128, exactly), every 16-bit one int16. Zero
+points are folded into biases, scales into multipliers `m = float32(float32(s_x * s_w) / s_y)`. Operators without an
+integer form run in float between qir.Dequantize and qir.Quantize, so every network lowers; their weights stay codes,
+which a qir.Dequantize of a constant decodes.
 """
 
 from __future__ import annotations

@@ -187,7 +187,7 @@ def wrong_leave(folder: Path, program: Program) -> tuple[str, str]:
 
 def one_past(folder: Path, program: Program) -> tuple[str, str]:
     edit(folder / "net_kernels.h", r"(static void net_conv_u8s8_depthwise_u8__portable\(.*?)\n\}\n",
-         r"\1\n    y[0] ^= 1;\n}\n")  # fmt: skip
+         r"\1\n    y[pixels * channels] ^= 1;\n}\n")  # fmt: skip
     return "depthwise", "writes 1 byte of"
 
 

@@ -7,8 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from qir.evaluate import Runner, run_node
+from qir.ir.dtype import INT8, UINT16
 from qir.ir.graph import Graph
 from qir.ops import OPS
+
+_SHIFTS = {INT8: 128, UINT16: -(1 << 15)}
+"""How far codes move between stage QUANT and stage INT."""
 
 STRICT = ("qir.IntConv", "qir.IntConvTranspose", "qir.IntGemm", "qir.IntMatMul", "qir.IntAveragePool", "qir.IntMean")
 
@@ -54,7 +58,7 @@ def compare_nodes(quant: Graph, integer: Graph, feeds: list[dict[str, np.ndarray
             kind = quant.tensor(reference.outputs[0]).quant
             if kind is None:
                 continue
-            shift = 128 if kind.storage.kind == "int" else 0
+            shift = _SHIFTS.get(kind.storage, 0)
             inputs = [_codes(name, quant, integer, values) for name in node.inputs]
             mine = OPS[node.op].reference(node, inputs)[0].astype(np.int64) - shift  # type: ignore[misc]
             real = run_node(reference.with_(outputs=reference.outputs), _real(quant), values)[0]
@@ -91,6 +95,6 @@ def _codes(name: str, quant: Graph, integer: Graph, values: dict[str, np.ndarray
     source = name if name in quant.types else name.removesuffix("_codes")
     kind = quant.tensor(source).quant
     assert kind is not None
-    shift = 128 if kind.storage.kind == "int" else 0
+    shift = _SHIFTS.get(kind.storage, 0)
     codes = np.rint(np.asarray(values[source], np.float64) / float(kind.scale)) + int(kind.zero_point) + shift
-    return codes.astype(np.uint8)
+    return codes.astype(np.uint8 if kind.storage.bits == 8 else np.int16)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+import qir
 from qir.backends.c import CModule, compile_c
 from qir.evaluate import evaluate
 from qir.ir.graph import Constant, Graph
 from qir.quant.error import sqnr
-from qir.quant.scales import decode
+from qir.quant.scales import decode, encode
 from qir.recipe import Layer, Recipe
+from tests.end_to_end.contract import STRICT, compare_nodes
 from tests.passes.graphs import net, normal
 from tests.passes.quantize.quantizing import ALL, apply, samples
 
@@ -94,16 +96,19 @@ OPERATORS = """(float[1,6,8,8] x) => (float[1,8,8,8] y) {
 }"""
 
 
+def operators() -> Graph:
+    return net(OPERATORS, w=normal(6, 6, 3, 3) / 7, o=np.full((1, 1, 1, 1), 0.25, np.float32),
+               u=normal(8, 12, 1, 1) / 3, u2=normal(8, 8, 1, 1) / 3)  # fmt: skip
+
+
 @pytest.mark.parametrize("layers", ["all", "some", "most"])
 def test_operators_on_16_bits(layers: str) -> None:
     """Functions run in float between their codes; neighbours of other widths take the wider."""
-    graph = net(OPERATORS, w=normal(6, 6, 3, 3) / 7, o=np.full((1, 1, 1, 1), 0.25, np.float32),
-                u=normal(8, 12, 1, 1) / 3, u2=normal(8, 8, 1, 1) / 3)  # fmt: skip
     wide = {"all": ("*",), "some": ("Mul", "MatMul"), "most": ("Conv", "Add", "Concat")}[layers]
     recipe = Recipe()
     for match in wide:
         recipe = recipe.with_override(match, activation_bits=16)
-    quant = apply(ALL, graph, recipe=recipe)
+    quant = apply(ALL, operators(), recipe=recipe)
     integer = apply("lower-integer", quant)
     module = compile_c(integer)
     feed = samples(quant, seed=9)
@@ -166,3 +171,40 @@ def test_zero_points_of_8_bit_weights_run_in_float_on_codes() -> None:
     feed = samples(quant, seed=9)
     assert sqnr(evaluate(quant, feed)["y"], module.run(feed)["y"]) > 30
     assert "f32s8" in module.explain()
+
+
+def test_the_interface_takes_and_gives_16_bit_codes() -> None:
+    graph = net("(float[1,2,5,5] x) => (float[1,2,5,5] y) { a = Conv(x, w) y = Add(a, x) }", w=normal(2, 2, 1, 1))
+    quant = apply(ALL, graph, recipe=Recipe().with_override("*", activation_bits=16))
+    module = compile_c(apply("lower-integer", quant))
+    kinds = [quant.tensor(name).quant for name in ("x", "y")]
+    assert kinds[0] is not None
+    assert kinds[1] is not None
+    feed = samples(quant, seed=9)
+    codes = module.run_codes({"x": encode(feed["x"], kinds[0])})["y"]
+    assert codes.dtype == np.int16
+    np.testing.assert_array_equal(decode(codes, kinds[1]), module.run(feed)["y"])
+
+
+def test_reports_say_how_weights_are_stored() -> None:
+    graph, recipe = network(), Recipe().with_override("*", weight_bits=3)
+    codes = qir.compile(graph, samples(graph), target="portable", recipe=recipe)
+    alone = qir.compile(graph, target="portable", recipe=recipe.with_override("*", activation_bits=None))
+    assert 6 == codes.report().count("], 3-bit weights")
+    assert 6 == alone.report().count("], 3-bit weights")
+    assert "Dequantize" not in alone.report()
+
+
+@pytest.mark.parametrize(("weight_bits", "activation_bits"), [(2, 8), (4, 8), (4, 16), (8, 16), (16, 16), (16, 8)])
+@pytest.mark.parametrize("text", [NET, OPERATORS], ids=["layers", "operators"])
+def test_each_node_gives_what_its_types_say(text: str, weight_bits: int, activation_bits: int) -> None:
+    """Within one code, and that seldom; C is held to the same references bit for bit."""
+    graph = network() if text == NET else operators()
+    recipe = Recipe().with_override("*", weight_bits=weight_bits, activation_bits=activation_bits)
+    quant = apply(ALL, graph, recipe=recipe)
+    feeds = [samples(quant, seed=seed) for seed in range(20)]
+    rows = compare_nodes(quant, apply("lower-integer", quant), feeds)
+    assert len(rows) > 4
+    for row in rows:
+        assert row.worst <= 1, row
+        assert row.wrong <= max(1, (0.0005 if row.op in STRICT else 0.005) * row.elements), row

@@ -176,7 +176,7 @@ def test_lookup_quantize_dequantize() -> None:
     x = codes(0, (2, 3, 4))
     reals = np.concatenate([rng.normal(0, 40, 1000), np.arange(-300, 300) / 2, [np.inf, -np.inf, 1e30, -0.0]])
     reals = reals.astype(np.float32)
-    tables = [rng.integers(0, 200, 256).astype(kind) for kind in ("uint8", "int8", "float32")]
+    tables = [rng.integers(0, 200, 256).astype(kind) for kind in ("uint8", "int8", "int16", "float32")]
     cases = [case("qir.Lookup", (x, table)) for table in tables]
     for scale, zero, to in ((1.0, 128, "uint8"), (0.31, 0, "uint8"), (0.5, 255, "uint8"), (1.0, -3, "int8"),
                             (0.001, 5, "int16")):  # fmt: skip

@@ -1,4 +1,4 @@
-"""qir.IntAdd: a weighted sum of two tensors of uint8 codes."""
+"""qir.IntAdd: a weighted sum of two tensors of codes of 8 or 16 bits."""
 
 from __future__ import annotations
 

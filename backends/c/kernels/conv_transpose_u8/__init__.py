@@ -1,4 +1,4 @@
-"""qir.IntConvTranspose: uint8 activations, int8 weights; codes or reals out."""
+"""qir.IntConvTranspose: activations of 8 or 16 bits, weights of 2 to 16; codes or reals out."""
 
 from __future__ import annotations
 

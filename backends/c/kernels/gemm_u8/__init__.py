@@ -1,4 +1,4 @@
-"""qir.IntGemm: rows of uint8 codes times int8 weights; codes or reals out.
+"""qir.IntGemm: rows of codes of 8 or 16 bits times weights of 2 to 16; codes or reals out.
 
 On vectors many rows are a convolution with one tap: conv_u8's kernels compute them.
 """

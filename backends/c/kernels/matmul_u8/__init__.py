@@ -1,4 +1,4 @@
-"""qir.IntMatMul: two matrices of uint8 codes; codes or reals out."""
+"""qir.IntMatMul: two matrices of codes of 8 or 16 bits; codes or reals out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""qir.IntMean: means of uint8 codes over axes; codes or reals out."""
+"""qir.IntMean: means of codes of 8 or 16 bits over axes; codes or reals out."""
 
 from __future__ import annotations
 

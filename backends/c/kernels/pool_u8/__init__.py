@@ -1,4 +1,4 @@
-"""qir.IntAveragePool: averages of uint8 codes; codes or reals out."""
+"""qir.IntAveragePool: averages of codes of 8 or 16 bits; codes or reals out."""
 
 from __future__ import annotations
 
