@@ -12,9 +12,15 @@ from typing import ClassVar
 from qir.ir.graph import Graph, Stage
 from qir.passes.fuse.preprocess import PIXELS
 from qir.passes.quantize.choose_ranges import chosen_ranges
+from qir.passes.quantize.clamp import bounds
 from qir.passes.quantize.observed import observed, sole_clamp
+from qir.passes.quantize.placement import place
+from qir.passes.quantize.widths import widths
 from qir.passmanager.base import Context, Pass, Promise
-from qir.statistics import Histogram
+from qir.statistics import BINS, Histogram
+
+_ROOM = 4.0
+"""16-bit codes have two bits to spare for what calibration did not see; a clipped element costs more than those."""
 
 
 @dataclass(frozen=True)
@@ -44,9 +50,26 @@ class Calibrate(Pass):
         ranges = {name: found.range(plain, **options) for name, found in histograms.items() if found.count}
         if method == "auto":
             ranges |= chosen_ranges(graph, statistics, context.target)
+            ranges |= {name: _roomy(name, histograms[name], graph) for name in _fine(graph, histograms, context)}
         if PIXELS in graph.metadata:
             ranges[graph.metadata[PIXELS]] = (0.0, 255.0)
         return _note(graph, "", ranges)
+
+
+def _roomy(name: str, histogram: Histogram, graph: Graph) -> tuple[float, float]:
+    """The range of a value with room for larger elements than those seen, inside of what a clamp lets through."""
+    producer = graph.index.producer(name)
+    limits = bounds(producer, graph) if producer is not None else None
+    low, high = (_ROOM * bound for bound in histogram.range())
+    return (low, high) if limits is None else (max(low, limits[0]), min(high, limits[1]))
+
+
+def _fine(graph: Graph, histograms: Mapping[str, Histogram], context: Context) -> set[str]:
+    """Values with codes finer than the bins of histograms: clipping never pays there, nor could it be judged."""
+    whole = {name: found.range() for name, found in histograms.items() if found.count}
+    rough = _note(graph, "", whole)
+    known = widths(rough, place(rough, context), context)
+    return {name for name, width in known.items() if 2**width.bits > BINS and name in whole}
 
 
 def _note(graph: Graph, scope: str, ranges: Mapping[str, tuple[float, float]]) -> Graph:

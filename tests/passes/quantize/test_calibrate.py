@@ -12,7 +12,7 @@ from qir.onnxio.export import export
 from qir.onnxio.lift import lift
 from qir.passmanager.manager import run
 from qir.passmanager.registry import parse_pipeline
-from qir.recipe import Recipe
+from qir.recipe import Recipe, recipe
 from tests.models import images, tiny_cnn
 from tests.passes.control import branches, loop, scan
 from tests.passes.graphs import net, normal
@@ -130,3 +130,18 @@ def test_a_branch_that_no_sample_takes_stays_real() -> None:
     assert taken.ranges
     assert not other.ranges
     assert all(constant.codes is None for constant in other.constants.values())
+
+
+def test_sixteen_bits_leave_room_for_what_was_not_seen() -> None:
+    """But not beyond a clamp, and not where the method is named."""
+    graph = net("(float[N,8] x) => (float[N,4] y) { a = MatMul(x, w) c = Clip(a, l, h) y = MatMul(c, v) }",
+                w=normal(8, 8), l=np.float32(0), h=np.float32(4), v=normal(8, 4))  # fmt: skip
+    data = normal(64, 8)
+    seen = float(data.min()), float(data.max())
+    wide = apply("calibrate", graph, recipe=recipe("w8a16"), data=data).ranges
+    assert wide["x"] == (4 * seen[0], 4 * seen[1])
+    assert wide["c"] == (0, 4)
+    named = apply("calibrate{method=minmax}", graph, recipe=recipe("w8a16"), data=data).ranges
+    assert named["x"] == seen
+    narrow = apply("calibrate", graph, data=data).ranges
+    assert seen[0] <= narrow["x"][0] < narrow["x"][1] <= seen[1]
