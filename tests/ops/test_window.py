@@ -62,6 +62,7 @@ def test_window_has_the_size_and_the_taps_of_onnxruntime(
     assert win.output == expected.shape
     padded = np.pad(x, [(win.begin[0], win.end[0])], constant_values=np.nan)
     taps = np.stack([padded[slices] for _, slices in win.taps()])
+    assume(op == "Conv" or not np.isnan(taps).all(axis=0).any())  # what a pool of padding alone gives is not defined
     if op == "MaxPool":
         found = np.nanmax(taps, axis=0)
     elif op == "AveragePool":
