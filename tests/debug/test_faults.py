@@ -63,8 +63,10 @@ def test_a_kind_that_does_too_little_harm_is_given_up() -> None:
     assert drawn.redrawn["bias-lost"] + drawn.refused["bias-lost"] == TRIES
 
 
-def test_the_healthy_network_has_no_finding_above_a_note() -> None:
-    found = explain(subject().real, subject().quant, subject().feeds).findings
+@pytest.mark.parametrize("equalized", [False, True])
+def test_the_healthy_network_has_no_finding_above_a_note(equalized: bool) -> None:
+    healthy = subject(equalized=equalized)
+    found = explain(healthy.real, healthy.quant, healthy.feeds).findings
     assert [finding for finding in found if finding.severity is not Severity.NOTE] == []
 
 
