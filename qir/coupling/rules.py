@@ -57,12 +57,16 @@ def _same(node: Node, ties: Ties) -> None:
     name = node.inputs[0]
     if name not in ties.known:
         return
-    channels, before, after = ties.known[name], ties.shape(name), ties.shape(node.outputs[0])
-    ok = before is not None and after is not None and len(before) == len(after)
-    if not ok or before[channels.axis] != after[channels.axis] or any(node.outputs[1:]):  # type: ignore[index]
-        ties.fix(name)
+    if _keeps_axis(name, node, ties) and not any(node.outputs[1:]):
+        ties.carry(node, ties.known[name])
     else:
-        ties.carry(node, channels)
+        ties.fix(name)
+
+
+def _keeps_axis(name: str, node: Node, ties: Ties) -> bool:
+    """Whether the channels of an operand and of the result are one axis of one size."""
+    axis, before, after = ties.known[name].axis, ties.shape(name), ties.shape(node.outputs[0])
+    return before is not None and after is not None and len(before) == len(after) and before[axis] == after[axis]
 
 
 def _pool(node: Node, ties: Ties) -> None:
@@ -122,17 +126,14 @@ def _sum(node: Node, ties: Ties) -> None:
 def _product(node: Node, ties: Ties) -> None:
     """A product carries the channels of one operand, the other must be fixed: a constant, or a gate."""
     a, b = node.inputs
-    after = ties.shape(node.outputs[0])
     carried, gate = (b, a) if node.op == "Mul" and ties.is_fixed(a) and not ties.is_fixed(b) else (a, b)
     ties.fix(gate)
-    before = ties.shape(carried)
     if carried not in ties.known or a == b:
         return
-    channels = ties.known[carried]
-    if before is None or after is None or len(before) != len(after) or before[channels.axis] != after[channels.axis]:
-        ties.fix(carried)
+    if _keeps_axis(carried, node, ties):
+        ties.carry(node, ties.known[carried])
     else:
-        ties.carry(node, channels)
+        ties.fix(carried)
 
 
 def _concat(node: Node, ties: Ties) -> None:

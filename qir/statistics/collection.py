@@ -160,10 +160,6 @@ class Statistics:
         }
         return Statistics({key: entry for key, entry in entries.items() if key[1] not in dropped}, dropped)
 
-    def with_entries(self, entries: Mapping[tuple[str, str], Entry]) -> Statistics:
-        """Follows values that a pass changed otherwise: puts other entries in the place of theirs."""
-        return Statistics({**self.entries, **entries}, self.dropped)
-
     def drop(self, names: Iterable[str], by: str) -> Statistics:
         """Forgets values that a pass has changed; asking for them names that pass.
 
