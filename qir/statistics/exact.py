@@ -21,7 +21,7 @@ _ORDERS, _BITS = 16, 42
 """Width of a class in binary orders; integers of one addend are at most 2^42, so int64 holds 2^21 addends."""
 _CLASSES = 2
 _CHUNK = 1 << 15
-_IN_MEMORY, _FILE = 64 << 20, 256 << 20
+_IN_MEMORY, _FILE = 16 << 20, 256 << 20
 
 Zeros = Callable[[tuple[int, ...]], np.ndarray]
 """Makes an int64 array of zeros."""
