@@ -40,7 +40,7 @@ from qir.statistics import (
 from qir.statistics.exact import Spill
 from qir.statistics.rows import RowSample
 
-_RUN_BYTES, _ROW_BYTES = 32 << 20, 8 << 20
+_RUN_BYTES, _ROW_BYTES = 64 << 20, 24 << 20
 """Watched values of the samples that run at once; rows that wait to be multiplied."""
 _AT_ONCE = 64
 """Values in the hands of threads; the bodies of long loops have many."""
