@@ -20,7 +20,7 @@ import numpy as np
 
 from qir.coupling import Coupling
 from qir.ir.graph import Graph, Stage
-from qir.passes.quantize.followed import ChannelMap, bounds_of, followed
+from qir.passes.quantize.followed import ChannelMap, bounds_of, followed, given_ranges
 from qir.passes.quantize.observed import observed
 from qir.passmanager.base import Context, Pass, Promise
 from qir.rewrite.channel_offsets import Offsets, all_offsets, movable, move_channels
@@ -46,17 +46,14 @@ class AbsorbBiases(Pass):
         if graph.stage is not Stage.FLOAT or not names or factors_of(graph):
             return graph
         statistics = observed(graph, context)
-        ranged = {name for name in graph.ranges} | {
-            name for node in graph.nodes for name in node.outputs
-            if context.recipe.layer((node.name, *node.origin), node.op).range is not None
-        }  # fmt: skip
+        given = given_ranges(graph, context)
         bounds = {name: seen for name in coupling.values if (seen := bounds_of(name, statistics)) is not None}
         wanted = {name: centre for name in names if (centre := _centre(name, graph, bounds)) is not None}
         moves = all_offsets(graph, coupling, {name: one.values for name, one in wanted.items()})
         gains: dict[int, list[float]] = defaultdict(list)
         for name, offset in moves.items():
             group = int(coupling.groups[coupling.values[name].ids.max()])
-            if name in ranged:
+            if name in given:
                 gains[group].append(np.inf)
             elif name in bounds:
                 gains[group].append(max(_width(bounds[name].moved(offset)), 1e-6) / max(_width(bounds[name]), 1e-6))

@@ -25,7 +25,7 @@ from qir.coupling import Coupling
 from qir.ir.graph import Graph, Node, Stage
 from qir.ops.weighted import weighted
 from qir.passes.quantize.clamp import bounds
-from qir.passes.quantize.followed import ChannelMap, bounds_of, followed
+from qir.passes.quantize.followed import ChannelMap, bounds_of, followed, given_ranges
 from qir.passes.quantize.observed import gram_of, observed
 from qir.passmanager.base import Context, Pass, Promise
 from qir.quant.equalization import RangeTerm, Term, WeightTerm, equalized
@@ -144,15 +144,15 @@ def _limits(graph: Graph, coupling: Coupling, context: Context) -> tuple[np.ndar
     assert context.statistics is not None
     count = len(coupling.groups)
     lower, upper = np.zeros(count), np.full(count, np.inf)
+    given = given_ranges(graph, context)
     for node in graph.nodes:
-        treatment = context.recipe.layer((node.name, *node.origin), node.op)
         for name in node.outputs:
             if name not in coupling.values:
                 continue
             ids, limits = coupling.values[name].ids, bounds(node, graph)
             found = bounds_of(name, context.statistics)
             unseen = found is None and (Histogram.kind, name) in context.statistics.entries
-            if unseen or treatment.range is not None or name in graph.ranges:
+            if unseen or name in given:
                 lower[ids] = upper[ids] = 1
             elif limits is not None and limits[1] < np.inf:
                 if found is None:

@@ -1,4 +1,4 @@
-"""Statistics of values whose channels a pass has moved and scaled: what calibration would find, without inference."""
+"""What passes share that move and scale channels: which must stay, and what calibration would find afterwards."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from qir.ir.graph import Graph
+from qir.passmanager.base import Context
 from qir.statistics import ChannelBounds, Entry, Gram, Statistic, Statistics, fingerprints
 
 
@@ -44,6 +45,15 @@ def followed(statistics: Statistics, before: Graph, after: Graph, maps: Mapping[
             found = _mapped(found, bounds, maps[value])
         entries[kind, key] = Entry(found, new.get(value, ""))
     return Statistics(entries, statistics.dropped)
+
+
+def given_ranges(graph: Graph, context: Context) -> set[str]:
+    """The values whose range the graph or the recipe says: their channels must stay as they are."""
+    found = set(graph.ranges)
+    for node in graph.nodes:
+        if context.recipe.layer((node.name, *node.origin), node.op).range is not None:
+            found.update(node.outputs)
+    return found
 
 
 def bounds_of(name: str, statistics: Statistics) -> ChannelBounds | None:

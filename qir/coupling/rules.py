@@ -69,6 +69,14 @@ def _keeps_axis(name: str, node: Node, ties: Ties) -> bool:
     return before is not None and after is not None and len(before) == len(after) and before[axis] == after[axis]
 
 
+def _resize(node: Node, ties: Ties) -> None:
+    """What lies outside of the image is a number of its own."""
+    if node.attr("extrapolation_value", 0.0):
+        ties.fix(node.inputs[0])
+    else:
+        _same(node, ties)
+
+
 def _pool(node: Node, ties: Ties) -> None:
     name = node.inputs[0]
     if name in ties.known and ties.known[name].axis != 1:
@@ -257,7 +265,7 @@ def _reduce(node: Node, ties: Ties) -> None:
 RULES: Mapping[str, Rule] = {
     **dict.fromkeys(("Conv", "ConvTranspose", "Gemm", "MatMul"), _layer),
     **dict.fromkeys(NORMALIZATIONS, _normalization),
-    **dict.fromkeys(("Relu", "LeakyRelu", "Identity", "Dropout", "Resize", "Upsample"), _same),
+    **dict.fromkeys(("Relu", "LeakyRelu", "Identity", "Dropout", "Upsample"), _same),
     **dict.fromkeys(("MaxPool", "AveragePool", "GlobalAveragePool", "GlobalMaxPool"), _pool),
     **dict.fromkeys(("Add", "Sub", "Sum", "Max", "Min"), _sum),
     **dict.fromkeys(("Mul", "Div"), _product),
@@ -265,6 +273,7 @@ RULES: Mapping[str, Rule] = {
     **dict.fromkeys(("ReduceMean", "ReduceSum", "ReduceMax"), _reduce),
     "BatchNormalization": _batchnorm,
     "Clip": _clip,
+    "Resize": _resize,
     "PRelu": _slope,
     "Pad": _pad,
     "Concat": _concat,

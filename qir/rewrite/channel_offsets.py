@@ -148,7 +148,7 @@ def _lets_in(node: Node, name: str, graph: Graph, open_values: set[str]) -> bool
         maker = graph.index.producer(name)
         alone = graph.index.sole_consumer(name) is node and maker is not None and _bias_slot(maker, graph) is not None
         return alone and node.outputs[0] in open_values
-    if node.op in _KEEP or (node.op in _POOLS and not _pads(node)):
+    if node.op in _KEEP or (node.op in _POOLS and not _pads(node) and not node.attr("ceil_mode", 0)):
         return name == node.inputs[0] and node.inputs.count(name) == 1 and node.outputs[0] in open_values
     takes = node.op in ("Conv", "Gemm") and _bias_slot(node, graph) is not None and not _pads(node)
     return takes and node.inputs.count(name) == 1 and name == node.inputs[0]

@@ -54,6 +54,11 @@ HELD = {
     "automatic padding": (
         f"{IMAGE} {{ a = Conv(x, w) y = Conv<auto_pad=\"SAME_UPPER\">(a, k) }}", {**CONV, "k": normal(5, 4, 3, 3)},
     ),
+    "windows that reach beyond": (
+        f"{IMAGE} {{ a = Conv(x, w) c = AveragePool<kernel_shape=[4,4], strides=[3,3], ceil_mode=1>(a)"
+        " y = Conv(c, v) }",
+        CONV,
+    ),
     "output": ("(float[N,3,8,8] x) => (float[N,4,6,6] y) { y = Conv(x, w, b) }", CONV),
     "leaky": (f"{IMAGE} {{ a = Conv(x, w) c = LeakyRelu(a) y = Conv(c, v) }}", CONV),
     "relu behind a sum": (

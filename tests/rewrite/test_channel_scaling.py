@@ -117,6 +117,10 @@ FIXED_ALL = {
         f"{IMAGE} {{ a = Conv(x, w) c = Pad(a, p, o) y = Conv(c, v) }}",
         {**CONV, "p": np.array([0, 0, 1, 1, 0, 0, 1, 1]), "o": np.float32(1)},
     ),
+    "resizing beyond the image": (
+        f"{IMAGE} {{ a = Conv(x, w) c = Resize<mode=\"nearest\", extrapolation_value=1.0>(a, , r) y = Conv(c, v) }}",
+        {**CONV, "r": np.array([1, 1, 2, 2], np.float32)},
+    ),
     "two axes": (
         "(float[N,3,8,8] x) => (float[N,4,6,3] y) { a = Conv(x, w) y = MatMul(a, t) }", {**CONV, "t": normal(6, 3)},
     ),
