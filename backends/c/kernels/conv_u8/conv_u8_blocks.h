@@ -8,7 +8,7 @@
 #ifndef QIR_CONV_U8_BLOCKS_H
 #define QIR_CONV_U8_BLOCKS_H
 
-#include "../../runtime/qir_x86.h"
+#include "../../runtime/qir_vector.h"
 #include "conv_u8.h"
 
 typedef struct {
@@ -38,7 +38,7 @@ static inline int32_t qir_conv_u8_extent(const qir_window *w, int32_t axis, int3
 }
 
 /* Copies `count` codes, as they are or (wide) as int16 less their zero point; fills where there are none. */
-QIR_AVX2 static inline uint8_t *qir_conv_u8_put(const uint8_t *from, ptrdiff_t count, int32_t fill, int32_t wide, uint8_t *to) {
+QIR_LEAST static inline uint8_t *qir_conv_u8_put(const uint8_t *from, ptrdiff_t count, int32_t fill, int32_t wide, uint8_t *to) {
     ptrdiff_t i;
     if (wide) {
         int16_t *const words = (int16_t *)(void *)to;
@@ -60,7 +60,7 @@ QIR_AVX2 static inline uint8_t *qir_conv_u8_put(const uint8_t *from, ptrdiff_t c
 }
 
 /* One row of a block's input: `count` pixels from `column` of row `row`. */
-QIR_AVX2 static inline uint8_t *qir_conv_u8_line(const qir_conv_u8_shape *s, const uint8_t *x, int32_t sample, int32_t plane,
+QIR_LEAST static inline uint8_t *qir_conv_u8_line(const qir_conv_u8_shape *s, const uint8_t *x, int32_t sample, int32_t plane,
                                         int32_t row, int32_t column, int32_t count, int32_t fill, int32_t wide,
                                         uint8_t *to) {
     const qir_window *const win = &s->window;
@@ -79,7 +79,7 @@ QIR_AVX2 static inline uint8_t *qir_conv_u8_line(const qir_conv_u8_shape *s, con
 
 /* Writes a block's pointers [rows][segments] to scratch, and its copied input behind them. `wide`: as int16. Of a block
    that is not copied gcc would warn, were this function inlined, about the copies that are not made. */
-QIR_AVX2 QIR_ALONE static void qir_conv_u8_open(const qir_conv_u8_shape *s, const qir_conv_u8_blocks *b,
+QIR_LEAST QIR_ALONE static void qir_conv_u8_open(const qir_conv_u8_shape *s, const qir_conv_u8_blocks *b,
                                     const qir_conv_u8_block *at, const uint8_t *x, int32_t wide, void *scratch) {
     const qir_window *const win = &s->window;
     const ptrdiff_t channels = (ptrdiff_t)s->groups * s->in_channels, size = wide ? (ptrdiff_t)sizeof(int16_t) : 1;
