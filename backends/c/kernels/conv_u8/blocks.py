@@ -173,7 +173,7 @@ def panel_source(isa: str) -> Path:
 def panel_kernel(site: Site, name: str, isa: str, source: Path | None = None) -> Kernel:
     """An instance of a kernel template `name__isa`, on panels, for the result's type."""
     function, types = output_types(site, f"{name}__{isa}")
-    parts = ("four", "pair", "row", "part") if isa == "avx512vnni" else ("store16", "part16")
+    parts = ("four", "pair", "row", "part") if isa == "avx512vnni" else ("store16",)
     types = (*types, *vector_types(site, isa.removesuffix("vnni"), *parts))
     return Kernel(f"{name}__{isa}", source or panel_source(isa), function, types)
 
