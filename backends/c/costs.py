@@ -10,12 +10,16 @@ RATES: Mapping[str, float] = MappingProxyType({
     "conv_u8__avx2": 21, "conv_u8__avx512vnni": 55, "conv_u8__portable": 7, "conv_u8_winograd__avx2": 22,
     "conv_u8_depthwise__avx2": 7, "conv_u8_depthwise__avx512vnni": 12, "conv_u8_depthwise__portable": 1,
     "gemm_u8__portable": 8, "gemm_u8_row__avx512vnni": 28,
+    "mean_u8__avx2": 1.2, "mean_u8__portable": 0.2,
     "lookup_u8__avx2": 1.6, "lookup_u8__portable": 1,
     "matmul_u8__avx2": 21, "matmul_u8__portable": 0.4,
     "maxpool__portable": 11, "maxpool_u8__avx2": 30,
     "mul_u8__avx2": 1.7, "mul_u8__portable": 0.2,
     "pool_u8__avx2": 10, "pool_u8__portable": 1.4,
     "quantize__avx2": 2.3, "quantize__portable": 0.1,
+    "quantize_interleave__avx2": 2, "quantize_transpose__avx2": 1.7,
+    "dequantize__avx2": 8, "dequantize_interleave__avx2": 6, "dequantize_transpose__avx2": 4, "dequantize__portable": 1,
+    "interleave__avx2": 20, "transpose__avx2": 8, "transpose__portable": 1,
 })  # fmt: skip
 """Variant.title to units of its `work` (multiply-accumulates or elements) in one cycle of one core.
 

@@ -37,7 +37,9 @@ def plan(graph: Graph, target: CTarget, *, source_hash: str = "") -> Program:
     borders = {id(node) for node in (*entries.values(), *leaves.values())}
     inner_inputs = tuple(entries[name].outputs[0] if name in entries else name for name in graph.inputs)
     inner_outputs = tuple(leaves[name].inputs[0] if name in leaves else name for name in graph.outputs)
-    layout = lay_out(graph, [n for n in nodes if id(n) not in borders], inner_inputs, inner_outputs)
+    free = {node.outputs[0] for node in entries.values() if _reorders(graph, node)}
+    free |= {node.inputs[0] for node in leaves.values() if _reorders(graph, node)}
+    layout = lay_out(graph, [n for n in nodes if id(n) not in borders], inner_inputs, inner_outputs, free)
 
     calls, explanations = [], []
     for placed in layout.placed:
@@ -73,6 +75,12 @@ def _leave(graph: Graph, name: str) -> Node | None:
     return node if node.attr("axis") is None and node.inputs[0] not in graph.constants else None
 
 
+def _reorders(graph: Graph, node: Node) -> bool:
+    """Whether a border can put its codes in another order than the caller's array has."""
+    site = Site(node, (_plain(graph, node.inputs[0]),), (_plain(graph, node.outputs[0]),))
+    return family_of(site).reorders
+
+
 def _call(graph: Graph, placed: Placed, target: CTarget) -> tuple[Call, Explanation]:
     node, site = placed.site.node, placed.site
     chosen = select(placed.family, site, target.isas)
@@ -93,13 +101,32 @@ def _port(
     kind = static_type(graph, name)
     if border is None:
         return Port(name, kind.dtype, kind.sizes, value), []
-    real = Operand(name, kind.dtype, kind.sizes, plain(len(kind.sizes)))
-    codes = replace(layout.operands[value], order=plain(len(kind.sizes)))
-    ends = (real, codes) if border.op == "qir.Quantize" else (codes, real)
-    site = Site(border, (ends[0],), (ends[1],))
-    call, note = _call(graph, Placed(site, family_of(site)), target)
+    codes = layout.operands[value]
+    call, note = _border(graph, border, _plain(graph, name), codes, target)
     scale, zero = float(border.attr("scale")), int(border.attr("zero_point"))
-    return Port(name, kind.dtype, kind.sizes, value, codes.dtype, scale, zero, call), [note]
+    port = Port(name, kind.dtype, kind.sizes, value, codes.dtype, scale, zero, call)
+    if codes.is_plain:
+        return port, [note]
+    given = Operand(layout.fresh(f"{name}/codes"), codes.dtype, codes.shape, plain(codes.rank))
+    ends = (given.name, value) if border.op == "qir.Quantize" else (value, given.name)
+    move = Node("qir.Reorder", ends[:1], ends[1:], name=given.name)
+    reorder, why = _border(graph, move, given, codes, target)
+    return replace(port, reorder=reorder), [note, why]
+
+
+def _plain(graph: Graph, name: str) -> Operand:
+    """A value in plain order."""
+    kind = static_type(graph, name)
+    return Operand(name, kind.dtype, kind.sizes, plain(len(kind.sizes)))
+
+
+def _border(
+    graph: Graph, node: Node, outside: Operand, codes: Operand, target: CTarget
+) -> tuple[Call, Explanation]:  # fmt: skip
+    """The call between an array of the caller, in plain order, and codes as the network has them."""
+    ends = (outside, codes) if node.inputs[0] == outside.name else (codes, outside)
+    site = Site(node, ends[:1], ends[1:])
+    return _call(graph, Placed(site, family_of(site)), target)
 
 
 @dataclass
@@ -204,6 +231,8 @@ def _finish(
     for port in (*inputs, *outputs):
         if port.border is not None:
             stored[port.name] = Stored(port.dtype, port.shape, plain(len(port.shape)), port.name)
+        if port.reorder is not None and port.code is not None:
+            stored[port.reorder.node] = Stored(port.code, port.shape, plain(len(port.shape)), port.value)
     return Program(
         tuple(inputs), tuple(outputs), tuple(memory.calls), buffers, values, stored, placement.arena_bytes,
         placement.lower_bound, target.alignment, "float32", tuple(explanations), source_hash, target.name,

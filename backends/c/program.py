@@ -227,7 +227,9 @@ class Port:
         value: the value that the calls between the borders read or write.
         code: element type of the codes (net_run_q) where the border is quantized, else None.
         scale, zero_point: of those codes.
-        border: the call that turns reals into codes or back; None where `value` is the port itself.
+        border: the call by which net_run turns reals into codes or back; None where `value` is the port itself.
+        reorder: the call by which net_run_q moves codes between plain order and that of `value`; None where these are
+            the same bytes.
     """
 
     name: str
@@ -238,6 +240,7 @@ class Port:
     scale: float = 1.0
     zero_point: int = 0
     border: Call | None = None
+    reorder: Call | None = None
 
     @property
     def elements(self) -> int:
@@ -253,7 +256,7 @@ class Program:
         calls: in execution order, borders excluded.
         buffers: every buffer, scratch included.
         values: value to the index of its buffer.
-        stored: value to how it lies in memory; the real side of quantized borders included.
+        stored: value to how it lies in memory; the caller's side of quantized borders included.
         arena_bytes: size of the arena.
         arena_lower_bound: the most bytes alive at once: no placement needs less.
         alignment: of the arena and of every buffer in it.
@@ -281,7 +284,7 @@ class Program:
     def data(self) -> tuple[Data, ...]:
         """Constant arrays that the calls use, equal ones once."""
         found: dict[tuple[str, bytes], Data] = {}
-        for call in self.every_call:
+        for call in self.emitted_calls:
             for arg in call.args:
                 if isinstance(arg, Data):
                     found.setdefault(data_key(arg), arg)
@@ -289,8 +292,13 @@ class Program:
 
     @property
     def every_call(self) -> tuple[Call, ...]:
-        """Calls in execution order, borders included."""
+        """Calls of net_run in execution order, borders included."""
         return (*self.entry, *self.calls, *self.leave)
+
+    @property
+    def emitted_calls(self) -> tuple[Call, ...]:
+        """Calls of net_run, then those that net_run_q alone makes."""
+        return (*self.every_call, *(port.reorder for port in (*self.inputs, *self.outputs) if port.reorder))
 
     @property
     def entry(self) -> tuple[Call, ...]:
@@ -305,7 +313,7 @@ class Program:
     @property
     def isas(self) -> tuple[str, ...]:
         """Instruction sets of the kernels, as their names say: right of the double underscore."""
-        return tuple(dict.fromkeys(call.kernel.emitted.rpartition("__")[2] for call in self.every_call))
+        return tuple(dict.fromkeys(call.kernel.emitted.rpartition("__")[2] for call in self.emitted_calls))
 
     @property
     def weight_bytes(self) -> int:

@@ -26,6 +26,7 @@ How to add a family (one folder `kernels/<family>/`; it is discovered, nothing e
      element i before it writes element i).
    - pointwise: True where y[i] depends on x[i] of slot 0 alone whatever the axes mean.
    - permuted_rows: True where bind honours `site.input(0).rows`.
+   - reorders: True where the output may lie in another order than the input (conversions at the network's borders).
 
 How to add a variant for an instruction set: one file `<name>__<isa>.c` with the same contract, and its Variant in the
 family's table. Functions carry the attribute that qir_x86.h defines, so that no compiler flag is needed; helpers are
@@ -105,6 +106,7 @@ class Family:
         in_place: input slots whose bytes the first output may take over.
         pointwise: y[i] depends on x[i] alone.
         permuted_rows: honours Operand.rows of input 0.
+        reorders: input and output may lie in orders that differ, as at the borders of a network.
     """
 
     name: str
@@ -115,6 +117,7 @@ class Family:
     in_place: tuple[int, ...] = ()
     pointwise: bool = False
     permuted_rows: bool = False
+    reorders: bool = False
 
 
 @dataclass(frozen=True)
