@@ -8,13 +8,11 @@ from dataclasses import dataclass, replace
 from qir.backends.c.kernels import family_of, select
 from qir.backends.c.layout import Layout, Placed, lay_out, live_nodes, static_type
 from qir.backends.c.memory import check, place
-from qir.backends.c.program import Arg, Buffer, Call, Input, Output, Port, Program, Scratch, Stored, ctype
+from qir.backends.c.program import Arg, Buffer, Call, Choice, Input, Output, Port, Program, Scratch, Stored, ctype
 from qir.backends.c.site import Operand, Site, plain, same_bytes
 from qir.backends.c.targets import CTarget
 from qir.ir.graph import Graph, Node
 from qir.ops.weighted import macs
-
-Explanation = tuple[str, str, tuple[tuple[str, str], ...]]
 
 
 def plan(graph: Graph, target: CTarget, *, source_hash: str = "") -> Program:
@@ -41,22 +39,22 @@ def plan(graph: Graph, target: CTarget, *, source_hash: str = "") -> Program:
     free |= {node.inputs[0] for node in leaves.values() if _reorders(graph, node)}
     layout = lay_out(graph, [n for n in nodes if id(n) not in borders], inner_inputs, inner_outputs, free)
 
-    calls, explanations = [], []
+    calls, chosen = [], []
     for placed in layout.placed:
-        call, explanation = _call(graph, placed, target)
+        call, choice = _call(graph, placed, target)
         calls.append(call)
-        explanations.append(explanation)
+        chosen.append(choice)
     inputs, outputs = [], []
     for name, value in zip(graph.inputs, inner_inputs, strict=True):
         port, notes = _port(graph, name, value, entries.get(name), layout, target)
         inputs.append(port)
-        explanations = notes + explanations
+        chosen = notes + chosen
     for name, value in zip(graph.outputs, layout.outputs, strict=True):
         port, notes = _port(graph, name, value, leaves.get(name), layout, target)
         outputs.append(port)
-        explanations += notes
+        chosen += notes
     memory = _buffers(layout, calls, inputs, outputs)
-    return _finish(graph, target, layout, memory, inputs, outputs, explanations, source_hash)
+    return _finish(graph, target, layout, memory, inputs, outputs, chosen, source_hash)
 
 
 def _entry(graph: Graph, name: str) -> Node | None:
@@ -81,10 +79,10 @@ def _reorders(graph: Graph, node: Node) -> bool:
     return family_of(site).reorders
 
 
-def _call(graph: Graph, placed: Placed, target: CTarget) -> tuple[Call, Explanation]:
+def _call(graph: Graph, placed: Placed, target: CTarget) -> tuple[Call, Choice]:
     node, site = placed.site.node, placed.site
-    chosen = select(placed.family, site, target.isas)
-    bound = chosen.variant.bind(site)
+    selected = select(placed.family, site, target.isas, target.costs)
+    bound = selected.variant.bind(site)
     args: tuple[Arg, ...] = tuple(
         Scratch(max(arg.nbytes, 1), f"{node.name or node.outputs[0]}/scratch{i}") if isinstance(arg, Scratch) else arg
         for i, arg in enumerate(bound.args)
@@ -92,12 +90,13 @@ def _call(graph: Graph, placed: Placed, target: CTarget) -> tuple[Call, Explanat
     known = all(name in graph.types for name in (*node.inputs[:2], node.outputs[0]) if name)
     title = node.name or node.outputs[0]
     work = (macs(node, graph) if known and len(node.inputs) > 1 else None) or 0
-    return Call(bound.kernel, args, title, node.op, work, node.origin), (title, bound.kernel.emitted, chosen.refused)
+    choice = Choice(title, bound.kernel.emitted, selected.refused, selected.variant.title, selected.cycles)
+    return Call(bound.kernel, args, title, node.op, work, node.origin), choice
 
 
 def _port(
     graph: Graph, name: str, value: str, border: Node | None, layout: Layout, target: CTarget
-) -> tuple[Port, list[Explanation]]:
+) -> tuple[Port, list[Choice]]:
     kind = static_type(graph, name)
     if border is None:
         return Port(name, kind.dtype, kind.sizes, value), []
@@ -122,7 +121,7 @@ def _plain(graph: Graph, name: str) -> Operand:
 
 def _border(
     graph: Graph, node: Node, outside: Operand, codes: Operand, target: CTarget
-) -> tuple[Call, Explanation]:  # fmt: skip
+) -> tuple[Call, Choice]:  # fmt: skip
     """The call between an array of the caller, in plain order, and codes as the network has them."""
     ends = (outside, codes) if node.inputs[0] == outside.name else (codes, outside)
     site = Site(node, ends[:1], ends[1:])
@@ -202,7 +201,7 @@ def _donor(
 
 def _finish(
     graph: Graph, target: CTarget, layout: Layout, memory: _Memory, inputs: list[Port], outputs: list[Port],
-    explanations: Iterable[Explanation], source_hash: str,
+    chosen: Iterable[Choice], source_hash: str,
 ) -> Program:  # fmt: skip
     ports: dict[str, tuple[str, int, bool]] = {}
     for side, row in (("input", inputs), ("output", outputs)):
@@ -235,5 +234,5 @@ def _finish(
             stored[port.reorder.node] = Stored(port.code, port.shape, plain(len(port.shape)), port.value)
     return Program(
         tuple(inputs), tuple(outputs), tuple(memory.calls), buffers, values, stored, placement.arena_bytes,
-        placement.lower_bound, target.alignment, "float32", tuple(explanations), source_hash, target.name,
+        placement.lower_bound, target.alignment, "float32", tuple(chosen), source_hash, target.name,
     )  # fmt: skip

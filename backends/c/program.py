@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from math import prod
+from math import inf, prod
 from pathlib import Path
 from typing import TypeAlias
 
@@ -248,6 +248,31 @@ class Port:
 
 
 @dataclass(frozen=True)
+class Choice:
+    """Why a node is computed as it is.
+
+    Attributes:
+        node: its name.
+        kernel: the C function.
+        refused: (variant, why not), slower ones included.
+        variant: the one that was chosen, by its title.
+        cycles: of the call by the table of costs; infinite for kernels that are not in it.
+    """
+
+    node: str
+    kernel: str
+    refused: tuple[tuple[str, str], ...] = ()
+    variant: str = ""
+    cycles: float = inf
+
+    @property
+    def text(self) -> str:
+        """In words, the refused ones on lines of their own."""
+        about = "" if self.cycles == inf else f" (about {round(self.cycles):,} cycles)"
+        return "\n".join([f"{self.node}: {self.kernel}{about}", *(f"    not {v}: {why}" for v, why in self.refused)])
+
+
+@dataclass(frozen=True)
 class Program:
     """A network as a straight list of kernel calls over one arena.
 
@@ -261,7 +286,7 @@ class Program:
         arena_lower_bound: the most bytes alive at once: no placement needs less.
         alignment: of the arena and of every buffer in it.
         requantization: how accumulators become codes (DESIGN: float32).
-        explanations: (node, kernel, ((variant, why refused), ...)).
+        choices: the kernel of each node, and why.
         source_hash: of the model this came from.
         target: its name.
     """
@@ -276,7 +301,7 @@ class Program:
     arena_lower_bound: int
     alignment: int = 16
     requantization: str = "float32"
-    explanations: tuple[tuple[str, str, tuple[tuple[str, str], ...]], ...] = field(default=())
+    choices: tuple[Choice, ...] = field(default=())
     source_hash: str = ""
     target: str = "portable"
 
