@@ -148,11 +148,14 @@ class CModule:
         """Median seconds of one net_run over `n` runs, timed in C, one thread."""
         if n < 1:
             raise DataError(f"benchmark needs at least one run, not {n}")
-        arrays, arguments, _ = self._arguments(feeds, codes=False)
-        self.library.seconds(f"{self.names.prefix}_bench", 1, arguments)
+        return statistics.median(self.timings(feeds, n + 1)[1:])
+
+    def timings(self, feeds: Mapping[str, np.ndarray], n: int) -> list[float]:
+        """Seconds of each of `n` runs of net_run, timed in C, one thread."""
+        arrays, arguments, results = self._arguments(feeds, codes=False)
         seconds = self.library.seconds(f"{self.names.prefix}_bench", n, arguments)
-        del arrays
-        return statistics.median(seconds)
+        del arrays, results  # the C had only their addresses
+        return seconds
 
     def _run(self, feeds: Mapping[str, np.ndarray], codes: bool) -> dict[str, np.ndarray]:
         arrays, arguments, results = self._arguments(feeds, codes)
