@@ -110,6 +110,9 @@ STEPS = {"avx512vnni": (4, 1, 4), "avx2": (2, 2, 1), "neon": (4, 1, 1), "dotprod
 """Codes that one step of a kernel on panels takes, and bytes of each: vpdpbusd takes four as they are, vpmaddwd two of
 16 bits, less their zero point, smull and sdot four less 128, usmmla eight of two pixels, side by side; and how many
 pixels of a row it takes to hide the latency of its instructions, or share them. Depthwise kernels read tap by tap."""
+ARM = ("i8mm", "dotprod", "neon")
+_TILES = 12
+"""Pixels that whole tiles of each of them go into."""
 SIGNED = ("neon", "dotprod")
 """Their kernels take activations less 128, which the bias makes up for."""
 
@@ -141,6 +144,8 @@ def blocks(batch: int, win: Window, groups: int, channels: int, *, isa: str, bey
     columns, pixel = out[2], groups * channels * size
     while columns > 8 and _copied_bytes(window, 1, columns, pixel) > _BLOCK_BYTES:
         columns = -(-columns // 2)
+    if isa in ARM and _TILES <= columns < out[2]:
+        columns -= columns % _TILES
     rows = min(out[1], -(-_PIXELS // columns))
     while rows > 1 and _copied_bytes(window, rows, columns, pixel) > 2 * _BLOCK_BYTES:
         rows -= 1
@@ -193,7 +198,7 @@ def panel_kernel(site: Site, name: str, isa: str, source: Path | None = None, *,
         weights: in panels, from which NEON's knows how it may add products.
     """
     function, types = output_types(site, f"{name}__{isa}")
-    if isa in ("neon", "dotprod", "i8mm"):
+    if isa in ARM:
         each = isa == "neon" and weights is not None and _least_twice(weights.array)
         function = function.replace("_u8s8_", "_u8s8_each_") if each else function
         add = ("QIR_ADD", "qir_neon_one_by_one" if each else "qir_neon_by_twos")
