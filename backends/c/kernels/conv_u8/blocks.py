@@ -81,14 +81,15 @@ class Blocks:
 
     @property
     def scratch(self) -> Scratch:
-        """Pointers and copied input of a block."""
+        """A list of the pixels, pointers and copied input of a block."""
         if self.by_columns:
             return Scratch(0)
         pixel = self.groups * self.channels * self.size
         copied = _copied_bytes(self.window, self.rows, self.columns, pixel) + _SLACK
         if self.isa == "i8mm":  # a row that is to be copied in pairs, and the pixels beyond it
             copied += _copied_bytes(self.window, 1, self.columns + 1, pixel) // self.size
-        return Scratch(8 * self.rows * self.segments + (copied if self.copied else 0))
+        listed = 24 * self.rows * (self.columns + 1) if self.isa in ARM else 0
+        return Scratch(listed + 8 * self.rows * self.segments + (copied if self.copied else 0))
 
     def work(self, out_channels: int) -> int:
         """Multiply-accumulates, what fills steps and panels up included; `out_channels` of one group."""
