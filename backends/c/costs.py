@@ -51,6 +51,7 @@ RATES: Mapping[str, float] = MappingProxyType({
     "mean_u8__avx2": 1.2, "mean_u8__portable": 0.2,
     "lookup_u8__avx2": 1.6, "lookup_u8__portable": 1,
     "matmul_u8__avx2": 21, "matmul_u8__portable": 0.4,
+    "matmul_u8__neon": 2.5, "matmul_u8__dotprod": 6.4, "matmul_u8__i8mm": 6.6,
     "maxpool__portable": 11, "maxpool_u8__avx2": 30,
     "mul_u8__avx2": 1.7, "mul_u8__portable": 0.2,
     "pool_u8__avx2": 10, "pool_u8__portable": 1.4,
