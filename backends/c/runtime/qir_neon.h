@@ -1,5 +1,5 @@
-/* Accumulators to results on ARM's vectors, as qir_store_u8 and qir_store_f32 do it for one: on 64 bits, and on 32 bits,
-   which lack conversions that round to nearest. */
+/* Accumulators to results on ARM's vectors, as qir_store_u8 and qir_store_f32 do it for one: on 64 bits, and on 32
+   bits, which lack conversions that round to nearest. */
 #ifndef QIR_NEON_H
 #define QIR_NEON_H
 
@@ -21,7 +21,7 @@
 /* As QIR_ALONE, in the order of its text: before it has given out the registers gcc would move so many loads ahead that
    sums have to leave theirs. */
 #if defined(__GNUC__) && !defined(__clang__)
-#define QIR_IN_ORDER QIR_ALONE __attribute__((optimize("no-schedule-insns", "fp-contract=off")))
+#define QIR_IN_ORDER QIR_ALONE __attribute__((optimize("no-schedule-insns", "no-tree-ter", "fp-contract=off")))
 #else
 #define QIR_IN_ORDER QIR_ALONE
 #endif

@@ -74,6 +74,8 @@ def edges() -> list[Case]:
         shaped(7, 48, (6, 11), 48, (5, 5), 48, pads=(2, 2, 2, 2), stride=2, fill="extreme"),
         shaped(8, 40, (9, 7), 40, (3, 1), 40, dilation=2, pads=(2, 0, 2, 0)),
         shaped(9, 300, (2, 130), 33, (1, 1), stride=2),
+        shaped(10, 16, (6, 7), 36, (3, 3), 2, pads=(1, 1, 1, 1), stride=2, real=True),
+        shaped(11, 40, (3, 31), 33, (1, 1), stride=2, fill="extreme"),
     ]
     return found
 
@@ -149,6 +151,18 @@ def test_ends_of_tiles(vector_target: str) -> None:
     if isa in ("avx2", "avx512vnni"):
         text = module.explain()
         assert all(f"{kernel}__{isa}" in text for kernel in ("conv_u8s8_u8", "conv_u8s8_f32", "conv_u8s8_depthwise_u8"))
+    if isa in ("neon", "dotprod", "i8mm"):
+        text = module.explain()
+        assert all(f"{kernel}__{isa}" in text for kernel in ("conv_u8s8_u8", "conv_u8s8_f32"))
+        assert ("conv_u8s8_each_u8__neon" in text) == (isa == "neon")
+
+
+def test_arm_kernels_say_what_they_refuse() -> None:
+    subnormal = shaped(0, 12, (3, 4), 5, (1, 1), real=True)
+    x, w, bias, scale = subnormal.arrays
+    graph, _ = joined([Case(subnormal.node, (x, w, bias, np.full_like(scale, 1e-40)))])
+    assert "take subnormal reals for zero" in compile_c(graph, target="armv7-neon").explain()
+    assert "do not go by eights" in compile_c(graph, target="arm-neon-i8mm").explain()
 
 
 def winograd_cases() -> list[Case]:

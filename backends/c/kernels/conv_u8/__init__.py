@@ -11,6 +11,7 @@ import numpy as np
 
 from qir.backends.c.kernels import Bound, Family, Variant
 from qir.backends.c.kernels.conv_u8.blocks import (
+    ARM,
     Blocks,
     blocks,
     depthwise_data,
@@ -159,6 +160,6 @@ FAMILY = Family(
         Variant("portable", _GENERIC, accepts_any, _bind, work=_rows_work),
         WINOGRAD,
         *(variant(isa) for isa in ("avx512vnni", "avx2") for variant in (_depthwise_on, _on_panels)),
-        *(_on_panels(isa) for isa in ("i8mm", "dotprod", "neon")),
+        *(_on_panels(isa) for isa in ARM),
     ),
 )

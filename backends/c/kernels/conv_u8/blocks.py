@@ -81,14 +81,15 @@ class Blocks:
 
     @property
     def scratch(self) -> Scratch:
-        """Pointers and copied input of a block."""
+        """A list of the pixels, pointers and copied input of a block."""
         if self.by_columns:
             return Scratch(0)
         pixel = self.groups * self.channels * self.size
         copied = _copied_bytes(self.window, self.rows, self.columns, pixel) + _SLACK
         if self.isa == "i8mm":  # a row that is to be copied in pairs, and the pixels beyond it
             copied += _copied_bytes(self.window, 1, self.columns + 1, pixel) // self.size
-        return Scratch(8 * self.rows * self.segments + (copied if self.copied else 0))
+        listed = 24 * self.rows * (self.columns + 1) if self.isa in ARM else 0
+        return Scratch(listed + 8 * self.rows * self.segments + (copied if self.copied else 0))
 
     def work(self, out_channels: int) -> int:
         """Multiply-accumulates, what fills steps and panels up included; `out_channels` of one group."""
@@ -110,6 +111,9 @@ STEPS = {"avx512vnni": (4, 1, 4), "avx2": (2, 2, 1), "neon": (4, 1, 1), "dotprod
 """Codes that one step of a kernel on panels takes, and bytes of each: vpdpbusd takes four as they are, vpmaddwd two of
 16 bits, less their zero point, smull and sdot four less 128, usmmla eight of two pixels, side by side; and how many
 pixels of a row it takes to hide the latency of its instructions, or share them. Depthwise kernels read tap by tap."""
+ARM = ("i8mm", "dotprod", "neon")
+_TILES = 12
+"""Pixels that whole tiles of each of them go into."""
 SIGNED = ("neon", "dotprod")
 """Their kernels take activations less 128, which the bias makes up for."""
 
@@ -141,6 +145,8 @@ def blocks(batch: int, win: Window, groups: int, channels: int, *, isa: str, bey
     columns, pixel = out[2], groups * channels * size
     while columns > 8 and _copied_bytes(window, 1, columns, pixel) > _BLOCK_BYTES:
         columns = -(-columns // 2)
+    if isa in ARM and _TILES <= columns < out[2]:
+        columns -= columns % _TILES
     rows = min(out[1], -(-_PIXELS // columns))
     while rows > 1 and _copied_bytes(window, rows, columns, pixel) > 2 * _BLOCK_BYTES:
         rows -= 1
@@ -193,7 +199,7 @@ def panel_kernel(site: Site, name: str, isa: str, source: Path | None = None, *,
         weights: in panels, from which NEON's knows how it may add products.
     """
     function, types = output_types(site, f"{name}__{isa}")
-    if isa in ("neon", "dotprod", "i8mm"):
+    if isa in ARM:
         each = isa == "neon" and weights is not None and _least_twice(weights.array)
         function = function.replace("_u8s8_", "_u8s8_each_") if each else function
         add = ("QIR_ADD", "qir_neon_one_by_one" if each else "qir_neon_by_twos")
