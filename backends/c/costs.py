@@ -16,8 +16,12 @@ RATES: Mapping[str, float] = MappingProxyType({
     "mul_u8__avx2": 1.7, "mul_u8__portable": 0.2,
     "pool_u8__avx2": 10, "pool_u8__portable": 1.4,
     "quantize__avx2": 2.3, "quantize__portable": 0.1,
+    "add_u8__neon": 1.1, "mul_u8__neon": 1.8, "lookup_u8__neon": 6, "maxpool_u8__neon": 20, "pool_u8__neon": 7,
+    "mean_u8__portable": 1, "mean_u8__neon": 2.3, "quantize__neon": 0.8, "dequantize__portable": 1,
+    "dequantize_u8__neon": 1.4,
 })  # fmt: skip
 """Variant.title to units of its `work` (multiply-accumulates or elements) in one cycle of one core.
 
 Measured on a Zen 4 core with gcc 12 on layers whose operands are in the first two caches (tests/benchmarks/kernels.py
-shows them). Only ratios inside a family matter."""
+shows them). Only ratios inside a family matter. Those of NEON's element-wise kernels are beside portable code as the
+instructions that aarch64 executes for both."""

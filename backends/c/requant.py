@@ -38,6 +38,14 @@ def vector_types(site: Site, vectors: str, *parts: str) -> tuple[tuple[str, str]
     return tuple((f"QIR_{part.upper()}", f"qir_{vectors}_{part}_{site.output.short}") for part in parts)
 
 
+def flushed(site: Site, *multipliers: float | np.ndarray) -> str | None:
+    """The reason to refuse real results, integers times these multipliers, that vectors of 32-bit ARM would take for
+    zero, because they could be subnormal."""
+    least = min((float(np.abs(m).min(initial=np.inf, where=np.asarray(m) != 0)) for m in multipliers), default=np.inf)
+    tiny = site.output.dtype.name == "float32" and least < np.finfo(np.float32).tiny
+    return "its results could be subnormal" if tiny else None
+
+
 def weight_sums(w: np.ndarray) -> np.ndarray:
     """int64 sums over all axes but the first."""
     sums: np.ndarray = w.reshape(w.shape[0], -1).astype(np.int64).sum(axis=1)
