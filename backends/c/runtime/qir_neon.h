@@ -18,6 +18,14 @@
 #define QIR_KEEP_PRODUCT(product) ((void)0)
 #endif
 
+/* As QIR_ALONE, in the order of its text: before it has given out the registers gcc would move so many loads ahead that
+   sums have to leave theirs. */
+#if defined(__GNUC__) && !defined(__clang__)
+#define QIR_IN_ORDER QIR_ALONE __attribute__((optimize("no-schedule-insns", "fp-contract=off")))
+#else
+#define QIR_IN_ORDER QIR_ALONE
+#endif
+
 typedef struct {
     float32x4_t low;
     float32x4_t high;
@@ -139,6 +147,25 @@ static QIR_INLINE void qir_neon_reals16_f32(const float32x4_t v[4], qir_requant4
     vst1q_f32(y + 4, v[1]);
     vst1q_f32(y + 8, v[2]);
     vst1q_f32(y + 12, v[3]);
+}
+
+/* sum += products of bytes: lane j of four adds products 2 j, 2 j + 1, 8 + 2 j and 9 + 2 j. A product of -128 and -128,
+   2^14, fits 16 bits, two of them do not, any other two do: 128 * (128 + 127) < 2^15. So products are added by twos where
+   no two weights that meet are both -128, else one at a time. */
+#if defined(__aarch64__)
+#define QIR_MULL_HIGH(a, b) vmull_high_s8(a, b)
+#define QIR_MLAL_HIGH(sum, a, b) vmlal_high_s8(sum, a, b)
+#else
+#define QIR_MULL_HIGH(a, b) vmull_s8(vget_high_s8(a), vget_high_s8(b))
+#define QIR_MLAL_HIGH(sum, a, b) vmlal_s8(sum, vget_high_s8(a), vget_high_s8(b))
+#endif
+
+static QIR_INLINE int32x4_t qir_neon_by_twos(int32x4_t sum, int8x16_t a, int8x16_t b) {
+    return vpadalq_s16(sum, QIR_MLAL_HIGH(vmull_s8(vget_low_s8(a), vget_low_s8(b)), a, b));
+}
+
+static QIR_INLINE int32x4_t qir_neon_one_by_one(int32x4_t sum, int8x16_t a, int8x16_t b) {
+    return vpadalq_s16(vpadalq_s16(sum, vmull_s8(vget_low_s8(a), vget_low_s8(b))), QIR_MULL_HIGH(a, b));
 }
 
 #endif

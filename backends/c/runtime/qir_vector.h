@@ -17,9 +17,12 @@
 #define QIR_LEAST
 #endif
 
-/* A function of its own, so that its sums get the registers. */
-#if defined(__GNUC__)
+/* A function of its own, so that its sums get the registers, and one for all callers: gcc would make a copy for every set
+   of constant arguments. */
+#if defined(__clang__)
 #define QIR_ALONE __attribute__((noinline, unused))
+#elif defined(__GNUC__)
+#define QIR_ALONE __attribute__((noinline, noclone, unused))
 #else
 #define QIR_ALONE
 #endif
