@@ -19,6 +19,7 @@ RATES: Mapping[str, float] = MappingProxyType({
     "add_u8__neon": 1.1, "mul_u8__neon": 1.8, "lookup_u8__neon": 6, "maxpool_u8__neon": 20, "pool_u8__neon": 7,
     "mean_u8__portable": 1, "mean_u8__neon": 2.3, "quantize__neon": 0.8, "dequantize__portable": 1,
     "dequantize_u8__neon": 1.4,
+    "conv_u8_depthwise_3x3__dotprod": 7, "conv_u8_depthwise_3x3__neon": 5, "conv_u8_depthwise__neon": 2.6,
 })  # fmt: skip
 """Variant.title to units of its `work` (multiply-accumulates or elements) in one cycle of one core.
 

@@ -38,10 +38,10 @@ def vector_types(site: Site, vectors: str, *parts: str) -> tuple[tuple[str, str]
     return tuple((f"QIR_{part.upper()}", f"qir_{vectors}_{part}_{site.output.short}") for part in parts)
 
 
-def flushed(site: Site, *multipliers: float | np.ndarray) -> str | None:
-    """The reason to refuse real results, integers times these multipliers, that vectors of 32-bit ARM would take for
-    zero, because they could be subnormal."""
-    least = min((float(np.abs(m).min(initial=np.inf, where=np.asarray(m) != 0)) for m in multipliers), default=np.inf)
+def flushed(site: Site, multiplier: float | np.ndarray) -> str | None:
+    """The reason to refuse real results, integers times a multiplier, of which 32-bit ARM's vectors would make zeros:
+    subnormal ones."""
+    least = np.abs(multiplier).min(initial=np.inf, where=np.asarray(multiplier) != 0)
     tiny = site.output.dtype.name == "float32" and least < np.finfo(np.float32).tiny
     return "its results could be subnormal" if tiny else None
 

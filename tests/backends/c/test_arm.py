@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from itertools import product
+
 import numpy as np
 import pytest
-from graphs import Case, case, joined
+from conftest import prefer
+from graphs import Case, case, check_cases, joined
 from test_integer_families import codes
 
 from qir.backends.c import compile_c
@@ -32,6 +36,91 @@ ELEMENTWISE: dict[str, Case] = {
                                         zero_point=np.array([0, 9, 255], np.int32)),
 }  # fmt: skip
 """One case for every kernel, which is not the only thing that it takes."""
+
+
+def depthwise(
+    seed: int, channels: int, size: tuple[int, ...], kernel: tuple[int, ...], *, pads: tuple[int, ...] = (),
+    strides: tuple[int, ...] = (), dilations: tuple[int, ...] = (), least: int = -127, real: bool = False,
+    zero: int = 9,
+) -> Case:  # fmt: skip
+    """Codes and weights at the ends of their ranges, every other time random ones.
+
+    Args:
+        least: weights of every other tap reach it, the others -127.
+    """
+    rng, ones, flat = np.random.default_rng(seed), (1,) * len(size), (channels, int(np.prod(kernel)))
+    w = rng.choice([-127, 127], flat) if seed % 2 else rng.integers(-127, 128, flat)
+    w[:, ::2] = np.where(w[:, ::2] == -127, least, w[:, ::2])
+    x = rng.choice([0, 255], (2, channels, *size)) if seed % 2 else rng.integers(0, 256, (2, channels, *size))
+    bias = rng.integers(-4000, 4000, channels) - zero * w.sum(axis=1)
+    arrays = (x.astype(np.uint8), w.reshape(channels, 1, *kernel).astype(np.int8), bias.astype(np.int32),
+              rng.uniform(1e-4, 1e-2, channels).astype(np.float32))  # fmt: skip
+    return case("qir.IntConv", arrays, group=channels, x_zero_point=zero, pads=pads or (0,) * 2 * len(size),
+                strides=strides or ones, dilations=dilations or ones, **({} if real else FINISH))  # fmt: skip
+
+
+def windows() -> list[Case]:
+    """Depthwise windows of three by three taps, and of others, around the ends of blocks and of the input."""
+    sizes, channels, zeros = ((3, 3), (4, 5), (5, 4), (9, 7), (1, 1), (6, 2)), (8, 9, 16, 24, 31), (0, 128, 255)
+    near = [
+        depthwise(n, channels[n % 5], size, (3, 3), pads=(1, 1, 1, 1), strides=strides, zero=zeros[n % 3],
+                  least=(-127, -128)[n % 4 == 1], real=n % 7 == 0)
+        for n, (size, strides) in enumerate(product(sizes, ((1, 1), (2, 2), (1, 2), (2, 1))))
+    ]  # fmt: skip
+    near += [
+        depthwise(1, 8, (7, 9), (3, 3)), depthwise(3, 8, (3, 8), (3, 3), pads=(0, 2, 0, 1), least=-128),
+        depthwise(5, 17, (9, 6), (3, 3), pads=(2, 1, 2, 1), dilations=(2, 1)),
+        depthwise(7, 12, (8, 8), (3, 3), pads=(2, 2, 2, 2), zero=255),
+    ]  # fmt: skip
+    others = [
+        depthwise(n, (16, 17, 33, 40)[n % 4], size, kernel, pads=pads, strides=strides, dilations=dilations,
+                  zero=zeros[n % 3], least=(-127, -128)[n % 4 == 1], real=n == 3)
+        for n, (size, kernel, pads, strides, dilations) in enumerate([
+            ((7, 8), (5, 5), (2, 2, 2, 2), (1, 1), (1, 1)), ((7, 8), (5, 5), (2, 2, 2, 2), (2, 2), (1, 1)),
+            ((12, 3), (9, 1), (4, 0, 4, 0), (1, 1), (1, 1)), ((6, 6), (3, 3), (2, 2, 2, 2), (1, 1), (2, 2)),
+            ((20,), (3,), (1, 1), (1,), (1,)), ((3, 4, 5), (2, 3, 2), (1, 0, 1, 0, 1, 1), (1, 2, 1), (1, 1, 1)),
+            ((5, 5), (1, 1), (0, 0, 0, 0), (2, 1), (1, 1)), ((4, 4), (7, 7), (3, 3, 3, 3), (1, 1), (1, 1)),
+            ((9, 9), (3, 3), (1, 1, 1, 1), (3, 3), (1, 1)),
+        ])
+    ]  # fmt: skip
+    return near + others
+
+
+ARM = ("armv7-neon", "arm-neon", "arm-neon-dotprod")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("target", ARM)
+def test_depthwise_windows_at_the_ends_of_ranges(
+    target: str, compiler: str, monkeypatch: pytest.MonkeyPatch, evidence: Callable[[str, str], None],
+    need: Callable[[str], str],
+) -> None:  # fmt: skip
+    prefer(target, monkeypatch, evidence, need)
+    text = check_cases(windows(), target=target, compiler=compiler).explain()
+    wanted = {"3x3_u8__neon", "3x3_f32__neon", "depthwise_u8__neon", "depthwise_f32__neon"}
+    if target == "arm-neon-dotprod":  # whose other kernel, made for any convolution, comes before those of NEON
+        wanted = {"3x3_u8__dotprod", "3x3_f32__dotprod"}
+    assert not {name for name in wanted if name not in text}
+
+
+@pytest.mark.parametrize(("one", "kernel"), [
+    (depthwise(0, 8, (5, 5), (3, 3)), "3x3_u8__dotprod"),
+    (depthwise(0, 8, (3, 5), (3, 3)), "3x3_u8__neon"),
+    (depthwise(0, 8, (5, 5), (3, 3), strides=(2, 2)), "3x3_u8__neon"),
+    (depthwise(0, 16, (5, 5), (3, 3), strides=(1, 3)), "depthwise_u8__neon"),
+    (depthwise(0, 16, (5, 5), (5, 5)), "depthwise_u8__neon"),
+    (depthwise(0, 7, (5, 5), (3, 3)), "depthwise_u8__portable"),
+])  # fmt: skip
+def test_windows_have_their_kernels(one: Case, kernel: str) -> None:
+    assert f"qir_conv_u8s8_{'depthwise_' * ('3x3' in kernel)}{kernel}" in explained(one, "arm-neon-dotprod")
+
+
+def test_two_weights_that_16_bits_cannot_take_together() -> None:
+    one = depthwise(1, 8, (5, 5), (3, 3))
+    assert one.arrays[1] is not None
+    one.arrays[1][3, 0, 0, :2] = -128
+    assert "two weights side by side are -128" in explained(one, "arm-neon")
+    assert "3x3_u8__dotprod" in explained(one, "arm-neon-dotprod")
 
 
 def explained(one: Case, target: str) -> str:
