@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from itertools import product
 
+import elsewhere
 import numpy as np
 import pytest
 from conftest import prefer
 from graphs import Case, case, check_cases, joined
+from test_emitted import contracting
 from test_integer_families import codes
 
 from qir.backends.c import compile_c
@@ -145,3 +147,14 @@ def test_what_32_bit_vectors_would_flush_is_left_to_portable_c(one: Case) -> Non
     text = explained(one, "armv7-neon")
     assert "its results could be subnormal" in text
     assert "__portable" in text
+
+
+@pytest.mark.slow
+def test_no_flag_fuses_products_and_sums(compiler: str, need: Callable[[str], str]) -> None:
+    machine = elsewhere.MACHINES["arm-neon"]
+    need(machine.emulator[0]), need(machine.compilers["gcc"][0])
+    b, outputs = contracting()
+    module = compile_c(b.graph(outputs), target="arm-neon")
+    assert "qir_add_u8u8_u8__neon" in module.explain()
+    found = elsewhere.run(module, b.feeds, compiler=compiler, flags=("-ffp-contract=fast",))
+    assert all(np.array_equal(found[name], b.values[name]) for name in outputs)
