@@ -171,6 +171,10 @@ class Library:
             raise raised[0]
         return status
 
+    def address(self, array: str) -> int:
+        """Of a constant array."""
+        return ctypes.addressof(ctypes.c_char.in_dll(self._library, array))
+
     def text(self, function: str, number: int) -> str:
         """Calls `const char *function(int)`."""
         call = getattr(self._library, function)

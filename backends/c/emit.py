@@ -153,7 +153,7 @@ def _header(program: Program, names: Names) -> str:
 
 
 def _kernels(program: Program, names: Names) -> str:
-    system, text = gather(list(dict.fromkeys(call.kernel for call in program.every_call)))
+    system, text = gather(list(dict.fromkeys(call.kernel for call in program.emitted_calls)))
     includes = "".join(f"#include <{header}>\n" for header in system)
     guard = f"{names.macro}_KERNELS_H"
     head = f"/* The functions that {names.prefix}.c calls. */\n#ifndef {guard}\n#define {guard}\n\n"
@@ -176,14 +176,11 @@ class _Code:
         place = f"memory + {buffer.offset}" if buffer.offset else "memory"
         return place if kind == "uint8_t" else f"({const}{kind} *)({const}void *)({place})"
 
-    def argument(self, arg: Arg, borders: bool) -> str:
+    def argument(self, arg: Arg, caller: str) -> str:
         if isinstance(arg, (Input, Output)):
             const = "const " if isinstance(arg, Input) else ""
-            for ports, spelt in ((self.program.inputs, self.names.inputs), (self.program.outputs, self.names.outputs)):
-                for port, text in zip(ports, spelt, strict=True):
-                    if borders and port.name == arg.value and port.border is not None:
-                        return text
-            return self.pointer(arg.value, const, borders)
+            own = arg.value in self.program.values or not caller
+            return self.pointer(arg.value, const, bool(caller)) if own else caller
         if isinstance(arg, Data):
             return self.arrays[arg]
         if isinstance(arg, Scalar):
@@ -192,23 +189,28 @@ class _Code:
             return f"memory + {self.program.buffers[self.program.values[arg.name]].offset}"
         return f"&{self.structs.setdefault(arg, f'{self.names.prefix}_s{len(self.structs)}')}"
 
-    def call(self, number: int, call: Call, borders: bool) -> str:
-        args = ", ".join(self.argument(arg, borders) for arg in call.args)
+    def call(self, number: int, call: Call, caller: str = "") -> str:
+        """One call; `caller`: at a border, what its array is called there."""
+        args = ", ".join(self.argument(arg, caller) for arg in call.args)
         lines = [f"    /* {comment(call.op)} {comment(call.node)} */", f"    {call.kernel.emitted}({args});"]
         for value in call.writes:
-            seen = f"{self.argument(Output(value), borders)}, {self.program.stored[value].nbytes}"
+            seen = f"{self.argument(Output(value), caller)}, {self.program.stored[value].nbytes}"
             lines.append(f"    QIR_LAYER({number}, {string(call.node)}, {seen});")
         return "\n".join(lines)
 
-    def calls(self) -> tuple[list[str], list[str], list[str]]:
-        """The calls of net_calls, then those of net_run before and after it."""
-        program = self.program
-        entries, inner = len(program.entry), len(program.calls)
-        return (
-            [self.call(i, call, False) for i, call in enumerate(program.calls, entries)],
-            [self.call(i, call, True) for i, call in enumerate(program.entry)],
-            [self.call(i, call, True) for i, call in enumerate(program.leave, entries + inner)],
-        )
+    def calls(self) -> list[str]:
+        """The calls of net_calls."""
+        return [self.call(i, call) for i, call in enumerate(self.program.calls, len(self.program.entry))]
+
+    def borders(self, codes: bool) -> tuple[list[str], list[str]]:
+        """The calls of net_run, or of net_run_q, before and after net_calls; at one port both have one number."""
+        program, names, sides = self.program, self.names, []
+        for ports, spelt, first in ((program.inputs, names.inputs, 0), (program.outputs, names.outputs,
+                                    len(program.entry) + len(program.calls))):  # fmt: skip
+            coded = [(port, text) for port, text in zip(ports, spelt, strict=True) if port.border]
+            listed = [(port.reorder if codes else port.border, text) for port, text in coded]
+            sides.append([self.call(i, call, text) for i, (call, text) in enumerate(listed, first) if call])
+        return sides[0], sides[1]
 
 
 def constant_names(program: Program, name: str) -> dict[str, tuple[tuple[Call, str], ...]]:
@@ -216,9 +218,9 @@ def constant_names(program: Program, name: str) -> dict[str, tuple[tuple[Call, s
     names = names_of(program, name)
     arrays = arrays_of(program, names)
     code = _Code(program, names, arrays)
-    code.calls()
+    code.calls(), code.borders(codes=False), code.borders(codes=True)
     found: dict[str, list[tuple[Call, str]]] = {}
-    for call in program.every_call:
+    for call in program.emitted_calls:
         for arg in call.args:
             if isinstance(arg, Data):
                 found.setdefault(arrays.names[data_key(arg)], []).append((call, arg.role))
@@ -229,17 +231,18 @@ def constant_names(program: Program, name: str) -> dict[str, tuple[tuple[Call, s
 
 def _code(program: Program, names: Names, arrays: Arrays) -> str:
     n, m, code = names.prefix, names.macro, _Code(program, names, arrays)
-    body, entry, leave = code.calls()
+    body, reals = code.calls(), code.borders(codes=False)
+    codes = code.borders(codes=True) if is_quantized(program) else ([], [])
     structs = [f"static const {kind.kind} {name} = {{\n{struct(kind)}\n}};\n" for kind, name in code.structs.items()]
     inner = parameters(program, names, True).replace("void *arena", "uint8_t *memory", 1)
     head = f'#include "{n}.h"\n#include "{n}_kernels.h"\n#include "{n}_weights.h"\n'
-    needs = math_include("".join((*structs, *body, *entry, *leave)))
+    needs = math_include("".join("".join(lines) for lines in (structs, body, *reals, *codes)))
     text = [f"{head}\n{needs}" if needs else head, _HOOK, *structs]
     unused = [f"    (void){text};" for text in ("memory", *names.inputs, *names.outputs)]
     text.append(f"static void {n}_calls({inner}) {{\n" + "\n".join(unused + body) + "\n}\n")
-    text.append(_checked(program, names, False, entry, leave, code))
+    text.append(_checked(program, names, False, reals, code))
     if is_quantized(program):
-        text.append(_checked(program, names, True, [], [], code))
+        text.append(_checked(program, names, True, codes, code))
     cases = "".join(f'        case {m}_{error}:\n            return "{words}";\n' for error, words in _ERRORS)
     text.append(f"const char *{n}_error(int code) {{\n    switch (code) {{\n{cases}        default:\n"
                 '            return "unknown error";\n    }\n}\n')  # fmt: skip
@@ -258,18 +261,21 @@ void QIR_HOOK(int layer, const char *name, const void *result, size_t bytes);
 """
 
 
-def _checked(program: Program, names: Names, codes: bool, entry: list[str], leave: list[str], code: _Code) -> str:
+def _checked(
+    program: Program, names: Names, codes: bool, borders: tuple[list[str], list[str]], code: _Code
+) -> str:  # fmt: skip
     m, suffix = names.macro, "_q" if codes else ""
     pointers = ("arena", *names.inputs, *names.outputs)
     null = " || ".join(f"!{p}" for p in pointers)
     args = ["memory"]
     for port, text in zip((*program.inputs, *program.outputs), (*names.inputs, *names.outputs), strict=True):
-        args.append(code.pointer(port.value, "", True) if port.border and not codes else text)
+        moved = port.reorder if codes else port.border
+        args.append(code.pointer(port.value, "", True) if moved else text)
     lines = [
         f"int {names.prefix}_run{suffix}({parameters(program, names, codes)}) {{",
         "    uint8_t *const memory = (uint8_t *)arena;",
         f"    if ({null}) {{", f"        return {m}_ERROR_NULL;", "    }",
         f"    if ((uintptr_t)arena % {m}_ARENA_ALIGNMENT != 0) {{", f"        return {m}_ERROR_ALIGNMENT;", "    }",
-        *entry, f"    {names.prefix}_calls({', '.join(args)});", *leave, f"    return {m}_OK;", "}", "",
+        *borders[0], f"    {names.prefix}_calls({', '.join(args)});", *borders[1], f"    return {m}_OK;", "}", "",
     ]  # fmt: skip
     return "\n".join(lines)

@@ -114,12 +114,8 @@ class CModule:
         return text_size(self.sources, f"{self.names.prefix}.c", self.flags)
 
     def explain(self) -> str:
-        """Which kernel computes each node, and why others were refused."""
-        lines = []
-        for node, kernel, refused in self.program.explanations:
-            lines.append(f"{node}: {kernel}")
-            lines += [f"    not {variant}: {reason}" for variant, reason in refused]
-        return "\n".join(lines)
+        """Which kernel computes each node, what that costs by the table, and why others were refused."""
+        return "\n".join(choice.text for choice in self.program.choices)
 
     @cached_property
     def library(self) -> Library:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 
+from qir.backends.c.costs import DEFAULTS, Costs
 from qir.backends.c.isas import AVX2, AVX512VNNI, AVXVNNI, DOTPROD, I8MM, on_this_processor
 from qir.errors import RecipeError
 from qir.ir.dtype import INT16
@@ -101,6 +102,7 @@ class CTarget:
         flags: compiler flags for the whole network; kernels written for an instruction set need none.
         alignment: of the arena and its buffers, bytes.
         description: one line for help texts.
+        costs: by which the cheapest kernel is chosen.
     """
 
     name: str
@@ -108,6 +110,7 @@ class CTarget:
     flags: tuple[str, ...] = ()
     alignment: int = 16
     description: str = ""
+    costs: Costs = field(default_factory=lambda: DEFAULTS, repr=False, compare=False)
 
 
 C_TARGETS: dict[str, CTarget] = {}

@@ -33,9 +33,7 @@ ELEMENTWISE: dict[str, Case] = {
                                   multiplier=0.9),
     "qir_quantize_f32_u8__neon": case("qir.Quantize", (np.arange(40, dtype=np.float32),), scale=0.3, zero_point=4,
                                       qmin=0, qmax=255),
-    "qir_dequantize_u8_f32__neon": case("qir.Dequantize", (codes(0, (3, 17)),), axis=0,
-                                        scale=np.array([0.1, 0.2, 0.3], np.float32),
-                                        zero_point=np.array([0, 9, 255], np.int32)),
+    "qir_dequantize_u8_f32__neon": case("qir.Dequantize", (codes(0, (3, 17)),), scale=0.1, zero_point=9),
 }  # fmt: skip
 """One case for every kernel, which is not the only thing that it takes."""
 

@@ -138,7 +138,7 @@ def test_what_is_no_number_is_quantized_like_portable_c(vector_target: str) -> N
     graph = b.graph(outputs)
     wanted, module = compile_c(graph).run(b.feeds), compile_c(graph, target=vector_target)
     if vector_target.startswith("x86"):
-        assert "qir_quantize_f32_u8__avx2" in module.explain()
+        assert "qir_convert_f32_u8__avx2" in module.explain()
     found = elsewhere.run(module, b.feeds)
     assert all(np.array_equal(wanted[name], found[name]) for name in outputs)
 
@@ -258,12 +258,12 @@ def guard(module: CModule, b: Builder, outputs: list[str]) -> dict[str, str]:
     """The network's files with a main that runs it between guard pages."""
     tables, lines, names = [], [], []
     for name in (*b.inputs, *outputs):
-        data = ", ".join(map(str, b.values[name].reshape(-1).tolist()))
+        data = ", ".join(map(str, np.ascontiguousarray(b.values[name]).reshape(-1).view(np.uint8).tolist()))
         tables.append(f"static const unsigned char t_{name}[] = {{{data}}};\n")
         lines.append(f"        unsigned char *{name} = guarded(sizeof t_{name}, at_end);\n")
         names.append(name)
     lines += [f"        memcpy({name}, t_{name}, sizeof t_{name});\n" for name in b.inputs]
-    lines.append(f"        wrong |= net_run(room, {', '.join(names)});\n")
+    lines.append(f"        wrong |= net_run(room, {', '.join(f'(void *){name}' for name in names)});\n")
     lines += [f"        wrong |= memcmp({name}, t_{name}, sizeof t_{name}) ? 2 : 0;\n" for name in outputs]
     text = HARNESS.replace("TABLES\n", "".join(tables)).replace("BODY\n", "".join(lines))
     return {**module.sources, "guard.c": text}
