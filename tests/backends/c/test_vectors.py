@@ -204,7 +204,8 @@ def network() -> tuple[Builder, list[str]]:
     b, outputs = Builder(), []
     for number, (c, h, w, m, k, group) in enumerate([(12, 5, 7, 20, 1, 1), (8, 6, 5, 16, 3, 1), (32, 5, 5, 32, 3, 32),
                                                       (5, 4, 4, 7, 1, 1), (40, 4, 5, 40, 3, 40),
-                                                      (17, 4, 5, 18, 3, 1)]):  # fmt: skip
+                                                      (17, 4, 5, 18, 3, 1), (9, 4, 5, 9, 3, 9),
+                                                      (18, 6, 5, 18, 5, 18)]):  # fmt: skip
         x = b.feed(f"x{number}", rng.integers(0, 256, (1, h, w, c)).astype(np.uint8))
         weight = b.constant(f"w{number}", rng.integers(-128, 128, (m, c // group, k, k)).astype(np.int8))
         bias = b.constant(f"b{number}", rng.integers(-900, 900, m).astype(np.int32))
@@ -217,6 +218,21 @@ def network() -> tuple[Builder, list[str]]:
     matrix = b.constant("matrix", rng.integers(-128, 128, (37, 19)).astype(np.int8))
     bias, scale = b.constant("bias", np.arange(19, dtype=np.int32)), b.constant("scale", np.full(19, 0.01, np.float32))
     outputs.append(b.node("qir.IntGemm", [rows, matrix, bias, scale], "product", y_zero_point=9, qmin=0, qmax=255))
+    left, right = (b.feed(name, rng.integers(0, 256, (1, 5, 7, 33)).astype(np.uint8)) for name in ("left", "right"))
+    finish = {"y_zero_point": 9, "qmin": 0, "qmax": 255}
+    pool = {"kernel_shape": (2, 2), "strides": (1, 2), "pads": (1, 0, 0, 1)}
+    table = b.constant("table", rng.integers(0, 256, 256).astype(np.uint8))
+    outputs += [
+        b.node("qir.IntAdd", [left, right], "sum", a_multiplier=0.5, b_multiplier=0.4, offset=3.0, qmin=0, qmax=255),
+        b.node("qir.IntMul", [left, right], "times", a_zero_point=3, b_zero_point=7, multiplier=0.01, **finish),
+        b.node("qir.Lookup", [left, table], "looked"),
+        b.node("qir.IntMean", [right], "mean", axes=(1, 2), x_zero_point=5, multiplier=0.9, **finish),
+    ]
+    planes = b.transpose(left, (0, 3, 1, 2), "planes")
+    average = b.node("qir.IntAveragePool", [planes], "average", x_zero_point=5, multiplier=0.9, **pool, **finish)
+    most = outcomes([case("MaxPool", (b.values[planes],), **pool)])[0][0]
+    largest = b.node("MaxPool", [planes], "largest", result=most, **pool)
+    outputs += [b.transpose(name, (0, 2, 3, 1), f"{name}s") for name in (average, largest)]
     return b, outputs
 
 

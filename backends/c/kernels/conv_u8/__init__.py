@@ -22,6 +22,7 @@ from qir.backends.c.kernels.conv_u8.blocks import (
     refuse_vectors,
 )
 from qir.backends.c.kernels.conv_u8.contract import accepts, accepts_any, conv_parts, conv_shape, conv_window
+from qir.backends.c.kernels.conv_u8.depthwise_neon import ON_ARM
 from qir.backends.c.kernels.conv_u8.winograd import WINOGRAD
 from qir.backends.c.orders import CHANNELS_LAST
 from qir.backends.c.program import Data, Kernel, Scratch
@@ -160,6 +161,7 @@ FAMILY = Family(
         Variant("portable", _GENERIC, accepts_any, _bind, work=_rows_work),
         WINOGRAD,
         *(variant(isa) for isa in ("avx512vnni", "avx2") for variant in (_depthwise_on, _on_panels)),
+        *ON_ARM,
         *(_on_panels(isa) for isa in ARM),
     ),
 )

@@ -19,4 +19,15 @@ typedef struct {
     qir_requant requant;
 } qir_mean_u8_shape;
 
+/* Offset of element `i`, counted row by row over five axes. */
+static inline ptrdiff_t qir_mean_u8_offset(const int32_t *size, const int32_t *stride, int32_t i) {
+    ptrdiff_t offset = 0;
+    int32_t axis;
+    for (axis = 4; axis >= 0; --axis) {
+        offset += (ptrdiff_t)(i % size[axis]) * stride[axis];
+        i /= size[axis];
+    }
+    return offset;
+}
+
 #endif
