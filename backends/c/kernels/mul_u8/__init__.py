@@ -8,40 +8,37 @@ import numpy as np
 
 from qir.backends.c.integer_types import integer_kernel, only_bytes
 from qir.backends.c.kernels import Bound, Family, Variant
-from qir.backends.c.loops import broadcast_loops, broadcast_struct, steps_apart, too_many_loops
+from qir.backends.c.kernels.add_u8 import accepts_loops, rows_variant
+from qir.backends.c.loops import broadcast_struct
 from qir.backends.c.orders import FOLLOW
 from qir.backends.c.program import Struct
-from qir.backends.c.requant import requant, vector_types
+from qir.backends.c.requant import requant
 from qir.backends.c.site import Site
 
 _HERE = Path(__file__).parent
-_SOURCE, _AVX2 = _HERE / "mul_u8__portable.c", _HERE / "mul_u8__avx2.c"
+_SOURCE = _HERE / "mul_u8__portable.c"
 
 
-def _accepts(site: Site) -> str | None:
-    return too_many_loops(broadcast_loops(site.input(0), site.input(1), site.output))
-
-
-def _accepts_vectors(site: Site) -> str | None:
-    return _accepts(site) or only_bytes(site) or steps_apart(broadcast_loops(site.input(0), site.input(1), site.output))
-
-
-def _bind(site: Site, isa: str, source: Path) -> Bound:
-    a, b, y, node = site.input(0), site.input(1), site.output, site.node
-    numbers = Struct("qir_mul_u8_numbers", (
+def _numbers(site: Site) -> Struct:
+    node = site.node
+    return Struct("qir_mul_u8_numbers", (
         ("a_zero_point", int(node.attr("a_zero_point", 0))), ("b_zero_point", int(node.attr("b_zero_point", 0))),
         ("multiplier", float(np.float32(node.attr("multiplier")))), ("requant", requant(node)),
     ))  # fmt: skip
-    kernel = integer_kernel(site, f"qir_mul_u8u8_T__{isa}", source, ("QIR_A", "QIR_B"),
-                            wide=only_bytes(site) is not None, parts=vector_types(site, "avx2", "reals16"))  # fmt: skip
-    return Bound(kernel, (broadcast_struct(a, b, y), numbers, a.read, b.read, y.write))
+
+
+def _bind(site: Site) -> Bound:
+    a, b, y = site.input(0), site.input(1), site.output
+    kernel = integer_kernel(site, "qir_mul_u8u8_T__portable", _SOURCE, ("QIR_A", "QIR_B"),
+                            wide=only_bytes(site) is not None)  # fmt: skip
+    return Bound(kernel, (broadcast_struct(a, b, y), _numbers(site), a.read, b.read, y.write))
 
 
 FAMILY = Family(
     "mul_u8", ("qir.IntMul",), FOLLOW,
     (
-        Variant("portable", _SOURCE, _accepts, lambda site: _bind(site, "portable", _SOURCE)),
-        Variant("avx2", _AVX2, _accepts_vectors, lambda site: _bind(site, "avx2", _AVX2)),
+        Variant("portable", _SOURCE, accepts_loops, _bind),
+        rows_variant("mul", _HERE / "mul_u8_avx2.h", _numbers),
     ),
     in_place=(0, 1),
 )  # fmt: skip
