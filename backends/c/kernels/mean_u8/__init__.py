@@ -7,17 +7,17 @@ from pathlib import Path
 
 import numpy as np
 
-from qir.backends.c.integer_types import integer_kernel
+from qir.backends.c.integer_types import integer_kernel, only_bytes
 from qir.backends.c.kernels import Bound, Family, Variant
 from qir.backends.c.loops import led, merged_loops, too_many_loops
 from qir.backends.c.orders import Orders, reduced
 from qir.backends.c.program import Struct
-from qir.backends.c.requant import requant
+from qir.backends.c.requant import requant, vector_types
 from qir.backends.c.site import Site
 from qir.quant.fixedpoint import largest
 
-_SOURCE = Path(__file__).parent / "mean_u8__portable.c"
-_FUNCTION = "qir_mean_u8_T__portable"
+_HERE = Path(__file__).parent
+_SOURCE, _AVX2 = _HERE / "mean_u8__portable.c", _HERE / "mean_u8__avx2.c"
 
 
 def _axes(site: Site) -> frozenset[int]:
@@ -46,7 +46,14 @@ def _accepts(site: Site) -> str | None:
     return too_many_loops(_loops(site, True)) or too_many_loops(_loops(site, False))
 
 
-def _bind(site: Site) -> Bound:
+def _accepts_vectors(site: Site) -> str | None:
+    kept = _loops(site, False)
+    if not kept or kept[-1][1] != 1 or kept[-1][0] < 16:
+        return "fewer than 16 means of neighbours"
+    return only_bytes(site) or _accepts(site)
+
+
+def _bind(site: Site, isa: str, source: Path) -> Bound:
     node, kept, gone = site.node, _loops(site, False), _loops(site, True)
     multiplier = np.float32(node.attr("multiplier")) / np.float32(_count(site))
     shape = Struct("qir_mean_u8_shape", (
@@ -55,7 +62,14 @@ def _bind(site: Site) -> Bound:
         ("x_zero_point", int(node.attr("x_zero_point", 0))), ("multiplier", float(multiplier)),
         ("requant", requant(node)),
     ))  # fmt: skip
-    return Bound(integer_kernel(site, _FUNCTION, _SOURCE), (shape, site.input(0).read, site.output.write))
+    kernel = integer_kernel(site, f"qir_mean_u8_T__{isa}", source, parts=vector_types(site, "avx2", "store16"))
+    return Bound(kernel, (shape, site.input(0).read, site.output.write))
 
 
-FAMILY = Family("mean_u8", ("qir.IntMean",), _layout, (Variant("portable", _SOURCE, _accepts, _bind),))
+FAMILY = Family(
+    "mean_u8", ("qir.IntMean",), _layout,
+    (
+        Variant("portable", _SOURCE, _accepts, lambda site: _bind(site, "portable", _SOURCE)),
+        Variant("avx2", _AVX2, _accepts_vectors, lambda site: _bind(site, "avx2", _AVX2)),
+    ),
+)  # fmt: skip
