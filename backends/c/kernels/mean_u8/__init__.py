@@ -53,6 +53,10 @@ def _accepts_vectors(site: Site) -> str | None:
     return only_bytes(site) or _accepts(site)
 
 
+def _work(site: Site) -> float:
+    return site.input(0).size
+
+
 def _bind(site: Site, isa: str, source: Path) -> Bound:
     node, kept, gone = site.node, _loops(site, False), _loops(site, True)
     multiplier = np.float32(node.attr("multiplier")) / np.float32(_count(site))
@@ -69,7 +73,7 @@ def _bind(site: Site, isa: str, source: Path) -> Bound:
 FAMILY = Family(
     "mean_u8", ("qir.IntMean",), _layout,
     (
-        Variant("portable", _SOURCE, _accepts, lambda site: _bind(site, "portable", _SOURCE)),
-        Variant("avx2", _AVX2, _accepts_vectors, lambda site: _bind(site, "avx2", _AVX2)),
+        Variant("portable", _SOURCE, _accepts, lambda site: _bind(site, "portable", _SOURCE), work=_work),
+        Variant("avx2", _AVX2, _accepts_vectors, lambda site: _bind(site, "avx2", _AVX2), work=_work),
     ),
 )  # fmt: skip
