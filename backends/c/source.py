@@ -22,7 +22,7 @@ def _read(path: Path) -> str:
 
 def headers(path: Path, seen: dict[Path, str]) -> None:
     """Adds the local headers that a file includes to `seen`, dependencies first, their guards taken off."""
-    for name in _LOCAL.findall(_read(path)):
+    for name in _LOCAL.findall(_TEMPLATE.sub("", _read(path))):
         _add(path.parent / name, seen)
 
 

@@ -47,6 +47,15 @@ def _mean(node: Node, graph: Graph) -> str | None:
     return None if not node.input(1) or graph.value(node.input(1)) is not None else "its axes are not constant"
 
 
+def _layernorm(node: Node, graph: Graph) -> str | None:
+    kind = graph.types.get(node.inputs[0])
+    rank = len(kind.shape) if isinstance(kind, TensorType) and kind.shape is not None else 0
+    if node.attr("axis", -1) not in (-1, rank - 1) or any(node.outputs[1:]):
+        return "the integer kernel normalizes the last axis alone and gives no statistics"
+    given = [graph.value(name) for name in node.inputs[1:] if name]
+    return "its scale and bias are computed" if any(value is None for value in given) else None
+
+
 def _max_pool(node: Node, graph: Graph) -> str | None:
     return "indices are asked for" if len(node.outputs) > 1 and node.outputs[1] else _conv(node, graph)
 
@@ -81,7 +90,9 @@ INTEGER: Mapping[str, IntegerRule] = MappingProxyType({
     "AveragePool": IntegerRule("own", accepts=_conv),
     "GlobalAveragePool": IntegerRule("own"),
     "ReduceMean": IntegerRule("own", accepts=_mean),
+    "LayerNormalization": IntegerRule("own", accepts=_layernorm),
     "Sigmoid": IntegerRule("own", range=(0.0, 1.0)),
+    "Softmax": IntegerRule("own", float_output=True, range=(0.0, 1.0)),
     "Tanh": IntegerRule("own", range=(-1.0, 1.0)),
     **dict.fromkeys(_FUNCTIONS, IntegerRule("own", accepts=_unary)),
     **dict.fromkeys(_MOVES, IntegerRule("same")),

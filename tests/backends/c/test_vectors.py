@@ -14,13 +14,23 @@ from hypothesis import strategies as st
 from networks import conv
 from test_conv_u8 import convs, weighted
 from test_emitted import contracting, results_of
-from test_integer_families import codes, gemms, matmuls, means, outcomes, pools, sums_and_products
+from test_integer_families import (
+    codes,
+    gemms,
+    matmuls,
+    means,
+    normalizations,
+    outcomes,
+    pools,
+    sums_and_products,
+)
 
 from qir.backends.c import CModule, compile_c
 from qir.backends.c.isas import AVX2, features, on_this_processor, require
 from qir.backends.c.kernels.conv_u8.winograd import transformed
 from qir.backends.c.targets import C_TARGETS
 from qir.errors import BuildError
+from qir.ops.integer_rows import exponentials
 
 WARNINGS = ("-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wshadow", "-Werror")
 SHARED = settings(max_examples=3, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -32,7 +42,7 @@ def test_any_convolution(vector_target: str, cases: list[Case]) -> None:
     check_cases(cases, target=vector_target)
 
 
-OTHERS = st.one_of(gemms(), matmuls(), sums_and_products(), pools(), means())
+OTHERS = st.one_of(gemms(), matmuls(), sums_and_products(), pools(), means(), normalizations())
 
 
 @SHARED
@@ -101,6 +111,22 @@ def long_rows() -> list[Case]:
             found.append(case("qir.IntAdd", operands, (0, 1), **numbers))
             found.append(case("qir.IntMul", operands, (0, 1), a_zero_point=n, b_zero_point=255, multiplier=0.013,
                               **(finish if n % 2 else {})))  # fmt: skip
+        found.append(case("qir.IntMean", (codes(n, (2, 3 + 90 * n, n), "extreme"),), axes=(1,), x_zero_point=n,
+                          multiplier=0.7, **finish))  # fmt: skip
+        found.append(case("qir.IntSoftmax", (codes(n, (3, n)), exponentials(np.float32(0.01 * n))), axis=1,
+                          multiplier=256.0, **(finish if n % 2 else {})))  # fmt: skip
+        found.append(
+            case(
+                "qir.IntLayerNorm",
+                (
+                    codes(n, (3, n), "extreme"),
+                    np.linspace(-90, 90, n, dtype=np.float32),
+                    np.arange(n, dtype=np.float32),
+                ),
+                epsilon=float(n),
+                **finish,
+            )
+        )
         found.append(case("qir.IntAveragePool", (codes(n, (1, n, 5, 4)),), kernel_shape=(3, 2), pads=(1, 0, 1, 1),
                           x_zero_point=n, multiplier=0.7, count_include_pad=n % 2, **finish))  # fmt: skip
         found.append(case("qir.IntMatMul", (codes(n, (2, 7, n)), codes(n, (n, n))), (0, 1), a_zero_point=n,

@@ -52,11 +52,19 @@ def _multiplier(site: Site) -> float:
     return float(np.float32(site.node.attr("multiplier")) / np.float32(_count(site)))
 
 
-def _accepts_vectors(site: Site) -> str | None:
+def _accepts_neighbours(site: Site, least: int) -> str | None:
     kept = _loops(site, False)
-    if not kept or kept[-1][1] != 1 or kept[-1][0] < 8:
-        return "fewer than eight neighbours are kept"
-    return only_bytes(site) or flushed(site, _multiplier(site)) or _accepts(site)
+    if not kept or kept[-1][1] != 1 or kept[-1][0] < least:
+        return f"fewer than {least} neighbours are kept"
+    return only_bytes(site) or _accepts(site)
+
+
+def _accepts_neon(site: Site) -> str | None:
+    return flushed(site, _multiplier(site)) or _accepts_neighbours(site, 8)
+
+
+def _accepts_avx2(site: Site) -> str | None:
+    return _accepts_neighbours(site, 16)
 
 
 def _bind(site: Site, isa: str) -> Bound:
@@ -67,7 +75,8 @@ def _bind(site: Site, isa: str) -> Bound:
         ("x_zero_point", int(node.attr("x_zero_point", 0))), ("multiplier", _multiplier(site)),
         ("requant", requant(node)),
     ))  # fmt: skip
-    kernel = integer_kernel(site, f"qir_mean_u8_T__{isa}", _source(isa), parts=vector_types(site, isa, "store8"))
+    parts = vector_types(site, isa, "store16" if isa == "avx2" else "store8")
+    kernel = integer_kernel(site, f"qir_mean_u8_T__{isa}", _source(isa), parts=parts)
     return Bound(kernel, (shape, site.input(0).read, site.output.write))
 
 
@@ -75,4 +84,7 @@ def _on(isa: str, accepts: Callable[[Site], str | None]) -> Variant:
     return Variant(isa, _source(isa), accepts, lambda site: _bind(site, isa), work=lambda site: site.input(0).size)
 
 
-FAMILY = Family("mean_u8", ("qir.IntMean",), _layout, (_on("portable", _accepts), _on("neon", _accepts_vectors)))
+FAMILY = Family(
+    "mean_u8", ("qir.IntMean",), _layout,
+    (_on("portable", _accepts), _on("avx2", _accepts_avx2), _on("neon", _accepts_neon)),
+)  # fmt: skip

@@ -8,8 +8,7 @@
 
 /* Sixteen neighbours along the innermost kept axis are summed at once. */
 void qir_mean_u8_T__portable(const qir_mean_u8_shape *s, const QIR_X *QIR_RESTRICT x, QIR_Y *QIR_RESTRICT y) {
-    const int32_t rows = s->kept[0] * s->kept[1] * s->kept[2] * s->kept[3] * s->kept[4];
-    const int32_t sums = s->reduced[0] * s->reduced[1] * s->reduced[2] * s->reduced[3] * s->reduced[4];
+    const int32_t rows = qir_mean_u8_rows(s->kept), sums = qir_mean_u8_rows(s->reduced);
     const int32_t step = s->kept_stride[5];
     int32_t row, first, outer, inner, j;
     for (row = 0; row < rows; ++row) {
