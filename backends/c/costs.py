@@ -16,6 +16,10 @@ RATES: Mapping[str, float] = MappingProxyType({
     "mul_u8__avx2": 1.7, "mul_u8__portable": 0.2,
     "pool_u8__avx2": 10, "pool_u8__portable": 1.4,
     "quantize__avx2": 2.3, "quantize__portable": 0.1,
+    "conv_f32__avx2": 14, "conv_f32__avx512vnni": 28,
+    "matmul_f32__avx2": 13, "matmul_f32__avx512vnni": 25,
+    "matmul_f32_rows__avx2": 14, "matmul_f32_rows__avx512vnni": 28,
+    "conv_f32_depthwise__avx2": 8, "conv_f32_depthwise__avx512vnni": 14,
 })  # fmt: skip
 """Variant.title to units of its `work` (multiply-accumulates or elements) in one cycle of one core.
 
