@@ -138,8 +138,8 @@ def _panels(site: Site) -> Panels:
 def product(p: Panels, x: Arg, w: np.ndarray, bias: np.ndarray | None, y: Arg, isa: str) -> Bound:
     """Rows of x times weights [M, C/g, *K], on vectors."""
     width = VECTORS[isa].panel
-    args = (p.struct(), p.offsets, x, panel_weights(w, p.groups, width), panel_bias(bias, w.shape[0], p.groups, width), y,
-            p.scratch)  # fmt: skip
+    data = panel_weights(w, p.groups, width), panel_bias(bias, w.shape[0], p.groups, width)
+    args = (p.struct(), p.offsets, x, *data, y, p.scratch)
     return Bound(vector_kernel("qir_conv_f32f32", _PANELS, isa), args)
 
 
