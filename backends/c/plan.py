@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+from qir.backends.c.absorb import absorb_clamps
 from qir.backends.c.kernels import family_of, select
 from qir.backends.c.layout import Layout, Placed, lay_out, live_nodes, static_type
 from qir.backends.c.memory import check, place
@@ -38,6 +39,7 @@ def plan(graph: Graph, target: CTarget, *, source_hash: str = "") -> Program:
     inner_inputs = tuple(entries[name].outputs[0] if name in entries else name for name in graph.inputs)
     inner_outputs = tuple(leaves[name].inputs[0] if name in leaves else name for name in graph.outputs)
     layout = lay_out(graph, [n for n in nodes if id(n) not in borders], inner_inputs, inner_outputs)
+    absorb_clamps(layout, target.isas)
 
     calls, explanations = [], []
     for placed in layout.placed:

@@ -72,6 +72,7 @@ class Variant:
         name: distinguishes variants of one ISA in explanations and in the table of costs; its file's name by default.
         work: multiply-accumulates, or elements, that it goes through, padding of its tiles included; divided by its
             rate in qir.backends.c.costs these are the cycles by which variants are compared.
+        clamps: bind honours `Site.bounds`.
     """
 
     isa: str
@@ -80,6 +81,7 @@ class Variant:
     bind: Callable[[Site], Bound]
     name: str = ""
     work: Callable[[Site], float] = field(default=lambda site: site.output.size)
+    clamps: bool = False
 
     @property
     def title(self) -> str:

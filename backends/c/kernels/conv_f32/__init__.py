@@ -135,24 +135,24 @@ def _panels(site: Site) -> Panels:
     return panels(x.shape[0], _window(site), groups, w.shape[1], w.shape[0] // groups)
 
 
-def product(p: Panels, x: Arg, w: np.ndarray, bias: np.ndarray | None, y: Arg, isa: str) -> Bound:
-    """Rows of x times weights [M, C/g, *K], on vectors."""
+def product(site: Site, p: Panels, w: np.ndarray, bias: np.ndarray | None, isa: str) -> Bound:
+    """Rows of input 0 times weights [M, C/g, *K], clamped to the site's bounds, on vectors."""
     width = VECTORS[isa].panel
     data = panel_weights(w, p.groups, width), panel_bias(bias, w.shape[0], p.groups, width)
-    args = (p.struct(), p.offsets, x, *data, y, p.scratch)
+    args = (p.struct(*site.bounds), p.offsets, site.input(0).read, *data, site.output.write, p.scratch)
     return Bound(vector_kernel("qir_conv_f32f32", _PANELS, isa), args)
 
 
 def _bind_panels(site: Site, isa: str) -> Bound:
     p = _panels(site)
-    return product(p, site.input(0).read, np.asarray(site.constant(1)), site.constant(2), site.output.write, isa)
+    return product(site, p, np.asarray(site.constant(1)), site.constant(2), isa)
 
 
 def _bind_depthwise_vectors(site: Site, isa: str) -> Bound:
     w, width = np.asarray(site.constant(1)), VECTORS[isa].width
     laid = panel_weights(w.reshape(w.shape[0], -1), 1, -(-w.shape[0] // width) * width)
     bias = panel_bias(site.constant(2), w.shape[0], 1, width)
-    args = (_panels(site).struct(), site.input(0).read, laid, bias, site.output.write)
+    args = (_panels(site).struct(*site.bounds), site.input(0).read, laid, bias, site.output.write)
     return Bound(vector_kernel("qir_conv_f32f32_depthwise", _DEPTHWISE_VECTORS, isa), args)
 
 
@@ -166,9 +166,9 @@ def _on_vectors(isa: str) -> tuple[Variant, Variant]:
 
     return (
         Variant(isa, _DEPTHWISE_VECTORS, lambda site: _accepts_vectors(site) or _accepts_depthwise(site),
-                partial(_bind_depthwise_vectors, isa=isa), f"conv_f32_depthwise__{isa}", depthwise_work),
+                partial(_bind_depthwise_vectors, isa=isa), f"conv_f32_depthwise__{isa}", depthwise_work, clamps=True),
         Variant(isa, _PANELS, _accepts_vectors, partial(_bind_panels, isa=isa), f"conv_f32__{isa}",
-                lambda site: _panels(site).work(width)),
+                lambda site: _panels(site).work(width), clamps=True),
     )  # fmt: skip
 
 

@@ -177,7 +177,7 @@ def _bind_rows(site: Site, isa: str) -> Bound:
     if bias is not None:
         bias = np.broadcast_to(np.float32(beta) * bias.reshape(-1), (weights.shape[1],))
     laid = np.ascontiguousarray(weights.T) * alpha
-    return product(_as_pixels(site), site.input(0).read, laid, bias, site.output.write, isa)
+    return product(site, _as_pixels(site), laid, bias, isa)
 
 
 def _macs(site: Site, width: int) -> float:
@@ -206,7 +206,7 @@ def _on_vectors(isa: str) -> tuple[Variant, Variant]:
     width = VECTORS[isa].width
     return (
         Variant(isa, _HERE.parent / "conv_f32" / "conv_f32__vectors.c", _accepts_rows, partial(_bind_rows, isa=isa),
-                f"matmul_f32_rows__{isa}", lambda site: _as_pixels(site).work(width)),
+                f"matmul_f32_rows__{isa}", lambda site: _as_pixels(site).work(width), clamps=True),
         Variant(isa, _VECTORS, _accepts_two, partial(_bind_two, isa=isa), f"matmul_f32__{isa}",
                 lambda site: _macs(site, width)),
     )  # fmt: skip
