@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import numpy as np
 import qir.backends  # noqa: F401  (registers the targets)
 from qir.applied import Applied, apply
 from qir.backends.c import compile_c
+from qir.backends.c.costs import Costs, read_costs
 from qir.backends.onnx.fusion import format_notes
 from qir.backends.onnx.module import OnnxModule
 from qir.budget import byte_count, check_drop, within_bytes, within_drop
@@ -59,6 +61,7 @@ def compile(
     instruments: Iterable[Instrument] = (),
     max_drop: float | None = None,
     max_bytes: int | str | None = None,
+    costs: str | os.PathLike[str] | None = None,
     executor: Executor | None = None,
     seed: int = 0,
 ) -> CompiledOnnx | CompiledC:
@@ -88,6 +91,8 @@ def compile(
             bytes and work; `recipe` and `notes` of the result say which, and why. Compiles up to ten times.
         max_bytes: 65536, "64k" or "64Ki": the weights of single layers get so few bits that the .onnx file, or the
             constants of the C, fit, with the least noise at the outputs; widths are those that the target stores.
+        costs: a file from `qir bench kernels --save`: what kernels cost on the processor that the C is for, by which
+            they are chosen.
         executor: of `concurrent.futures`, or like it: calibration is shared out to its workers. The result is the same.
         seed: of every random choice.
 
@@ -102,6 +107,7 @@ def compile(
         check_replaceable(Path(trace))
     work = prepare(model, calibration, target, recipe, shapes, bind, example_inputs, preprocess, passes, seed, executor)
     has_samples = work.context.feeds is not None
+    table = _costs(costs, work.context.target)
     check_drop(max_drop, has_samples)
     most_bytes = byte_count(max_bytes, has_samples)
     if max_drop is not None and most_bytes is not None:
@@ -113,7 +119,7 @@ def compile(
     def again(numbers: Recipe) -> Applied:
         return apply(work, recipe=numbers, statistics=known, traced=bool(trace), instruments=hooks)
 
-    applied = _within(applied, again, max_drop, most_bytes)
+    applied = _within(applied, again, max_drop, most_bytes, table)
     graph, context, kept = applied.graph, applied.context, applied.trace
     source, chosen, where, samples = work.source, work.passes, context.target, context.feeds
     if kept is not None and not isinstance(trace, bool):
@@ -138,7 +144,7 @@ def compile(
         return CompiledOnnx(**facts, notes=tuple(context.notes), seconds=time.perf_counter() - start, module=made)
     digest = hashlib.sha256(graph_text(source).encode()).hexdigest()
     vectors = _vectors(graph, sample, seed)
-    module = compile_c(graph, name=name, target=where.name, test_vectors=vectors, source_hash=digest)
+    module = compile_c(graph, name=name, target=where.name, test_vectors=vectors, source_hash=digest, costs=table)
     return CompiledC(**facts, notes=tuple(context.notes), seconds=time.perf_counter() - start, module=module)
 
 
@@ -175,19 +181,27 @@ def calibrate(
     return work.context.collected
 
 
-def _within(applied: Applied, again: Again, max_drop: float | None, max_bytes: int | None) -> Applied:
+def _costs(path: str | os.PathLike[str] | None, target: Target) -> Costs | None:
+    if path is not None and target.backend != "c":
+        raise RecipeError(f"costs are those of C kernels, and target {target.name} has none", fix="Leave costs out")
+    return None if path is None else read_costs(path)
+
+
+def _within(
+    applied: Applied, again: Again, max_drop: float | None, max_bytes: int | None, costs: Costs | None
+) -> Applied:
     """The result of a pipeline within the budgets that were given."""
     if max_drop is not None:
         return within_drop(applied, again, max_drop)
-    return applied if max_bytes is None else within_bytes(applied, again, _emitted_bytes, max_bytes)
+    return applied if max_bytes is None else within_bytes(applied, again, partial(_emitted_bytes, costs), max_bytes)
 
 
-def _emitted_bytes(applied: Applied) -> int:
+def _emitted_bytes(costs: Costs | None, applied: Applied) -> int:
     """Bytes of the .onnx file, or of the C's constants."""
     target = applied.context.target
     if target.backend == "onnx":
         return OnnxModule.of(applied.graph).model_bytes
-    return compile_c(applied.graph, target=target.name).weight_bytes
+    return compile_c(applied.graph, target=target.name, costs=costs).weight_bytes
 
 
 def steps(

@@ -208,13 +208,19 @@ class CompiledC(Compiled):
 
     module: CModule = field(kw_only=True)
 
-    def save(self, path: str | os.PathLike[str]) -> Path:
+    def save(self, path: str | os.PathLike[str], weights: str = "auto") -> Path:
         """Writes the folder of C.
 
+        Args:
+            path: of the folder.
+            weights: how constant arrays are written: "c" (text that every compiler reads), "asm" (bytes beside it that
+                the assembler of gcc and clang includes) or "embed" (the same by #embed, of C23): large ones build in a
+                second. "auto" is "c" up to a mebibyte, and "asm" beyond.
+
         Raises:
-            OutputError: where it cannot be written.
+            OutputError: where it cannot be written, and for other forms of the weights.
         """
-        return self.module.save(path)
+        return self.module.save(path, weights)
 
     def run(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Builds the C with the system's compiler (once) and runs it.

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from qir.backends.c.costs import Costs
 from qir.backends.c.kernels import Bound, Family, Variant, register_kernel
 from qir.backends.c.module import CModule, Vectors
 from qir.backends.c.plan import plan as make_program
@@ -12,8 +15,9 @@ __all__ = ["Bound", "CModule", "Family", "Variant", "compile_c", "register_kerne
 
 
 def compile_c(
-    graph: Graph, *, name: str = "net", target: str = "portable", test_vectors: Vectors = (), source_hash: str = ""
-) -> CModule:
+    graph: Graph, *, name: str = "net", target: str = "portable", test_vectors: Vectors = (), source_hash: str = "",
+    costs: Costs | None = None,
+) -> CModule:  # fmt: skip
     """Compiles a graph to C.
 
     Args:
@@ -22,10 +26,12 @@ def compile_c(
         target: what the code may use; see qir.backends.c.targets.
         test_vectors: (inputs, expected outputs) that the emitted main.c checks.
         source_hash: identifies the user's model in the emitted header.
+        costs: by which kernels are chosen, instead of the defaults; see qir.backends.c.costs.
 
     Raises:
         UnsupportedError: for operators and types that no kernel takes.
         ShapeError: for sizes that are not known.
     """
     row = c_target(target)
+    row = row if costs is None else replace(row, costs=costs)
     return CModule(make_program(graph, row, source_hash=source_hash), name, row.flags, test_vectors)

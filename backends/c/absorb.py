@@ -9,10 +9,11 @@ from qir.backends.c.kernels import select
 from qir.backends.c.kernels.clip import bounds
 from qir.backends.c.layout import Layout, Placed
 from qir.backends.c.site import same_bytes
+from qir.backends.c.targets import CTarget
 from qir.ir.graph import Node
 
 
-def absorb_clamps(layout: Layout, isas: tuple[str, ...]) -> None:
+def absorb_clamps(layout: Layout, target: CTarget) -> None:
     """Joins each product with the clamp that alone reads its result."""
     shared = set(layout.outputs) | {root for name, root in layout.root.items() if name != root}
     readers: dict[str, list[Placed]] = {}
@@ -27,7 +28,7 @@ def absorb_clamps(layout: Layout, isas: tuple[str, ...]) -> None:
         users = readers.get(placed.site.outputs[0].name, []) if placed.site.outputs[0] is not None else []
         limits = _limits(placed, users[0]) if len(users) == 1 else None
         name = placed.site.output.name if limits else ""
-        if limits is None or name in shared or not select(placed.family, placed.site, isas).variant.clamps:
+        if limits is None or name in shared or not _clamps(placed, target):
             joined.append(placed)
             continue
         gone.add(id(users[0]))
@@ -36,6 +37,11 @@ def absorb_clamps(layout: Layout, isas: tuple[str, ...]) -> None:
         node = site.node.with_(outputs=(result.name,), origin=_origins(site.node, users[0].site.node))
         joined.append(Placed(replace(site, node=node, outputs=(result,), bounds=limits), placed.family))
     layout.placed[:] = joined
+
+
+def _clamps(placed: Placed, target: CTarget) -> bool:
+    """Whether the kernel that computes a product has a clamp."""
+    return select(placed.family, placed.site, target.isas, target.costs).variant.clamps
 
 
 def _limits(placed: Placed, user: Placed) -> tuple[float, float] | None:

@@ -15,8 +15,12 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from threading import Lock
+from typing import TypeAlias
 
 from qir.errors import BuildError
+
+Files: TypeAlias = Mapping[str, "str | bytes"]
+"""File name to content."""
 
 _BASE_FLAGS = ("-std=c11", "-O2")
 _WATCHING = Lock()
@@ -71,23 +75,27 @@ def _version(command: tuple[str, ...]) -> str:
     return done.stdout.strip()
 
 
-def _key(files: Mapping[str, str], command: Sequence[str], flags: Sequence[str]) -> str:
+def _bytes(content: str | bytes) -> bytes:
+    return content if isinstance(content, bytes) else content.encode()
+
+
+def _key(files: Files, command: Sequence[str], flags: Sequence[str]) -> str:
     digest = hashlib.sha256()
     for text in (_version(tuple(command)), *command, *flags, sys.platform):
         digest.update(text.encode() + b"\0")
     for name in sorted(files):
-        digest.update(name.encode() + b"\0" + files[name].encode() + b"\0")
+        digest.update(name.encode() + b"\0" + _bytes(files[name]) + b"\0")
     return digest.hexdigest()[:32]
 
 
-def run_compiler(files: Mapping[str, str], arguments: Sequence[str], folder: Path) -> None:
+def run_compiler(files: Files, arguments: Sequence[str], folder: Path) -> None:
     """Writes files into a folder and runs the compiler there.
 
     Raises:
         BuildError: with the first lines that the compiler said.
     """
-    for name, text in files.items():
-        (folder / name).write_text(text, encoding="utf-8", newline="\n")
+    for name, content in files.items():
+        (folder / name).write_bytes(_bytes(content))
     command = [*compiler(), *arguments]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     if done.returncode:
@@ -98,7 +106,7 @@ def run_compiler(files: Mapping[str, str], arguments: Sequence[str], folder: Pat
         )
 
 
-def _into_cache(name: str, files: Mapping[str, str], arguments: Sequence[str]) -> Path:
+def _into_cache(name: str, files: Files, arguments: Sequence[str]) -> Path:
     """Builds `name` once for the same files, compiler and arguments."""
     folder = cache_folder() / _key(files, compiler(), arguments)
     target = folder / name
@@ -118,14 +126,14 @@ def _into_cache(name: str, files: Mapping[str, str], arguments: Sequence[str]) -
     return target
 
 
-def shared_library(files: Mapping[str, str], flags: Sequence[str] = (), base: Sequence[str] = _BASE_FLAGS) -> Path:
-    """Path of a shared library of all .c files, built or from the cache.
+def shared_library(files: Files, flags: Sequence[str] = (), base: Sequence[str] = _BASE_FLAGS) -> Path:
+    """Path of a shared library of all .c and .S files, built or from the cache.
 
     Raises:
         BuildError: where no compiler is found or it refuses the code.
     """
     position = () if sys.platform == "win32" else ("-fPIC",)
-    sources = sorted(name for name in files if name.endswith(".c"))
+    sources = sorted(name for name in files if name.endswith((".c", ".S")))
     math = () if sys.platform == "win32" else ("-lm",)
     suffix = {"win32": "dll", "darwin": "dylib"}.get(sys.platform, "so")
     return _into_cache(f"net.{suffix}", files, [*base, *flags, *position, "-shared", *sources, *math])
@@ -163,6 +171,10 @@ class Library:
             raise raised[0]
         return status
 
+    def address(self, array: str) -> int:
+        """Of a constant array."""
+        return ctypes.addressof(ctypes.c_char.in_dll(self._library, array))
+
     def text(self, function: str, number: int) -> str:
         """Calls `const char *function(int)`."""
         call = getattr(self._library, function)
@@ -179,7 +191,7 @@ class Library:
         return list(seconds)
 
 
-def text_size(files: Mapping[str, str], source: str, flags: Sequence[str] = ()) -> int | None:
+def text_size(files: Files, source: str, flags: Sequence[str] = ()) -> int | None:
     """Bytes of machine code (.text sections) of one source file at -Os; None where the `size` tool is missing."""
     if shutil.which("size") is None:
         return None

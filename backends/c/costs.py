@@ -1,21 +1,62 @@
-"""How fast the variants of a family are beside each other: the table by which a plan chooses."""
+"""What the variants of a family cost beside each other: the table by which a plan chooses.
+
+cycles(call) = Cost.call + work / Cost.rate, work as the variant counts it (Variant.work). The defaults are here;
+`qir bench kernels --save FILE` fits a table to the processor it runs on, which replaces those of its variants.
+"""
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Mapping
+from dataclasses import dataclass
+from math import inf
+from pathlib import Path
 from types import MappingProxyType
+from typing import TypeAlias
+
+from qir.errors import DataError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Of a variant's calls.
+
+    Attributes:
+        rate: units of its work in one cycle.
+        call: cycles of a call that has nothing to do.
+    """
+
+    rate: float
+    call: float = 0.0
+
+    def cycles(self, work: float) -> float:
+        return self.call + work / self.rate
+
+
+Costs: TypeAlias = Mapping[str, Cost]
+"""By Variant.title. A variant without a cost is taken only where none that has one accepts the node."""
 
 RATES: Mapping[str, float] = MappingProxyType({
     "add_u8__avx2": 1.5, "add_u8__portable": 0.2,
     "conv_u8__avx2": 21, "conv_u8__avx512vnni": 55, "conv_u8__portable": 7, "conv_u8_winograd__avx2": 22,
     "conv_u8_depthwise__avx2": 7, "conv_u8_depthwise__avx512vnni": 12, "conv_u8_depthwise__portable": 1,
     "gemm_u8__portable": 8, "gemm_u8_row__avx512vnni": 28,
+    "mean_u8__avx2": 1.2, "mean_u8__portable": 0.2,
     "lookup_u8__avx2": 1.6, "lookup_u8__portable": 1,
     "matmul_u8__avx2": 21, "matmul_u8__portable": 0.4,
     "maxpool__portable": 11, "maxpool_u8__avx2": 30,
     "mul_u8__avx2": 1.7, "mul_u8__portable": 0.2,
     "pool_u8__avx2": 10, "pool_u8__portable": 1.4,
     "quantize__avx2": 2.3, "quantize__portable": 0.1,
+    "quantize_interleave__avx2": 2, "quantize_transpose__avx2": 1.7,
+    "dequantize__avx2": 8, "dequantize_interleave__avx2": 6, "dequantize_transpose__avx2": 4, "dequantize__portable": 1,
+    "interleave__avx2": 20, "transpose__avx2": 8, "transpose__portable": 1,
     "conv_f32__avx2": 14, "conv_f32__avx512vnni": 28,
     "binary_f32__avx2": 3, "binary_f32__avx512vnni": 4, "clip_f32__avx2": 3, "clip_f32__avx512vnni": 4,
     "rownorm_f32__avx2": 2, "rownorm_f32__avx512vnni": 3, "softmax_f32__avx2": 0.8, "softmax_f32__avx512vnni": 1.4,
@@ -29,3 +70,49 @@ RATES: Mapping[str, float] = MappingProxyType({
 
 Measured on a Zen 4 core with gcc 12 on layers whose operands are in the first two caches (tests/benchmarks/kernels.py
 shows them). Only ratios inside a family matter."""
+
+DEFAULTS: Costs = MappingProxyType({title: Cost(rate) for title, rate in RATES.items()})
+
+
+def write_costs(costs: Costs, processor: str, compiler: str) -> str:
+    """A table as the text of a TOML file, by name; what was measured on is told, not read again."""
+    head = [
+        "# What a call of each kernel costs, in cycles: call + work / rate.",
+        "# Made by: qir bench kernels --save FILE. Used by: qir compile --costs FILE.",
+        f"processor = {_text(processor)}",
+        f"compiler = {_text(compiler)}",
+    ]
+    rows = [f"\n[{_text(title)}]\ncall = {one.call:.1f}\nrate = {one.rate:.4g}" for title, one in sorted(costs.items())]
+    return "\n".join([*head, *rows, ""])
+
+
+def _text(text: str) -> str:
+    """As a TOML string."""
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def read_costs(path: str | os.PathLike[str]) -> Costs:
+    """The defaults, with those of a file in the place of theirs.
+
+    Raises:
+        DataError: where the file cannot be read or is no such table.
+    """
+    fix = "Make one with: qir bench kernels --target native --save FILE"
+    try:
+        table = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise DataError(f"'{path}' is no table of costs ({error})", fix=fix) from error
+    rows = {title: row for title, row in table.items() if isinstance(row, dict)}
+    stray = sorted(set(table) - set(rows) - {"processor", "compiler"})
+    if stray or not rows:
+        why = f"'{stray[0]}' is no kernel's row" if stray else "it has no rows"
+        raise DataError(f"'{path}' is no table of costs: {why}", fix=fix)
+    return MappingProxyType({**DEFAULTS, **{title: _cost(title, row, path, fix) for title, row in rows.items()}})
+
+
+def _cost(title: str, row: Mapping[str, object], path: str | os.PathLike[str], fix: str) -> Cost:
+    rate, call = row.get("rate"), row.get("call", 0.0)
+    if set(row) <= {"rate", "call"} and isinstance(rate, (int, float)) and isinstance(call, (int, float)):
+        if 0 < rate < inf and 0 <= call < inf:
+            return Cost(float(rate), float(call))
+    raise DataError(f"'{path}': the costs of {title} are not rate > 0 and call >= 0, both numbers", fix=fix)

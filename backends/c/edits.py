@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from qir.backends.c.emit import constant_names
+from qir.backends.c.build import Files
+from qir.backends.c.emit import arrays_of, constant_names, emit
 from qir.backends.c.module import CModule
 from qir.backends.c.source import prefixed
 from qir.errors import BuildError
@@ -27,7 +28,7 @@ class Edit:
         file: its name.
         kind: array, struct, definition, or "" where the difference lies in none (comments).
         symbol: its name.
-        line: of the first difference in the file, or of the symbol, from 1; 0 where the file lacks the symbol.
+        line: of the first difference in the file, or of the symbol, from 1; 0 where the file lacks it or has no lines.
         nodes: names of the nodes that use the symbol.
         role: what the symbol is to them: weights, bias, numbers, kernel, ...
     """
@@ -41,29 +42,32 @@ class Edit:
 
     def __str__(self) -> str:
         if not self.symbol:
-            return f"{self.file} differs from what qir emits in line {self.line}, outside of arrays and functions"
+            where = f" in line {self.line}, outside of arrays and functions" if self.line else " outside of its arrays"
+            return f"{self.file} differs from what qir emits{where}"
         shown = ", ".join(self.nodes[:3]) + (f" and {len(self.nodes) - 3} more" if len(self.nodes) > 3 else "")
         use = f" ({self.role} of {shown})" if self.nodes else ""
         return f"{self.file} differs from what qir emits in {self.kind} {self.symbol}{use}"
 
 
-def saved_files(module: CModule, folder: str | os.PathLike[str]) -> dict[str, str]:
+def saved_files(module: CModule, folder: str | os.PathLike[str]) -> dict[str, str | bytes]:
     """The sources of a module as they lie in a folder, and any further headers there.
 
     Raises:
         BuildError: where a file is missing or unreadable, or the sources are of a network with other sizes.
     """
-    base, found = Path(folder), dict[str, str]()
+    base, found = Path(folder), dict[str, str | bytes]()
+    emitted = emit(module.program, module.name, _form(module, lambda name: (base / name).exists()))
     try:
-        for path in sorted({*(base / name for name in module.sources), *base.glob("*.h")}):
-            found[path.name] = path.read_text(encoding="utf-8", errors="replace")
+        for path in sorted({*(base / name for name in emitted), *base.glob("*.h")}):
+            binary = path.suffix == ".bin"
+            found[path.name] = path.read_bytes() if binary else path.read_text(encoding="utf-8", errors="replace")
     except OSError as error:
         raise BuildError(
             f"cannot read '{error.filename}' ({error.strerror})", fix=f"Save the network to '{base}' first"
         ) from error
     header = f"{module.names.prefix}.h"
-    here = dict(_SAME.findall(found[header]))
-    for name, value in _SAME.findall(module.sources[header]):
+    here = dict(_SAME.findall(str(found[header])))
+    for name, value in _SAME.findall(str(emitted[header])):
         if here.get(name) != value:
             raise BuildError(
                 f"'{base / header}' is of another network: {name} is {here.get(name, 'not there')} instead of {value}",
@@ -72,25 +76,31 @@ def saved_files(module: CModule, folder: str | os.PathLike[str]) -> dict[str, st
     return found
 
 
-def edits(module: CModule, files: Mapping[str, str]) -> tuple[Edit, ...]:
+def _form(module: CModule, there: Callable[[str], bool]) -> str:
+    """How the weights of a saved network are written, by the files that are there."""
+    stem = f"{module.names.prefix}_weights"
+    return "asm" if there(f"{stem}.S") else "embed" if there(f"{stem}.bin") else "c"
+
+
+def edits(module: CModule, files: Files) -> tuple[Edit, ...]:
     """Every definition in `files` that is not as `module` emits it.
 
     Args:
-        files: file name to text; those that the module does not emit are passed over.
+        files: file name to content; those that the module does not emit are passed over.
     """
     found = []
-    for name, emitted in module.sources.items():
-        text = files.get(name, emitted)
-        if text == emitted:
+    for name, emitted in emit(module.program, module.name, _form(module, files.__contains__)).items():
+        here = files.get(name, emitted)
+        if here == emitted:
             continue
-        before, after = _definitions(emitted), _definitions(text)
+        before, after = _definitions(module, emitted), _definitions(module, here)
+        lines, first = (_lines(here), _first_difference(str(emitted), here)) if isinstance(here, str) else ({}, 0)
         changed = [symbol for symbol in {**after, **before} if symbol and before.get(symbol) != after.get(symbol)]
-        lines = _lines(text)
         for symbol in changed:
             kind, nodes, role = _use(module, symbol)
             found.append(Edit(name, kind, symbol, lines.get(symbol, 0), nodes, role))
         if not changed:
-            found.append(Edit(name, "", "", _first_difference(emitted, text)))
+            found.append(Edit(name, "", "", first))
     return tuple(found)
 
 
@@ -111,9 +121,13 @@ def _chunks(text: str) -> list[tuple[int, str, list[str]]]:
     return named
 
 
-def _definitions(text: str) -> dict[str, list[str]]:
+def _definitions(module: CModule, content: str | bytes) -> Mapping[str, object]:
+    """What a file says of each symbol."""
+    if isinstance(content, bytes):
+        spans = arrays_of(module.program, module.names).spans()
+        return {name: content[span] for name, span in spans.items()}
     found: dict[str, list[str]] = {}
-    for _, symbol, lines in _chunks(text):
+    for _, symbol, lines in _chunks(content):
         found.setdefault(symbol, []).extend(lines)
     return found
 
@@ -136,7 +150,7 @@ def _use(module: CModule, symbol: str) -> tuple[str, tuple[str, ...], str]:
     if constants is not None:
         kind = "array" if symbol.startswith(f"{module.names.prefix}_w") else "struct"
         return kind, tuple(dict.fromkeys(call.node for call, _ in constants)), constants[0][1]
-    calls = [(call.node, prefixed(call.kernel.emitted, module.names.prefix)) for call in module.program.every_call]
+    calls = [(call.node, prefixed(call.kernel.emitted, module.names.prefix)) for call in module.program.emitted_calls]
     exact = [node for node, kernel in calls if kernel == symbol]
     nodes = exact or [node for node, kernel in calls if symbol.startswith(f"{kernel.split('__')[0]}_")]
     return "definition", tuple(dict.fromkeys(nodes)), "kernel" if nodes else ""

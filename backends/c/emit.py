@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from qir import __version__
-from qir.backends.c.literals import array, comment, math_include, scalar, string, struct, word_count, words
+from qir.backends.c.arrays import Arrays
+from qir.backends.c.literals import comment, math_include, scalar, string, struct
 from qir.backends.c.names import identifier, unique
 from qir.backends.c.program import (
     CTYPES,
@@ -55,22 +56,30 @@ def names_of(program: Program, name: str) -> Names:
     return Names(identifier(name), tuple(ports[:count]), tuple(ports[count:]))
 
 
-def emit(program: Program, name: str) -> dict[str, str]:
-    """File name to text: header, code, kernels and weights.
+def emit(program: Program, name: str, weights: str = "auto") -> dict[str, str | bytes]:
+    """File name to content: header, code, kernels and weights.
 
     Args:
         program: from `plan`.
         name: of the model; becomes the prefix.
+        weights: how constant arrays are written; see qir.backends.c.arrays.
+
+    Raises:
+        OutputError: for an unknown way.
     """
     names = names_of(program, name)
-    weights = _WeightNames(program, names.prefix)
+    arrays = arrays_of(program, names, weights)
     return {
         f"{names.prefix}.h": _header(program, names),
-        f"{names.prefix}.c": _code(program, names, weights),
+        f"{names.prefix}.c": _code(program, names, arrays),
         f"{names.prefix}_kernels.h": _kernels(program, names),
-        f"{names.prefix}_weights.h": weights.header(names),
-        f"{names.prefix}_weights.c": weights.source(names),
+        **arrays.files(),
     }
+
+
+def arrays_of(program: Program, names: Names, weights: str = "auto") -> Arrays:
+    """The constant arrays with their C names."""
+    return Arrays(program.data, names.prefix, program.alignment, weights)
 
 
 def parameters(program: Program, names: Names, codes: bool, types: bool = True) -> str:
@@ -144,90 +153,18 @@ def _header(program: Program, names: Names) -> str:
 
 
 def _kernels(program: Program, names: Names) -> str:
-    system, text = gather(list(dict.fromkeys(call.kernel for call in program.every_call)))
+    system, text = gather(list(dict.fromkeys(call.kernel for call in program.emitted_calls)))
     includes = "".join(f"#include <{header}>\n" for header in system)
     guard = f"{names.macro}_KERNELS_H"
     head = f"/* The functions that {names.prefix}.c calls. */\n#ifndef {guard}\n#define {guard}\n\n"
     return prefixed(f"{head}{includes}\n{text}\n#endif\n", names.prefix)
 
 
-class _WeightNames:
-    """Names of the constant arrays and their files. Long arrays of bytes are stored as words."""
-
-    def __init__(self, program: Program, prefix: str) -> None:
-        self.data = program.data
-        self.names = {data_key(data): f"{prefix}_w{i}" for i, data in enumerate(self.data)}
-        self._aligned = f"QIR_ALIGNED({program.alignment}) " if self.data and program.alignment > 16 else ""
-
-    def __getitem__(self, data: Data) -> str:
-        """The expression that points at the array."""
-        name = self.names[data_key(data)]
-        return f"(const {CTYPES[data.array.dtype.name]} *){name}" if _in_words(data) else name
-
-    def _declared(self, data: Data) -> str:
-        name, kind, size = self.names[data_key(data)], CTYPES[data.array.dtype.name], max(data.array.size, 1)
-        if _in_words(data):
-            kind, size = "uint64_t", word_count(data.array)
-        return f"const {kind} {name}[{size}]"
-
-    def header(self, names: Names) -> str:
-        guard = f"{names.macro}_WEIGHTS_H"
-        lines = [f"/* Constant arrays of {names.prefix}. */", f"#ifndef {guard}", f"#define {guard}", "",
-                 "#include <stdint.h>", "", "#ifdef __cplusplus", 'extern "C" {', "#endif", ""]  # fmt: skip
-        lines += [f"extern {self._declared(data)}; /* {comment(data.role)} */" for data in self.data]
-        lines += ["", "#ifdef __cplusplus", "}", "#endif", "", "#endif", ""]
-        return "\n".join(lines)
-
-    def source(self, names: Names) -> str:
-        parts = [f'#include "{names.prefix}_weights.h"\n']
-        if not self.data:
-            parts.append(f"typedef int {names.prefix}_has_no_weights;\n")
-        if any(map(_in_words, self.data)):
-            parts.append(_WORDS)
-        if self._aligned:
-            parts.append(_ALIGNED)
-        for data in self.data:
-            items = words(data.array) if _in_words(data) else array(data.array)[1]
-            parts.append(f"{self._aligned}{self._declared(data)} = {{\n{items}\n}};\n")
-        parts.insert(1, math_include("".join(parts)))
-        return prefixed("\n".join(part for part in parts if part), names.prefix)
-
-
-_LONG = 2048
-
-
-def _in_words(data: Data) -> bool:
-    return data.array.dtype.itemsize == 1 and data.array.size >= _LONG
-
-
-_ALIGNED = """/* So that vectors of weights do not straddle cache lines. */
-#if defined(__GNUC__)
-#define QIR_ALIGNED(bytes) __attribute__((aligned(bytes)))
-#elif defined(_MSC_VER)
-#define QIR_ALIGNED(bytes) __declspec(align(bytes))
-#else
-#define QIR_ALIGNED(bytes)
-#endif
-"""
-
-_WORDS = """/* Bytes in the order of memory, the first one lowest. */
-#if defined(__BYTE_ORDER__) && defined(__ORDER_BIG_ENDIAN__) && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-#define QIR_BYTES(x, n) (((uint64_t)(x) >> (8 * (n)) & 0xff) << (56 - 8 * (n)))
-#define QIR_SWAPPED(x) \\
-    (QIR_BYTES(x, 0) | QIR_BYTES(x, 1) | QIR_BYTES(x, 2) | QIR_BYTES(x, 3) | QIR_BYTES(x, 4) | QIR_BYTES(x, 5) | \\
-     QIR_BYTES(x, 6) | QIR_BYTES(x, 7))
-#define QIR_WORDS(a, b, c, d, e) QIR_SWAPPED(a), QIR_SWAPPED(b), QIR_SWAPPED(c), QIR_SWAPPED(d), QIR_SWAPPED(e)
-#else
-#define QIR_WORDS(a, b, c, d, e) a, b, c, d, e
-#endif
-"""
-
-
 class _Code:
     """Prints calls: pointers into the arena or to the caller, constants by name."""
 
-    def __init__(self, program: Program, names: Names, weights: _WeightNames) -> None:
-        self.program, self.names, self.weights = program, names, weights
+    def __init__(self, program: Program, names: Names, arrays: Arrays) -> None:
+        self.program, self.names, self.arrays = program, names, arrays
         self.structs: dict[Struct, str] = {}
 
     def pointer(self, value: str, const: str, borders: bool) -> str:
@@ -239,70 +176,73 @@ class _Code:
         place = f"memory + {buffer.offset}" if buffer.offset else "memory"
         return place if kind == "uint8_t" else f"({const}{kind} *)({const}void *)({place})"
 
-    def argument(self, arg: Arg, borders: bool) -> str:
+    def argument(self, arg: Arg, caller: str) -> str:
         if isinstance(arg, (Input, Output)):
             const = "const " if isinstance(arg, Input) else ""
-            for ports, spelt in ((self.program.inputs, self.names.inputs), (self.program.outputs, self.names.outputs)):
-                for port, text in zip(ports, spelt, strict=True):
-                    if borders and port.name == arg.value and port.border is not None:
-                        return text
-            return self.pointer(arg.value, const, borders)
+            own = arg.value in self.program.values or not caller
+            return self.pointer(arg.value, const, bool(caller)) if own else caller
         if isinstance(arg, Data):
-            return self.weights[arg]
+            return self.arrays[arg]
         if isinstance(arg, Scalar):
             return scalar(arg.value, arg.kind)
         if isinstance(arg, Scratch):
             return f"memory + {self.program.buffers[self.program.values[arg.name]].offset}"
         return f"&{self.structs.setdefault(arg, f'{self.names.prefix}_s{len(self.structs)}')}"
 
-    def call(self, number: int, call: Call, borders: bool) -> str:
-        args = ", ".join(self.argument(arg, borders) for arg in call.args)
+    def call(self, number: int, call: Call, caller: str = "") -> str:
+        """One call; `caller`: at a border, what its array is called there."""
+        args = ", ".join(self.argument(arg, caller) for arg in call.args)
         lines = [f"    /* {comment(call.op)} {comment(call.node)} */", f"    {call.kernel.emitted}({args});"]
         for value in call.writes:
-            seen = f"{self.argument(Output(value), borders)}, {self.program.stored[value].nbytes}"
+            seen = f"{self.argument(Output(value), caller)}, {self.program.stored[value].nbytes}"
             lines.append(f"    QIR_LAYER({number}, {string(call.node)}, {seen});")
         return "\n".join(lines)
 
-    def calls(self) -> tuple[list[str], list[str], list[str]]:
-        """The calls of net_calls, then those of net_run before and after it."""
-        program = self.program
-        entries, inner = len(program.entry), len(program.calls)
-        return (
-            [self.call(i, call, False) for i, call in enumerate(program.calls, entries)],
-            [self.call(i, call, True) for i, call in enumerate(program.entry)],
-            [self.call(i, call, True) for i, call in enumerate(program.leave, entries + inner)],
-        )
+    def calls(self) -> list[str]:
+        """The calls of net_calls."""
+        return [self.call(i, call) for i, call in enumerate(self.program.calls, len(self.program.entry))]
+
+    def borders(self, codes: bool) -> tuple[list[str], list[str]]:
+        """The calls of net_run, or of net_run_q, before and after net_calls; at one port both have one number."""
+        program, names, sides = self.program, self.names, []
+        for ports, spelt, first in ((program.inputs, names.inputs, 0), (program.outputs, names.outputs,
+                                    len(program.entry) + len(program.calls))):  # fmt: skip
+            coded = [(port, text) for port, text in zip(ports, spelt, strict=True) if port.border]
+            listed = [(port.reorder if codes else port.border, text) for port, text in coded]
+            sides.append([self.call(i, call, text) for i, (call, text) in enumerate(listed, first) if call])
+        return sides[0], sides[1]
 
 
 def constant_names(program: Program, name: str) -> dict[str, tuple[tuple[Call, str], ...]]:
     """The emitted name of every constant array and struct, with the calls that read it and as what."""
     names = names_of(program, name)
-    weights = _WeightNames(program, names.prefix)
-    code = _Code(program, names, weights)
-    code.calls()
+    arrays = arrays_of(program, names)
+    code = _Code(program, names, arrays)
+    code.calls(), code.borders(codes=False), code.borders(codes=True)
     found: dict[str, list[tuple[Call, str]]] = {}
-    for call in program.every_call:
+    for call in program.emitted_calls:
         for arg in call.args:
             if isinstance(arg, Data):
-                found.setdefault(weights.names[data_key(arg)], []).append((call, arg.role))
+                found.setdefault(arrays.names[data_key(arg)], []).append((call, arg.role))
             elif isinstance(arg, Struct):
                 found.setdefault(code.structs[arg], []).append((call, "numbers"))
     return {symbol: tuple(uses) for symbol, uses in found.items()}
 
 
-def _code(program: Program, names: Names, weights: _WeightNames) -> str:
-    n, m, code = names.prefix, names.macro, _Code(program, names, weights)
-    body, entry, leave = code.calls()
+def _code(program: Program, names: Names, arrays: Arrays) -> str:
+    n, m, code = names.prefix, names.macro, _Code(program, names, arrays)
+    body, reals = code.calls(), code.borders(codes=False)
+    codes = code.borders(codes=True) if is_quantized(program) else ([], [])
     structs = [f"static const {kind.kind} {name} = {{\n{struct(kind)}\n}};\n" for kind, name in code.structs.items()]
     inner = parameters(program, names, True).replace("void *arena", "uint8_t *memory", 1)
     head = f'#include "{n}.h"\n#include "{n}_kernels.h"\n#include "{n}_weights.h"\n'
-    needs = math_include("".join((*structs, *body, *entry, *leave)))
+    needs = math_include("".join("".join(lines) for lines in (structs, body, *reals, *codes)))
     text = [f"{head}\n{needs}" if needs else head, _HOOK, *structs]
     unused = [f"    (void){text};" for text in ("memory", *names.inputs, *names.outputs)]
     text.append(f"static void {n}_calls({inner}) {{\n" + "\n".join(unused + body) + "\n}\n")
-    text.append(_checked(program, names, False, entry, leave, code))
+    text.append(_checked(program, names, False, reals, code))
     if is_quantized(program):
-        text.append(_checked(program, names, True, [], [], code))
+        text.append(_checked(program, names, True, codes, code))
     cases = "".join(f'        case {m}_{error}:\n            return "{words}";\n' for error, words in _ERRORS)
     text.append(f"const char *{n}_error(int code) {{\n    switch (code) {{\n{cases}        default:\n"
                 '            return "unknown error";\n    }\n}\n')  # fmt: skip
@@ -321,18 +261,21 @@ void QIR_HOOK(int layer, const char *name, const void *result, size_t bytes);
 """
 
 
-def _checked(program: Program, names: Names, codes: bool, entry: list[str], leave: list[str], code: _Code) -> str:
+def _checked(
+    program: Program, names: Names, codes: bool, borders: tuple[list[str], list[str]], code: _Code
+) -> str:  # fmt: skip
     m, suffix = names.macro, "_q" if codes else ""
     pointers = ("arena", *names.inputs, *names.outputs)
     null = " || ".join(f"!{p}" for p in pointers)
     args = ["memory"]
     for port, text in zip((*program.inputs, *program.outputs), (*names.inputs, *names.outputs), strict=True):
-        args.append(code.pointer(port.value, "", True) if port.border and not codes else text)
+        moved = port.reorder if codes else port.border
+        args.append(code.pointer(port.value, "", True) if moved else text)
     lines = [
         f"int {names.prefix}_run{suffix}({parameters(program, names, codes)}) {{",
         "    uint8_t *const memory = (uint8_t *)arena;",
         f"    if ({null}) {{", f"        return {m}_ERROR_NULL;", "    }",
         f"    if ((uintptr_t)arena % {m}_ARENA_ALIGNMENT != 0) {{", f"        return {m}_ERROR_ALIGNMENT;", "    }",
-        *entry, f"    {names.prefix}_calls({', '.join(args)});", *leave, f"    return {m}_OK;", "}", "",
+        *borders[0], f"    {names.prefix}_calls({', '.join(args)});", *borders[1], f"    return {m}_OK;", "}", "",
     ]  # fmt: skip
     return "\n".join(lines)

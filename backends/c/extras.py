@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
@@ -19,16 +19,18 @@ def extra_files(
     names: Names,
     vectors: Sequence[tuple[Mapping[str, np.ndarray], Mapping[str, np.ndarray]]],
     flags: Sequence[str],
+    sources: Collection[str],
 ) -> dict[str, str]:
     """main.c, CMakeLists.txt and report.json.
 
     Args:
         vectors: (inputs, expected outputs) at the real interface.
         flags: compiler flags that the kernels need.
+        sources: names of the network's files.
     """
     return {
         "main.c": _main(program, names, vectors),
-        "CMakeLists.txt": _cmake(names, flags),
+        "CMakeLists.txt": _cmake(names, flags, sources),
         "report.json": _report(program, names),
     }
 
@@ -111,18 +113,25 @@ static int differs(double a, double b) {{
 """
 
 
-def _cmake(names: Names, flags: Sequence[str]) -> str:
+def _cmake(names: Names, flags: Sequence[str], sources: Collection[str]) -> str:
     n = names.prefix
+    built = [name for name in sources if name.endswith((".c", ".S"))]
+    language = " ASM" if f"{n}_weights.S" in built else ""
+    rebuilt = "".join(  # neither an assembler nor every compiler tells of a file that it includes
+        f"set_source_files_properties({built[-1]} PROPERTIES OBJECT_DEPENDS ${{CMAKE_CURRENT_SOURCE_DIR}}/{name})\n"
+        for name in sources
+        if name.endswith(".bin")
+    )
     options = f"target_compile_options({n} PRIVATE {' '.join(flags)})\n" if flags else ""
     return f"""cmake_minimum_required(VERSION 3.10)
-project({n} C)
+project({n} C{language})
 
 if(NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CONFIGURATION_TYPES)
   set(CMAKE_BUILD_TYPE Release)
 endif()
 
-add_library({n} STATIC {n}.c {n}_weights.c)
-target_include_directories({n} PUBLIC ${{CMAKE_CURRENT_SOURCE_DIR}})
+add_library({n} STATIC {" ".join(built)})
+{rebuilt}target_include_directories({n} PUBLIC ${{CMAKE_CURRENT_SOURCE_DIR}})
 set_target_properties({n} PROPERTIES C_STANDARD 99 POSITION_INDEPENDENT_CODE ON)
 {options}if(UNIX)
   target_link_libraries({n} PUBLIC m)

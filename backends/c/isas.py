@@ -18,7 +18,7 @@ class Isa:
     Attributes:
         name: right of the double underscore in a kernel's name.
         features: what the processor must have, as Linux spells it in /proc/cpuinfo.
-        flags: that let the compiler use it in portable kernels, too; the kernels written for it need no flags.
+        flags: that let the compiler use it in portable kernels, too. Kernels for x86 need no flags, those for ARM do.
     """
 
     name: str
@@ -31,19 +31,26 @@ AVX512VNNI = Isa(
     "avx512vnni", AVX2.features | {"avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512_vnni"},
     (*AVX2.flags, "-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mavx512vnni"),
 )  # fmt: skip
-ISAS = (AVX512VNNI, AVX2)
-"""Best first."""
+AVXVNNI = Isa("avxvnni", AVX2.features | {"avx_vnni"}, (*AVX2.flags, "-mavxvnni"))
+NEON = Isa("neon", frozenset(("asimd",)), ())
+DOTPROD = Isa("dotprod", NEON.features | {"asimddp"}, ("-march=armv8.2-a+dotprod",))
+I8MM = Isa("i8mm", DOTPROD.features | {"i8mm"}, ("-march=armv8.2-a+dotprod+i8mm",))
+ISAS = (AVX512VNNI, AVXVNNI, AVX2, I8MM, DOTPROD, NEON)
+"""Best first. NEON is also what 32-bit ARM has: kernels for it are written for both."""
 
 
 @lru_cache(maxsize=1)
 def features() -> frozenset[str]:
-    """What /proc/cpuinfo says that this processor has; nothing where there is no such file."""
+    """What /proc/cpuinfo says that this processor has; nothing where there is no such file.
+
+    32-bit ARM's word for its vectors, neon, is given as that of 64 bits, asimd.
+    """
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
         return frozenset()
     found = next((line.partition(":")[2] for line in lines if line.startswith(("flags", "Features"))), "")
-    return frozenset(found.split())
+    return frozenset("asimd" if word == "neon" else word for word in found.split())
 
 
 def on_this_processor() -> tuple[str, ...]:

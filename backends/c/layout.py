@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from dataclasses import dataclass, field, replace
 from math import prod
 
@@ -39,8 +39,9 @@ class Layout:
         placed: sites in execution order, copies included.
         operands: every stored value (constants excluded).
         root: value to the value whose bytes it shares (itself where it has its own).
-        outputs: for each output of the graph, the value that holds it in plain order with bytes of its own.
+        outputs: for each output of the graph, the value that holds it, with bytes of its own.
         copied: copy to the value of the graph that it is a copy of.
+        unread: inputs whose order is still to be chosen: that which their first reader wants.
     """
 
     graph: Graph
@@ -49,6 +50,7 @@ class Layout:
     root: dict[str, str] = field(default_factory=dict)
     outputs: list[str] = field(default_factory=list)
     copied: dict[str, str] = field(default_factory=dict)
+    unread: set[str] = field(default_factory=set)
     _constants: dict[str, np.ndarray] = field(default_factory=dict)
     _coded: dict[str, Coded] = field(default_factory=dict)
     _copies: dict[tuple[str, Order], Operand] = field(default_factory=dict)
@@ -64,11 +66,13 @@ class Layout:
     def _type(self, name: str) -> TensorType:
         return static_type(self.graph, name)
 
-    def add_input(self, name: str) -> None:
-        """A value that is there before the first call, in plain order."""
+    def add_input(self, name: str, any_order: bool) -> None:
+        """A value that is there before the first call, in plain order or in whichever is wanted."""
         kind = self._type(name)
         self.operands[name] = Operand(name, kind.dtype, kind.sizes, plain(len(kind.sizes)))
         self.root[name] = name
+        if any_order:
+            self.unread.add(name)
 
     def add_constants(self) -> None:
         for name, constant in self.graph.constants.items():
@@ -90,15 +94,18 @@ class Layout:
         found = self.operand(name, order)
         if found.value is not None:
             return found
+        if name in self.unread:
+            self.unread.remove(name)
+            self.operands[name] = found = replace(found, order=order)
         if same_bytes(found.shape, found.order, order):
             return replace(found, order=order)
         key = (name, order)
         if key not in self._copies:
-            copy = self._fresh(f"{name}/stored{''.join(map(str, order))}")
+            copy = self.fresh(f"{name}/stored{''.join(map(str, order))}")
             self._copies[key] = self._copy("qir.Reorder", found, copy, order)
         return replace(self._copies[key], order=order)
 
-    def _fresh(self, name: str) -> str:
+    def fresh(self, name: str) -> str:
         """A name that no value of the graph has."""
         while name in self.graph.types or name in self.operands:
             name += "_"
@@ -114,6 +121,7 @@ class Layout:
 
     def _alias(self, name: str, source: Operand, order: Order, rows: np.ndarray | None = None) -> None:
         kind = self._type(name)
+        self.unread.discard(source.name)
         self.operands[name] = Operand(name, kind.dtype, kind.sizes, order, None, rows)
         self.root[name] = self.root[source.name]
 
@@ -213,14 +221,14 @@ class Layout:
             outputs.append(self.operands[name])
         self.placed.append(Placed(Site(node, inputs, tuple(outputs)), family))
 
-    def add_output(self, name: str, taken: set[str]) -> None:
-        """Holds a result in plain order, in bytes that no input and no other result has."""
+    def add_output(self, name: str, taken: set[str], any_order: bool) -> None:
+        """Holds a result in plain order or as it is, in bytes that no input and no other result has."""
         found = self.operand(name)
-        if found.value is None:
+        if found.value is None and not (any_order and self.root[found.name] not in taken):
             found = self._wanted(name, plain(found.rank))
         if found.value is not None or self.root[found.name] in taken:
             number = len(self.outputs)
-            found = self._copy("qir.Copy", found, self._fresh(f"{name}/output{number}"), plain(found.rank))
+            found = self._copy("qir.Copy", found, self.fresh(f"{name}/output{number}"), plain(found.rank))
         taken.add(self.root[found.name])
         self.outputs.append(found.name)
 
@@ -271,7 +279,10 @@ def live_nodes(graph: Graph) -> Iterator[Node]:
     return reversed(kept)
 
 
-def lay_out(graph: Graph, nodes: list[Node], inputs: tuple[str, ...], outputs: tuple[str, ...]) -> Layout:
+def lay_out(
+    graph: Graph, nodes: list[Node], inputs: tuple[str, ...], outputs: tuple[str, ...],
+    any_order: Set[str] = frozenset(),
+) -> Layout:  # fmt: skip
     """Lays out the nodes between the borders.
 
     Args:
@@ -279,11 +290,12 @@ def lay_out(graph: Graph, nodes: list[Node], inputs: tuple[str, ...], outputs: t
         nodes: those to run, borders excluded, in execution order.
         inputs: values that are given.
         outputs: values that are results, one for each output of the program.
+        any_order: inputs and outputs whose order is free; others lie in plain order.
     """
     layout = Layout(graph)
     layout.add_constants()
     for name in dict.fromkeys(inputs):
-        layout.add_input(name)
+        layout.add_input(name, name in any_order)
     for node in [node for node in nodes if not layout.add_decoded(node)]:
         if node.op in ALIASES:
             layout.add_alias(node)
@@ -291,5 +303,5 @@ def lay_out(graph: Graph, nodes: list[Node], inputs: tuple[str, ...], outputs: t
             layout.add_node(node)
     taken = set(inputs)
     for name in outputs:
-        layout.add_output(name, taken)
+        layout.add_output(name, taken, name in any_order)
     return layout

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import statistics
+import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,7 +14,7 @@ from types import MappingProxyType
 
 import numpy as np
 
-from qir.backends.c.build import Library, shared_library, text_size
+from qir.backends.c.build import Files, Library, shared_library, text_size
 from qir.backends.c.emit import Names, emit, is_quantized, names_of, parameters
 from qir.backends.c.extras import extra_files
 from qir.backends.c.isas import require
@@ -43,35 +44,53 @@ class CModule:
     vectors: Vectors = field(default=())
 
     @cached_property
-    def sources(self) -> Mapping[str, str]:
-        """File name to text of what a program needs: header, code, kernels and weights."""
-        return MappingProxyType(emit(self.program, self.name))
+    def sources(self) -> Files:
+        """File name to content of what a program needs: header, code, kernels and weights, as they are built here."""
+        weights = "auto" if sys.byteorder == "little" else "c"
+        return MappingProxyType(emit(self.program, self.name, weights))
 
     @property
     def names(self) -> Names:
         """The C names."""
         return names_of(self.program, self.name)
 
-    def files(self) -> dict[str, str]:
-        """File name to text of everything that is emitted."""
-        return {**self.sources, **extra_files(self.program, self.names, self.vectors, self.flags)}
+    def files(self, weights: str = "auto") -> dict[str, str | bytes]:
+        """File name to content of everything that is emitted; argument and errors as `save`."""
+        sources = emit(self.program, self.name, weights)
+        return {**sources, **extra_files(self.program, self.names, self.vectors, self.flags, sources)}
 
-    def save(self, folder: str | os.PathLike[str]) -> Path:
-        """Writes the files; each appears whole or not at all.
+    def save(self, folder: str | os.PathLike[str], weights: str = "auto") -> Path:
+        """Writes the files: all of them before the first takes its place, and each appears whole.
+
+        Args:
+            folder: made where it is not there; of files in it only those of other forms of the weights are removed.
+            weights: how constant arrays are written: "c", "asm" (a .bin file that gcc and clang include by an
+                assembler file), "embed" (a .bin file that C23's #embed includes), or "auto": "c" up to a mebibyte, else
+                "asm". The numbers are the same.
 
         Raises:
-            OutputError: where the folder cannot be written.
+            OutputError: where the folder cannot be written, and for other forms.
         """
-        target = Path(folder)
+        target, files = Path(folder), self.files(weights)
+        stale = {f"{self.names.prefix}_weights{ending}" for ending in (".c", ".S", ".bin")} - set(files)
+        written: list[tuple[str, Path]] = []
         try:
             target.mkdir(parents=True, exist_ok=True)
-            for name, text in self.files().items():
-                with tempfile.NamedTemporaryFile("w", dir=target, delete=False, encoding="utf-8", newline="\n") as file:
-                    file.write(text)
+            for name, content in files.items():
+                with tempfile.NamedTemporaryFile(dir=target, delete=False) as file:
+                    written.append((file.name, target / name))
+                    file.write(content if isinstance(content, bytes) else content.encode())
                 os.chmod(file.name, 0o644)
-                os.replace(file.name, target / name)
+            while written:
+                os.replace(*written[0])
+                written.pop(0)
+            for name in stale:
+                (target / name).unlink(missing_ok=True)
         except OSError as error:
             raise OutputError(f"cannot write '{target}' ({error})", fix="Choose a folder that you may write") from error
+        finally:
+            for left, _ in written:
+                Path(left).unlink(missing_ok=True)
         return target
 
     @property
@@ -95,12 +114,8 @@ class CModule:
         return text_size(self.sources, f"{self.names.prefix}.c", self.flags)
 
     def explain(self) -> str:
-        """Which kernel computes each node, and why others were refused."""
-        lines = []
-        for node, kernel, refused in self.program.explanations:
-            lines.append(f"{node}: {kernel}")
-            lines += [f"    not {variant}: {reason}" for variant, reason in refused]
-        return "\n".join(lines)
+        """Which kernel computes each node, what that costs by the table, and why others were refused."""
+        return "\n".join(choice.text for choice in self.program.choices)
 
     @cached_property
     def library(self) -> Library:

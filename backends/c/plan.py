@@ -9,13 +9,11 @@ from qir.backends.c.absorb import absorb_clamps
 from qir.backends.c.kernels import family_of, select
 from qir.backends.c.layout import Layout, Placed, lay_out, live_nodes, static_type
 from qir.backends.c.memory import check, place
-from qir.backends.c.program import Arg, Buffer, Call, Input, Output, Port, Program, Scratch, Stored, ctype
+from qir.backends.c.program import Arg, Buffer, Call, Choice, Input, Output, Port, Program, Scratch, Stored, ctype
 from qir.backends.c.site import Operand, Site, plain, same_bytes
 from qir.backends.c.targets import CTarget
 from qir.ir.graph import Graph, Node
 from qir.ops.weighted import macs
-
-Explanation = tuple[str, str, tuple[tuple[str, str], ...]]
 
 
 def plan(graph: Graph, target: CTarget, *, source_hash: str = "") -> Program:
@@ -38,25 +36,27 @@ def plan(graph: Graph, target: CTarget, *, source_hash: str = "") -> Program:
     borders = {id(node) for node in (*entries.values(), *leaves.values())}
     inner_inputs = tuple(entries[name].outputs[0] if name in entries else name for name in graph.inputs)
     inner_outputs = tuple(leaves[name].inputs[0] if name in leaves else name for name in graph.outputs)
-    layout = lay_out(graph, [n for n in nodes if id(n) not in borders], inner_inputs, inner_outputs)
-    absorb_clamps(layout, target.isas)
+    free = {node.outputs[0] for node in entries.values() if _reorders(graph, node)}
+    free |= {node.inputs[0] for node in leaves.values() if _reorders(graph, node)}
+    layout = lay_out(graph, [n for n in nodes if id(n) not in borders], inner_inputs, inner_outputs, free)
+    absorb_clamps(layout, target)
 
-    calls, explanations = [], []
+    calls, chosen = [], []
     for placed in layout.placed:
-        call, explanation = _call(graph, placed, target)
+        call, choice = _call(graph, placed, target)
         calls.append(call)
-        explanations.append(explanation)
+        chosen.append(choice)
     inputs, outputs = [], []
     for name, value in zip(graph.inputs, inner_inputs, strict=True):
         port, notes = _port(graph, name, value, entries.get(name), layout, target)
         inputs.append(port)
-        explanations = notes + explanations
+        chosen = notes + chosen
     for name, value in zip(graph.outputs, layout.outputs, strict=True):
         port, notes = _port(graph, name, value, leaves.get(name), layout, target)
         outputs.append(port)
-        explanations += notes
+        chosen += notes
     memory = _buffers(layout, calls, inputs, outputs)
-    return _finish(graph, target, layout, memory, inputs, outputs, explanations, source_hash)
+    return _finish(graph, target, layout, memory, inputs, outputs, chosen, source_hash)
 
 
 def _entry(graph: Graph, name: str) -> Node | None:
@@ -75,10 +75,16 @@ def _leave(graph: Graph, name: str) -> Node | None:
     return node if node.attr("axis") is None and node.inputs[0] not in graph.constants else None
 
 
-def _call(graph: Graph, placed: Placed, target: CTarget) -> tuple[Call, Explanation]:
+def _reorders(graph: Graph, node: Node) -> bool:
+    """Whether a border can put its codes in another order than the caller's array has."""
+    site = Site(node, (_plain(graph, node.inputs[0]),), (_plain(graph, node.outputs[0]),))
+    return family_of(site).reorders
+
+
+def _call(graph: Graph, placed: Placed, target: CTarget) -> tuple[Call, Choice]:
     node, site = placed.site.node, placed.site
-    chosen = select(placed.family, site, target.isas)
-    bound = chosen.variant.bind(site)
+    selected = select(placed.family, site, target.isas, target.costs)
+    bound = selected.variant.bind(site)
     args: tuple[Arg, ...] = tuple(
         Scratch(max(arg.nbytes, 1), f"{node.name or node.outputs[0]}/scratch{i}") if isinstance(arg, Scratch) else arg
         for i, arg in enumerate(bound.args)
@@ -86,22 +92,42 @@ def _call(graph: Graph, placed: Placed, target: CTarget) -> tuple[Call, Explanat
     known = all(name in graph.types for name in (*node.inputs[:2], node.outputs[0]) if name)
     title = node.name or node.outputs[0]
     work = (macs(node, graph) if known and len(node.inputs) > 1 else None) or 0
-    return Call(bound.kernel, args, title, node.op, work, node.origin), (title, bound.kernel.emitted, chosen.refused)
+    choice = Choice(title, bound.kernel.emitted, selected.refused, selected.variant.title, selected.cycles)
+    return Call(bound.kernel, args, title, node.op, work, node.origin), choice
 
 
 def _port(
     graph: Graph, name: str, value: str, border: Node | None, layout: Layout, target: CTarget
-) -> tuple[Port, list[Explanation]]:
+) -> tuple[Port, list[Choice]]:
     kind = static_type(graph, name)
     if border is None:
         return Port(name, kind.dtype, kind.sizes, value), []
-    real = Operand(name, kind.dtype, kind.sizes, plain(len(kind.sizes)))
-    codes = replace(layout.operands[value], order=plain(len(kind.sizes)))
-    ends = (real, codes) if border.op == "qir.Quantize" else (codes, real)
-    site = Site(border, (ends[0],), (ends[1],))
-    call, note = _call(graph, Placed(site, family_of(site)), target)
+    codes = layout.operands[value]
+    call, note = _border(graph, border, _plain(graph, name), codes, target)
     scale, zero = float(border.attr("scale")), int(border.attr("zero_point"))
-    return Port(name, kind.dtype, kind.sizes, value, codes.dtype, scale, zero, call), [note]
+    port = Port(name, kind.dtype, kind.sizes, value, codes.dtype, scale, zero, call)
+    if codes.is_plain:
+        return port, [note]
+    given = Operand(layout.fresh(f"{name}/codes"), codes.dtype, codes.shape, plain(codes.rank))
+    ends = (given.name, value) if border.op == "qir.Quantize" else (value, given.name)
+    move = Node("qir.Reorder", ends[:1], ends[1:], name=given.name)
+    reorder, why = _border(graph, move, given, codes, target)
+    return replace(port, reorder=reorder), [note, why]
+
+
+def _plain(graph: Graph, name: str) -> Operand:
+    """A value in plain order."""
+    kind = static_type(graph, name)
+    return Operand(name, kind.dtype, kind.sizes, plain(len(kind.sizes)))
+
+
+def _border(
+    graph: Graph, node: Node, outside: Operand, codes: Operand, target: CTarget
+) -> tuple[Call, Choice]:  # fmt: skip
+    """The call between an array of the caller, in plain order, and codes as the network has them."""
+    ends = (outside, codes) if node.inputs[0] == outside.name else (codes, outside)
+    site = Site(node, ends[:1], ends[1:])
+    return _call(graph, Placed(site, family_of(site)), target)
 
 
 @dataclass
@@ -177,7 +203,7 @@ def _donor(
 
 def _finish(
     graph: Graph, target: CTarget, layout: Layout, memory: _Memory, inputs: list[Port], outputs: list[Port],
-    explanations: Iterable[Explanation], source_hash: str,
+    chosen: Iterable[Choice], source_hash: str,
 ) -> Program:  # fmt: skip
     ports: dict[str, tuple[str, int, bool]] = {}
     for side, row in (("input", inputs), ("output", outputs)):
@@ -206,7 +232,9 @@ def _finish(
     for port in (*inputs, *outputs):
         if port.border is not None:
             stored[port.name] = Stored(port.dtype, port.shape, plain(len(port.shape)), port.name)
+        if port.reorder is not None and port.code is not None:
+            stored[port.reorder.node] = Stored(port.code, port.shape, plain(len(port.shape)), port.value)
     return Program(
         tuple(inputs), tuple(outputs), tuple(memory.calls), buffers, values, stored, placement.arena_bytes,
-        placement.lower_bound, target.alignment, "float32", tuple(explanations), source_hash, target.name,
+        placement.lower_bound, target.alignment, "float32", tuple(chosen), source_hash, target.name,
     )  # fmt: skip

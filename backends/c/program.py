@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from math import prod
+from math import inf, prod
 from pathlib import Path
 from typing import TypeAlias
 
@@ -227,7 +227,9 @@ class Port:
         value: the value that the calls between the borders read or write.
         code: element type of the codes (net_run_q) where the border is quantized, else None.
         scale, zero_point: of those codes.
-        border: the call that turns reals into codes or back; None where `value` is the port itself.
+        border: the call by which net_run turns reals into codes or back; None where `value` is the port itself.
+        reorder: the call by which net_run_q moves codes between plain order and that of `value`; None where these are
+            the same bytes.
     """
 
     name: str
@@ -238,10 +240,36 @@ class Port:
     scale: float = 1.0
     zero_point: int = 0
     border: Call | None = None
+    reorder: Call | None = None
 
     @property
     def elements(self) -> int:
         return int(np.prod(self.shape, dtype=np.int64))
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Why a node is computed as it is.
+
+    Attributes:
+        node: its name.
+        kernel: the C function.
+        refused: (variant, why not), slower ones included.
+        variant: the one that was chosen, by its title.
+        cycles: of the call by the table of costs; infinite for kernels that are not in it.
+    """
+
+    node: str
+    kernel: str
+    refused: tuple[tuple[str, str], ...] = ()
+    variant: str = ""
+    cycles: float = inf
+
+    @property
+    def text(self) -> str:
+        """In words, the refused ones on lines of their own."""
+        about = "" if self.cycles == inf else f" (about {round(self.cycles):,} cycles)"
+        return "\n".join([f"{self.node}: {self.kernel}{about}", *(f"    not {v}: {why}" for v, why in self.refused)])
 
 
 @dataclass(frozen=True)
@@ -253,12 +281,12 @@ class Program:
         calls: in execution order, borders excluded.
         buffers: every buffer, scratch included.
         values: value to the index of its buffer.
-        stored: value to how it lies in memory; the real side of quantized borders included.
+        stored: value to how it lies in memory; the caller's side of quantized borders included.
         arena_bytes: size of the arena.
         arena_lower_bound: the most bytes alive at once: no placement needs less.
         alignment: of the arena and of every buffer in it.
         requantization: how accumulators become codes (DESIGN: float32).
-        explanations: (node, kernel, ((variant, why refused), ...)).
+        choices: the kernel of each node, and why.
         source_hash: of the model this came from.
         target: its name.
     """
@@ -273,7 +301,7 @@ class Program:
     arena_lower_bound: int
     alignment: int = 16
     requantization: str = "float32"
-    explanations: tuple[tuple[str, str, tuple[tuple[str, str], ...]], ...] = field(default=())
+    choices: tuple[Choice, ...] = field(default=())
     source_hash: str = ""
     target: str = "portable"
 
@@ -281,7 +309,7 @@ class Program:
     def data(self) -> tuple[Data, ...]:
         """Constant arrays that the calls use, equal ones once."""
         found: dict[tuple[str, bytes], Data] = {}
-        for call in self.every_call:
+        for call in self.emitted_calls:
             for arg in call.args:
                 if isinstance(arg, Data):
                     found.setdefault(data_key(arg), arg)
@@ -289,8 +317,13 @@ class Program:
 
     @property
     def every_call(self) -> tuple[Call, ...]:
-        """Calls in execution order, borders included."""
+        """Calls of net_run in execution order, borders included."""
         return (*self.entry, *self.calls, *self.leave)
+
+    @property
+    def emitted_calls(self) -> tuple[Call, ...]:
+        """Calls of net_run, then those that net_run_q alone makes."""
+        return (*self.every_call, *(port.reorder for port in (*self.inputs, *self.outputs) if port.reorder))
 
     @property
     def entry(self) -> tuple[Call, ...]:
@@ -305,7 +338,7 @@ class Program:
     @property
     def isas(self) -> tuple[str, ...]:
         """Instruction sets of the kernels, as their names say: right of the double underscore."""
-        return tuple(dict.fromkeys(call.kernel.emitted.rpartition("__")[2] for call in self.every_call))
+        return tuple(dict.fromkeys(call.kernel.emitted.rpartition("__")[2] for call in self.emitted_calls))
 
     @property
     def weight_bytes(self) -> int:

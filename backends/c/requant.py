@@ -27,9 +27,10 @@ def requant_struct(zero_point: int, qmin: int, qmax: int) -> Struct:
 
 
 def output_types(site: Site, function: str) -> tuple[str, tuple[tuple[str, str], ...]]:
-    """Emitted name and substitutions of a kernel template `..._T__isa` with QIR_Y and QIR_STORE."""
+    """Emitted name and substitutions of a kernel template `..._T__isa` with QIR_Y, QIR_STORE and QIR_PART16."""
     short = site.output.short
-    return function.replace("_T__", f"_{short}__"), (("QIR_Y", site.output.ctype), ("QIR_STORE", f"qir_store_{short}"))
+    types = (("QIR_Y", site.output.ctype), ("QIR_STORE", f"qir_store_{short}"), ("QIR_PART16", f"qir_part16_{short}"))
+    return function.replace("_T__", f"_{short}__"), types
 
 
 def vector_types(site: Site, vectors: str, *parts: str) -> tuple[tuple[str, str], ...]:

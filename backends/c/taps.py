@@ -8,7 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
-from qir.backends.c.build import Library, shared_library
+from qir.backends.c.build import Files, Library, shared_library
 from qir.backends.c.isas import require
 from qir.backends.c.module import CModule, fitting
 from qir.backends.c.program import Call, Port, Program
@@ -166,7 +166,7 @@ class Taps:
         BuildError: where no compiler is found or it refuses the code, or this processor lacks what it needs.
     """
 
-    def __init__(self, module: CModule, files: Mapping[str, str] | None = None, flags: Sequence[str] = ()) -> None:
+    def __init__(self, module: CModule, files: Files | None = None, flags: Sequence[str] = ()) -> None:
         self.module, names = module, module.names
         require(module.program.isas, module.name)
         shim = {f"{names.prefix}_tap.c": _SHIM.replace("QIR", names.prefix)}

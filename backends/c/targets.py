@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from qir.backends.c.isas import AVX2, AVX512VNNI, on_this_processor
+from qir.backends.c.costs import DEFAULTS, Costs
+from qir.backends.c.isas import AVX2, AVX512VNNI, AVXVNNI, DOTPROD, I8MM, on_this_processor
 from qir.errors import RecipeError
 from qir.ir.dtype import INT16
 from qir.ir.graph import Graph, Node
@@ -101,6 +102,7 @@ class CTarget:
         flags: compiler flags for the whole network; kernels written for an instruction set need none.
         alignment: of the arena and its buffers, bytes.
         description: one line for help texts.
+        costs: by which the cheapest kernel is chosen.
     """
 
     name: str
@@ -108,6 +110,7 @@ class CTarget:
     flags: tuple[str, ...] = ()
     alignment: int = 16
     description: str = ""
+    costs: Costs = field(default_factory=lambda: DEFAULTS, repr=False, compare=False)
 
 
 C_TARGETS: dict[str, CTarget] = {}
@@ -124,8 +127,18 @@ def register_c_target(row: CTarget) -> CTarget:
 
 register_c_target(CTarget("portable", description="C99 for any processor"))
 register_c_target(CTarget("x86-avx2", ("avx2",), AVX2.flags, 64, "C for x86 processors with AVX2 and FMA"))
+register_c_target(CTarget("x86-avxvnni", ("avxvnni", "avx2"), AVXVNNI.flags, 64, "C for x86 processors with AVX-VNNI"))
 register_c_target(
     CTarget("x86-avx512vnni", ("avx512vnni", "avx2"), AVX512VNNI.flags, 64, "C for x86 processors with AVX512-VNNI")
+)
+register_c_target(CTarget("armv7-neon", ("neon",), ("-march=armv7-a", "-mfpu=neon", "-mfloat-abi=hard"), 64,
+                          "C for 32-bit ARM with NEON"))  # fmt: skip
+register_c_target(CTarget("arm-neon", ("neon",), (), 64, "C for 64-bit ARM"))
+register_c_target(
+    CTarget("arm-neon-dotprod", ("dotprod", "neon"), DOTPROD.flags, 64, "C for 64-bit ARM with dot products (Armv8.2)")
+)
+register_c_target(
+    CTarget("arm-neon-i8mm", ("i8mm", "dotprod", "neon"), I8MM.flags, 64, "C for 64-bit ARM with 8-bit matrix products")
 )
 register_c_target(
     CTarget("native", on_this_processor(), ("-march=native",), 64, "C for the processor that compiles the network")

@@ -14,6 +14,7 @@ import click as plain
 import rich_click as click
 
 from qir import __version__
+from qir.cli.bench import bench_command
 from qir.cli.compile import compile_command
 from qir.cli.debug import debug_command
 from qir.cli.explain import explain_command
@@ -47,6 +48,7 @@ command.add_command(debug_command)
 command.add_command(explain_command)
 command.add_command(inspect_command)
 command.add_command(targets_command)
+command.add_command(bench_command)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

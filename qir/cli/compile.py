@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
+from qir.backends.c.arrays import CHOICES
 from qir.cli import options
 from qir.cli.paths import check_writable, make_parent, written_files
+from qir.errors import RecipeError
 
 if TYPE_CHECKING:
     from qir.cli.inputs import Loaded
@@ -44,6 +46,12 @@ _EPILOG = options.example(
     help="Give weights so few bits that the .onnx file, or the constants of the C, fit: 65536, 64k or 64Ki.",
 )
 @click.option(
+    "--costs",
+    metavar="FILE",
+    panel=options.NUMBERS,
+    help="Choose kernels by this table, which 'qir bench kernels --save' has measured.",
+)
+@click.option(
     "--output",
     "-o",
     metavar="PATH",
@@ -57,6 +65,15 @@ _EPILOG = options.example(
     panel=options.OUTPUT,
     metavar="NAME",
     help="Of the C files and functions.",
+)
+@click.option(
+    "--weights",
+    type=click.Choice(CHOICES),
+    default="auto",
+    show_default=True,
+    panel=options.OUTPUT,
+    help="How C holds large arrays: as text, or as a .bin file that the assembler of gcc and clang, or C23's #embed, "
+    "takes in, which builds in a second. auto: c up to 1 MiB, else asm.",
 )
 @click.option(
     "--trace",
@@ -85,15 +102,18 @@ _EPILOG = options.example(
 def compile_command(
     model: str, calib: str | None, preprocess: str | None, shape: tuple[str, ...], bind: tuple[str, ...], target: str,
     recipe: str, override: tuple[str, ...], seed: int, passes: str | None, max_drop: float | None,
-    max_bytes: str | None, output: str | None, name: str, trace: str | None, report: bool, explain: bool,
-    as_json: bool, check_promises: bool, verify: bool,
+    max_bytes: str | None, costs: str | None, output: str | None, name: str, weights: str, trace: str | None,
+    report: bool, explain: bool, as_json: bool, check_promises: bool, verify: bool,
 ) -> None:  # fmt: skip
     """Quantize MODEL and write it as QDQ ONNX or as self-contained C."""
     from qir.api import compile
     from qir.cli.inputs import load
+    from qir.compiled import CompiledC
     from qir.passmanager.instruments import PromiseChecker
 
     loaded = load(model, shape, bind, calib, preprocess, target, recipe, override, seed)
+    if weights != "auto" and loaded.target.backend != "c":
+        raise RecipeError(f"--weights {weights} is a form of C, and target {target} makes none", fix="Leave it out")
     path = _output(model, output, loaded)
     for place in (path, *([Path(trace)] if trace else [])):
         check_writable(place)
@@ -101,11 +121,11 @@ def compile_command(
     result = compile(
         loaded.graph, loaded.feeds, target=target, recipe=loaded.recipe, preprocess=loaded.preprocess, passes=passes,
         name=name, trace=trace or False, instruments=instruments, max_drop=max_drop,
-        max_bytes=max_bytes, seed=seed,
+        max_bytes=max_bytes, costs=costs, seed=seed,
     )  # fmt: skip
     checked = _verify(result, loaded) if verify else {}
     make_parent(path)
-    where = result.save(path)
+    where = result.save(path, weights) if isinstance(result, CompiledC) else result.save(path)
     facts: dict[str, Any] = {
         "paths": written_files(where),
         "target": target,

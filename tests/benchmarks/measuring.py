@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import platform
 import resource
 import statistics
 import sys
@@ -15,9 +14,12 @@ import onnxruntime
 from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantFormat, QuantType, quantize_static
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
+from qir.backends.c.bench.limits import processor as processor_name
+from qir.backends.c.isas import features
+
 Call = Callable[[np.ndarray], np.ndarray]
-CALLS = 20
-"""Calls of one variant before the next one's turn."""
+TURN = 0.03
+"""About the seconds of one variant before the next one's turn."""
 
 
 def session(model: str | bytes, optimize: bool = True) -> Call:
@@ -33,13 +35,16 @@ def session(model: str | bytes, optimize: bool = True) -> Call:
 
 
 def latencies(calls: dict[str, Callable[[int], float]], rounds: int) -> dict[str, list[float]]:
-    """Median seconds of `CALLS` calls, for every variant and round; variants take turns."""
+    """Median seconds of one run, for every variant and round; variants take turns.
+
+    Args:
+        calls: what runs a variant so often and gives the median.
+    """
+    runs = {name: max(1, min(2000, int(TURN / max(call(5), 1e-9)))) for name, call in calls.items()}  # warms up, too
     found: dict[str, list[float]] = {name: [] for name in calls}
-    for number in range(rounds + 1):
+    for _ in range(rounds):
         for name, call in calls.items():
-            seconds = call(CALLS)
-            if number:  # the first round warms up
-                found[name].append(seconds)
+            found[name].append(call(runs[name]))
     return found
 
 
@@ -68,13 +73,7 @@ def peak_bytes() -> int:
 
 def processor() -> str:
     """The processor and which vector extensions matter to integer kernels it has."""
-    try:
-        text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
-    except OSError:
-        return platform.machine()
-    fields = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in text.splitlines())}
-    isas = [isa for isa in fields.get("flags", "").split() if isa in ("avx2", "avx_vnni", "avx512_vnni")]
-    return f"{fields.get('model name', platform.machine())} ({', '.join(isas)})"
+    return f"{processor_name()} ({', '.join(sorted(features() & {'avx2', 'avx_vnni', 'avx512_vnni'}))})"
 
 
 class Reader(CalibrationDataReader):  # type: ignore[misc]

@@ -47,6 +47,8 @@ def refused(capsys: Capture, arguments: list[str], *parts: str) -> str:
         (["inspect", "absent.onnx"], ["absent.onnx"]),
         (["compile", "model.onnx", "--target", "z80"], ["z80", "onnx"]),
         (["inspect", "model.onnx", "--target", "z80"], ["z80", "onnx"]),
+        (["compile", "model.onnx", "--weights", "text"], ["--weights", "auto"]),
+        (["compile", "model.onnx", "--weights", "asm"], ["--weights asm", "onnx"]),
         (["compile", "model.onnx", "--recipe", "w9"], ["w9", "int8"]),
         (["compile", "model.onnx", "--recipe", "absent.toml"], ["absent.toml"]),
         (["compile", "model.onnx", "--override", "conv"], ["--override conv", "GLOB"]),

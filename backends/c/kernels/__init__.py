@@ -21,11 +21,13 @@ How to add a family (one folder `kernels/<family>/`; it is discovered, nothing e
      `Bound(kernel, args)`. Both see a `Site` (qir/backends/c/site.py): operands with logical shape, stored order,
      strides, constant values. Arguments (qir/backends/c/program.py) come in the order of the C parameters: `x.read`,
      `y.write`, `Data(array, role)`, `Scalar(value, ctype)`, `Struct("qir_..", fields)`, `Scratch(bytes)`.
-   - Variant.work and the variant's rate in qir/backends/c/costs.py: by them the cheapest is chosen.
+   - Variant.work and the variant's rate in qir/backends/c/costs.py: by them the cheapest is chosen. A row for it in
+     qir/backends/c/bench/rows.py lets `qir bench kernels` measure it.
    - in_place: input slots whose bytes the output may take over (same shape, order and element type; the kernel reads
      element i before it writes element i).
    - pointwise: True where y[i] depends on x[i] of slot 0 alone whatever the axes mean.
    - permuted_rows: True where bind honours `site.input(0).rows`.
+   - reorders: True where the output may lie in another order than the input (conversions at the network's borders).
 
 How to add a variant for an instruction set: one file `<name>__<isa>.c` with the same contract, and its Variant in the
 family's table. Functions carry the attribute that qir_x86.h defines, so that no compiler flag is needed; helpers are
@@ -45,7 +47,7 @@ from functools import lru_cache
 from math import inf
 from pathlib import Path
 
-from qir.backends.c.costs import RATES
+from qir.backends.c.costs import DEFAULTS, Costs
 from qir.backends.c.orders import LayoutRule
 from qir.backends.c.program import Arg, Kernel
 from qir.backends.c.site import Site
@@ -70,8 +72,8 @@ class Variant:
         accepts: None where it can take the site, else the reason why not.
         bind: the call; packs constants.
         name: distinguishes variants of one ISA in explanations and in the table of costs; its file's name by default.
-        work: multiply-accumulates, or elements, that it goes through, padding of its tiles included; divided by its
-            rate in qir.backends.c.costs these are the cycles by which variants are compared.
+        work: multiply-accumulates, or elements, that it goes through, padding of its tiles included; with its entry
+            in qir.backends.c.costs they give the cycles by which variants are compared.
         clamps: bind honours `Site.bounds`.
     """
 
@@ -87,10 +89,10 @@ class Variant:
     def title(self) -> str:
         return self.name or self.source.stem
 
-    def cycles(self, site: Site) -> float:
-        """By the table of costs; infinite for variants that are not in it."""
-        rate = RATES.get(self.title)
-        return self.work(site) / rate if rate else inf
+    def cycles(self, site: Site, costs: Costs = DEFAULTS) -> float:
+        """By a table of costs; infinite for variants that are not in it."""
+        cost = costs.get(self.title)
+        return cost.cycles(self.work(site)) if cost else inf
 
 
 @dataclass(frozen=True)
@@ -107,6 +109,7 @@ class Family:
         in_place: input slots whose bytes the first output may take over.
         pointwise: y[i] depends on x[i] alone.
         permuted_rows: honours Operand.rows of input 0.
+        reorders: input and output may lie in orders that differ, as at the borders of a network.
     """
 
     name: str
@@ -117,13 +120,15 @@ class Family:
     in_place: tuple[int, ...] = ()
     pointwise: bool = False
     permuted_rows: bool = False
+    reorders: bool = False
 
 
 @dataclass(frozen=True)
 class Selection:
-    """What `select` chose, and why not the others."""
+    """What `select` chose, its cycles by the table of costs, and why not the others."""
 
     variant: Variant
+    cycles: float
     refused: tuple[tuple[str, str], ...]
 
 
@@ -191,7 +196,7 @@ def family_of(site: Site) -> Family:
     )
 
 
-def select(family: Family, site: Site, isas: tuple[str, ...]) -> Selection:
+def select(family: Family, site: Site, isas: tuple[str, ...], costs: Costs = DEFAULTS) -> Selection:
     """The cheapest variant that accepts the site; of equal ones the first by ISA in the order given, portable last.
 
     Raises:
@@ -204,14 +209,14 @@ def select(family: Family, site: Site, isas: tuple[str, ...]) -> Selection:
             if variant.isa == isa:
                 reason = variant.accepts(site)
                 if reason is None:
-                    accepted.append((variant.cycles(site), variant))
+                    accepted.append((variant.cycles(site, costs), variant))
                 else:
                     refused.append((variant.title, reason))
     if accepted:
         least, chosen = min(accepted, key=lambda one: one[0])
         slower = [(v.title, f"{cost / least:.1f} times the cycles") for cost, v in accepted
                   if v is not chosen and v.isa != "portable" and least < cost < inf]  # fmt: skip
-        return Selection(chosen, (*refused, *slower))
+        return Selection(chosen, least, (*refused, *slower))
     why = "; ".join(f"{name}: {reason}" for name, reason in refused) or "no variant for this target"
     raise UnsupportedError(
         f"no kernel of family {family.name} accepts {site.node.op} with {site.types} ({why})",

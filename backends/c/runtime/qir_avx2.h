@@ -84,30 +84,4 @@ QIR_AVX2 static QIR_INLINE void qir_avx2_store16_f32(__m256i first, __m256i seco
     _mm256_storeu_ps(y + 8, _mm256_mul_ps(_mm256_cvtepi32_ps(second), scale2));
 }
 
-/* Rows of sixteen results, of which the first `count` belong into rows of y, `step` elements apart. */
-QIR_AVX2 QIR_ALONE static void qir_avx2_part16_u8(const uint8_t *part, int32_t rows, int32_t count, uint8_t *y,
-                                                  ptrdiff_t step) {
-    for (; rows > 0; --rows, part += 16, y += step) {
-        int32_t i = 0;
-        if (count & 8) {
-            memcpy(y, part, 8);
-            i = 8;
-        }
-        if (count & 4) {
-            memcpy(y + i, part + i, 4);
-            i += 4;
-        }
-        for (; i < count; ++i) {
-            y[i] = part[i];
-        }
-    }
-}
-
-QIR_AVX2 QIR_ALONE static void qir_avx2_part16_f32(const float *part, int32_t rows, int32_t count, float *y,
-                                                   ptrdiff_t step) {
-    for (; rows > 0; --rows, part += 16, y += step) {
-        memcpy(y, part, (size_t)count * sizeof(float));
-    }
-}
-
 #endif

@@ -2,7 +2,7 @@
 #ifndef QIR_F32_TILE_H
 #define QIR_F32_TILE_H
 
-#include "qir_runtime.h"
+#include "qir_vector.h"
 
 /* y[r, c] = clamp(bias[c] + sum over segments s and k of x[r * stride + segment[s] + k] * weights[s, k, c], low, high)
 

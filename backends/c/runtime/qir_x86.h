@@ -4,16 +4,16 @@
 
 #include <immintrin.h>
 
-#include "qir_runtime.h"
+#include "qir_vector.h"
 
 #if defined(__GNUC__)
 #define QIR_AVX2 __attribute__((target("avx2")))
+#define QIR_AVXVNNI __attribute__((target("avx2,avxvnni")))
 #define QIR_AVX512VNNI __attribute__((target("avx2,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")))
-#define QIR_INLINE inline __attribute__((always_inline))
 #else
 #define QIR_AVX2
+#define QIR_AVXVNNI
 #define QIR_AVX512VNNI
-#define QIR_INLINE inline
 #endif
 
 /* A product that is to be added: clang's -ffp-contract=fast would fuse the two. */
@@ -22,35 +22,5 @@
 #else
 #define QIR_KEEP_PRODUCT(product) ((void)0)
 #endif
-
-/* A function of its own, so that its sums get the registers. */
-#if defined(__GNUC__)
-#define QIR_ALONE __attribute__((noinline, unused))
-#else
-#define QIR_ALONE
-#endif
-
-/* each(0) each(1) ... each(n - 1): sums that stay in registers are variables, which no compiler keeps in memory. */
-#define QIR_EACH_1(each) each(0)
-#define QIR_EACH_2(each) QIR_EACH_1(each) each(1)
-#define QIR_EACH_3(each) QIR_EACH_2(each) each(2)
-#define QIR_EACH_4(each) QIR_EACH_3(each) each(3)
-#define QIR_EACH_5(each) QIR_EACH_4(each) each(4)
-#define QIR_EACH_6(each) QIR_EACH_5(each) each(5)
-#define QIR_EACH_7(each) QIR_EACH_6(each) each(6)
-#define QIR_EACH_8(each) QIR_EACH_7(each) each(7)
-
-/* Of `count` rows how many go together: at most `most`, in pieces of nearly equal size. */
-static inline int32_t qir_piece(int32_t count, int32_t most) {
-    const int32_t pieces = (count + most - 1) / most;
-    return (count + pieces - 1) / pieces;
-}
-
-/* Four neighbouring bytes, at any address. */
-static QIR_INLINE int32_t qir_four_bytes(const void *from) {
-    int32_t bytes;
-    memcpy(&bytes, from, sizeof bytes);
-    return bytes;
-}
 
 #endif

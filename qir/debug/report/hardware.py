@@ -12,9 +12,10 @@ def c_kernels(program: Program) -> tuple[KernelFacts, ...]:
     """The kernel of every call, with the variants that were refused."""
     ops = {call.node: call.op for call in program.every_call}
     return tuple(
-        KernelFacts(node, op := ops.get(node, ""), kernel, op.startswith("qir.Int") or op in _CODES or None, refused)
-        for node, kernel, refused in program.explanations
-    )
+        KernelFacts(one.node, op := ops.get(one.node, ""), one.kernel, op.startswith("qir.Int") or op in _CODES or None,
+                    one.refused)
+        for one in program.choices
+    )  # fmt: skip
 
 
 _CODES = ("qir.Quantize", "qir.Dequantize", "qir.Lookup")

@@ -9,37 +9,74 @@ from pathlib import Path
 import pytest
 
 from qir.backends.c.isas import on_this_processor
-from qir.backends.c.kernels import Variant
+from qir.backends.c.kernels import Variant, families
 from qir.backends.c.targets import C_TARGETS
+from qir.backends.c.vectors import VECTORS
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+import elsewhere  # found through the line above
+
 VECTOR_TARGETS = [name for name, target in C_TARGETS.items() if name != "native" and target.isas]
+FLOAT_TARGETS = [name for name in VECTOR_TARGETS if C_TARGETS[name].isas[0] in VECTORS]
+"""One for each instruction set of the float kernels."""
 
 
-def prefer(name: str, monkeypatch: pytest.MonkeyPatch, evidence: Callable[[str, str], None]) -> str:
-    """Has a target's kernels on vectors taken wherever they can be; skips where this processor cannot run them."""
-    target = C_TARGETS[name]
-    for isa in target.isas:
-        if isa not in on_this_processor():
+def prefer(
+    name: str, monkeypatch: pytest.MonkeyPatch, evidence: Callable[[str, str], None], need: Callable[[str], str]
+) -> str:
+    """Has a target's kernels on vectors taken wherever they can be; skips where nothing here can run them."""
+    target, machine = C_TARGETS[name], elsewhere.MACHINES.get(name)
+    written = {variant.isa for family in families() for variant in family.variants}
+    for isa in filter(written.__contains__, target.isas):
+        if machine is not None:
+            need(machine.emulator[0]), need(machine.compilers["gcc"][0])
+            evidence("ran", f"kernels for {isa}, in {' '.join(machine.emulator)}")
+        elif isa in on_this_processor():
+            evidence("ran", f"kernels for {isa}, on this processor")
+        else:
             pytest.skip(f"this processor cannot run {isa}")
-        evidence("ran", f"kernels for {isa}, on this processor")
     places = {isa: place for place, isa in enumerate(target.isas)}
-    monkeypatch.setattr(Variant, "cycles", lambda self, site: 1.0 + places.get(self.isa, len(places)))
+    monkeypatch.setattr(Variant, "cycles", lambda self, site, costs: 1.0 + places.get(self.isa, len(places)))
     return name
 
 
-@pytest.fixture(params=VECTOR_TARGETS)
+def here_or_emulated(names: list[str]) -> list[object]:
+    """Targets as parameters; what runs in an emulator is slow."""
+    return [pytest.param(name, marks=pytest.mark.slow) if name in elsewhere.MACHINES else name for name in names]
+
+
+@pytest.fixture(params=here_or_emulated(VECTOR_TARGETS))
 def vector_target(
-    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, evidence: Callable[[str, str], None]
-) -> str:
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, evidence: Callable[[str, str], None],
+    need: Callable[[str], str],
+) -> str:  # fmt: skip
     """A target with kernels on vectors, which are taken wherever they can be."""
-    return prefer(request.param, monkeypatch, evidence)
+    return prefer(request.param, monkeypatch, evidence, need)
 
 
-@pytest.fixture(params=["portable", *VECTOR_TARGETS])
+@pytest.fixture(params=["portable", *(name for name in VECTOR_TARGETS if name not in elsewhere.MACHINES)])
 def any_target(
-    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, evidence: Callable[[str, str], None]
-) -> str:
-    """As `vector_target`, or portable C."""
-    return prefer(request.param, monkeypatch, evidence)
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, evidence: Callable[[str, str], None],
+    need: Callable[[str], str],
+) -> str:  # fmt: skip
+    """As `vector_target` but for this processor, or portable C."""
+    return prefer(request.param, monkeypatch, evidence, need)
+
+
+@pytest.fixture(params=FLOAT_TARGETS)
+def float_target(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, evidence: Callable[[str, str], None],
+    need: Callable[[str], str],
+) -> str:  # fmt: skip
+    """A target with kernels on vectors of floats, which are taken wherever they can be."""
+    return prefer(request.param, monkeypatch, evidence, need)
+
+
+@pytest.fixture(params=["portable", *FLOAT_TARGETS])
+def any_float_target(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, evidence: Callable[[str, str], None],
+    need: Callable[[str], str],
+) -> str:  # fmt: skip
+    """As `float_target`, or portable C."""
+    return prefer(request.param, monkeypatch, evidence, need)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import elsewhere
 import numpy as np
 
 from qir.backends.c import CModule, compile_c
@@ -133,16 +134,17 @@ def joined(cases: Sequence[Case], results: Sequence[Sequence[np.ndarray]] | None
 
 def check_cases(
     cases: Sequence[Case], results: Sequence[Sequence[np.ndarray]] | None = None, *, name: str = "net",
-    target: str = "portable", tolerance: float = 0.0,
+    target: str = "portable", tolerance: float = 0.0, compiler: str = "gcc",
 ) -> CModule:  # fmt: skip
-    """Compiles cases together, runs them and compares every output with its reference.
+    """Compiles cases together, runs them, in an emulator where need be, and compares every output with its reference.
 
     Args:
         tolerance: allowed error relative to max(1, |wanted|); 0 asks for the same bits.
+        compiler: gcc or clang, for targets of other processors.
     """
     graph, builder = joined(cases, results)
     module = compile_c(graph, name=name, target=target)
-    got = module.run(builder.feeds)
+    got = elsewhere.run(module, builder.feeds, compiler=compiler)
     for number, one in enumerate(cases):
         for out in one.node.outputs:
             found, wanted = got[f"c{number}_{out}"], builder.values[f"c{number}_{out}"]

@@ -54,21 +54,21 @@ SHARED = settings(max_examples=3, suppress_health_check=[HealthCheck.function_sc
 
 @SHARED
 @given(st.lists(convs(), min_size=25, max_size=25))
-def test_any_conv(any_target: str, cases: list[Case]) -> None:
-    check_with_onnxruntime(cases, target=any_target)
+def test_any_conv(any_float_target: str, cases: list[Case]) -> None:
+    check_with_onnxruntime(cases, target=any_float_target)
 
 
-def test_pointwise_and_wide_convs(any_target: str) -> None:
+def test_pointwise_and_wide_convs(any_float_target: str) -> None:
     cases = [
         case("Conv", (reals(0, (2, 20, 9, 11)), reals(1, (13, 20, 1, 1)), reals(2, (13,)))),
         case("Conv", (reals(3, (1, 300, 5, 5)), reals(4, (8, 300, 3, 3)) / 10), pads=(1, 1, 1, 1)),
         case("Conv", (reals(5, (1, 3, 4, 6), "float64"), reals(6, (2, 3, 2, 2), "float64"))),
         case("Conv", (reals(7, (1, 4, 10)), reals(8, (4, 4, 1))), strides=(2,)),
     ]
-    check_with_onnxruntime(cases, target=any_target)
+    check_with_onnxruntime(cases, target=any_float_target)
 
 
-def test_ends_of_tiles(vector_target: str) -> None:
+def test_ends_of_tiles(float_target: str) -> None:
     """Widths of rows and numbers of channels around those of tiles and vectors."""
     rng = np.random.default_rng(0)
     cases = []
@@ -79,16 +79,16 @@ def test_ends_of_tiles(vector_target: str) -> None:
                                        reals(1, (channels,))), pads=pads))  # fmt: skip
             cases.append(case("Conv", (reals(width, (1, channels, 4, width + 2)), reals(channels, (channels, 1, 3, 3))),
                               pads=pads, group=int(channels)))  # fmt: skip
-    module = check_with_onnxruntime(cases, target=vector_target)
-    assert f"qir_conv_f32f32__{C_TARGETS[vector_target].isas[0]}" in module.explain()
+    module = check_with_onnxruntime(cases, target=float_target)
+    assert f"qir_conv_f32f32__{C_TARGETS[float_target].isas[0]}" in module.explain()
 
 
-def test_results_do_not_depend_on_the_batch(vector_target: str) -> None:
+def test_results_do_not_depend_on_the_batch(float_target: str) -> None:
     """A row's sums run in one order whatever goes beside it in a tile."""
     x, w = reals(0, (13, 70)), reals(1, (70, 45))
-    wanted = compiled("MatMul", [x, w], vector_target)
+    wanted = compiled("MatMul", [x, w], float_target)
     for rows in (slice(0, 1), slice(0, 5), slice(3, 11)):
-        assert np.array_equal(wanted[rows], compiled("MatMul", [x[rows], w], vector_target))
+        assert np.array_equal(wanted[rows], compiled("MatMul", [x[rows], w], float_target))
 
 
 def compiled(op: str, arrays: list[np.ndarray], target: str) -> np.ndarray:

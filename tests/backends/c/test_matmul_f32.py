@@ -38,8 +38,8 @@ def gemms(draw: st.DrawFn) -> Case:
 
 @SHARED
 @given(st.lists(gemms(), min_size=30, max_size=30))
-def test_any_gemm(any_target: str, cases: list[Case]) -> None:
-    check_with_onnxruntime(cases, target=any_target)
+def test_any_gemm(any_float_target: str, cases: list[Case]) -> None:
+    check_with_onnxruntime(cases, target=any_float_target)
 
 
 SHAPES = [
@@ -60,7 +60,7 @@ SHAPES = [
 
 
 @pytest.mark.parametrize("given_slots", [(0,), (0, 1), (1,)])
-def test_matmul(any_target: str, given_slots: tuple[int, ...]) -> None:
+def test_matmul(any_float_target: str, given_slots: tuple[int, ...]) -> None:
     cases, wanted = [], []
     for seed, (a, b) in enumerate(SHAPES):
         for kind in ("float32", "float64", "int32", "uint64"):
@@ -75,7 +75,7 @@ def test_matmul(any_target: str, given_slots: tuple[int, ...]) -> None:
             )
             cases.append(case("MatMul", pair, given_slots))
             wanted.append([np.asarray(np.matmul(*pair))])
-    check_cases(cases, wanted, target=any_target, tolerance=2e-5)
+    check_cases(cases, wanted, target=any_float_target, tolerance=2e-5)
 
 
 def test_transposed_operands_need_no_copy() -> None:

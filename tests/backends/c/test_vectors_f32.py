@@ -54,40 +54,40 @@ def run(cases: list[Case], target: str) -> list[np.ndarray]:
     return [found[f"c{number}_o0"] for number in range(len(cases))]
 
 
-def test_functions_are_within_a_millionth(vector_target: str) -> None:
+def test_functions_are_within_a_millionth(float_target: str) -> None:
     x = numbers()
     arrays = {op: np.abs(x) if op == "Sqrt" else x for op in FUNCTIONS}
-    found = run([case(op, [array]) for op, array in arrays.items()], vector_target)
+    found = run([case(op, [array]) for op, array in arrays.items()], float_target)
     for (op, array), y in zip(arrays.items(), found, strict=True):
         wanted = FUNCTIONS[op](array.astype(np.float64))
         size = np.abs(wanted) if op in ("Exp", "Tanh", "Sigmoid", "Erf") else np.maximum(1, np.abs(wanted))
         assert (np.abs(y - wanted) <= 1e-6 * size + 1e-37).all(), op
 
 
-def test_numbers_that_are_none_are_treated_as_in_portable_c(vector_target: str) -> None:
+def test_numbers_that_are_none_are_treated_as_in_portable_c(float_target: str) -> None:
     low, high = np.array(-0.5, np.float32), np.array(0.75, np.float32)
     cases = [case(op, [SPECIAL]) for op in (*FUNCTIONS, "Swish", "HardSwish", "Gelu")]
     cases += [case("Clip", [SPECIAL, *bounds]) for bounds in ([low, high], [None, high], [low], [high, low])]
-    for one, found, wanted in zip(cases, run(cases, vector_target), run(cases, "portable"), strict=True):
+    for one, found, wanted in zip(cases, run(cases, float_target), run(cases, "portable"), strict=True):
         np.testing.assert_allclose(found, wanted, rtol=1e-6, atol=1e-37, err_msg=one.node.op)
 
 
-def test_an_element_is_the_same_wherever_it_stands(vector_target: str) -> None:
+def test_an_element_is_the_same_wherever_it_stands(float_target: str) -> None:
     x, ends = reals(0, (67,)), ((0, 67), (0, 1), (3, 20), (16, 67), (5, 66))
     for op in ("Exp", "HardSwish", "Gelu"):
-        whole, *parts = run([case(op, [x[first:last].copy()]) for first, last in ends], vector_target)
+        whole, *parts = run([case(op, [x[first:last].copy()]) for first, last in ends], float_target)
         for (first, last), part in zip(ends[1:], parts, strict=True):
             assert np.array_equal(whole[first:last], part), op
 
 
-def test_two_operands(vector_target: str) -> None:
+def test_two_operands(float_target: str) -> None:
     first, cases = np.concatenate([SPECIAL, reals(1, (24,))]), []
     for op in ("Add", "Sub", "Mul", "Div", "Max", "Min", "PRelu"):
         cases += [case(op, [first, np.roll(first, shift)], (0, 1)) for shift in range(1, 5)]
         cases += [case(op, [reals(0, (3, 5, n)), reals(2, shape)], (0, 1)) for n in (1, 7, 8, 16, 33)
                   for shape in ((n,), (5, 1), (3, 1, 1), (1,))]  # fmt: skip
     with np.errstate(all="ignore"):
-        check_with_onnxruntime(cases, 1e-6, vector_target)
+        check_with_onnxruntime(cases, 1e-6, float_target)
 
 
 @st.composite
@@ -102,7 +102,7 @@ def rows(draw: st.DrawFn) -> Case:
 
 @SHARED
 @given(st.lists(rows(), min_size=30, max_size=30))
-def test_any_row(vector_target: str, cases: list[Case]) -> None:
+def test_any_row(float_target: str, cases: list[Case]) -> None:
     results = []
     for one in cases:
         x = np.asarray(one.arrays[0], np.float64)
@@ -112,12 +112,12 @@ def test_any_row(vector_target: str, cases: list[Case]) -> None:
         else:
             scaled = (x - x.mean(-1, keepdims=True)) / np.sqrt(x.var(-1, keepdims=True) + 1e-5)
             results.append([(scaled * one.arrays[1] + one.arrays[2]).astype(np.float32)])  # type: ignore[operator]
-    check_cases(cases, results, target=vector_target, tolerance=1e-5)
+    check_cases(cases, results, target=float_target, tolerance=1e-5)
 
 
-def test_a_row_with_nan_is_nan(vector_target: str) -> None:
+def test_a_row_with_nan_is_nan(float_target: str) -> None:
     x = reals(0, (4, 19))
     x[1, 3], x[2, 18], x[3, :] = np.nan, np.inf, -np.inf
-    (found,) = run([case("Softmax", [x])], vector_target)
+    (found,) = run([case("Softmax", [x])], float_target)
     assert np.array_equal([False, True, True, True], np.isnan(found).all(1))
     assert np.array_equal([False, True, True, True], np.isnan(found).any(1))

@@ -18,6 +18,7 @@ from qir.backends.c.kernels.conv_u8.blocks import (
     panel_data,
     panel_kernel,
     panel_source,
+    refuse_vectors,
 )
 from qir.backends.c.kernels.conv_u8.contract import accepts, accepts_any, conv_parts, conv_shape, conv_window
 from qir.backends.c.kernels.conv_u8.winograd import WINOGRAD
@@ -94,12 +95,16 @@ def _bind_panels(site: Site, isa: str) -> Bound:
     b = _blocks(site, isa)
     data = panel_data(w, bias if isa == "avx2" else np.asarray(site.constant(2)), site.constant(3), b)
     args = (conv_shape(site, b.window_field), b.struct, site.input(0).read, *data, b.scratch, site.output.write)
-    return Bound(panel_kernel(site, "qir_conv_u8s8_T", isa), args)
+    return Bound(panel_kernel(site, "qir_conv_u8s8_T", isa, weights=data[0]), args)
+
+
+def _accepts_panels(site: Site, isa: str) -> str | None:
+    return accepts(site) or refuse_vectors(site, isa)
 
 
 def _on_panels(isa: str) -> Variant:
-    source = panel_source(isa)
-    return Variant(isa, source, accepts, partial(_bind_panels, isa=isa), work=partial(_panel_work, isa=isa))
+    return Variant(isa, panel_source(isa), partial(_accepts_panels, isa=isa), partial(_bind_panels, isa=isa),
+                   work=partial(_panel_work, isa=isa))  # fmt: skip
 
 
 def _accepts_codes(site: Site) -> str | None:
@@ -154,5 +159,6 @@ FAMILY = Family(
         Variant("portable", _GENERIC, accepts_any, _bind, work=_rows_work),
         WINOGRAD,
         *(variant(isa) for isa in ("avx512vnni", "avx2") for variant in (_depthwise_on, _on_panels)),
+        *(_on_panels(isa) for isa in ("i8mm", "dotprod", "neon")),
     ),
 )

@@ -10,7 +10,7 @@ import numpy as np
 
 from qir.backends.c.loops import three
 from qir.backends.c.program import Data, Field, Kernel, Scratch, Struct
-from qir.backends.c.requant import output_types, per_channel, vector_types
+from qir.backends.c.requant import output_types, per_channel, vector_types, weight_sums
 from qir.backends.c.site import Site
 from qir.ops.window import Window
 
@@ -29,6 +29,7 @@ class Blocks:
     """How a convolution is cut up.
 
     Attributes:
+        isa: whose kernel it is cut up for.
         batch, window: three axes (in, out, kernel, stride, dilation, pad); a product of matrices, which has one tap and
             no padding, is one long row of pixels.
         groups, channels: of the input, and in one group of it.
@@ -42,6 +43,7 @@ class Blocks:
         flat: channels of a vector that neighbouring pixels of a depthwise kernel fill together; 0: pixel by pixel.
     """
 
+    isa: str
     batch: int
     window: tuple[tuple[int, ...], ...]
     groups: int
@@ -82,8 +84,11 @@ class Blocks:
         """Pointers and copied input of a block."""
         if self.by_columns:
             return Scratch(0)
-        copied = _copied_bytes(self.window, self.rows, self.columns, self.groups * self.channels * self.size)
-        return Scratch(8 * self.rows * self.segments + (copied + _SLACK if self.copied else 0))
+        pixel = self.groups * self.channels * self.size
+        copied = _copied_bytes(self.window, self.rows, self.columns, pixel) + _SLACK
+        if self.isa == "i8mm":  # a row that is to be copied in pairs, and the pixels beyond it
+            copied += _copied_bytes(self.window, 1, self.columns + 1, pixel) // self.size
+        return Scratch(8 * self.rows * self.segments + (copied if self.copied else 0))
 
     def work(self, out_channels: int) -> int:
         """Multiply-accumulates, what fills steps and panels up included; `out_channels` of one group."""
@@ -100,10 +105,13 @@ def _copied_bytes(window: tuple[tuple[int, ...], ...], rows: int, columns: int, 
     return kernel[0] * high * across * pixel
 
 
-STEPS = {"avx512vnni": (4, 1, 4), "avx2": (2, 2, 1), "bytes": (1, 1, 1)}
+STEPS = {"avx512vnni": (4, 1, 4), "avx2": (2, 2, 1), "neon": (4, 1, 1), "dotprod": (4, 1, 1), "i8mm": (8, 2, 2),
+         "bytes": (1, 1, 1)}  # fmt: skip
 """Codes that one step of a kernel on panels takes, and bytes of each: vpdpbusd takes four as they are, vpmaddwd two of
-16 bits, less their zero point; and how many pixels of a row it takes to hide the latency of its instructions.
-Depthwise kernels read tap by tap."""
+16 bits, less their zero point, smull and sdot four less 128, usmmla eight of two pixels, side by side; and how many
+pixels of a row it takes to hide the latency of its instructions, or share them. Depthwise kernels read tap by tap."""
+SIGNED = ("neon", "dotprod")
+"""Their kernels take activations less 128, which the bias makes up for."""
 
 
 def blocks(batch: int, win: Window, groups: int, channels: int, *, isa: str, beyond: bool = False) -> Blocks:
@@ -129,26 +137,32 @@ def blocks(batch: int, win: Window, groups: int, channels: int, *, isa: str, bey
     _, out, taps, _, dilation, _ = window
     by_taps = groups > 1 or (taps[2] > 1 and dilation[2] > 1)
     segments, length = (prod(taps), channels) if by_taps else (taps[0] * taps[1], taps[2] * channels)
-    copied = beyond or size > 1 or padded or length % depth != 0
+    copied = beyond or size > 1 or isa in SIGNED or padded or length % depth != 0
     columns, pixel = out[2], groups * channels * size
     while columns > 8 and _copied_bytes(window, 1, columns, pixel) > _BLOCK_BYTES:
         columns = -(-columns // 2)
     rows = min(out[1], -(-_PIXELS // columns))
     while rows > 1 and _copied_bytes(window, rows, columns, pixel) > 2 * _BLOCK_BYTES:
         rows -= 1
-    return Blocks(batch, window, groups, channels, by_taps, copied, segments, length, depth, rows, columns, size,
+    return Blocks(isa, batch, window, groups, channels, by_taps, copied, segments, length, depth, rows, columns, size,
                   least)  # fmt: skip
 
 
 def panels(w: np.ndarray, b: Blocks) -> Data:
-    """[M, C/g, *K] to [group][panel][segment][step][channel][depth], zeros where there is nothing."""
+    """[M, C/g, *K] to [group][panel][segment][step][channel][depth], zeros where there is nothing.
+
+    For NEON each four channels have their first two codes of a step side by side, then their last two.
+    """
     each = w.shape[0] // b.groups
     wide = -(-each // PANEL)
     padded = np.zeros((b.groups, wide * PANEL, b.segments, b.steps * b.depth), np.int8)
     moved = np.moveaxis(w, 1, -1).reshape(b.groups, each, b.segments, b.length)
     padded[:, :each, :, : b.length] = moved
     cut = padded.reshape(b.groups, wide, PANEL, b.segments, b.steps, b.depth)
-    return Data(np.ascontiguousarray(cut.transpose(0, 1, 3, 4, 2, 5)), "weights")
+    laid = cut.transpose(0, 1, 3, 4, 2, 5)
+    if b.isa == "neon":
+        laid = laid.reshape(*laid.shape[:4], PANEL // 4, 4, 2, 2).swapaxes(-3, -2)
+    return Data(np.ascontiguousarray(laid), "weights")
 
 
 def in_panels(values: np.ndarray, groups: int, role: str) -> Data:
@@ -162,6 +176,8 @@ def in_panels(values: np.ndarray, groups: int, role: str) -> Data:
 def panel_data(w: np.ndarray, bias: np.ndarray, multiplier: np.ndarray | None, b: Blocks) -> tuple[Data, Data, Data]:
     """Weights, bias and multipliers of a kernel on panels."""
     scale = per_channel(multiplier, w.shape[0])
+    if b.isa in SIGNED:
+        bias = bias.astype(np.int64) + 128 * weight_sums(w)
     return panels(w, b), in_panels(bias.astype(np.int32), b.groups, "bias"), in_panels(scale, b.groups, "multipliers")
 
 
@@ -170,12 +186,42 @@ def panel_source(isa: str) -> Path:
     return Path(__file__).parent / f"conv_u8__{isa}.c"
 
 
-def panel_kernel(site: Site, name: str, isa: str, source: Path | None = None) -> Kernel:
-    """An instance of a kernel template `name__isa`, on panels, for the result's type."""
+def panel_kernel(site: Site, name: str, isa: str, source: Path | None = None, *, weights: Data | None = None) -> Kernel:
+    """An instance of a kernel template `name__isa`, on panels, for the result's type.
+
+    Args:
+        weights: in panels, from which NEON's knows how it may add products.
+    """
     function, types = output_types(site, f"{name}__{isa}")
-    parts = ("four", "pair", "row", "part") if isa == "avx512vnni" else ("store16", "part16")
+    if isa in ("neon", "dotprod", "i8mm"):
+        each = isa == "neon" and weights is not None and _least_twice(weights.array)
+        function = function.replace("_u8s8_", "_u8s8_each_") if each else function
+        add = ("QIR_ADD", "qir_neon_one_by_one" if each else "qir_neon_by_twos")
+        types = (*types, *vector_types(site, "neon", "store16"), add)
+        return Kernel(f"{name}__{isa}", source or panel_source(isa), function, types)
+    parts = ("four", "pair", "row", "part") if isa == "avx512vnni" else ("store16",)
     types = (*types, *vector_types(site, isa.removesuffix("vnni"), *parts))
     return Kernel(f"{name}__{isa}", source or panel_source(isa), function, types)
+
+
+def _least_twice(weights: np.ndarray) -> bool:
+    """Whether NEON's kernel would add the products of two weights of -128, which 16 bits do not always hold.
+
+    Args:
+        weights: [..., two pairs of codes, channel, code of a pair].
+    """
+    return bool(np.any(np.all(weights == -128, axis=-3)))
+
+
+def refuse_vectors(site: Site, isa: str) -> str | None:
+    """The reason why an instruction set for ARM cannot compute a site."""
+    if isa == "i8mm" and site.input(1).shape[1 if site.node.op == "qir.IntConv" else 0] % 8:
+        return "its input channels do not go by eights"
+    scale = np.abs(np.asarray(site.constant(3), np.float32))
+    subnormal = np.any((scale > 0) & (scale < np.finfo(np.float32).tiny))
+    if isa == "neon" and site.output.dtype.name == "float32" and subnormal:
+        return "the vectors of 32-bit ARM take subnormal reals for zero"
+    return None
 
 
 def in_columns(b: Blocks) -> bool:

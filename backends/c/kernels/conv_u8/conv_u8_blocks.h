@@ -8,7 +8,7 @@
 #ifndef QIR_CONV_U8_BLOCKS_H
 #define QIR_CONV_U8_BLOCKS_H
 
-#include "../../runtime/qir_x86.h"
+#include "../../runtime/qir_vector.h"
 #include "conv_u8.h"
 
 typedef struct {
@@ -37,10 +37,24 @@ static inline int32_t qir_conv_u8_extent(const qir_window *w, int32_t axis, int3
     return (count - 1) * w->stride[axis] + (w->kernel[axis] - 1) * w->dilation[axis] + 1;
 }
 
-/* Copies `count` codes, as they are or (wide) as int16 less their zero point; fills where there are none. */
-QIR_AVX2 static inline uint8_t *qir_conv_u8_put(const uint8_t *from, ptrdiff_t count, int32_t fill, int32_t wide, uint8_t *to) {
+/* How codes are copied (`wide`): as they are, as int16 less their zero point, as int8 less 128, or eight by eight, each
+   time beside the eight of the next output pixel. */
+enum { QIR_CONV_U8_CODES = 0, QIR_CONV_U8_WORDS = 1, QIR_CONV_U8_SIGNED = 2, QIR_CONV_U8_PAIRS = 3 };
+
+/* Copies `count` codes; fills where there are none. */
+QIR_LEAST static inline uint8_t *qir_conv_u8_put(const uint8_t *from, ptrdiff_t count, int32_t fill, int32_t wide, uint8_t *to) {
     ptrdiff_t i;
-    if (wide) {
+    if (wide == QIR_CONV_U8_SIGNED) {
+        if (from) {
+            for (i = 0; i < count; ++i) {
+                to[i] = (uint8_t)(from[i] ^ 128);
+            }
+        } else {
+            memset(to, fill ^ 128, (size_t)count);
+        }
+        return to + count;
+    }
+    if (wide == QIR_CONV_U8_WORDS) {
         int16_t *const words = (int16_t *)(void *)to;
         if (from) {
             for (i = 0; i < count; ++i) {
@@ -60,7 +74,7 @@ QIR_AVX2 static inline uint8_t *qir_conv_u8_put(const uint8_t *from, ptrdiff_t c
 }
 
 /* One row of a block's input: `count` pixels from `column` of row `row`. */
-QIR_AVX2 static inline uint8_t *qir_conv_u8_line(const qir_conv_u8_shape *s, const uint8_t *x, int32_t sample, int32_t plane,
+QIR_LEAST static inline uint8_t *qir_conv_u8_line(const qir_conv_u8_shape *s, const uint8_t *x, int32_t sample, int32_t plane,
                                         int32_t row, int32_t column, int32_t count, int32_t fill, int32_t wide,
                                         uint8_t *to) {
     const qir_window *const win = &s->window;
@@ -77,12 +91,26 @@ QIR_AVX2 static inline uint8_t *qir_conv_u8_line(const qir_conv_u8_shape *s, con
     return after ? qir_conv_u8_put(0, after * channels, fill, wide, to) : to;
 }
 
-/* Writes a block's pointers [rows][segments] to scratch, and its copied input behind them. `wide`: as int16. Of a block
-   that is not copied gcc would warn, were this function inlined, about the copies that are not made. */
-QIR_AVX2 QIR_ALONE static void qir_conv_u8_open(const qir_conv_u8_shape *s, const qir_conv_u8_blocks *b,
+/* A row of a block's input, `across` pixels, in pairs. Windows of one column begin at every other output pixel only. */
+QIR_LEAST static inline void qir_conv_u8_pair(const qir_conv_u8_shape *s, const uint8_t *line, int32_t across,
+                                              uint8_t *to) {
+    const ptrdiff_t channels = (ptrdiff_t)s->groups * s->in_channels, next = s->window.stride[2] * channels;
+    const ptrdiff_t all = across * channels, run = s->window.kernel[2] == 1 ? channels : all;
+    ptrdiff_t start, i;
+    for (start = 0; start < all; start += run == all ? all : 2 * next) {
+        for (i = start; i < start + run; i += 8) {
+            memcpy(to + 2 * i, line + i, 8);
+            memcpy(to + 2 * i + 8, line + i + next, 8);
+        }
+    }
+}
+
+/* Writes a block's pointers [rows][segments] to scratch, and its copied input behind them. Of a block that is not copied
+   gcc would warn, were this function inlined, about the copies that are not made. */
+QIR_LEAST QIR_ALONE static void qir_conv_u8_open(const qir_conv_u8_shape *s, const qir_conv_u8_blocks *b,
                                     const qir_conv_u8_block *at, const uint8_t *x, int32_t wide, void *scratch) {
     const qir_window *const win = &s->window;
-    const ptrdiff_t channels = (ptrdiff_t)s->groups * s->in_channels, size = wide ? (ptrdiff_t)sizeof(int16_t) : 1;
+    const ptrdiff_t channels = (ptrdiff_t)s->groups * s->in_channels, size = wide % 2 ? 2 : 1;
     const int32_t high = qir_conv_u8_extent(win, 1, at->rows), across = qir_conv_u8_extent(win, 2, at->columns);
     const int32_t columns = b->by_taps ? win->kernel[2] : 1;
     const int32_t plane = at->plane * win->stride[0] - win->pad[0], row = at->row * win->stride[1] - win->pad[1];
@@ -94,8 +122,13 @@ QIR_AVX2 QIR_ALONE static void qir_conv_u8_open(const qir_conv_u8_shape *s, cons
         uint8_t *to = room;
         for (i = 0; i < win->kernel[0]; ++i) {
             for (j = 0; j < high; ++j) {
-                to = qir_conv_u8_line(s, x, at->sample, plane + i * win->dilation[0], row + j, column, across,
-                                      s->x_zero_point, wide, to);
+                uint8_t *const line = wide == QIR_CONV_U8_PAIRS ? room + 2 * win->kernel[0] * high * across * channels : to;
+                uint8_t *const end = qir_conv_u8_line(s, x, at->sample, plane + i * win->dilation[0], row + j, column,
+                                                      across, s->x_zero_point, wide, line);
+                if (wide == QIR_CONV_U8_PAIRS) {
+                    qir_conv_u8_pair(s, line, across, to);
+                }
+                to = wide == QIR_CONV_U8_PAIRS ? to + 2 * across * channels : end;
             }
         }
     }
@@ -171,17 +204,65 @@ typedef struct {
     const int32_t *bias;
     const float *multiplier;
     int32_t channels; /* that are left from the first panel on */
+    int32_t pixels;   /* of this tile */
     const qir_requant *requant;
 } qir_conv_u8_tile;
 
 static inline qir_conv_u8_tile qir_conv_u8_any_tile(const qir_conv_u8_shape *s, const qir_conv_u8_blocks *b) {
-    qir_conv_u8_tile t = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0};
+    qir_conv_u8_tile t = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0};
     t.segments = b->segments;
     t.steps = b->steps;
     t.stride = (ptrdiff_t)s->window.stride[2] * s->groups * s->in_channels;
     t.step = (ptrdiff_t)s->groups * s->out_channels;
     t.requant = &s->requant;
     return t;
+}
+
+/* Computes a number of neighbouring pixels by the channels of a panel, from element `from` of their segments on. */
+typedef void qir_conv_u8_tile_function(const qir_conv_u8_tile *t, ptrdiff_t from, void *y);
+
+/* What an instruction set computes. */
+typedef struct {
+    qir_conv_u8_tile_function *const *tile; /* of as many pixels as go together, twice as many, ... */
+    int32_t most;                           /* tiles */
+    int32_t together;                       /* pixels that share vectors */
+    int32_t wide;                           /* how codes are copied */
+    ptrdiff_t panel;                        /* bytes of weights in a panel's step */
+    ptrdiff_t size;                         /* bytes of a result */
+} qir_conv_u8_tiles;
+
+/* Block by block, a panel of weights at a time; rows of pixels in tiles of nearly equal size. */
+static inline void qir_conv_u8_by_panels(const qir_conv_u8_shape *s, const qir_conv_u8_blocks *b,
+                                         const qir_conv_u8_tiles *k, const uint8_t *x, const int8_t *w,
+                                         const int32_t *bias, const float *multiplier, void *scratch, void *y) {
+    const int32_t panels = (s->out_channels + 15) / 16;
+    const ptrdiff_t panel = (ptrdiff_t)b->segments * b->steps * k->panel;
+    qir_conv_u8_block at = qir_conv_u8_first_block(s, b);
+    qir_conv_u8_tile t = qir_conv_u8_any_tile(s, b);
+    for (; qir_conv_u8_block_left(s, &at); qir_conv_u8_next_block(s, b, &at)) {
+        int32_t group, p, r, column;
+        qir_conv_u8_open(s, b, &at, x, k->wide, scratch);
+        for (group = 0; group < s->groups; ++group) {
+            for (p = 0; p < panels; ++p) {
+                const ptrdiff_t place = (ptrdiff_t)group * panels + p;
+                t.weights = w + place * panel;
+                t.bias = bias + place * 16;
+                t.multiplier = multiplier + place * 16;
+                t.channels = s->out_channels - p * 16;
+                for (r = 0; r < at.rows; ++r) {
+                    const ptrdiff_t to = qir_conv_u8_pixel(s, &at, r) * t.step + group * s->out_channels + p * 16;
+                    t.segment = (const void *const *)scratch + (ptrdiff_t)r * b->segments;
+                    for (column = 0; column < at.columns; column += t.pixels) {
+                        const int32_t left = at.columns - column;
+                        const int32_t count = qir_piece((left + k->together - 1) / k->together, k->most);
+                        t.pixels = count * k->together < left ? count * k->together : left;
+                        k->tile[count - 1](&t, (ptrdiff_t)group * s->in_channels + column * t.stride,
+                                           (uint8_t *)y + (to + column * t.step) * k->size);
+                    }
+                }
+            }
+        }
+    }
 }
 
 /* The input under a row of windows of three rows. Rows outside the input are `outside` and stay there; so are columns

@@ -31,7 +31,7 @@ qir_conv_u8s8_depthwise_u8_avx2_put(const qir_conv_u8s8_depthwise_u8_avx2_end *e
     } else {
         uint8_t part[16];
         _mm_storeu_si128((__m128i *)(void *)part, codes);
-        qir_avx2_part16_u8(part, 1, end->channels, y, 0);
+        qir_part16_u8(part, 1, end->channels, y, 0);
     }
 }
 

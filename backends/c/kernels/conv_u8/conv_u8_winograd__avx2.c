@@ -4,7 +4,7 @@
 /* template: begin */
 #define QIR_Y uint8_t
 #define QIR_STORE16 qir_avx2_store16_u8
-#define QIR_PART16 qir_avx2_part16_u8
+#define QIR_PART16 qir_part16_u8
 /* template: end */
 
 /* Windows of three by three taps, one pixel apart, by Winograd's F(2x2, 3x3): of a tile of four by four codes d and a

@@ -70,7 +70,7 @@ def _bind(site: Site) -> Bound:
     scratch = Scratch(16 * room * (PANEL * 4 + pairs * 2 * 2) + w.shape[1])
     function = "qir_conv_u8s8_winograd_T__avx2"
     name, types = output_types(site, function)
-    kernel = Kernel(function, _SOURCE, name, (*types, *vector_types(site, "avx2", "store16", "part16")))
+    kernel = Kernel(function, _SOURCE, name, (*types, *vector_types(site, "avx2", "store16")))
     return Bound(kernel, (conv_shape(site), Scalar(room), site.input(0).read, *data, scratch, site.output.write))
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from qir.backends.c.kernels import Bound, Family, Variant
-from qir.backends.c.kernels.conv_u8.blocks import Blocks, blocks, panel_data, panel_kernel, panel_source
+from qir.backends.c.kernels.conv_u8.blocks import Blocks, blocks, panel_data, panel_kernel, panel_source, refuse_vectors
 from qir.backends.c.orders import ROWS
 from qir.backends.c.program import Data, Scratch, Struct
 from qir.backends.c.requant import constants_missing, per_channel, requant
@@ -76,8 +76,9 @@ def _bind_panels(site: Site, isa: str) -> Bound:
         ("window", b.window_field), ("groups", 1), ("in_channels", depth), ("out_channels", columns),
         ("x_zero_point", 0), ("requant", requant(site.node)),
     ))  # fmt: skip
-    args = (shape, b.struct, site.input(0).read, *_data(site, isa), b.scratch, site.output.write)
-    return Bound(panel_kernel(site, "qir_conv_u8s8_T", isa), args)
+    data = _data(site, isa)
+    args = (shape, b.struct, site.input(0).read, *data, b.scratch, site.output.write)
+    return Bound(panel_kernel(site, "qir_conv_u8s8_T", isa, weights=data[0]), args)
 
 
 def _bind_row(site: Site) -> Bound:
@@ -93,9 +94,13 @@ def _panel_work(site: Site, isa: str) -> float:
     return _blocks(site, isa).work(site.input(1).shape[1])
 
 
+def _accepts_panels(site: Site, isa: str) -> str | None:
+    return accepts(site) or refuse_vectors(site, isa)
+
+
 def _on_panels(isa: str) -> Variant:
-    source = panel_source(isa)
-    return Variant(isa, source, accepts, partial(_bind_panels, isa=isa), work=partial(_panel_work, isa=isa))
+    return Variant(isa, panel_source(isa), partial(_accepts_panels, isa=isa), partial(_bind_panels, isa=isa),
+                   work=partial(_panel_work, isa=isa))  # fmt: skip
 
 
 FAMILY = Family(
@@ -105,8 +110,7 @@ FAMILY = Family(
     (
         Variant("portable", _SOURCE, _accepts, _bind, work=_work),
         Variant("avx512vnni", _ROW, accepts, _bind_row, work=_work),
-        _on_panels("avx512vnni"),
-        _on_panels("avx2"),
+        *(_on_panels(isa) for isa in ("avx512vnni", "avx2", "i8mm", "dotprod", "neon")),
     ),
     permuted_rows=True,
 )

@@ -76,7 +76,7 @@ def _bind(site: Site, isa: str, source: Path) -> Bound:
     ))  # fmt: skip
     multiplier = Scalar(float(np.float32(node.attr("multiplier"))), "float")
     kernel = integer_kernel(site, f"qir_matmul_u8u8_T__{isa}", source, ("QIR_A", "QIR_B"), wide=_overflows(site),
-                            parts=vector_types(site, "avx2", "store16", "part16"))  # fmt: skip
+                            parts=vector_types(site, "avx2", "store16"))  # fmt: skip
     pairs = (a.shape[-1] + 1) // 2
     scratch = (Scratch(4 * pairs * (16 + a.shape[-2])),) if isa == "avx2" else ()
     return Bound(kernel, (shape, multiplier, a.read, b.read, *scratch, y.write))

@@ -4,7 +4,7 @@
 /* template: begin */
 #define QIR_Y uint8_t
 #define QIR_STORE16 qir_avx2_store16_u8
-#define QIR_PART16 qir_avx2_part16_u8
+#define QIR_PART16 qir_part16_u8
 /* template: end */
 
 /* What the tiles of a panel of sixteen columns share. */

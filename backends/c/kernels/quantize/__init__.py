@@ -1,4 +1,4 @@
-"""qir.Quantize and qir.Dequantize."""
+"""qir.Quantize and qir.Dequantize; at the borders of a network operand and result may lie in different orders."""
 
 from __future__ import annotations
 
@@ -8,14 +8,16 @@ from pathlib import Path
 import numpy as np
 
 from qir.backends.c.kernels import Bound, Family, Variant
+from qir.backends.c.kernels.transpose import moved_loops, turning
 from qir.backends.c.orders import FOLLOW
-from qir.backends.c.program import Data, Kernel, Scalar
+from qir.backends.c.program import Data, Kernel, Scalar, Struct
 from qir.backends.c.requant import requant_struct
 from qir.backends.c.site import Site
+from qir.backends.c.strides import strided, too_many_strides
 
 _HERE = Path(__file__).parent
-_QUANTIZE_AVX2 = _HERE / "quantize__avx2.c"
 _QUANTIZE, _DEQUANTIZE = _HERE / "quantize__portable.c", _HERE / "dequantize__portable.c"
+_CONVERT = _HERE / "convert__avx2.c"
 
 
 def _takes_quantize(site: Site) -> str | None:
@@ -24,47 +26,79 @@ def _takes_quantize(site: Site) -> str | None:
     return None if site.output.dtype.is_integer and site.output.dtype.bits in (8, 16) else "codes have 8 or 16 bits"
 
 
-def _only_u8(site: Site) -> str | None:
-    return None if site.output.dtype.name == "uint8" else "its codes are not uint8"
-
-
-def _bind_quantize(site: Site, isa: str = "portable") -> Bound:
-    x, y, node = site.input(0), site.output, site.node
-    kernel = Kernel("qir_quantize_f32_T__portable", _QUANTIZE, f"qir_quantize_f32_{y.short}__portable",
-                    (("QIR_Y", y.ctype),))  # fmt: skip
-    if isa == "avx2":
-        kernel = Kernel("qir_quantize_f32_u8__avx2", _QUANTIZE_AVX2)
-    scale = Scalar(float(np.float32(node.attr("scale"))), "float")
-    zero, low, high = (int(node.attr(k)) for k in ("zero_point", "qmin", "qmax"))
-    return Bound(kernel, (requant_struct(zero, low, high), scale, Scalar(y.size, "size_t"), x.read, y.write))
-
-
 def _takes_dequantize(site: Site) -> str | None:
     x = site.input(0).dtype
     return None if x.is_integer and x.bits in (8, 16) else "codes have 8 or 16 bits"
 
 
+def _numbers(site: Site) -> tuple[float, Struct]:
+    """The scale of all codes, and their qir_requant."""
+    zero, low, high = (int(site.node.attr(key, 0)) for key in ("zero_point", "qmin", "qmax"))
+    return float(np.float32(site.node.attr("scale"))), requant_struct(zero, low, high)
+
+
+def _channels(site: Site) -> int:
+    """Of how many channels the scales are."""
+    return 1 if site.node.attr("axis") is None else int(np.size(site.node.attr("scale")))
+
+
+def _loops(site: Site) -> list[tuple[int, ...]]:
+    """Over the stored axes of the result; where channels have scales of their own, each row is of one channel."""
+    x, channels = site.input(0), _channels(site)
+    if channels == 1:
+        return moved_loops(site)
+    inner = prod(x.stored_shape[x.stored_axis(site.node.attr("axis")) + 1 :])
+    return [(x.size // channels // inner, channels * inner), (channels, inner), (inner, 1)]
+
+
+def _bind_quantize(site: Site) -> Bound:
+    y, (scale, requant) = site.output, _numbers(site)
+    kernel = Kernel("qir_quantize_f32_T__portable", _QUANTIZE, f"qir_quantize_f32_{y.short}__portable",
+                    (("QIR_Y", y.ctype),))  # fmt: skip
+    return Bound(kernel, (requant, Scalar(scale, "float"), strided(0, _loops(site)), site.input(0).read, y.write))
+
+
 def _bind_dequantize(site: Site) -> Bound:
-    x, y, node = site.input(0), site.output, site.node
-    axis = node.attr("axis")
+    x, node = site.input(0), site.node
     scale = np.asarray(node.attr("scale"), np.float32).reshape(-1)
-    zero = np.asarray(node.attr("zero_point"), np.int32).reshape(-1)
-    outer, inner = 1, x.size
-    if axis is not None and scale.size > 1:
-        place = x.stored_axis(axis)
-        outer, inner = prod(x.stored_shape[:place]), prod(x.stored_shape[place + 1 :])
-    zero = np.ascontiguousarray(np.broadcast_to(zero, scale.shape))
+    zero = np.broadcast_to(np.asarray(node.attr("zero_point"), np.int32).reshape(-1), scale.shape)
     kernel = Kernel("qir_dequantize_T_f32__portable", _DEQUANTIZE, f"qir_dequantize_{x.short}_f32__portable",
                     (("QIR_X", x.ctype),))  # fmt: skip
-    sizes = tuple(Scalar(n, "size_t") for n in (outer, scale.size, inner))
-    return Bound(kernel, (Data(scale, "scales"), Data(zero, "zero points"), *sizes, x.read, y.write))
+    tables = (Data(scale, "scales"), Data(np.ascontiguousarray(zero), "zero points"), Scalar(scale.size))
+    return Bound(kernel, (*tables, strided(0, _loops(site)), x.read, site.output.write))
 
 
-FAMILIES = (
-    Family("quantize", ("qir.Quantize",), FOLLOW,
-           (Variant("portable", _QUANTIZE, lambda site: None, _bind_quantize),
-            Variant("avx2", _QUANTIZE_AVX2, _only_u8, lambda site: _bind_quantize(site, "avx2"))),
-           takes=_takes_quantize, pointwise=True),
-    Family("dequantize", ("qir.Dequantize",), FOLLOW,
-           (Variant("portable", _DEQUANTIZE, lambda site: None, _bind_dequantize),), takes=_takes_dequantize),
+def _bind_convert(site: Site) -> Bound:
+    x, y, (scale, requant) = site.input(0), site.output, _numbers(site)
+    kernel = Kernel("qir_convert_T__avx2", _CONVERT, f"qir_convert_{x.short}_{y.short}__avx2", (
+        ("QIR_X", x.ctype), ("QIR_Y", y.ctype), ("QIR_LOAD16", f"qir_avx2_load16_{x.short}"),
+        ("QIR_MOVE16", f"qir_avx2_move16_{y.short}"),
+    ))  # fmt: skip
+    return Bound(kernel, (requant, Scalar(scale, "float"), Scalar(y.size, "size_t"), x.read, y.write))
+
+
+def _accepts(site: Site) -> str | None:
+    return too_many_strides(_loops(site))
+
+
+def _accepts_u8(site: Site) -> str | None:
+    if _channels(site) != 1:
+        return "its channels have scales of their own"
+    return None if "uint8" in (site.input(0).dtype.name, site.output.dtype.name) else "its codes are not uint8"
+
+
+def _accepts_convert(site: Site) -> str | None:
+    return _accepts_u8(site) or (None if _loops(site) in ([], [(site.output.size, 1)]) else "its axes change places")
+
+
+FAMILIES = tuple(
+    Family(name, (op,), FOLLOW, (
+        Variant("portable", source, _accepts, bind),
+        Variant("avx2", _CONVERT, _accepts_convert, _bind_convert, f"{name}__avx2"),
+        *turning(f"{name}_", _accepts_u8, _numbers),
+    ), takes=takes, pointwise=op == "qir.Quantize", reorders=True)
+    for name, op, source, bind, takes in (
+        ("quantize", "qir.Quantize", _QUANTIZE, _bind_quantize, _takes_quantize),
+        ("dequantize", "qir.Dequantize", _DEQUANTIZE, _bind_dequantize, _takes_dequantize),
+    )
 )  # fmt: skip

@@ -1,4 +1,4 @@
-/* Between reals and codes, element by element.
+/* Between reals and codes, element by element; at the borders of a network also into another order of axes.
 
    quantize:   y = clamp(rint(x / scale) + zero_point, qmin, qmax), a float32 quotient; NaN gives qmin.
    dequantize: y = (float)(x - zero_point) * scale.
@@ -6,6 +6,6 @@
 #ifndef QIR_QUANTIZE_H
 #define QIR_QUANTIZE_H
 
-#include "../../runtime/qir_runtime.h"
+#include "../../runtime/qir_strided.h"
 
 #endif

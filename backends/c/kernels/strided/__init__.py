@@ -9,13 +9,13 @@ from typing import TypeAlias
 import numpy as np
 
 from qir.backends.c.kernels import Bound, Family, Variant
-from qir.backends.c.loops import led, merged_loops
+from qir.backends.c.loops import merged_loops
 from qir.backends.c.orders import Orders, restricted
-from qir.backends.c.program import Kernel, Struct
+from qir.backends.c.program import Kernel
 from qir.backends.c.site import Order, Site, plain
+from qir.backends.c.strides import strided, too_many_strides
 
 _SOURCE = Path(__file__).parent / "strided__portable.c"
-_LOOPS = 8
 
 Pieces: TypeAlias = "tuple[int, list[list[tuple[int, int]]]]"
 """Offset in x, and for each logical axis of y its loops (size, stride in x), outermost first."""
@@ -98,18 +98,13 @@ def _loops(site: Site) -> tuple[int, list[tuple[int, ...]]]:
 
 
 def _accepts(site: Site) -> str | None:
-    count = len(_loops(site)[1])
-    return f"{count} separate axes, at most {_LOOPS} are supported" if count > _LOOPS else None
+    return too_many_strides(_loops(site)[1])
 
 
 def _bind(site: Site) -> Bound:
     x, y = site.input(0), site.output
-    offset, loops = _loops(site)
-    shape = Struct("qir_strided_shape", (
-        ("offset", offset), ("size", led(loops, 0, 1, _LOOPS)), ("stride", led(loops, 1, 0, _LOOPS)),
-    ))  # fmt: skip
     kernel = Kernel("qir_strided_T__portable", _SOURCE, f"qir_strided_{x.short}__portable", (("QIR_T", x.ctype),))
-    return Bound(kernel, (shape, x.read, y.write))
+    return Bound(kernel, (strided(*_loops(site)), x.read, y.write))
 
 
 FAMILY = Family("strided", tuple(_PIECES), _layout, (Variant("portable", _SOURCE, _accepts, _bind),), takes=_takes)

@@ -1,29 +1,117 @@
-"""Copies of a value into another order of axes, put in by the layout step (the operator qir.Reorder)."""
+"""Copies of a value into another order of axes (the operator qir.Reorder, put in by the layout step and at borders).
+
+The vector kernels are templates that turn reals into codes, or codes into reals, on the way: `turning` gives them to
+the families of qir.Quantize and qir.Dequantize, too.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
 
 from qir.backends.c.kernels import Bound, Family, Variant
-from qir.backends.c.loops import led, merged_loops, too_many_loops
+from qir.backends.c.loops import merged_loops
 from qir.backends.c.orders import PLAIN
-from qir.backends.c.program import Kernel, Struct
+from qir.backends.c.program import Arg, Data, Kernel, Scalar, Struct
+from qir.backends.c.requant import requant_struct
 from qir.backends.c.site import Site
+from qir.backends.c.strides import strided, strided_fields, too_many_strides
 
-_SOURCE = Path(__file__).parent / "transpose__portable.c"
+_HERE = Path(__file__).parent
+_SOURCE = _HERE.parent / "strided" / "strided__portable.c"
+_TABLES, _PLANES = _HERE / "transpose__avx2.c", _HERE / "interleave__avx2.c"
+_MOST_PLANES = 4
+
+Numbers: TypeAlias = Callable[[Site], tuple[float, Struct]]
+"""The scale and the qir_requant of a site."""
+Order: TypeAlias = Callable[[Site], tuple[Arg, ...]]
+"""Further arguments: in which order bytes are put together."""
 
 
-def _loops(site: Site) -> list[tuple[int, ...]]:
+def moved_loops(site: Site) -> list[tuple[int, ...]]:
+    """(size, stride in x) over the stored axes of y, which has the elements of x in an order of its own."""
     x, y = site.input(0), site.output
     return merged_loops(y.stored_shape, [x.strides[axis] for axis in y.order])
 
 
+def _accepts_tables(site: Site) -> str | None:
+    loops = moved_loops(site)
+    if len(loops) < 2 or loops[-2][1] != 1:
+        return "the innermost axes do not change places"
+    return too_many_strides(loops)
+
+
+def _accepts_planes(site: Site) -> str | None:
+    loops = moved_loops(site)
+    if _accepts_tables(site) is not None or min(loops[-2][0], loops[-1][0]) > _MOST_PLANES:
+        return f"no two to {_MOST_PLANES} planes become pixels or the other way round"
+    return None if loops[-1][0] <= _MOST_PLANES or loops[-1][1] == loops[-2][0] else "there are gaps between pixels"
+
+
+def _byte_order(site: Site) -> tuple[Arg, ...]:
+    """[planes, planes, 16] uint8: where vector j of the result finds its bytes in vector i of the operand, 128 where
+    not there; and whether the result are the pixels. Byte b of plane c is number 16 c + b of the planes, and number
+    planes * b + c of the pixels."""
+    loops = moved_loops(site)
+    to_pixels = loops[-1][0] <= _MOST_PLANES
+    planes = loops[-1 if to_pixels else -2][0]
+    places = np.arange(16 * planes)
+    source = places.reshape(planes, 16).T if to_pixels else places.reshape(16, planes).T
+    wanted, vectors = source.reshape(planes, 1, 16), np.arange(planes).reshape(1, planes, 1)
+    table = np.where(wanted // 16 == vectors, wanted % 16, 128).astype(np.uint8)
+    return Data(table, "order of bytes"), Scalar(int(to_pixels))
+
+
+def turning(prefix: str, accepts: Callable[[Site], str | None], numbers: Numbers) -> tuple[Variant, ...]:
+    """Vector kernels for sites whose operands are bytes or reals and lie in different orders.
+
+    Args:
+        prefix: of the variants' names.
+        accepts: whether types and numbers suit.
+    """
+
+    def variant(stem: str, source: Path, suits: Callable[[Site], str | None], order: Order) -> Variant:
+        def bind(site: Site) -> Bound:
+            scale, requant = numbers(site)
+            shape = Struct("qir_transpose_shape", (
+                ("loops", strided_fields(0, moved_loops(site))), ("scale", scale),
+                ("requant", tuple(number for _, number in requant.fields)),
+            ))  # fmt: skip
+            return Bound(_kernel(site, stem, source), (shape, *order(site), site.input(0).read, site.output.write))
+
+        return Variant("avx2", source, lambda site: accepts(site) or suits(site), bind, f"{prefix}{stem}__avx2")
+
+    return (variant("interleave", _PLANES, _accepts_planes, _byte_order),
+            variant("transpose", _TABLES, _accepts_tables, lambda site: ()))  # fmt: skip
+
+
+def _kernel(site: Site, stem: str, source: Path) -> Kernel:
+    x, y = site.input(0), site.output
+    short = x.short if x.short == y.short else f"{x.short}_{y.short}"
+    return Kernel(f"qir_{stem}_T__avx2", source, f"qir_{stem}_{short}__avx2", (
+        ("QIR_X", x.ctype), ("QIR_Y", y.ctype), ("QIR_LOAD16", f"qir_avx2_load16_{x.short}"),
+        ("QIR_MOVE16", f"qir_avx2_move16_{y.short}"),
+    ))  # fmt: skip
+
+
+def _only_u8(site: Site) -> str | None:
+    return None if site.input(0).dtype.name == "uint8" else "its elements are not uint8"
+
+
 def _bind(site: Site) -> Bound:
-    x, y, loops = site.input(0), site.output, _loops(site)
-    kernel = Kernel("qir_transpose_T__portable", _SOURCE, f"qir_transpose_{x.short}__portable", (("QIR_T", x.ctype),))
-    shape = Struct("qir_transpose_shape", (("size", led(loops, 0, 1)), ("stride", led(loops, 1, 0))))
-    return Bound(kernel, (shape, x.read, y.write))
+    x, y = site.input(0), site.output
+    kernel = Kernel("qir_strided_T__portable", _SOURCE, f"qir_strided_{x.short}__portable", (("QIR_T", x.ctype),))
+    return Bound(kernel, (strided(0, moved_loops(site)), x.read, y.write))
 
 
-FAMILY = Family("transpose", ("qir.Reorder",), PLAIN,
-                (Variant("portable", _SOURCE, lambda site: too_many_loops(_loops(site)), _bind),))  # fmt: skip
+FAMILY = Family(
+    "transpose", ("qir.Reorder",), PLAIN,
+    (
+        Variant("portable", _SOURCE, lambda site: too_many_strides(moved_loops(site)), _bind, "transpose__portable"),
+        *turning("", _only_u8, lambda site: (1.0, requant_struct(0, 0, 0))),
+    ),
+    reorders=True,
+)  # fmt: skip

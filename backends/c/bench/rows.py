@@ -1,0 +1,203 @@
+"""What is measured: single operators on shapes of common networks, and small ones, on which the call itself shows.
+
+Operands lie in the order that the kernels like, so that a row is one call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from qir.ir.dtype import of_array
+from qir.ir.graph import Constant, Graph, Node, Stage
+from qir.ir.types import TensorType
+
+_FINISH: Mapping[str, Any] = {"y_zero_point": 3, "qmin": 0, "qmax": 255}
+_NHWC = (0, 2, 3, 1)
+
+
+@dataclass(frozen=True, eq=False)
+class Row:
+    """A network of one operator.
+
+    Attributes:
+        name: operator and shapes.
+        graph: stage INT.
+        feeds: a sample of its inputs.
+        work: multiply-accumulates, or elements where there are none.
+        streams: whether reading its weights once is what takes the time.
+    """
+
+    name: str
+    graph: Graph
+    feeds: Mapping[str, np.ndarray]
+    work: float
+    streams: bool = False
+
+
+def rows(parts: Sequence[str] = ()) -> tuple[Row, ...]:
+    """Those whose names hold one of the parts; all of them without any."""
+    made = (_conv(*one) for one in _CONVOLUTIONS), (_gemm(*one) for one in _GEMMS), iter(_others())
+    found = [row for some in made for row in some]
+    return tuple(row for row in found if not parts or any(part in row.name for part in parts))
+
+
+_CONVOLUTIONS: tuple[tuple[str, int, tuple[int, int], int, tuple[int, int], int], ...] = (
+    ("3x3", 128, (14, 14), 128, (3, 3), 1),
+    ("3x3", 64, (56, 56), 64, (3, 3), 1),
+    ("3x3", 256, (14, 14), 256, (3, 3), 1),
+    ("3x3", 512, (7, 7), 512, (3, 3), 1),
+    ("3x3", 16, (32, 32), 16, (3, 3), 1),
+    ("3x3", 8, (4, 4), 8, (3, 3), 1),
+    ("3x3", 32, (16, 16), 64, (3, 3), 2),
+    ("1x1", 64, (25, 5), 64, (1, 1), 1),
+    ("1x1", 128, (56, 56), 128, (1, 1), 1),
+    ("1x1", 512, (14, 14), 512, (1, 1), 1),
+    ("1x1", 16, (112, 112), 96, (1, 1), 1),
+    ("1x1", 144, (56, 56), 24, (1, 1), 1),
+    ("1x1", 320, (7, 7), 1280, (1, 1), 1),
+    ("1x1", 256, (3, 3), 256, (1, 1), 1),
+    ("depthwise 3x3", 64, (25, 5), 64, (3, 3), 1),
+    ("depthwise 3x3", 128, (56, 56), 128, (3, 3), 1),
+    ("depthwise 3x3", 512, (14, 14), 512, (3, 3), 1),
+    ("depthwise 3x3", 96, (112, 112), 96, (3, 3), 2),
+    ("depthwise 3x3", 128, (6, 6), 128, (3, 3), 1),
+    ("depthwise 3x3", 32, (3, 3), 32, (3, 3), 1),
+    ("depthwise 5x5", 240, (28, 28), 240, (5, 5), 1),
+    ("first 3x3", 3, (224, 224), 32, (3, 3), 2),
+    ("first 7x7", 3, (224, 224), 64, (7, 7), 2),
+    ("first 3x3", 3, (32, 32), 16, (3, 3), 1),
+    ("first 10x4", 1, (49, 10), 64, (10, 4), 2),
+)
+"""Kind, channels in, size, channels out, kernel, stride; padded as "same"."""
+
+_GEMMS = ((196, 1152, 128), (8, 64, 32), (1, 64, 16), (1, 640, 128), (1, 1024, 1000), (1, 4096, 4096))
+"""Rows, depth, columns."""
+
+
+class _Made:
+    """A graph of one operator, between transpositions where it wants its operands otherwise."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.feeds: dict[str, np.ndarray] = {}
+        self.constants: dict[str, Constant] = {}
+        self.types: dict[str, TensorType] = {}
+        self.nodes: list[Node] = []
+
+    def feed(self, array: np.ndarray, perm: tuple[int, ...] = ()) -> str:
+        """An input, which is stored with its axes in the order `perm`."""
+        name = f"x{len(self.types)}"
+        if not perm:
+            self.feeds[name] = array
+            return self._typed(name, array)
+        stored = self.feed(np.ascontiguousarray(array.transpose(perm)))
+        return self.node("Transpose", [stored], array, perm=tuple(np.argsort(perm).tolist()))
+
+    def constant(self, array: np.ndarray) -> str:
+        name = f"w{len(self.types)}"
+        self.constants[name] = Constant(array)
+        return self._typed(name, array)
+
+    def node(self, op: str, inputs: Sequence[str], result: np.ndarray, **attrs: object) -> str:
+        name = f"y{len(self.types)}"
+        self.nodes.append(Node(op, tuple(inputs), (name,), attrs, name=f"{op} {len(self.nodes)}"))
+        return self._typed(name, result)
+
+    def _typed(self, name: str, array: np.ndarray) -> str:
+        self.types[name] = TensorType(of_array(array), array.shape)
+        return name
+
+    def row(
+        self, output: str, result: np.ndarray, work: float, perm: tuple[int, ...] = (), streams: bool = False
+    ) -> Row:
+        if perm:
+            output = self.node("Transpose", [output], np.ascontiguousarray(result.transpose(perm)), perm=perm)
+        graph = Graph("row", tuple(self.feeds), (output,), tuple(self.nodes), self.types, self.constants, Stage.INT)
+        return Row(self.name, graph, self.feeds, work, streams)
+
+
+def _random(*shape: int, low: int = 0, high: int = 256, dtype: type = np.uint8) -> np.ndarray:
+    return np.random.default_rng(prod(shape)).integers(low, high, shape).astype(dtype)
+
+
+def _weights(*shape: int) -> np.ndarray:
+    return _random(*shape, low=-127, high=128, dtype=np.int8)
+
+
+def _conv(kind: str, c: int, size: tuple[int, int], m: int, kernel: tuple[int, int], stride: int) -> Row:
+    made = _Made(f"{kind} {c}->{m} {size[0]}x{size[1]}" + (f" /{stride}" if stride > 1 else ""))
+    group = c if kind.startswith("depthwise") else 1
+    out = [(n + stride - 1) // stride for n in size]
+    pads = [max((o - 1) * stride + k - n, 0) for o, k, n in zip(out, kernel, size, strict=True)]
+    before = [p // 2 for p in pads]
+    result = np.zeros((1, m, *out), np.uint8)
+    x, w = made.feed(_random(1, c, *size), _NHWC), made.constant(_weights(m, c // group, *kernel))
+    bias, scale = made.constant(np.zeros(m, np.int32)), made.constant(np.full(m, 1e-4, np.float32))
+    y = made.node(
+        "qir.IntConv", [x, w, bias, scale], result, x_zero_point=7, group=group, strides=(stride, stride),
+        pads=(*before, *(p - q for p, q in zip(pads, before, strict=True))), **_FINISH,
+    )  # fmt: skip
+    return made.row(y, result, float(result.size * c // group * prod(kernel)), _NHWC)
+
+
+def _gemm(count: int, depth: int, columns: int) -> Row:
+    made, result = _Made(f"gemm {count}x{depth}x{columns}"), np.zeros((count, columns), np.uint8)
+    x, w = made.feed(_random(count, depth)), made.constant(_weights(depth, columns))
+    bias, scale = made.constant(np.zeros(columns, np.int32)), made.constant(np.full(columns, 1e-4, np.float32))
+    y = made.node("qir.IntGemm", [x, w, bias, scale], result, **_FINISH)
+    return made.row(y, result, float(count * depth * columns), streams=count == 1)
+
+
+def _one(
+    name: str, op: str, feeds: Sequence[np.ndarray], result: np.ndarray, work: float, perm: tuple[int, ...] = (),
+    constants: Sequence[np.ndarray] = (), **attrs: object,
+) -> Row:  # fmt: skip
+    made = _Made(name)
+    operands = [made.feed(array, perm) for array in feeds] + [made.constant(array) for array in constants]
+    return made.row(made.node(op, operands, result, **attrs), result, work, perm)
+
+
+def _others() -> list[Row]:
+    found = []
+    for a, b in (((4, 197, 64), (4, 64, 197)), ((4, 197, 197), (4, 197, 64)), ((1, 8, 16), (1, 16, 8))):
+        result = np.zeros((a[0], a[1], b[2]), np.uint8)
+        found.append(_one(
+            f"matmul {a[0]}x{a[1]}x{a[2]}x{b[2]}", "qir.IntMatMul", [_random(*a), _random(*b)], result,
+            float(prod(a) * b[2]), a_zero_point=7, b_zero_point=9, multiplier=1e-4, **_FINISH,
+        ))  # fmt: skip
+    for k, c, n, stride in ((3, 64, 112, 2), (2, 16, 24, 2), (2, 16, 4, 2)):
+        out, after = (n + stride - 1) // stride, max(k - stride, 0)
+        found.append(_one(
+            f"max pool {k}x{k} {c} {n}x{n} /{stride}", "MaxPool", [_random(1, c, n, n)],
+            np.zeros((1, c, out, out), np.uint8), float(c * n * n), _NHWC, kernel_shape=(k, k),
+            strides=(stride, stride), pads=(0, 0, after, after),
+        ))  # fmt: skip
+    for c, n in ((64, 28), (16, 4)):
+        found.append(_one(
+            f"average pool 3x3 {c} {n}x{n}", "qir.IntAveragePool", [_random(1, c, n, n)],
+            np.zeros((1, c, n - 2, n - 2), np.uint8), float(c * n * n), _NHWC, kernel_shape=(3, 3), strides=(1, 1),
+            pads=(0, 0, 0, 0), x_zero_point=3, multiplier=0.9, **_FINISH,
+        ))  # fmt: skip
+    for c, n in ((1280, 7), (64, 8), (16, 2)):
+        found.append(_one(
+            f"mean {c} {n}x{n}", "qir.IntMean", [_random(1, n, n, c)], np.zeros((1, 1, 1, c), np.uint8),
+            float(n * n * c), axes=(1, 2), x_zero_point=3, multiplier=0.9, **_FINISH,
+        ))  # fmt: skip
+    for c, n in ((64, 28), (64, 8), (16, 2)):
+        x, work = _random(1, n, n, c), float(n * n * c)
+        found.append(_one(f"add {c} {n}x{n}", "qir.IntAdd", [x, x], x, work, a_multiplier=0.7, b_multiplier=0.4,
+                          offset=3.0, qmin=0, qmax=255))  # fmt: skip
+        found.append(_one(f"mul {c} {n}x{n} by channel", "qir.IntMul", [x, _random(1, 1, 1, c)], x, work,
+                          a_zero_point=3, b_zero_point=0, multiplier=0.004, **_FINISH))  # fmt: skip
+    for count in (50176, 4096, 64):
+        x, real = _random(count), np.zeros(count, np.float32)
+        found.append(_one(f"lookup {count}", "qir.Lookup", [x], x, float(count), constants=[_random(256)]))
+        found.append(_one(f"quantize {count}", "qir.Quantize", [real], x, float(count), scale=0.02, zero_point=9,
+                          qmin=0, qmax=255))  # fmt: skip
+        found.append(_one(f"dequantize {count}", "qir.Dequantize", [x], real, float(count), scale=0.02, zero_point=9))
+    return found
