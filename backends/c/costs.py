@@ -64,6 +64,14 @@ RATES: Mapping[str, float] = MappingProxyType({
     "quantize_interleave__avx2": 2, "quantize_transpose__avx2": 1.7,
     "dequantize__avx2": 8, "dequantize_interleave__avx2": 6, "dequantize_transpose__avx2": 4, "dequantize__portable": 1,
     "interleave__avx2": 20, "transpose__avx2": 8, "transpose__portable": 1,
+    "conv_f32__avx2": 14, "conv_f32__avx512vnni": 28,
+    "binary_f32__avx2": 3, "binary_f32__avx512vnni": 4, "clip_f32__avx2": 3, "clip_f32__avx512vnni": 4,
+    "rownorm_f32__avx2": 2, "rownorm_f32__avx512vnni": 3, "softmax_f32__avx2": 0.8, "softmax_f32__avx512vnni": 1.4,
+    "unary_f32__avx2": 2, "unary_f32__avx512vnni": 3,
+    "recurrent_f32__avx2": 8, "recurrent_f32__avx512vnni": 12,
+    "matmul_f32__avx2": 13, "matmul_f32__avx512vnni": 25,
+    "matmul_f32_rows__avx2": 14, "matmul_f32_rows__avx512vnni": 28,
+    "conv_f32_depthwise__avx2": 8, "conv_f32_depthwise__avx512vnni": 14,
 })  # fmt: skip
 """Variant.title to units of its `work` (multiply-accumulates or elements) in one cycle of one core.
 

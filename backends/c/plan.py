@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+from qir.backends.c.absorb import absorb_clamps
 from qir.backends.c.kernels import family_of, select
 from qir.backends.c.layout import Layout, Placed, lay_out, live_nodes, static_type
 from qir.backends.c.memory import check, place
@@ -38,6 +39,7 @@ def plan(graph: Graph, target: CTarget, *, source_hash: str = "") -> Program:
     free = {node.outputs[0] for node in entries.values() if _reorders(graph, node)}
     free |= {node.inputs[0] for node in leaves.values() if _reorders(graph, node)}
     layout = lay_out(graph, [n for n in nodes if id(n) not in borders], inner_inputs, inner_outputs, free)
+    absorb_clamps(layout, target)
 
     calls, chosen = [], []
     for placed in layout.placed:

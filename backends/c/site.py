@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from math import prod
+from math import inf, prod
 from typing import TypeAlias
 
 import numpy as np
@@ -135,11 +135,13 @@ class Site:
         node: the operator and its attributes.
         inputs: one entry an input slot; None where omitted.
         outputs: one entry an output slot; None where nobody wants it.
+        bounds: to which results are clamped besides what the operator says; only kernels whose variant `clamps` see it.
     """
 
     node: Node
     inputs: tuple[Operand | None, ...]
     outputs: tuple[Operand | None, ...]
+    bounds: tuple[float, float] = (-inf, inf)
 
     def input(self, slot: int) -> Operand:
         """The operand at a slot that must be there.

@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 from pathlib import Path
+from typing import TypeAlias
 
 from qir.backends.c.program import Kernel
 from qir.errors import BuildError
+
+Substitutions: TypeAlias = tuple[tuple[str, str], ...]
 
 _LOCAL = re.compile(r'^#include "([^"]+)"\n', re.M)
 _SYSTEM = re.compile(r"^#include <([^>]+)>\n", re.M)
@@ -20,21 +23,33 @@ def _read(path: Path) -> str:
     return path.read_text(encoding="utf-8").replace("\r\n", "\n")
 
 
-def headers(path: Path, seen: dict[Path, str]) -> None:
-    """Adds the local headers that a file includes to `seen`, dependencies first, their guards taken off."""
+def headers(path: Path, substitutions: Substitutions, seen: dict[str, None]) -> None:
+    """Adds the texts of the local headers that a file includes to `seen`, dependencies first, their guards taken off.
+
+    A header with a template block is one for every set of substitutions.
+    """
     for name in _LOCAL.findall(_TEMPLATE.sub("", _read(path))):
-        _add(path.parent / name, seen)
+        _add(path.parent / name, substitutions, seen)
 
 
-def _add(path: Path, seen: dict[Path, str]) -> None:
+def _add(path: Path, substitutions: Substitutions, seen: dict[str, None]) -> None:
     header = path.resolve()
-    if header not in seen:
-        headers(header, seen)
-        text = _read(header)
-        start = text.find("#ifndef")
-        guard = _GUARD.match(text[start:]) if start >= 0 else None
-        body = text[:start] + guard.group(2) if guard else text
-        seen[header] = _LOCAL.sub("", body)
+    headers(header, substitutions, seen)
+    text = _read(header)
+    start = text.find("#ifndef")
+    guard = _GUARD.match(text[start:]) if start >= 0 else None
+    body = text[:start] + guard.group(2) if guard else text
+    if _TEMPLATE.search(body):
+        body = _substituted(body, substitutions)
+    seen[_LOCAL.sub("", body)] = None
+
+
+@lru_cache(maxsize=256)
+def _substituted(text: str, substitutions: Substitutions) -> str:
+    text = _TEMPLATE.sub("", text)
+    for identifier, replacement in substitutions:
+        text = re.sub(rf"\b{re.escape(identifier)}\b", lambda _, r=replacement: r, text)  # type: ignore[misc]
+    return text
 
 
 def instance(kernel: Kernel) -> str:
@@ -44,32 +59,33 @@ def instance(kernel: Kernel) -> str:
         BuildError: where the file does not define the function.
     """
     text = _SYSTEM.sub("", _LOCAL.sub("", _TEMPLATE.sub("", _read(kernel.source)))).strip("\n") + "\n"
-    for identifier, replacement in kernel.substitutions:
-        text = re.sub(rf"\b{re.escape(identifier)}\b", lambda _, r=replacement: r, text)  # type: ignore[misc]
+    text = _substituted(text, kernel.substitutions)
     head = f"void {kernel.function}("
     if text.count(f"\n{head}") + text.startswith(head) != 1:
         raise BuildError(f"{kernel.source.name} does not define 'void {kernel.function}(' at the start of one line")
     text = text.replace(head, f"static {head}", 1)
-    old, new = kernel.function.split("__")[0], kernel.emitted.split("__")[0]
-    return re.sub(rf"\b{re.escape(old)}(?=__|_|\b)", new, text) if old != new else text
+    (old, _, written), (new, _, isa) = kernel.function.partition("__"), kernel.emitted.partition("__")
+    text = re.sub(rf"\b{re.escape(kernel.function)}\b", kernel.emitted, text)
+    helper = new if written == isa else f"{new}_{isa}"
+    return re.sub(rf"\b{re.escape(old)}(?=_(?!_)|\b)", helper, text) if old != helper else text
 
 
 def gather(kernels: list[Kernel]) -> tuple[list[str], str]:
     """System headers that are needed, and the text of all kernels with what they include, each once."""
-    local: dict[Path, str] = {}
+    local: dict[str, None] = {}
     instances: dict[str, str] = {}
     system: set[str] = set()
     for kernel in kernels:
-        headers(kernel.source, local)
         for header in kernel.headers:
-            _add(header, local)
+            _add(header, kernel.substitutions, local)
+        headers(kernel.source, kernel.substitutions, local)
         system.update(_SYSTEM.findall(_read(kernel.source)))
         text = instance(kernel)
         if instances.setdefault(kernel.emitted, text) != text:
             raise BuildError(f"two different kernels are called {kernel.emitted}", fix="Give one another Kernel.name")
-    for text in local.values():
+    for text in local:
         system.update(_SYSTEM.findall(text))
-    parts = [_SYSTEM.sub("", text).strip("\n") for text in local.values()]
+    parts = [_SYSTEM.sub("", text).strip("\n") for text in local]
     parts += [text.strip("\n") for text in instances.values()]
     return sorted(system), "\n\n".join(part for part in parts if part) + "\n"
 

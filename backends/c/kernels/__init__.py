@@ -75,6 +75,7 @@ class Variant:
         name: distinguishes variants of one ISA in explanations and in the table of costs; its file's name by default.
         work: multiply-accumulates, or elements, that it goes through, padding of its tiles included; with its entry
             in qir.backends.c.costs they give the cycles by which variants are compared.
+        clamps: bind honours `Site.bounds`.
     """
 
     isa: str
@@ -83,6 +84,7 @@ class Variant:
     bind: Callable[[Site], Bound]
     name: str = ""
     work: Callable[[Site], float] = field(default=lambda site: site.output.size)
+    clamps: bool = False
 
     @property
     def title(self) -> str:

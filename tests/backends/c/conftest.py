@@ -11,12 +11,15 @@ import pytest
 from qir.backends.c.isas import on_this_processor
 from qir.backends.c.kernels import Variant, families
 from qir.backends.c.targets import C_TARGETS
+from qir.backends.c.vectors import VECTORS
 
 sys.path.insert(0, str(Path(__file__).parent))
 
 import elsewhere  # found through the line above
 
 VECTOR_TARGETS = [name for name, target in C_TARGETS.items() if name != "native" and target.isas]
+FLOAT_TARGETS = [name for name in VECTOR_TARGETS if C_TARGETS[name].isas[0] in VECTORS]
+"""One for each instruction set of the float kernels."""
 
 
 def prefer(
@@ -58,4 +61,22 @@ def any_target(
     need: Callable[[str], str],
 ) -> str:  # fmt: skip
     """As `vector_target` but for this processor, or portable C."""
+    return prefer(request.param, monkeypatch, evidence, need)
+
+
+@pytest.fixture(params=FLOAT_TARGETS)
+def float_target(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, evidence: Callable[[str, str], None],
+    need: Callable[[str], str],
+) -> str:  # fmt: skip
+    """A target with kernels on vectors of floats, which are taken wherever they can be."""
+    return prefer(request.param, monkeypatch, evidence, need)
+
+
+@pytest.fixture(params=["portable", *FLOAT_TARGETS])
+def any_float_target(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, evidence: Callable[[str, str], None],
+    need: Callable[[str], str],
+) -> str:  # fmt: skip
+    """As `float_target`, or portable C."""
     return prefer(request.param, monkeypatch, evidence, need)

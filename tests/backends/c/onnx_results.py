@@ -36,6 +36,6 @@ def results(one: Case, exact: bool = False) -> list[np.ndarray]:
     return [np.asarray(value) for value in session.run(None, dict(named))]
 
 
-def check_with_onnxruntime(cases: Sequence[Case], tolerance: float = 1e-5) -> CModule:
+def check_with_onnxruntime(cases: Sequence[Case], tolerance: float = 1e-5, target: str = "portable") -> CModule:
     """Compiles the cases together and compares with onnxruntime."""
-    return check_cases(cases, [results(one) for one in cases], tolerance=tolerance)
+    return check_cases(cases, [results(one) for one in cases], target=target, tolerance=tolerance)

@@ -5,10 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from graphs import Case, case
-from hypothesis import given, settings
+from graphs import Case, case, joined
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from onnx_results import check_with_onnxruntime
+
+from qir.backends.c import compile_c
+from qir.backends.c.targets import C_TARGETS
 
 
 def reals(seed: int, shape: tuple[int, ...], kind: str = "float32") -> np.ndarray:
@@ -45,20 +48,53 @@ def convs(draw: st.DrawFn) -> Case:
     return case("Conv", arrays, fed, group=groups, kernel_shape=kernel, **draw(windows(axes, kernel)))
 
 
-@settings(max_examples=4)
+SHARED = settings(max_examples=3, suppress_health_check=[HealthCheck.function_scoped_fixture])
+"""Examples may share a fixture that only names a target."""
+
+
+@SHARED
 @given(st.lists(convs(), min_size=25, max_size=25))
-def test_any_conv(cases: list[Case]) -> None:
-    check_with_onnxruntime(cases)
+def test_any_conv(any_float_target: str, cases: list[Case]) -> None:
+    check_with_onnxruntime(cases, target=any_float_target)
 
 
-def test_pointwise_and_wide_convs() -> None:
+def test_pointwise_and_wide_convs(any_float_target: str) -> None:
     cases = [
         case("Conv", (reals(0, (2, 20, 9, 11)), reals(1, (13, 20, 1, 1)), reals(2, (13,)))),
         case("Conv", (reals(3, (1, 300, 5, 5)), reals(4, (8, 300, 3, 3)) / 10), pads=(1, 1, 1, 1)),
         case("Conv", (reals(5, (1, 3, 4, 6), "float64"), reals(6, (2, 3, 2, 2), "float64"))),
         case("Conv", (reals(7, (1, 4, 10)), reals(8, (4, 4, 1))), strides=(2,)),
     ]
-    check_with_onnxruntime(cases)
+    check_with_onnxruntime(cases, target=any_float_target)
+
+
+def test_ends_of_tiles(float_target: str) -> None:
+    """Widths of rows and numbers of channels around those of tiles and vectors."""
+    rng = np.random.default_rng(0)
+    cases = []
+    for width in (1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 13, 14, 15, 23, 29):
+        for channels in rng.choice([1, 3, 4, 7, 8, 9, 15, 16, 17, 31, 32, 33, 40, 64, 65], 2, replace=False):
+            pads = tuple(int(n) for n in rng.integers(0, 2, 4))
+            cases.append(case("Conv", (reals(width, (1, 5, 4, width + 2)), reals(channels, (channels, 5, 3, 3)),
+                                       reals(1, (channels,))), pads=pads))  # fmt: skip
+            cases.append(case("Conv", (reals(width, (1, channels, 4, width + 2)), reals(channels, (channels, 1, 3, 3))),
+                              pads=pads, group=int(channels)))  # fmt: skip
+    module = check_with_onnxruntime(cases, target=float_target)
+    assert f"qir_conv_f32f32__{C_TARGETS[float_target].isas[0]}" in module.explain()
+
+
+def test_results_do_not_depend_on_the_batch(float_target: str) -> None:
+    """A row's sums run in one order whatever goes beside it in a tile."""
+    x, w = reals(0, (13, 70)), reals(1, (70, 45))
+    wanted = compiled("MatMul", [x, w], float_target)
+    for rows in (slice(0, 1), slice(0, 5), slice(3, 11)):
+        assert np.array_equal(wanted[rows], compiled("MatMul", [x[rows], w], float_target))
+
+
+def compiled(op: str, arrays: list[np.ndarray], target: str) -> np.ndarray:
+    """What one node with a fed first operand gives."""
+    graph, b = joined([case(op, arrays)], [[np.zeros((len(arrays[0]), arrays[1].shape[1]), np.float32)]])
+    return compile_c(graph, target=target).run(b.feeds)["c0_o0"]
 
 
 @st.composite

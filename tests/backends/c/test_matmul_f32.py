@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from graphs import Builder, Case, case, check_cases
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from onnx_results import check_with_onnxruntime
-from test_conv_f32 import reals
+from test_conv_f32 import SHARED, reals
 
 from qir.backends.c import compile_c
 from qir.ir.graph import Stage
@@ -36,10 +36,10 @@ def gemms(draw: st.DrawFn) -> Case:
     return case("Gemm", arrays, draw(st.sampled_from([(0,), (0, 1), (1,)])), **attrs)
 
 
-@settings(max_examples=3)
+@SHARED
 @given(st.lists(gemms(), min_size=30, max_size=30))
-def test_any_gemm(cases: list[Case]) -> None:
-    check_with_onnxruntime(cases)
+def test_any_gemm(any_float_target: str, cases: list[Case]) -> None:
+    check_with_onnxruntime(cases, target=any_float_target)
 
 
 SHAPES = [
@@ -54,11 +54,13 @@ SHAPES = [
     ((1, 40), (40, 12)),
     ((5, 1, 40), (40, 12)),
     ((2, 2, 7), (1, 7, 8)),
+    ((1, 70), (70, 300)),
+    ((3, 37, 21), (3, 21, 70)),
 ]
 
 
 @pytest.mark.parametrize("given_slots", [(0,), (0, 1), (1,)])
-def test_matmul(given_slots: tuple[int, ...]) -> None:
+def test_matmul(any_float_target: str, given_slots: tuple[int, ...]) -> None:
     cases, wanted = [], []
     for seed, (a, b) in enumerate(SHAPES):
         for kind in ("float32", "float64", "int32", "uint64"):
@@ -73,7 +75,7 @@ def test_matmul(given_slots: tuple[int, ...]) -> None:
             )
             cases.append(case("MatMul", pair, given_slots))
             wanted.append([np.asarray(np.matmul(*pair))])
-    check_cases(cases, wanted, tolerance=2e-5)
+    check_cases(cases, wanted, target=any_float_target, tolerance=2e-5)
 
 
 def test_transposed_operands_need_no_copy() -> None:

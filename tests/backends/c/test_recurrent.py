@@ -48,7 +48,7 @@ def recurrent(
 
 
 @pytest.mark.parametrize("op", list(GATES))
-def test_recurrent(op: str) -> None:
+def test_recurrent(any_float_target: str, op: str) -> None:
     cases = []
     for seed, direction in enumerate(("forward", "reverse", "bidirectional")):
         cases += [
@@ -64,7 +64,9 @@ def test_recurrent(op: str) -> None:
         ]
     if op == "LSTM":
         cases += [recurrent(op, 42, input_forget=1, leave_out="p")]
-    check_with_onnxruntime([*cases, recurrent(op, 43, clip=0.3, leave_out="pl")], 2e-5)
+    cases.append(recurrent(op, 43, clip=0.3, leave_out="pl"))
+    cases += [recurrent(op, 44, hidden=70, steps=3), recurrent(op, 45, hidden=4, steps=19, batch=1)]
+    check_with_onnxruntime(cases, 2e-5, any_float_target)
 
 
 def test_activations() -> None:

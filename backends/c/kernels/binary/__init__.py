@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from qir.backends.c.expressions import chosen, converted, type_class
 from qir.backends.c.kernels import Bound, Family, Variant
-from qir.backends.c.loops import broadcast_loops, broadcast_struct, too_many_loops
+from qir.backends.c.loops import broadcast_loops, broadcast_struct, steps_apart, too_many_loops
 from qir.backends.c.orders import FOLLOW
 from qir.backends.c.program import Kernel
 from qir.backends.c.site import Site
+from qir.backends.c.vectors import VECTORS, vector_kernel
 from qir.ir.dtype import FLOAT64
 
 _SOURCE = Path(__file__).parent / "binary__portable.c"
+_VECTORS = Path(__file__).parent / "binary_f32__vectors.c"
 
 EXPRESSIONS: dict[str, dict[str, str]] = {
     "Add": {"f": "va + vb", "su": "(WIDE)va + (WIDE)vb"},
@@ -53,6 +56,15 @@ EXPRESSIONS: dict[str, dict[str, str]] = {
     "Mean": {"f": "(va + vb) / 2"},
 }  # fmt: skip
 """Operator, or operator/form, to its expression of va and vb by class of va's element type (see expressions.chosen)."""
+
+VECTOR_EXPRESSIONS: dict[str, str] = {
+    "Add": "QIR_ADD(va, vb)", "Sum": "QIR_ADD(va, vb)", "Sub": "QIR_SUB(va, vb)", "Mul": "QIR_MUL(va, vb)",
+    "Div": "QIR_DIV(va, vb)", "Mean": "QIR_MUL(QIR_ADD(va, vb), QIR_ALL(0.5f))",
+    "PRelu": "QIR_PICK(QIR_LESS(va, QIR_ALL(0.0f)), QIR_MUL(va, vb), va)",
+    "Max": "QIR_PICK(QIR_SAME(va, va), QIR_MAX(va, vb), va)",
+    "Min": "QIR_PICK(QIR_SAME(va, va), QIR_MIN(va, vb), va)",
+}  # fmt: skip
+"""The same on vectors of floats, in the words of runtime/qir_f32_words.h."""
 
 _VARIADIC = ("Max", "Min", "Sum", "Mean")
 
@@ -112,5 +124,28 @@ def _bind(site: Site) -> Bound:
     return Bound(kernel, (broadcast_struct(a, b, y), a.read, b.read, y.write))
 
 
+def _accepts_vectors(site: Site) -> str | None:
+    if any(x.dtype.name != "float32" for x in (site.input(0), site.input(1), site.output)):
+        return "only float32"
+    if _key(site) not in VECTOR_EXPRESSIONS:
+        return f"{site.node.op} is not there on vectors"
+    return _accepts(site) or steps_apart(broadcast_loops(site.input(0), site.input(1), site.output))
+
+
+def _bind_vectors(site: Site, isa: str) -> Bound:
+    a, b, y = site.input(0), site.input(1), site.output
+    kernel = vector_kernel("qir_binary_f32", _VECTORS, isa, name=f"qir_{site.node.op.lower()}_f32",
+                           substitutions=(("QIR_EXPRESSION", VECTOR_EXPRESSIONS[_key(site)]),))  # fmt: skip
+    return Bound(kernel, (broadcast_struct(a, b, y), a.read, b.read, y.write))
+
+
 _OPS = tuple(dict.fromkeys(key.partition("/")[0] for key in EXPRESSIONS))
-FAMILY = Family("binary", _OPS, FOLLOW, (Variant("portable", _SOURCE, _accepts, _bind),), takes=_takes, in_place=(0, 1))
+FAMILY = Family(
+    "binary", _OPS, FOLLOW,
+    (
+        Variant("portable", _SOURCE, _accepts, _bind),
+        *(Variant(isa, _VECTORS, _accepts_vectors, partial(_bind_vectors, isa=isa), f"binary_f32__{isa}")
+          for isa in VECTORS),
+    ),
+    takes=_takes, in_place=(0, 1),
+)  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from math import prod
 from pathlib import Path
 
@@ -10,15 +11,18 @@ import numpy as np
 from qir.backends.c.coded import Coded, float_kernel, float_weights
 from qir.backends.c.float_types import takes_floats, typed_kernel
 from qir.backends.c.kernels import Bound, Family, Variant
+from qir.backends.c.kernels.conv_f32.panels import Panels, panel_bias, panel_weights, panels
 from qir.backends.c.loops import window_fields
 from qir.backends.c.orders import CHANNELS_LAST
 from qir.backends.c.program import Arg, Data, Scratch, Struct
 from qir.backends.c.site import Site
+from qir.backends.c.vectors import VECTORS, vector_kernel
 from qir.ops.window import Window, window
 
 _HERE = Path(__file__).parent
 _GENERIC, _DEPTHWISE = _HERE / "conv_f32__portable.c", _HERE / "conv_f32_depthwise__portable.c"
 _COMPUTED = _HERE / "conv_computed__portable.c"
+_PANELS, _DEPTHWISE_VECTORS = _HERE / "conv_f32__vectors.c", _HERE / "conv_f32_depthwise__vectors.c"
 _GATHERED_BYTES = 32768
 
 
@@ -118,6 +122,56 @@ def _bind_computed(site: Site) -> Bound:
     return Bound(kernel, args)
 
 
+def _accepts_vectors(site: Site) -> str | None:
+    bias = site.optional(2)
+    if bias is not None and bias.value is None:
+        return "the bias is computed"
+    return accepts(site) or ("the weights are codes" if _codes(site) is not None else None)
+
+
+def _panels(site: Site) -> Panels:
+    x, w = site.input(0), site.input(1)
+    groups = int(site.node.attr("group", 1))
+    return panels(x.shape[0], _window(site), groups, w.shape[1], w.shape[0] // groups)
+
+
+def product(site: Site, p: Panels, w: np.ndarray, bias: np.ndarray | None, isa: str) -> Bound:
+    """Rows of input 0 times weights [M, C/g, *K], clamped to the site's bounds, on vectors."""
+    width = VECTORS[isa].panel
+    data = panel_weights(w, p.groups, width), panel_bias(bias, w.shape[0], p.groups, width)
+    args = (p.struct(*site.bounds), p.offsets, site.input(0).read, *data, site.output.write, p.scratch)
+    return Bound(vector_kernel("qir_conv_f32f32", _PANELS, isa), args)
+
+
+def _bind_panels(site: Site, isa: str) -> Bound:
+    p = _panels(site)
+    return product(site, p, np.asarray(site.constant(1)), site.constant(2), isa)
+
+
+def _bind_depthwise_vectors(site: Site, isa: str) -> Bound:
+    w, width = np.asarray(site.constant(1)), VECTORS[isa].width
+    laid = panel_weights(w.reshape(w.shape[0], -1), 1, -(-w.shape[0] // width) * width)
+    bias = panel_bias(site.constant(2), w.shape[0], 1, width)
+    args = (_panels(site).struct(*site.bounds), site.input(0).read, laid, bias, site.output.write)
+    return Bound(vector_kernel("qir_conv_f32f32_depthwise", _DEPTHWISE_VECTORS, isa), args)
+
+
+def _on_vectors(isa: str) -> tuple[Variant, Variant]:
+    """Of depthwise and of any convolution."""
+    width = VECTORS[isa].width
+
+    def depthwise_work(site: Site) -> float:
+        p = _panels(site)
+        return p.work(1) / p.groups * (-(-p.groups // width) * width)
+
+    return (
+        Variant(isa, _DEPTHWISE_VECTORS, lambda site: _accepts_vectors(site) or _accepts_depthwise(site),
+                partial(_bind_depthwise_vectors, isa=isa), f"conv_f32_depthwise__{isa}", depthwise_work, clamps=True),
+        Variant(isa, _PANELS, _accepts_vectors, partial(_bind_panels, isa=isa), f"conv_f32__{isa}",
+                lambda site: _panels(site).work(width), clamps=True),
+    )  # fmt: skip
+
+
 FAMILY = Family(
     "conv_f32",
     ("Conv",),
@@ -126,6 +180,7 @@ FAMILY = Family(
         Variant("portable", _DEPTHWISE, _accepts_depthwise, _bind_depthwise),
         Variant("portable", _GENERIC, accepts, _bind),
         Variant("portable", _COMPUTED, few_axes, _bind_computed),
+        *(variant for isa in VECTORS for variant in _on_vectors(isa)),
     ),
     takes=takes_floats,
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from math import prod
 from pathlib import Path
 
@@ -9,14 +10,18 @@ import numpy as np
 
 from qir.backends.c.coded import Coded, float_kernel, float_weights
 from qir.backends.c.kernels import Bound, Family, Variant
-from qir.backends.c.kernels.conv_f32 import pack_floats
+from qir.backends.c.kernels.conv_f32 import pack_floats, product
+from qir.backends.c.kernels.conv_f32.panels import Panels, panels
 from qir.backends.c.loops import led, merged_loops, too_many_loops
 from qir.backends.c.orders import Orders
 from qir.backends.c.program import Arg, Data, Kernel, Scalar, Scratch, Struct
 from qir.backends.c.site import Operand, Site, plain
+from qir.backends.c.vectors import VECTORS, vector_kernel
+from qir.ops.window import Window
 
 _HERE = Path(__file__).parent
 _F32, _ANY = _HERE / "matmul_f32__portable.c", _HERE / "matmul_any__portable.c"
+_VECTORS = _HERE / "matmul_f32__vectors.c"
 _TYPES = ("float32", "float64", "int32", "int64", "uint32", "uint64")
 
 
@@ -143,11 +148,79 @@ def _bind_any(site: Site) -> Bound:
     return Bound(kernel, args)
 
 
+def _accepts_rows(site: Site) -> str | None:
+    """What the product of rows with constant columns needs, which is a pointwise convolution."""
+    bias, weights = site.optional(2), _weights(site)
+    if _accepts_f32(site):
+        return _accepts_f32(site)
+    if weights is None:
+        return "its second operand is not one constant matrix"
+    if _codes(site) is not None:
+        return "the weights are codes"
+    if bias is not None and (bias.value is None or bias.broadcast_strides(site.output)[0]):
+        return "the third operand is not a constant for each column"
+    loops, (rows, depth, _), steps, _ = _product(site)
+    return "the rows of its first operand do not lie one after the other" if loops or (
+        steps != (depth, 1) and not (rows == 1 and steps[1] == 1)) else None  # fmt: skip
+
+
+def _as_pixels(site: Site) -> Panels:
+    """Rows as pixels of one line."""
+    rows, depth, columns = _product(site)[1]
+    return panels(1, Window((1,), (1,), (1,), (0,), (0,), (0,), (rows,), (rows,)), 1, depth, columns)
+
+
+def _bind_rows(site: Site, isa: str) -> Bound:
+    weights, bias = _weights(site), site.constant(2)
+    assert weights is not None, "refused by accepts"
+    alpha, beta = (np.float32(site.node.attr(name, 1.0)) for name in ("alpha", "beta"))
+    if bias is not None:
+        bias = np.broadcast_to(np.float32(beta) * bias.reshape(-1), (weights.shape[1],))
+    laid = np.ascontiguousarray(weights.T) * alpha
+    return product(site, _as_pixels(site), laid, bias, isa)
+
+
+def _macs(site: Site, width: int) -> float:
+    """Multiply-accumulates and what packing the second operand costs beside them, unused lanes included."""
+    _, (rows, depth, columns), *_ = _product(site)
+    return site.output.size / max(columns, 1) * -(-columns // width) * width * depth * (1 + 16 / max(rows, 1))
+
+
+def _accepts_two(site: Site) -> str | None:
+    return _accepts_f32(site) or ("the weights are codes" if _codes(site) is not None else None)
+
+
+def _bind_two(site: Site, isa: str) -> Bound:
+    shape, bias, beta = _shape(site, False)
+    _, (rows, depth, _), steps, _ = _product(site)
+    alpha = float(np.float32(site.node.attr("alpha", 1.0)))
+    gathered = rows * depth if steps[1] != 1 else 0
+    args = (shape, Scalar(alpha, "float"), Scalar(beta if site.optional(2) else 0.0, "float"), site.input(0).read,
+            _second(site), bias, site.output.write,
+            Scratch(4 * ((depth + 1) * VECTORS[isa].panel + gathered)))  # fmt: skip
+    return Bound(vector_kernel("qir_matmul_f32f32", _VECTORS, isa), args)
+
+
+def _on_vectors(isa: str) -> tuple[Variant, Variant]:
+    """Of rows with constant columns, and of any two operands."""
+    width = VECTORS[isa].width
+    return (
+        Variant(isa, _HERE.parent / "conv_f32" / "conv_f32__vectors.c", _accepts_rows, partial(_bind_rows, isa=isa),
+                f"matmul_f32_rows__{isa}", lambda site: _as_pixels(site).work(width), clamps=True),
+        Variant(isa, _VECTORS, _accepts_two, partial(_bind_two, isa=isa), f"matmul_f32__{isa}",
+                lambda site: _macs(site, width)),
+    )  # fmt: skip
+
+
 FAMILY = Family(
     "matmul_f32",
     ("MatMul", "Gemm"),
     as_stored,
-    (Variant("portable", _F32, _accepts_f32, _bind_f32), Variant("portable", _ANY, _accepts, _bind_any)),
+    (
+        Variant("portable", _F32, _accepts_f32, _bind_f32),
+        Variant("portable", _ANY, _accepts, _bind_any),
+        *(variant for isa in VECTORS for variant in _on_vectors(isa)),
+    ),
     takes=_takes,
     permuted_rows=True,
 )

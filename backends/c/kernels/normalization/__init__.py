@@ -14,6 +14,7 @@ from qir.backends.c.loops import led, merged_loops, too_many_loops
 from qir.backends.c.orders import FOLLOW, Orders
 from qir.backends.c.program import Arg, Data, Kernel, Scalar, Scratch, Struct
 from qir.backends.c.site import Operand, Order, Site, channels_last, plain, same_bytes
+from qir.backends.c.vectors import VECTORS, vector_kernel
 
 _HERE = Path(__file__).parent
 
@@ -122,7 +123,7 @@ def _accepts_rows(site: Site) -> str | None:
     return None
 
 
-def _bind_rows(site: Site) -> Bound:
+def _bind_rows(site: Site, kernel: Kernel | None = None) -> Bound:
     x = site.input(0)
     size = prod(x.shape[_axis(site) :])
     rows = x.size // size if size else 0
@@ -131,7 +132,19 @@ def _bind_rows(site: Site) -> Bound:
     notes: list[Arg] = [y.write if y else Scratch(max(rows, 1) * x.dtype.numpy.itemsize) for y in kept]
     args = (Scalar(rows), Scalar(size), Scalar(int(centred)), _epsilon(site), x.read, _by_element(site, 1, 1.0),
             _by_element(site, 2, 0.0), site.output.write, *notes)  # fmt: skip
-    return Bound(_kernel(site, "rownorm"), args)
+    return Bound(kernel or _kernel(site, "rownorm"), args)
+
+
+def _rows_on_vectors(isa: str) -> Variant:
+    source = _HERE / "rownorm__vectors.c"
+
+    def accepts(site: Site) -> str | None:
+        return _accepts_rows(site) if site.input(0).dtype.name == "float32" else "only float32"
+
+    def bind(site: Site) -> Bound:
+        return _bind_rows(site, vector_kernel("qir_rownorm_f32", source, isa))
+
+    return Variant(isa, source, accepts, bind, f"rownorm_f32__{isa}")
 
 
 # Instance and group normalization
@@ -229,7 +242,7 @@ FAMILIES = (
     Family("batchnorm", ("BatchNormalization",), _first, _variant("batchnorm", _accepts_batchnorm, _bind_batchnorm),
            takes=takes_floats, in_place=(0,)),
     Family("rownorm", ("LayerNormalization", "RMSNormalization"), _rows,
-           _variant("rownorm", _accepts_rows, _bind_rows), takes=takes_floats, in_place=(0,)),
+           (*_variant("rownorm", _accepts_rows, _bind_rows), *map(_rows_on_vectors, VECTORS)), takes=takes_floats, in_place=(0,)),
     Family("groupnorm", ("InstanceNormalization", "GroupNormalization"), _channels,
            _variant("groupnorm", _accepts_groups, _bind_groups), takes=takes_floats, in_place=(0,)),
     Family("axisnorm", ("MeanVarianceNormalization",), _first, _variant("axisnorm", _accepts_axes, _bind_axes),

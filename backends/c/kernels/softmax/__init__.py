@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from math import prod
 from pathlib import Path
 
@@ -10,8 +11,10 @@ from qir.backends.c.kernels import Bound, Family, Variant
 from qir.backends.c.orders import FOLLOW
 from qir.backends.c.program import Scalar
 from qir.backends.c.site import Operand, Site
+from qir.backends.c.vectors import VECTORS, vector_kernel
 
 _HERE = Path(__file__).parent
+_VECTORS = _HERE / "softmax__vectors.c"
 
 
 def around(x: Operand, axis: int) -> tuple[int, int, int]:
@@ -31,8 +34,26 @@ def _accepts(site: Site) -> str | None:
     return None if site.input(0).rank and site.input(0).size else "there is nothing to normalize"
 
 
+def _accepts_vectors(site: Site) -> str | None:
+    return _accepts(site) if site.input(0).dtype.name == "float32" else "only float32"
+
+
+def _bind_vectors(site: Site, isa: str) -> Bound:
+    x = site.input(0)
+    sizes = tuple(Scalar(n) for n in around(x, int(site.node.attr("axis", -1))))
+    return Bound(vector_kernel("qir_softmax_f32", _VECTORS, isa), (*sizes, x.read, site.output.write))
+
+
+def _variants(op: str) -> tuple[Variant, ...]:
+    isas = VECTORS if op == "Softmax" else ()
+    return (
+        Variant("portable", _HERE / f"{op.lower()}__portable.c", _accepts, _bind),
+        *(Variant(isa, _VECTORS, _accepts_vectors, partial(_bind_vectors, isa=isa), f"softmax_f32__{isa}")
+          for isa in isas),
+    )  # fmt: skip
+
+
 FAMILIES = tuple(
-    Family(op.lower(), (op,), FOLLOW, (Variant("portable", _HERE / f"{op.lower()}__portable.c", _accepts, _bind),),
-           takes=takes_floats, in_place=(0,))
+    Family(op.lower(), (op,), FOLLOW, _variants(op), takes=takes_floats, in_place=(0,))
     for op in ("Softmax", "LogSoftmax", "Hardmax")
 )  # fmt: skip

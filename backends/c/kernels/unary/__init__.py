@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from qir.backends.c.expressions import chosen, converted
@@ -10,8 +11,10 @@ from qir.backends.c.kernels import Bound, Family, Variant
 from qir.backends.c.orders import Orders
 from qir.backends.c.program import Kernel, Scalar
 from qir.backends.c.site import Site, plain
+from qir.backends.c.vectors import VECTORS, vector_kernel
 
 _SOURCE = Path(__file__).parent / "unary__portable.c"
+_VECTORS = Path(__file__).parent / "unary_f32__vectors.c"
 
 EXPRESSIONS: dict[str, dict[str, str]] = {
     "Abs": {"f": "fabs#(v)", "s": "v < 0 ? (QIR_Y)(0u - (WIDE)v) : v", "u": "v"},
@@ -51,6 +54,24 @@ EXPRESSIONS: dict[str, dict[str, str]] = {
     "IsInf/none": {"f": "v != v && v == v"},
 }  # fmt: skip
 """Operator, or operator/form, to its expression of v by class of element type (see expressions.chosen)."""
+
+VECTOR_EXPRESSIONS: dict[str, str] = {
+    **{name: f"QIR_{name.upper()}(v)" for name in (
+        "Abs", "Neg", "Exp", "Sqrt", "Floor", "Ceil", "Tanh", "Erf", "Sigmoid")},
+    "Round": "QIR_RINT(v)",
+    "Reciprocal": "QIR_DIV(one, v)",
+    "Relu": "QIR_MAX(zero, v)",
+    "LeakyRelu": "QIR_PICK(QIR_LESS(v, zero), QIR_MUL(QIR_ALL(alpha), v), v)",
+    "HardSigmoid": "QIR_MIN(one, QIR_MAX(zero, QIR_FMA(QIR_ALL(alpha), v, QIR_ALL(beta))))",
+    "HardSwish": "QIR_PICK(QIR_LESS(v, QIR_ALL(-3.0f)), QIR_MUL(v, zero), QIR_PICK(QIR_LESS(QIR_ALL(3.0f), v), v, "
+                 "QIR_MUL(v, QIR_FMA(v, QIR_ALL(0.166666667f), half))))",
+    "Softsign": "QIR_DIV(v, QIR_ADD(one, QIR_ABS(v)))",
+    "Swish": "QIR_MUL(v, QIR_SIGMOID(QIR_MUL(QIR_ALL(alpha), v)))",
+    "Gelu": "QIR_MUL(QIR_MUL(half, v), QIR_ADD(one, QIR_ERF(QIR_MUL(v, QIR_ALL(0.707106781f)))))",
+    "Gelu/tanh": "QIR_MUL(QIR_MUL(half, v), QIR_ADD(one, QIR_TANH(QIR_MUL(QIR_ALL(0.797884561f), "
+                 "QIR_FMA(QIR_MUL(QIR_ALL(0.044715f), QIR_MUL(v, v)), v, v)))))",
+}  # fmt: skip
+"""The same on vectors of floats, in the words of runtime/qir_f32_words.h; zero, half and one are there."""
 
 DEFAULTS: dict[str, dict[str, float]] = {
     "LeakyRelu": {"alpha": 0.01},
@@ -123,7 +144,30 @@ def _bind(site: Site) -> Bound:
     return Bound(kernel, (Scalar(y.size, "size_t"), x.read, y.write, *numbers))
 
 
+def _accepts_vectors(site: Site) -> str | None:
+    if site.input(0).dtype.name != "float32" or site.output.dtype.name != "float32":
+        return "only float32"
+    return None if _key(site) in VECTOR_EXPRESSIONS else f"{_key(site)} is not there on vectors"
+
+
+def on_vectors(site: Site, isa: str, name: str, text: str, parameters: dict[str, float]) -> Bound:
+    """A function of one float, `text` in the words for vectors, with parameters."""
+    y, numbers = site.output, tuple(Scalar(value, "float") for value in parameters.values())
+    texts = (("QIR_EXPRESSION", text), (" QIR_PARAMETERS", "".join(f", float {name}" for name in parameters)),
+             ("QIR_NUMBERS", "".join(f", {name}" for name in parameters)))  # fmt: skip
+    kernel = vector_kernel("qir_unary_f32", _VECTORS, isa, name=f"qir_{name}", substitutions=texts)
+    return Bound(kernel, (Scalar(y.size, "size_t"), site.input(0).read, y.write, *numbers))
+
+
+def _bind_vectors(site: Site, isa: str) -> Bound:
+    form = _form(site)
+    assert form is not None, "refused by takes"
+    return on_vectors(site, isa, form.name, VECTOR_EXPRESSIONS[_key(site)], form.parameters)
+
+
 _OPS = tuple(dict.fromkeys(key.partition("/")[0] for key in EXPRESSIONS))
 FAMILY = Family("unary", (*_OPS, *_SHARED, *_CASTS), same_order,
-                (Variant("portable", _SOURCE, lambda site: None, _bind),), takes=_takes, in_place=(0,),
+                (Variant("portable", _SOURCE, lambda site: None, _bind),
+                 *(Variant(isa, _VECTORS, _accepts_vectors, partial(_bind_vectors, isa=isa), f"unary_f32__{isa}")
+                   for isa in VECTORS)), takes=_takes, in_place=(0,),
                 pointwise=True)  # fmt: skip
