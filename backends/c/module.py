@@ -17,7 +17,7 @@ import numpy as np
 from qir.backends.c.build import Files, Library, shared_library, text_size
 from qir.backends.c.emit import Names, emit, is_quantized, names_of, parameters
 from qir.backends.c.extras import extra_files
-from qir.backends.c.isas import require
+from qir.backends.c.isas import on_this_processor, require
 from qir.backends.c.program import Port, Program
 from qir.errors import DataError, OutputError, QirError
 from qir.ir.dtype import DType
@@ -114,8 +114,20 @@ class CModule:
         return text_size(self.sources, f"{self.names.prefix}.c", self.flags)
 
     def explain(self) -> str:
-        """Which kernel computes each node, what that costs by the table, and why others were refused."""
-        return "\n".join(choice.text for choice in self.program.choices)
+        """Which kernel computes each node, what that costs by the table, and why others were refused.
+
+        Plan by plan where there are several.
+        """
+        lines = []
+        for plan in self.program.plans:
+            lines += [f"On processors with {plan.processor}:"] if self.program.alternatives else []
+            lines += [choice.text for choice in plan.choices]
+        return "\n".join(lines)
+
+    @property
+    def here(self) -> Program:
+        """The plan that runs on this processor."""
+        return next((plan for plan in self.program.alternatives if plan.processor in on_this_processor()), self.program)
 
     @cached_property
     def library(self) -> Library:

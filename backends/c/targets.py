@@ -114,6 +114,7 @@ class CTarget:
         alignment: of the arena and its buffers, bytes.
         description: one line for help texts.
         costs: by which the cheapest kernel is chosen.
+        dispatch: the code holds plans for each of `isas` and for none, and chooses at run time.
     """
 
     name: str
@@ -122,6 +123,7 @@ class CTarget:
     alignment: int = 16
     description: str = ""
     costs: Costs = field(default_factory=lambda: DEFAULTS, repr=False, compare=False)
+    dispatch: bool = False
 
 
 C_TARGETS: dict[str, CTarget] = {}
@@ -142,6 +144,10 @@ register_c_target(CTarget("x86-avxvnni", ("avxvnni", "avx2"), AVXVNNI.flags, 64,
 register_c_target(
     CTarget("x86-avx512vnni", ("avx512vnni", "avx2"), AVX512VNNI.flags, 64, "C for x86 processors with AVX512-VNNI")
 )
+register_c_target(
+    CTarget("x86", ("avx512vnni", "avxvnni", "avx2"), (), 64, dispatch=True,
+            description="C for any x86 processor: kernels for AVX2, AVX-VNNI and AVX512-VNNI, chosen at run time")
+)  # fmt: skip
 register_c_target(CTarget("armv7-neon", ("neon",), ("-march=armv7-a", "-mfpu=neon", "-mfloat-abi=hard"), 64,
                           "C for 32-bit ARM with NEON"))  # fmt: skip
 register_c_target(CTarget("arm-neon", ("neon",), (), 64, "C for 64-bit ARM"))
