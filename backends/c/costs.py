@@ -45,7 +45,8 @@ Costs: TypeAlias = Mapping[str, Cost]
 RATES: Mapping[str, float] = MappingProxyType({
     "add_u8__avx2": 1.5, "add_u8__portable": 0.2,
     "conv_u8__avx2": 21, "conv_u8__avx512vnni": 55, "conv_u8__portable": 7, "conv_u8_winograd__avx2": 22,
-    "conv_u8_depthwise__avx2": 7, "conv_u8_depthwise__avx512vnni": 12, "conv_u8_depthwise__portable": 1,
+    "conv_u8_depthwise__avx2": 10, "conv_u8_depthwise__avx512vnni": 29, "conv_u8_depthwise__avxvnni": 18,
+    "conv_u8_depthwise__portable": 1,
     "gemm_u8__portable": 8, "gemm_u8_row__avx512vnni": 28,
     "mean_u8__avx2": 1.2, "mean_u8__portable": 0.2,
     "lookup_u8__avx2": 1.6, "lookup_u8__portable": 1,
