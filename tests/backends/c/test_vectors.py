@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import elsewhere
 import numpy as np
@@ -176,7 +177,7 @@ def test_ends_of_tiles(vector_target: str) -> None:
     isa = C_TARGETS[vector_target].isas[0]
     if isa in ("avx2", "avx512vnni"):
         text = module.explain()
-        assert all(f"{kernel}__{isa}" in text for kernel in ("conv_u8s8_u8", "conv_u8s8_f32", "conv_u8s8_depthwise_u8"))
+        assert all(f"{kernel}__{isa}" in text for kernel in ("conv_u8s8_u8", "conv_u8s8_f32"))
     if isa in ("neon", "dotprod", "i8mm"):
         text = module.explain()
         assert all(f"{kernel}__{isa}" in text for kernel in ("conv_u8s8_u8", "conv_u8s8_f32"))
@@ -189,6 +190,49 @@ def test_arm_kernels_say_what_they_refuse() -> None:
     graph, _ = joined([Case(subnormal.node, (x, w, bias, np.full_like(scale, 1e-40)))])
     assert "take subnormal reals for zero" in compile_c(graph, target="armv7-neon").explain()
     assert "do not go by eights" in compile_c(graph, target="arm-neon-i8mm").explain()
+
+
+def depthwise_cases() -> list[Case]:
+    """Windows of every kind over channels around the widths of vectors, rows and columns around those of tiles."""
+    shapes: list[tuple[tuple[int, ...], tuple[int, ...], dict[str, Any]]] = [
+        ((4, 5), (3, 3), {"pads": (1, 1, 1, 1)}), ((5, 7), (5, 5), {"pads": (2, 2, 2, 2)}),
+        ((7, 8), (3, 3), {"stride": 2, "pads": (0, 0, 1, 1)}), ((6, 1), (3, 1), {"pads": (1, 0, 1, 0)}),
+        ((1, 9), (1, 3), {"pads": (0, 1, 0, 1)}), ((9, 10), (3, 3), {"dilation": 2, "pads": (2, 2, 2, 2)}),
+        ((11, 6), (9, 1), {"pads": (4, 0, 4, 0)}), ((8, 9), (4, 2), {"stride": 3, "pads": (3, 0, 1, 1)}),
+        ((2, 3), (3, 3), {"pads": (2, 2, 2, 2)}), ((3, 70), (3, 3), {"pads": (0, 1, 0, 0)}), ((40,), (7,), {}),
+        ((3, 4, 5), (2, 3, 2), {"pads": (1, 0, 1, 0, 1, 1)}), ((2, 3), (1, 1), {}), ((7, 7), (7, 7), {}),
+    ]  # fmt: skip
+    found = [
+        shaped(n, c, size, c, kernel, c, fill=("extreme", "random", "ties")[n % 3], zero=(0, 9, 255)[n % 3], **how)
+        for n, (size, kernel, how) in enumerate(shapes)
+        for c in ((3, 65), (24, 72), (16, 130))[n % 3]
+    ]
+    batch = weighted("qir.IntConv", 5, (3, 33, 5, 4), (33, 1, 3, 3), 33, 4, "extreme", False, True, group=33,
+                     pads=(1, 1, 1, 1))  # fmt: skip
+    return [*found, batch]
+
+
+def test_depthwise_windows(vector_target: str) -> None:
+    module = check_cases(depthwise_cases(), target=vector_target)
+    isa = C_TARGETS[vector_target].isas[0]
+    if isa.startswith("avx"):
+        assert not [line for line in module.explain().splitlines() if "depthwise" in line and "portable" in line]
+
+
+@pytest.mark.parametrize(("bias", "multiplier", "word"), [(1 << 23, 1e-6, "_large__"), (0, 1e5, "int32")])
+def test_depthwise_sums_that_leave_a_float_or_an_integer(
+    vector_target: str, bias: int, multiplier: float, word: str
+) -> None:
+    """Beyond 2^22 sums are converted otherwise; rounded results beyond int32 are for portable C."""
+    one = shaped(0, 32, (4, 5), 32, (3, 3), 32, fill="extreme")
+    x, w, biases, scales = one.arrays
+    assert w is not None
+    assert biases is not None
+    assert scales is not None
+    changed = (x, w, np.full_like(biases, bias), np.full_like(scales, multiplier))
+    module = check_cases([Case(one.node, changed)], target=vector_target)
+    if C_TARGETS[vector_target].isas[0].startswith("avx"):
+        assert word in module.explain()
 
 
 def winograd_cases() -> list[Case]:

@@ -18,8 +18,6 @@ typedef struct {
     int32_t copied;     /* the input of a block is copied */
     int32_t segments;   /* of a window */
     int32_t steps;      /* of a segment, the last one filled up */
-    int32_t by_columns; /* depthwise: weights are packed for columns of three taps */
-    int32_t flat;       /* depthwise: channels that neighbouring pixels fill together, repeated; 0: pixel by pixel */
 } qir_conv_u8_blocks;
 
 /* A block in work: output pixels [row, row + rows) x [column, column + columns) of a plane of a sample. */
@@ -219,34 +217,6 @@ static inline qir_conv_u8_tile qir_conv_u8_any_tile(const qir_conv_u8_shape *s, 
     return t;
 }
 
-/* The input under a row of windows of three rows. Rows outside the input are `outside` and stay there; so are columns
-   that are not below `inside`. */
-typedef struct {
-    const uint8_t *row[3];
-    ptrdiff_t next[3]; /* from column to column */
-    const uint8_t *outside;
-    int32_t column; /* the first window's */
-    int32_t inside; /* columns of the input */
-} qir_conv_u8_three_rows;
-
-/* `row` counts samples and output rows, `channel` is the first that is read. */
-static inline qir_conv_u8_three_rows qir_conv_u8_rows_under(const qir_conv_u8_shape *s, const uint8_t *x, int32_t row,
-                                                            int32_t channel, const uint8_t *outside) {
-    const qir_window *const win = &s->window;
-    const ptrdiff_t channels = (ptrdiff_t)s->groups * s->in_channels, sample = row / win->out[1];
-    const int32_t start = row % win->out[1] * win->stride[1] - win->pad[1];
-    qir_conv_u8_three_rows three;
-    int32_t i;
-    three.outside = outside;
-    three.column = -win->pad[2];
-    three.inside = win->in[2];
-    for (i = 0; i < 3; ++i) {
-        const int32_t at = start + i * win->dilation[1], inside = at >= 0 && at < win->in[1];
-        const ptrdiff_t pixel = (sample * win->in[1] + at) * win->in[2] - win->pad[2];
-        three.row[i] = inside ? x + (pixel * channels + channel) : outside;
-        three.next[i] = inside ? channels : 0;
-    }
-    return three;
 }
 
 #endif
