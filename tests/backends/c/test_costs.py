@@ -15,7 +15,6 @@ from qir.backends.c import compile_c
 from qir.backends.c.bench import Measured, fit, limits, measure, rows
 from qir.backends.c.costs import DEFAULTS, Cost, read_costs, write_costs
 from qir.backends.c.isas import on_this_processor
-from qir.backends.c.kernels import families
 from qir.errors import DataError, RecipeError
 from tests.models import images, tiny_cnn
 
@@ -104,10 +103,6 @@ def test_kernels_without_costs_are_taken_only_where_no_other_is() -> None:
     (choice,) = compile_c(row.graph, target="x86-avx2", costs={}).program.choices
     assert choice.variant == "lookup_u8__avx2"
     assert "cycles" not in choice.text
-
-
-def test_every_default_is_of_a_kernel() -> None:
-    assert set(DEFAULTS) <= {variant.title for family in families() for variant in family.variants}
 
 
 def test_every_row_is_compiled_for_every_instruction_set() -> None:

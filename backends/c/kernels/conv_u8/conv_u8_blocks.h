@@ -217,6 +217,4 @@ static inline qir_conv_u8_tile qir_conv_u8_any_tile(const qir_conv_u8_shape *s, 
     return t;
 }
 
-}
-
 #endif
