@@ -26,6 +26,15 @@
 #define QIR_IN_ORDER QIR_ALONE
 #endif
 
+/* Advances a pointer, in sight of no optimizer: loads of several steps would take registers of sums. */
+#if defined(__GNUC__)
+#define QIR_ADVANCE(pointer, bytes) \
+    (pointer) += bytes;             \
+    __asm__("" : "+r"(pointer))
+#else
+#define QIR_ADVANCE(pointer, bytes) ((pointer) += bytes)
+#endif
+
 typedef struct {
     float32x4_t low;
     float32x4_t high;
@@ -150,8 +159,8 @@ static QIR_INLINE void qir_neon_reals16_f32(const float32x4_t v[4], qir_requant4
 }
 
 /* sum += products of bytes: lane j of four adds products 2 j, 2 j + 1, 8 + 2 j and 9 + 2 j. A product of -128 and -128,
-   2^14, fits 16 bits, two of them do not, any other two do: 128 * (128 + 127) < 2^15. So products are added by twos where
-   no two weights that meet are both -128, else one at a time. */
+   2^14, fits 16 bits, two of them do not, any other two do: 128 * (128 + 127) < 2^15. So products are added by twos
+   where no two weights that meet are both -128, else one at a time. */
 #if defined(__aarch64__)
 #define QIR_MULL_HIGH(a, b) vmull_high_s8(a, b)
 #define QIR_MLAL_HIGH(sum, a, b) vmlal_high_s8(sum, a, b)

@@ -24,7 +24,7 @@
     int32x4_t d##i = QIR_I8MM_TWICE(i, 6), e##i = QIR_I8MM_TWICE(i, 8), f##i = QIR_I8MM_TWICE(i, 10);           \
     int32x4_t g##i = QIR_I8MM_TWICE(i, 12), h##i = QIR_I8MM_TWICE(i, 14);
 #define QIR_I8MM_FROM(i) const uint8_t *x##i = x + row[2 * i].from;
-#define QIR_I8MM_CODES(i) const uint8x16_t codes##i = vld1q_u8(x##i); x##i += 16;
+#define QIR_I8MM_CODES(i) const uint8x16_t codes##i = vld1q_u8(x##i); QIR_ADVANCE(x##i, 16);
 #define QIR_I8MM_AB(i) QIR_I8MM_ADD(a##i, codes##i, w0); QIR_I8MM_ADD(b##i, codes##i, w1);
 #define QIR_I8MM_CD(i) QIR_I8MM_ADD(c##i, codes##i, w2); QIR_I8MM_ADD(d##i, codes##i, w3);
 #define QIR_I8MM_EF(i) QIR_I8MM_ADD(e##i, codes##i, w4); QIR_I8MM_ADD(f##i, codes##i, w5);
@@ -37,12 +37,12 @@
         QIR_EACH_##n(QIR_I8MM_EF) const int8x16_t w6 = vld1q_s8(w + 96), w7 = vld1q_s8(w + 112); \
         QIR_EACH_##n(QIR_I8MM_GH) w += 128;                                                      \
     }
-#define QIR_I8MM_SEGMENT(n)                                               \
-    QIR_EACH_##n(QIR_I8MM_FROM) for (left = p->steps / 2; left; --left) { \
-        QIR_I8MM_STEP(n) QIR_I8MM_STEP(n)                                 \
-    }                                                                     \
-    if (p->steps % 2) {                                                   \
-        QIR_I8MM_STEP(n)                                                  \
+#define QIR_I8MM_SEGMENT(n)                                                 \
+    QIR_EACH_##n(QIR_I8MM_FROM) for (left = p->steps / 4; left; --left) {   \
+        QIR_I8MM_STEP(n) QIR_I8MM_STEP(n) QIR_I8MM_STEP(n) QIR_I8MM_STEP(n) \
+    }                                                                       \
+    for (left = p->steps % 4; left; --left) {                               \
+        QIR_I8MM_STEP(n)                                                    \
     }
 #define QIR_I8MM_JOIN(half, left, right) vcombine_s32(vget_##half##_s32(left), vget_##half##_s32(right))
 

@@ -46,8 +46,10 @@
     int32x4_t a##i = vaddq_s32(vld1q_s32(p->bias), offset##i), b##i = vaddq_s32(vld1q_s32(p->bias + 4), offset##i); \
     int32x4_t c##i = vaddq_s32(vld1q_s32(p->bias + 8), offset##i), d##i = vaddq_s32(vld1q_s32(p->bias + 12), offset##i);
 #define QIR_NEON_FROM(i) const int8_t *x##i = (const int8_t *)x + row[i].from;
-#define QIR_NEON_SIXTEEN(i) const int8x16_t codes##i = vld1q_s8(x##i); x##i += 16;
-#define QIR_NEON_FOUR(i) const int8x16_t codes##i = vreinterpretq_s8_s32(vdupq_n_s32(qir_four_bytes(x##i))); x##i += 4;
+#define QIR_NEON_SIXTEEN(i) const int8x16_t codes##i = vld1q_s8(x##i); QIR_ADVANCE(x##i, 16);
+#define QIR_NEON_FOUR(i)                                                                \
+    const int8x16_t codes##i = vreinterpretq_s8_s32(vdupq_n_s32(qir_four_bytes(x##i))); \
+    QIR_ADVANCE(x##i, 4);
 
 /* The products of a segment: `step(n, k, ...)` takes codes 4 k .. 4 k + 3 of each of n rows. */
 #define QIR_NEON_SEGMENT(n, step, add)                                                                 \
