@@ -257,8 +257,8 @@ class CompiledC(Compiled):
 
     @property
     def program(self) -> Program:
-        """The plan of the C: calls, buffers, constants."""
-        return self.module.program
+        """The plan of the C: calls, buffers, constants; of several the one for this processor."""
+        return self.module.here
 
     def operators(self) -> Counter[str]:
         """How many nodes run as each operator; those of qir are integer arithmetic."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from qir.backends.c.costs import Costs
+from qir.backends.c.dispatch import choices, joined
 from qir.backends.c.kernels import Bound, Family, Variant, register_kernel
 from qir.backends.c.module import CModule, Vectors
 from qir.backends.c.plan import plan as make_program
@@ -34,4 +35,5 @@ def compile_c(
     """
     row = c_target(target)
     row = row if costs is None else replace(row, costs=costs)
-    return CModule(make_program(graph, row, source_hash=source_hash), name, row.flags, test_vectors)
+    program = joined([make_program(graph, choice, source_hash=source_hash) for choice in choices(row)])
+    return CModule(program, name, row.flags, test_vectors)

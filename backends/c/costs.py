@@ -45,15 +45,23 @@ Costs: TypeAlias = Mapping[str, Cost]
 RATES: Mapping[str, float] = MappingProxyType({
     "add_u8__avx2": 1.5, "add_u8__portable": 0.2,
     "conv_u8__avx2": 21, "conv_u8__avx512vnni": 55, "conv_u8__portable": 7, "conv_u8_winograd__avx2": 22,
-    "conv_u8_depthwise__avx2": 7, "conv_u8_depthwise__avx512vnni": 12, "conv_u8_depthwise__portable": 1,
+    "conv_u8__neon": 13, "conv_u8__dotprod": 38, "conv_u8__i8mm": 62,
+    "conv_u8_depthwise__avx2": 10, "conv_u8_depthwise__avx512vnni": 29, "conv_u8_depthwise__avxvnni": 18,
+    "conv_u8_depthwise__portable": 1,
     "gemm_u8__portable": 8, "gemm_u8_row__avx512vnni": 28,
-    "mean_u8__avx2": 1.2, "mean_u8__portable": 0.2,
+    "mean_u8__avx2": 6.5, "mean_u8__portable": 1.2,
+    "layernorm_u8__avx2": 0.7, "layernorm_u8__portable": 0.3,
     "lookup_u8__avx2": 1.6, "lookup_u8__portable": 1,
     "matmul_u8__avx2": 21, "matmul_u8__portable": 0.4,
+    "matmul_u8__neon": 2.5, "matmul_u8__dotprod": 6.4, "matmul_u8__i8mm": 6.6,
     "maxpool__portable": 11, "maxpool_u8__avx2": 30,
     "mul_u8__avx2": 1.7, "mul_u8__portable": 0.2,
     "pool_u8__avx2": 10, "pool_u8__portable": 1.4,
+    "softmax_u8__avx2": 0.4, "softmax_u8__portable": 0.15,
     "quantize__avx2": 2.3, "quantize__portable": 0.1,
+    "add_u8__neon": 1.1, "mul_u8__neon": 1.8, "lookup_u8__neon": 6, "maxpool_u8__neon": 20, "pool_u8__neon": 7,
+    "mean_u8__neon": 0.4, "quantize__neon": 0.8, "dequantize__neon": 1.4,
+    "conv_u8_depthwise_3x3__dotprod": 7, "conv_u8_depthwise_3x3__neon": 5, "conv_u8_depthwise__neon": 2.6,
     "quantize_interleave__avx2": 2, "quantize_transpose__avx2": 1.7,
     "dequantize__avx2": 8, "dequantize_interleave__avx2": 6, "dequantize_transpose__avx2": 4, "dequantize__portable": 1,
     "interleave__avx2": 20, "transpose__avx2": 8, "transpose__portable": 1,
@@ -69,7 +77,8 @@ RATES: Mapping[str, float] = MappingProxyType({
 """Variant.title to units of its `work` (multiply-accumulates or elements) in one cycle of one core.
 
 Measured on a Zen 4 core with gcc 12 on layers whose operands are in the first two caches (tests/benchmarks/kernels.py
-shows them). Only ratios inside a family matter."""
+shows them). Only ratios inside a family matter: those for ARM are what instructions counted in an emulator give, with
+portable kernels' as measured."""
 
 DEFAULTS: Costs = MappingProxyType({title: Cost(rate) for title, rate in RATES.items()})
 

@@ -150,7 +150,8 @@ def _use(module: CModule, symbol: str) -> tuple[str, tuple[str, ...], str]:
     if constants is not None:
         kind = "array" if symbol.startswith(f"{module.names.prefix}_w") else "struct"
         return kind, tuple(dict.fromkeys(call.node for call, _ in constants)), constants[0][1]
-    calls = [(call.node, prefixed(call.kernel.emitted, module.names.prefix)) for call in module.program.emitted_calls]
+    calls = [(call.node, prefixed(call.kernel.emitted, module.names.prefix))
+             for plan in module.program.plans for call in plan.emitted_calls]  # fmt: skip
     exact = [node for node, kernel in calls if kernel == symbol]
     nodes = exact or [node for node, kernel in calls if symbol.startswith(f"{kernel.split('__')[0]}_")]
     return "definition", tuple(dict.fromkeys(nodes)), "kernel" if nodes else ""

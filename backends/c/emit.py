@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from qir import __version__
 from qir.backends.c.arrays import Arrays
+from qir.backends.c.dispatch import choosing
 from qir.backends.c.literals import comment, math_include, scalar, string, struct
 from qir.backends.c.names import identifier, unique
 from qir.backends.c.program import (
@@ -153,7 +154,8 @@ def _header(program: Program, names: Names) -> str:
 
 
 def _kernels(program: Program, names: Names) -> str:
-    system, text = gather(list(dict.fromkeys(call.kernel for call in program.emitted_calls)))
+    calls = [call.kernel for plan in program.plans for call in plan.emitted_calls]
+    system, text = gather(list(dict.fromkeys(calls)))
     includes = "".join(f"#include <{header}>\n" for header in system)
     guard = f"{names.macro}_KERNELS_H"
     head = f"/* The functions that {names.prefix}.c calls. */\n#ifndef {guard}\n#define {guard}\n\n"
@@ -161,11 +163,18 @@ def _kernels(program: Program, names: Names) -> str:
 
 
 class _Code:
-    """Prints calls: pointers into the arena or to the caller, constants by name."""
+    """Prints the calls of one plan: pointers into the arena or to the caller, constants by name.
 
-    def __init__(self, program: Program, names: Names, arrays: Arrays) -> None:
-        self.program, self.names, self.arrays = program, names, arrays
-        self.structs: dict[Struct, str] = {}
+    Args:
+        structs: those that are printed so far, with their names; it adds its own.
+        suffix: tells its function from those of other plans.
+    """
+
+    def __init__(
+        self, program: Program, names: Names, arrays: Arrays, structs: dict[Struct, str], suffix: str = ""
+    ) -> None:
+        self.program, self.names, self.arrays, self.structs = program, names, arrays, structs
+        self.function = f"{names.prefix}_calls{suffix}"
 
     def pointer(self, value: str, const: str, borders: bool) -> str:
         """A value's address; `borders`: in net_run itself, where codes of the borders lie in the arena."""
@@ -202,47 +211,72 @@ class _Code:
         """The calls of net_calls."""
         return [self.call(i, call) for i, call in enumerate(self.program.calls, len(self.program.entry))]
 
-    def borders(self, codes: bool) -> tuple[list[str], list[str]]:
-        """The calls of net_run, or of net_run_q, before and after net_calls; at one port both have one number."""
-        program, names, sides = self.program, self.names, []
+    def run(self, codes: bool) -> list[str]:
+        """What net_run, or net_run_q, does: calls at the borders, which have one number at one port, and between."""
+        program, names, sides, args = self.program, self.names, [], ["memory"]
         for ports, spelt, first in ((program.inputs, names.inputs, 0), (program.outputs, names.outputs,
                                     len(program.entry) + len(program.calls))):  # fmt: skip
             coded = [(port, text) for port, text in zip(ports, spelt, strict=True) if port.border]
             listed = [(port.reorder if codes else port.border, text) for port, text in coded]
             sides.append([self.call(i, call, text) for i, (call, text) in enumerate(listed, first) if call])
-        return sides[0], sides[1]
+            for port, text in zip(ports, spelt, strict=True):
+                args.append(self.pointer(port.value, "", True) if (port.reorder if codes else port.border) else text)
+        return [*sides[0], f"    {self.function}({', '.join(args)});", *sides[1]]
+
+
+@dataclass(frozen=True)
+class _Printed:
+    """C of one plan: the function between the borders, its lines, and those that net_run and net_run_q call it from."""
+
+    function: str
+    calls: list[str]
+    run: list[str]
+    run_on_codes: list[str]
+
+
+def _printed(program: Program, names: Names, arrays: Arrays) -> tuple[dict[Struct, str], list[_Printed]]:
+    """The structs of all plans, and the plans."""
+    structs: dict[Struct, str] = {}
+    plans = []
+    for plan in program.plans:
+        code = _Code(plan, names, arrays, structs, f"_{plan.processor}" if program.alternatives else "")
+        plans.append(_Printed(code.function, code.calls(), code.run(codes=False), code.run(codes=True)))
+    return structs, plans
 
 
 def constant_names(program: Program, name: str) -> dict[str, tuple[tuple[Call, str], ...]]:
     """The emitted name of every constant array and struct, with the calls that read it and as what."""
     names = names_of(program, name)
     arrays = arrays_of(program, names)
-    code = _Code(program, names, arrays)
-    code.calls(), code.borders(codes=False), code.borders(codes=True)
+    structs, _ = _printed(program, names, arrays)
     found: dict[str, list[tuple[Call, str]]] = {}
-    for call in program.emitted_calls:
-        for arg in call.args:
-            if isinstance(arg, Data):
-                found.setdefault(arrays.names[data_key(arg)], []).append((call, arg.role))
-            elif isinstance(arg, Struct):
-                found.setdefault(code.structs[arg], []).append((call, "numbers"))
+    for plan in program.plans:
+        for call in plan.emitted_calls:
+            for arg in call.args:
+                if isinstance(arg, Data):
+                    found.setdefault(arrays.names[data_key(arg)], []).append((call, arg.role))
+                elif isinstance(arg, Struct):
+                    found.setdefault(structs[arg], []).append((call, "numbers"))
     return {symbol: tuple(uses) for symbol, uses in found.items()}
 
 
 def _code(program: Program, names: Names, arrays: Arrays) -> str:
-    n, m, code = names.prefix, names.macro, _Code(program, names, arrays)
-    body, reals = code.calls(), code.borders(codes=False)
-    codes = code.borders(codes=True) if is_quantized(program) else ([], [])
-    structs = [f"static const {kind.kind} {name} = {{\n{struct(kind)}\n}};\n" for kind, name in code.structs.items()]
+    n, m = names.prefix, names.macro
+    structs, plans = _printed(program, names, arrays)
+    numbers = [f"static const {kind.kind} {name} = {{\n{struct(kind)}\n}};\n" for kind, name in structs.items()]
     inner = parameters(program, names, True).replace("void *arena", "uint8_t *memory", 1)
     head = f'#include "{n}.h"\n#include "{n}_kernels.h"\n#include "{n}_weights.h"\n'
-    needs = math_include("".join("".join(lines) for lines in (structs, body, *reals, *codes)))
-    text = [f"{head}\n{needs}" if needs else head, _HOOK, *structs]
+    lines = (line for plan in plans for part in (plan.calls, plan.run, plan.run_on_codes) for line in part)
+    needs = math_include("".join((*numbers, *lines)))
+    text = [f"{head}\n{needs}" if needs else head, _HOOK, *numbers]
     unused = [f"    (void){text};" for text in ("memory", *names.inputs, *names.outputs)]
-    text.append(f"static void {n}_calls({inner}) {{\n" + "\n".join(unused + body) + "\n}\n")
-    text.append(_checked(program, names, False, reals, code))
+    for plan in plans:
+        text.append(f"static void {plan.function}({inner}) {{\n" + "\n".join(unused + plan.calls) + "\n}\n")
+    if program.alternatives:
+        text.append(choosing(program.plans, n))
+    text.append(_checked(program, names, False, [plan.run for plan in plans]))
     if is_quantized(program):
-        text.append(_checked(program, names, True, codes, code))
+        text.append(_checked(program, names, True, [plan.run_on_codes for plan in plans]))
     cases = "".join(f'        case {m}_{error}:\n            return "{words}";\n' for error, words in _ERRORS)
     text.append(f"const char *{n}_error(int code) {{\n    switch (code) {{\n{cases}        default:\n"
                 '            return "unknown error";\n    }\n}\n')  # fmt: skip
@@ -261,21 +295,29 @@ void QIR_HOOK(int layer, const char *name, const void *result, size_t bytes);
 """
 
 
-def _checked(
-    program: Program, names: Names, codes: bool, borders: tuple[list[str], list[str]], code: _Code
-) -> str:  # fmt: skip
+def _checked(program: Program, names: Names, codes: bool, bodies: list[list[str]]) -> str:
+    """net_run or net_run_q: arguments are looked at, then one of the plans runs.
+
+    Args:
+        bodies: lines of each plan.
+    """
     m, suffix = names.macro, "_q" if codes else ""
     pointers = ("arena", *names.inputs, *names.outputs)
     null = " || ".join(f"!{p}" for p in pointers)
-    args = ["memory"]
-    for port, text in zip((*program.inputs, *program.outputs), (*names.inputs, *names.outputs), strict=True):
-        moved = port.reorder if codes else port.border
-        args.append(code.pointer(port.value, "", True) if moved else text)
     lines = [
         f"int {names.prefix}_run{suffix}({parameters(program, names, codes)}) {{",
         "    uint8_t *const memory = (uint8_t *)arena;",
         f"    if ({null}) {{", f"        return {m}_ERROR_NULL;", "    }",
         f"    if ((uintptr_t)arena % {m}_ARENA_ALIGNMENT != 0) {{", f"        return {m}_ERROR_ALIGNMENT;", "    }",
-        *borders[0], f"    {names.prefix}_calls({', '.join(args)});", *borders[1], f"    return {m}_OK;", "}", "",
+        *(bodies[0] if len(bodies) == 1 else _switch(program, names, bodies)), f"    return {m}_OK;", "}", "",
     ]  # fmt: skip
     return "\n".join(lines)
+
+
+def _switch(program: Program, names: Names, bodies: list[list[str]]) -> list[str]:
+    lines = [f"    switch ({names.prefix}_plan()) {{"]
+    for number, (plan, body) in enumerate(zip(program.plans, bodies, strict=True)):
+        label = f"case {number}" if plan is not program else "default"
+        inner = [f"        {line}" for text in body for line in text.split("\n")]
+        lines += [f"        {label}: /* {plan.processor} */", *inner, "            break;"]
+    return [*lines, "    }"]

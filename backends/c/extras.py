@@ -145,7 +145,7 @@ add_test(NAME {n} COMMAND {n}_test)
 
 
 def _report(program: Program, names: Names) -> str:
-    document = {
+    document: dict[str, object] = {
         "name": names.prefix,
         "target": program.target,
         "model_hash": program.source_hash,
@@ -156,13 +156,22 @@ def _report(program: Program, names: Names) -> str:
         "macs": program.macs,
         "inputs": [_port(port) for port in program.inputs],
         "outputs": [_port(port) for port in program.outputs],
-        "layers": [
-            {"node": call.node, "op": call.op, "kernel": call.kernel.emitted, "macs": call.macs,
-             "weight_bytes": sum(a.array.nbytes for a in call.args if hasattr(a, "array")), "origin": list(call.origin)}
-            for call in program.every_call
-        ],
-    }  # fmt: skip
+        "layers": _layers(program.plans[0]),
+    }
+    if program.alternatives:
+        document["plans"] = [
+            {"processor": plan.processor, "arena_bytes": plan.arena_bytes, "layers": _layers(plan)}
+            for plan in program.plans
+        ]
     return json.dumps(document, indent=2) + "\n"
+
+
+def _layers(plan: Program) -> list[dict[str, object]]:
+    return [
+        {"node": call.node, "op": call.op, "kernel": call.kernel.emitted, "macs": call.macs,
+         "weight_bytes": sum(a.array.nbytes for a in call.args if hasattr(a, "array")), "origin": list(call.origin)}
+        for call in plan.every_call
+    ]  # fmt: skip
 
 
 def _port(port: Port) -> dict[str, object]:

@@ -17,7 +17,7 @@ import numpy as np
 from qir.backends.c.build import Files, Library, shared_library, text_size
 from qir.backends.c.emit import Names, emit, is_quantized, names_of, parameters
 from qir.backends.c.extras import extra_files
-from qir.backends.c.isas import require
+from qir.backends.c.isas import on_this_processor, require
 from qir.backends.c.program import Port, Program
 from qir.errors import DataError, OutputError, QirError
 from qir.ir.dtype import DType
@@ -114,8 +114,20 @@ class CModule:
         return text_size(self.sources, f"{self.names.prefix}.c", self.flags)
 
     def explain(self) -> str:
-        """Which kernel computes each node, what that costs by the table, and why others were refused."""
-        return "\n".join(choice.text for choice in self.program.choices)
+        """Which kernel computes each node, what that costs by the table, and why others were refused.
+
+        Plan by plan where there are several.
+        """
+        lines = []
+        for plan in self.program.plans:
+            lines += [f"On processors with {plan.processor}:"] if self.program.alternatives else []
+            lines += [choice.text for choice in plan.choices]
+        return "\n".join(lines)
+
+    @property
+    def here(self) -> Program:
+        """The plan that runs on this processor."""
+        return next((plan for plan in self.program.alternatives if plan.processor in on_this_processor()), self.program)
 
     @cached_property
     def library(self) -> Library:
@@ -148,11 +160,14 @@ class CModule:
         """Median seconds of one net_run over `n` runs, timed in C, one thread."""
         if n < 1:
             raise DataError(f"benchmark needs at least one run, not {n}")
-        arrays, arguments, _ = self._arguments(feeds, codes=False)
-        self.library.seconds(f"{self.names.prefix}_bench", 1, arguments)
+        return statistics.median(self.timings(feeds, n + 1)[1:])
+
+    def timings(self, feeds: Mapping[str, np.ndarray], n: int) -> list[float]:
+        """Seconds of each of `n` runs of net_run, timed in C, one thread."""
+        arrays, arguments, results = self._arguments(feeds, codes=False)
         seconds = self.library.seconds(f"{self.names.prefix}_bench", n, arguments)
-        del arrays
-        return statistics.median(seconds)
+        del arrays, results  # the C had only their addresses
+        return seconds
 
     def _run(self, feeds: Mapping[str, np.ndarray], codes: bool) -> dict[str, np.ndarray]:
         arrays, arguments, results = self._arguments(feeds, codes)

@@ -237,4 +237,5 @@ def _finish(
     return Program(
         tuple(inputs), tuple(outputs), tuple(memory.calls), buffers, values, stored, placement.arena_bytes,
         placement.lower_bound, target.alignment, "float32", tuple(chosen), source_hash, target.name,
+        next(iter(target.isas), "portable"),
     )  # fmt: skip

@@ -289,6 +289,8 @@ class Program:
         choices: the kernel of each node, and why.
         source_hash: of the model this came from.
         target: its name.
+        processor: the instruction set without which it does not run, or portable.
+        alternatives: plans of the same network for processors with more, best first: the code chooses at run time.
     """
 
     inputs: tuple[Port, ...]
@@ -304,15 +306,23 @@ class Program:
     choices: tuple[Choice, ...] = field(default=())
     source_hash: str = ""
     target: str = "portable"
+    processor: str = "portable"
+    alternatives: tuple[Program, ...] = ()
+
+    @property
+    def plans(self) -> tuple[Program, ...]:
+        """Every plan among which the code chooses, best first; itself last."""
+        return (*self.alternatives, self)
 
     @property
     def data(self) -> tuple[Data, ...]:
-        """Constant arrays that the calls use, equal ones once."""
+        """Constant arrays that the calls of all plans use, equal ones once."""
         found: dict[tuple[str, bytes], Data] = {}
-        for call in self.emitted_calls:
-            for arg in call.args:
-                if isinstance(arg, Data):
-                    found.setdefault(data_key(arg), arg)
+        for plan in self.plans:
+            for call in plan.emitted_calls:
+                for arg in call.args:
+                    if isinstance(arg, Data):
+                        found.setdefault(data_key(arg), arg)
         return tuple(found.values())
 
     @property

@@ -38,6 +38,14 @@ def vector_types(site: Site, vectors: str, *parts: str) -> tuple[tuple[str, str]
     return tuple((f"QIR_{part.upper()}", f"qir_{vectors}_{part}_{site.output.short}") for part in parts)
 
 
+def flushed(site: Site, multiplier: float | np.ndarray) -> str | None:
+    """The reason to refuse real results, integers times a multiplier, of which 32-bit ARM's vectors would make zeros:
+    subnormal ones."""
+    least = np.abs(multiplier).min(initial=np.inf, where=np.asarray(multiplier) != 0)
+    tiny = site.output.dtype.name == "float32" and least < np.finfo(np.float32).tiny
+    return "its results could be subnormal" if tiny else None
+
+
 def weight_sums(w: np.ndarray) -> np.ndarray:
     """int64 sums over all axes but the first."""
     sums: np.ndarray = w.reshape(w.shape[0], -1).astype(np.int64).sum(axis=1)

@@ -155,7 +155,10 @@ class Moment:
 
 
 class Taps:
-    """A network built so that each call can be watched.
+    """A network built so that each call can be watched: of several plans the one for this processor.
+
+    Attributes:
+        program: what is run.
 
     Args:
         module: the network.
@@ -167,11 +170,13 @@ class Taps:
     """
 
     def __init__(self, module: CModule, files: Files | None = None, flags: Sequence[str] = ()) -> None:
-        self.module, names = module, module.names
-        require(module.program.isas, module.name)
+        self.module, self.program, names = module, module.here, module.names
+        require(self.program.isas, module.name)
         shim = {f"{names.prefix}_tap.c": _SHIM.replace("QIR", names.prefix)}
-        hook = f"-D{names.macro}_HOOK={names.prefix}_tap"
-        path = shared_library({**(module.sources if files is None else files), **shim}, (*module.flags, *flags, hook))
+        macros = (f"-D{names.macro}_HOOK={names.prefix}_tap",
+                  f"-D{names.macro}_PLAN={module.program.plans.index(self.program)}")  # fmt: skip
+        built = {**(module.sources if files is None else files), **shim}
+        path = shared_library(built, (*module.flags, *flags, *macros))
         self._library = Library(path)
 
     def run(
@@ -191,7 +196,7 @@ class Taps:
             DataError: where an input is missing or does not fit.
             BuildError: where the code does not make the calls that were planned.
         """
-        module, program, prefix = self.module, self.module.program, self.module.names.prefix
+        module, program, prefix = self.module, self.program, self.module.names.prefix
         room = Room(program, seed, flipped)
         for port in program.inputs:
             if port.name not in feeds:

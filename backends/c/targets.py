@@ -47,6 +47,15 @@ def _mean(node: Node, graph: Graph) -> str | None:
     return None if not node.input(1) or graph.value(node.input(1)) is not None else "its axes are not constant"
 
 
+def _layernorm(node: Node, graph: Graph) -> str | None:
+    kind = graph.types.get(node.inputs[0])
+    rank = len(kind.shape) if isinstance(kind, TensorType) and kind.shape is not None else 0
+    if node.attr("axis", -1) not in (-1, rank - 1) or any(node.outputs[1:]):
+        return "the integer kernel normalizes the last axis alone and gives no statistics"
+    given = [graph.value(name) for name in node.inputs[1:] if name]
+    return "its scale and bias are computed" if any(value is None for value in given) else None
+
+
 def _max_pool(node: Node, graph: Graph) -> str | None:
     return "indices are asked for" if len(node.outputs) > 1 and node.outputs[1] else _conv(node, graph)
 
@@ -81,7 +90,9 @@ INTEGER: Mapping[str, IntegerRule] = MappingProxyType({
     "AveragePool": IntegerRule("own", accepts=_conv),
     "GlobalAveragePool": IntegerRule("own"),
     "ReduceMean": IntegerRule("own", accepts=_mean),
+    "LayerNormalization": IntegerRule("own", accepts=_layernorm),
     "Sigmoid": IntegerRule("own", range=(0.0, 1.0)),
+    "Softmax": IntegerRule("own", float_output=True, range=(0.0, 1.0)),
     "Tanh": IntegerRule("own", range=(-1.0, 1.0)),
     **dict.fromkeys(_FUNCTIONS, IntegerRule("own", accepts=_unary)),
     **dict.fromkeys(_MOVES, IntegerRule("same")),
@@ -103,6 +114,7 @@ class CTarget:
         alignment: of the arena and its buffers, bytes.
         description: one line for help texts.
         costs: by which the cheapest kernel is chosen.
+        dispatch: the code holds plans for each of `isas` and for none, and chooses at run time.
     """
 
     name: str
@@ -111,6 +123,7 @@ class CTarget:
     alignment: int = 16
     description: str = ""
     costs: Costs = field(default_factory=lambda: DEFAULTS, repr=False, compare=False)
+    dispatch: bool = False
 
 
 C_TARGETS: dict[str, CTarget] = {}
@@ -131,6 +144,10 @@ register_c_target(CTarget("x86-avxvnni", ("avxvnni", "avx2"), AVXVNNI.flags, 64,
 register_c_target(
     CTarget("x86-avx512vnni", ("avx512vnni", "avx2"), AVX512VNNI.flags, 64, "C for x86 processors with AVX512-VNNI")
 )
+register_c_target(
+    CTarget("x86", ("avx512vnni", "avxvnni", "avx2"), (), 64, dispatch=True,
+            description="C for any x86 processor: kernels for AVX2, AVX-VNNI and AVX512-VNNI, chosen at run time")
+)  # fmt: skip
 register_c_target(CTarget("armv7-neon", ("neon",), ("-march=armv7-a", "-mfpu=neon", "-mfloat-abi=hard"), 64,
                           "C for 32-bit ARM with NEON"))  # fmt: skip
 register_c_target(CTarget("arm-neon", ("neon",), (), 64, "C for 64-bit ARM"))

@@ -15,6 +15,7 @@ from qir.ir.graph import Constant, Graph, Node, Stage
 from qir.ir.types import Affine, TensorType
 from qir.ops.window import window
 from qir.passes.lower.codes import Codes, Lowering, stored
+from qir.passes.lower.rows import layernorm, softmax
 from qir.passes.lower.weighted import conv, conv_transpose, gemm, matmul
 from qir.quant.scales import decode, encode
 
@@ -229,8 +230,10 @@ FORMS: dict[str, Form] = {
     "ConvTranspose": conv_transpose,
     "Gemm": gemm,
     "GlobalAveragePool": _mean,
+    "LayerNormalization": layernorm,
     "MatMul": matmul,
     "Pad": _pad,
     "ReduceMean": _mean,
     "Resize": _resize,
+    "Softmax": softmax,
 }

@@ -24,7 +24,10 @@ _EPILOG = options.example(
 )
 
 
-@click.group("bench", epilog=_EPILOG, short_help="Measure this machine.")
+_GROUP = options.example("qir bench kernels", "qir bench kernels --help")
+
+
+@click.group("bench", epilog=_GROUP, short_help="Measure this machine.")
 def bench_command() -> None:
     """Measure this machine."""
 

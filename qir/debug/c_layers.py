@@ -173,7 +173,7 @@ def compare_layers(
     samples = _samples(module.program, feeds)
     files = None if folder is None else saved_files(module, folder)
     taps = Taps(module, files, flags)
-    tallies = [_Tally(call) for call in module.program.every_call]
+    tallies = [_Tally(call) for call in taps.program.every_call]
     count = 0
     for number, sample in enumerate(samples):
         expected = _reference(graph, sample)
@@ -185,7 +185,7 @@ def compare_layers(
         count += 1
         if not number:  # a byte that was written with just what the noise had there shows now
             taps.run(sample, lambda moment: tallies[moment.number].add_strays(moment), seed=number, flipped=True)
-    rows = tuple(row for tally in tallies for row in tally.rows(module.program, graph))
+    rows = tuple(row for tally in tallies for row in tally.rows(taps.program, graph))
     return CComparison(rows, () if files is None else edits(module, files), count)
 
 

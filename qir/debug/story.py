@@ -86,7 +86,7 @@ def _program(trace: Trace) -> Program | None:
     if trace.target is None or trace.target.backend != "c" or trace.graph.stage is Stage.QUANT:
         return None
     try:
-        return compile_c(trace.graph, target=trace.target.name).program
+        return compile_c(trace.graph, target=trace.target.name).here
     except UnsupportedError:
         return None  # the trace ends before the network is ready for C
 

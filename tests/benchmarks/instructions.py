@@ -59,8 +59,8 @@ def program(module: CModule, feeds: Mapping[str, np.ndarray]) -> str:
 
 def build(module: CModule, feeds: Mapping[str, np.ndarray], folder: Path, compiler: Sequence[str]) -> Path:
     """The program, linked statically, so that nothing else runs."""
-    for name, text in {**module.sources, "main.c": program(module, feeds)}.items():
-        (folder / name).write_text(text, encoding="utf-8")
+    for name, content in {**module.sources, "main.c": program(module, feeds)}.items():
+        (folder / name).write_bytes(content.encode() if isinstance(content, str) else content)
     sources = sorted(name for name in (*module.sources, "main.c") if name.endswith((".c", ".S")))
     command = [*compiler, "-std=c11", "-O2", *module.flags, "-static", *sources, "-lm", "-o", "counted"]
     subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True)

@@ -13,6 +13,7 @@ import pytest
 from onnx import TensorProto, helper
 
 import qir
+from qir.backends.c.costs import read_costs
 from qir.backends.onnx.module import OnnxModule
 from qir.cli import command, main
 from qir.debug.trace import Trace
@@ -44,6 +45,22 @@ def test_targets_are_listed(capsys: Capture) -> None:
     assert sorted(TARGETS) == [line.split()[0] for line in capsys.readouterr().out.splitlines()]
     assert 0 == main(["targets", "--json"])
     assert TARGETS["onnx"].description == json.loads(capsys.readouterr().out)["onnx"]
+
+
+def test_kernels_are_measured_and_chosen_by_what_they_cost(folder: Path, capsys: Capture) -> None:
+    small = ["bench", "kernels", "lookup 64", "gemm 1x64x16", "--seconds", "0.0001"]
+    assert 0 == main([*small, "--target", "portable", "--save", "made/costs.toml"])
+    text = capsys.readouterr().out
+    assert "gemm 1x64x16  gemm_u8__portable" in text
+    assert "wrote made/costs.toml" in text
+    assert {"gemm_u8__portable", "lookup_u8__portable"} <= set(read_costs("made/costs.toml"))
+    given = ["compile", "model.onnx", "--calib", "images.npz", "--target", "portable", "--shape", "N=1", "-o", "net"]
+    assert 0 == main([*given, "--costs", "made/costs.toml", "--explain"])
+    assert " cycles)" in capsys.readouterr().out
+    assert 0 == main([*small, "--target", "portable", "--json"])
+    facts = json.loads(capsys.readouterr().out)
+    assert {"gemm 1x64x16", "lookup 64"} == {one["row"] for one in facts["measured"]}
+    assert all(one["seconds"] > 0 for one in facts["measured"])
 
 
 def test_module_runs_as_the_command() -> None:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import qir
+from tests.backends.c.elsewhere import MACHINES, command, started
 
 FLAGS = ("-std=c99", "-O2", "-Wall", "-Wextra", "-Wpedantic", "-Werror")
 EMULATED = {
@@ -44,18 +45,34 @@ int main(void) {{
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture(scope="module", params=["int8", "float"])
-def network(request: pytest.FixtureRequest, digits: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of C with a driver that writes the logits of some images; `wanted` beside it holds the host's."""
-    data = digits.load()
-    c = qir.compile(str(digits.MODEL), data.calibration, recipe=request.param, target="portable")
-    folder = c.save(tmp_path_factory.mktemp(request.param))
-    images = data.test_images[:20].astype(np.float32)
-    (name,) = c.graph.inputs
-    logits = [c.run({name: image[None]})["logits"] for image in images]
-    (folder / "wanted").write_bytes(np.concatenate(logits).tobytes())
+def with_driver(c: qir.Compiled, images: np.ndarray, folder: Path) -> Path:
+    """A folder of C with a driver that writes the logits of some images."""
     rows = ", ".join("{" + ", ".join(f"{value.item().hex()}f" for value in image.reshape(-1)) + "}" for image in images)
-    (folder / "driver.c").write_text(DRIVER.format(images=rows))
+    saved = c.save(folder)
+    (saved / "driver.c").write_text(DRIVER.format(images=rows))
+    return saved
+
+
+@pytest.fixture(scope="module")
+def images(digits: ModuleType) -> np.ndarray:
+    found: np.ndarray = digits.load().test_images[:20].astype(np.float32)
+    return found
+
+
+def on_this_host(c: qir.Compiled, images: np.ndarray) -> np.ndarray:
+    """The logits of portable C."""
+    (name,) = c.graph.inputs
+    return np.concatenate([c.run({name: image[None]})["logits"] for image in images])
+
+
+@pytest.fixture(scope="module", params=["int8", "float"])
+def network(
+    request: pytest.FixtureRequest, digits: ModuleType, images: np.ndarray, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """Portable C with a driver; `wanted` beside it holds this host's logits."""
+    c = qir.compile(str(digits.MODEL), digits.load().calibration, recipe=request.param, target="portable")
+    folder = with_driver(c, images, tmp_path_factory.mktemp(request.param))
+    (folder / "wanted").write_bytes(on_this_host(c, images).tobytes())
     return folder
 
 
@@ -78,6 +95,27 @@ def test_other_processors_give_the_same_bytes(
     else:
         np.testing.assert_allclose(np.frombuffer(found, np.float32), wanted, rtol=1e-4, atol=1e-5)
     evidence("ran", f"{network.name.rstrip('0')} C on {isa} ({emulator})")
+
+
+@pytest.mark.parametrize("target", MACHINES)
+def test_kernels_on_vectors_give_the_same_bytes(
+    target: str, digits: ModuleType, images: np.ndarray, tmp_path: Path, need: Callable[[str], str],
+    evidence: Callable[[str, str], None],
+) -> None:  # fmt: skip
+    data, machine = digits.load(), MACHINES[target]
+    c = qir.compile(str(digits.MODEL), data.calibration, target=target)
+    folder = with_driver(c, images, tmp_path)
+    wanted = on_this_host(qir.compile(str(digits.MODEL), data.calibration, target="portable"), images).tobytes()
+    isas = {call.kernel.emitted.partition("__")[2] for call in c.module.program.calls} - {"portable"}
+    assert isas
+    need(machine.emulator[0])
+    for compiler in machine.compilers:
+        need(machine.compilers[compiler][0])
+        line = command(target, compiler)
+        build(folder, *line, *c.module.flags, "-static", "net.c", "net_weights.c", "driver.c", "-o", compiler, "-lm")
+        found = subprocess.run(started(target, str(folder / compiler)), capture_output=True, check=True).stdout
+        assert found == wanted, compiler
+    evidence("ran", f"int8 digits with kernels for {', '.join(sorted(isas))}, in {' '.join(machine.emulator)}")
 
 
 @pytest.mark.parametrize("core", BARE)

@@ -11,10 +11,9 @@ from qir.backends.c import compile_c
 from qir.backends.c.bench.limits import bandwidth, clock, fastest, forget, peak, timer
 from qir.backends.c.bench.rows import Row, rows
 from qir.backends.c.costs import Cost, Costs
-from qir.backends.c.isas import on_this_processor
 from qir.backends.c.kernels import families_of
 from qir.backends.c.module import CModule
-from qir.backends.c.program import Choice, data_key
+from qir.backends.c.program import Choice
 from qir.backends.c.targets import c_target
 from qir.ir.graph import Node
 
@@ -28,12 +27,10 @@ class Limits:
     Attributes:
         cycles: in a second.
         macs: multiply-accumulates a second of the target's instruction sets; None where they are not known here.
-        timer: seconds that the measurement itself takes.
     """
 
     cycles: float
     macs: float | None
-    timer: float
 
 
 @dataclass(frozen=True)
@@ -63,7 +60,7 @@ class Measured:
 
 def limits(target: str, seconds: float) -> Limits:
     """Those by which the kernels of a target are judged."""
-    return Limits(clock(seconds), peak(c_target(target).isas, seconds), timer())
+    return Limits(clock(seconds), peak(c_target(target).isas, seconds))
 
 
 def measure(row: Row, target: str, seconds: float, every: bool = True) -> Iterator[Measured]:
@@ -91,41 +88,28 @@ def _node(row: Row) -> Node:
 
 
 def _measured(row: Row, module: CModule, choice: Choice, seconds: float) -> Measured:
-    arrays, arguments, results = module._arguments(row.feeds, codes=False)
-    function, noise = f"{module.names.prefix}_bench", timer()
-    best = max(fastest(module.library, function, arguments, seconds) - noise, 1e-9)
+    noise = timer()
+    best = max(fastest(lambda count: module.timings(row.feeds, count), seconds) - noise, 1e-9)
     found = Measured(row.name, choice.variant, row.work, choice.cycles, best)
-    if row.streams:
-        weights, cold = _Weights(module), None
-        if weights.can_forget:
-            cold = min(weights.forgotten(function, arguments) for _ in range(15)) - noise
-        found = replace(
-            found, read=weights.nbytes / best, limit=bandwidth(weights.nbytes, seconds, cold=False),
-            cold_read=None if cold is None else weights.nbytes / cold,
-            cold_limit=bandwidth(weights.nbytes, seconds, cold=True),
-        )  # fmt: skip
-    del arrays, results
-    return found
+    if not row.streams:
+        return found
+    nbytes = module.weight_bytes
+    found = replace(found, read=nbytes / best, limit=bandwidth(nbytes, seconds, cold=False))
+    if found.limit is None:
+        return found
+    cold = min(_forgetful(module, row) for _ in range(15)) - noise
+    return replace(found, cold_read=nbytes / cold, cold_limit=bandwidth(nbytes, seconds, cold=True))
 
 
-class _Weights:
-    """Where a built network keeps its constant arrays."""
-
-    def __init__(self, module: CModule) -> None:
-        self.library = module.library
-        names = {data_key(data): f"{module.names.prefix}_w{i}" for i, data in enumerate(module.program.data)}
-        self.arrays = [(self.library.address(names[data_key(data)]), data.array.nbytes) for data in module.program.data]
-        self.nbytes = sum(nbytes for _, nbytes in self.arrays)
-        self.can_forget = "avx2" in on_this_processor()
-
-    def forgotten(self, function: str, arguments: Sequence[int]) -> float:
-        """Seconds of a run with constants in no cache."""
-        for address, nbytes in self.arrays:
-            forget(address, nbytes)
-        return self.library.seconds(function, 1, arguments)[0]
+def _forgetful(module: CModule, row: Row) -> float:
+    """Seconds of a run with the network's constants in no cache."""
+    for number, data in enumerate(module.program.data):
+        forget(module.library.address(f"{module.names.prefix}_w{number}"), data.array.nbytes)
+    return module.timings(row.feeds, 1)[0]
 
 
 _CACHED = 2**20
+"""Bytes."""
 
 
 def fit(measured: Sequence[Measured], cycles: float) -> Costs:

@@ -6,7 +6,7 @@ Measured as the kernels are: the fastest of many short runs, since other load ma
 from __future__ import annotations
 
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -90,15 +90,16 @@ def _library(work: str) -> Library:
     return Library(shared_library({"limit.c": _TIMED % {"work": work}}))
 
 
-def fastest(library: Library, function: str, arguments: Sequence[int], seconds: float) -> float:
-    """Seconds of the fastest run."""
-    once = min(library.seconds(function, 3, arguments))
-    return min(library.seconds(function, max(5, min(int(seconds / max(once, 1e-9)), 20000)), arguments))
+def fastest(runs: Callable[[int], Sequence[float]], seconds: float) -> float:
+    """Seconds of the fastest of as many runs as fit; `runs` gives those of each of so many."""
+    once = min(runs(3))
+    return min(runs(max(5, min(int(seconds / max(once, 1e-9)), 20000))))
 
 
 def _seconds(work: str, memory: np.ndarray, seconds: float) -> float:
     size = np.array([memory.nbytes], np.uintp)
-    return fastest(_library(work), "timed", [memory.ctypes.data, size.ctypes.data], seconds)
+    addresses = [memory.ctypes.data, size.ctypes.data]
+    return fastest(lambda count: _library(work).seconds("timed", count, addresses), seconds)
 
 
 def timer(seconds: float = 0.02) -> float:

@@ -15,6 +15,7 @@ import numpy as np
 from qir.ir.dtype import of_array
 from qir.ir.graph import Constant, Graph, Node, Stage
 from qir.ir.types import TensorType
+from qir.ops.integer_rows import exponentials
 
 _FINISH: Mapping[str, Any] = {"y_zero_point": 3, "qmin": 0, "qmax": 255}
 _NHWC = (0, 2, 3, 1)
@@ -194,6 +195,14 @@ def _others() -> list[Row]:
                           offset=3.0, qmin=0, qmax=255))  # fmt: skip
         found.append(_one(f"mul {c} {n}x{n} by channel", "qir.IntMul", [x, _random(1, 1, 1, c)], x, work,
                           a_zero_point=3, b_zero_point=0, multiplier=0.004, **_FINISH))  # fmt: skip
+    for count, size in ((788, 197), (16, 16)):
+        x = _random(count, size)
+        found.append(_one(f"softmax {count}x{size}", "qir.IntSoftmax", [x], x, float(count * size), axis=1,
+                          constants=[exponentials(np.float32(0.05))], multiplier=256.0, **_FINISH))  # fmt: skip
+        found.append(_one(
+            f"layer normalization {count}x{size}", "qir.IntLayerNorm", [x], x, float(count * size), epsilon=100.0,
+            constants=[np.full(size, 30, np.float32), np.zeros(size, np.float32)], **_FINISH,
+        ))  # fmt: skip
     for count in (50176, 4096, 64):
         x, real = _random(count), np.zeros(count, np.float32)
         found.append(_one(f"lookup {count}", "qir.Lookup", [x], x, float(count), constants=[_random(256)]))

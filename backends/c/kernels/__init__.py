@@ -11,8 +11,9 @@ How to add a family (one folder `kernels/<family>/`; it is discovered, nothing e
        /* template: begin */
        #define QIR_T float
        /* template: end */
-   which is dropped on emission, when `Kernel.substitutions` (("QIR_T", "int32_t"), ...) replaces whole identifiers
-   by text; `Kernel.name` gives the instance its own function name, `Kernel.headers` what the text needs.
+   which is dropped on emission with what it includes, when `Kernel.substitutions` (("QIR_T", "int32_t"), ...) replaces
+   whole identifiers by text; `Kernel.name` gives the instance its own function name, `Kernel.headers` what the text
+   needs.
    No libc but memcpy, memset and, in float kernels, math.h. `restrict` must be spelt QIR_RESTRICT, and only on
    pointers that `in_place` does not let alias.
 3. `__init__.py`: `FAMILY = Family(name, ops, layout, variants)`, or `FAMILIES = (...)`.

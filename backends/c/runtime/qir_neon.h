@@ -1,5 +1,5 @@
-/* Accumulators to results on ARM's vectors, as qir_store_u8 and qir_store_f32 do it for one: on 64 bits, and on 32 bits,
-   which lack conversions that round to nearest. */
+/* Accumulators to results on ARM's vectors, as qir_store_u8 and qir_store_f32 do it for one: on 64 bits, and on 32
+   bits, which lack conversions that round to nearest. */
 #ifndef QIR_NEON_H
 #define QIR_NEON_H
 
@@ -21,7 +21,7 @@
 /* As QIR_ALONE, in the order of its text: before it has given out the registers gcc would move so many loads ahead that
    sums have to leave theirs. */
 #if defined(__GNUC__) && !defined(__clang__)
-#define QIR_IN_ORDER QIR_ALONE __attribute__((optimize("no-schedule-insns", "fp-contract=off")))
+#define QIR_IN_ORDER QIR_ALONE __attribute__((optimize("no-schedule-insns", "no-tree-ter", "fp-contract=off")))
 #else
 #define QIR_IN_ORDER QIR_ALONE
 #endif
@@ -46,6 +46,11 @@ static QIR_INLINE qir_requant4 qir_widen_requant4(const qir_requant *q) {
 
 static QIR_INLINE float32x4_t qir_neon_scaled(int32x4_t acc, float32x4_t scale) {
     return vmulq_f32(vcvtq_f32_s32(acc), scale);
+}
+
+/* Sums of codes less their zero points. */
+static QIR_INLINE int32x4_t qir_neon_less(uint16x4_t sums, int32x4_t zero) {
+    return vsubq_s32(vreinterpretq_s32_u32(vmovl_u16(sums)), zero);
 }
 
 #if defined(__aarch64__)
@@ -89,9 +94,11 @@ static QIR_INLINE uint8x16_t qir_neon_codes16(float32x4_t a, float32x4_t b, floa
     return vcombine_u8(qir_neon_codes8(a, b, q), qir_neon_codes8(c, d, q));
 }
 
-/* Reals with NaN, which gives the low bound, taken out. */
+/* Reals with NaN, which gives the low bound, taken out: its bits are beyond those of infinity. gcc makes scalar code of
+   comparing floats. */
 static QIR_INLINE float32x4_t qir_neon_number(float32x4_t v, qir_requant4 q) {
-    return vbslq_f32(vcgtq_f32(v, q.low), v, q.low);
+    const int32x4_t magnitude = vandq_s32(vreinterpretq_s32_f32(v), vdupq_n_s32(0x7fffffff));
+    return vbslq_f32(vcgtq_s32(magnitude, vdupq_n_s32(0x7f800000)), q.low, v);
 }
 #endif
 
@@ -124,10 +131,14 @@ static QIR_INLINE void qir_neon_store8_f32(int32x4_t a, int32x4_t b, float32x4_t
     vst1q_f32(y + 4, qir_neon_scaled(b, scale2));
 }
 
+/* Sixteen neighbours, or one repeated. */
+static QIR_INLINE uint8x16_t qir_neon_neighbours16(const uint8_t *from, int32_t step) {
+    return step ? vld1q_u8(from) : vdupq_n_u8(*from);
+}
+
 /* Sixteen reals, in units of the result's scale, as codes or as they are. */
 static QIR_INLINE void qir_neon_reals16_u8(const float32x4_t v[4], qir_requant4 q, uint8_t *y) {
-    vst1q_u8(y, qir_neon_codes16(qir_neon_number(v[0], q), qir_neon_number(v[1], q), qir_neon_number(v[2], q),
-                                 qir_neon_number(v[3], q), q));
+    vst1q_u8(y, qir_neon_codes16(v[0], v[1], v[2], v[3], q));
 }
 
 static QIR_INLINE void qir_neon_reals16_f32(const float32x4_t v[4], qir_requant4 q, float *y) {

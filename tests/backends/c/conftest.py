@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import elsewhere  # found through the line above
 
-VECTOR_TARGETS = [name for name, target in C_TARGETS.items() if name != "native" and target.isas]
+VECTOR_TARGETS = [name for name, row in C_TARGETS.items() if name != "native" and row.isas and not row.dispatch]
 FLOAT_TARGETS = [name for name in VECTOR_TARGETS if C_TARGETS[name].isas[0] in VECTORS]
 """One for each instruction set of the float kernels."""
 

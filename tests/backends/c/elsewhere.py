@@ -83,18 +83,21 @@ def started(target: str, program: str) -> tuple[str, ...]:
     return (*(MACHINES[target].emulator if target in MACHINES else ()), program)
 
 
-def run(module: CModule, feeds: Mapping[str, np.ndarray], *, compiler: str = "gcc") -> dict[str, np.ndarray]:
+def run(
+    module: CModule, feeds: Mapping[str, np.ndarray], *, compiler: str = "gcc", flags: tuple[str, ...] = ()
+) -> dict[str, np.ndarray]:
     """As `module.run`, wherever its target runs.
 
     Args:
         compiler: gcc or clang, for another processor.
+        flags: that it is given there besides those of the target.
     """
     program = module.program
     if program.target not in MACHINES:
         return module.run(feeds)
     given = b"".join(fitting(p, feeds.get(p.name), p.dtype).tobytes() for p in program.inputs)
     with tempfile.TemporaryDirectory() as place:
-        build(module, Path(place), command(program.target, compiler))
+        build(module, Path(place), (*command(program.target, compiler), *flags))
         line = started(program.target, "./net")
         done = subprocess.run(line, cwd=place, input=given, capture_output=True, check=False)
     assert done.returncode == 0, done.stderr.decode() or f"status {done.returncode}"

@@ -12,6 +12,7 @@ from test_conv_u8 import BITS, FILLS, requantization, weighted
 
 from qir.ir.graph import Node
 from qir.ops import OPS
+from qir.ops.integer_rows import exponentials
 from qir.ops.window import window
 
 ZEROS = st.sampled_from([0, 1, 77, 128, 255])
@@ -168,6 +169,27 @@ def means(draw: st.DrawFn) -> Case:
 @settings(max_examples=3)
 @given(st.lists(means(), min_size=20, max_size=20))
 def test_any_mean(cases: list[Case]) -> None:
+    check_cases(cases)
+
+
+@st.composite
+def normalizations(draw: st.DrawFn) -> Case:
+    """Softmax along any axis, or layer normalization."""
+    seed, scale = draw(st.integers(0, 2**31)), draw(st.sampled_from([0.002, 0.05, 0.4, 3.0]))
+    shape = (*draw(st.lists(st.integers(1, 3), max_size=2)), draw(st.integers(1, 70)), draw(st.integers(1, 70)))
+    x = codes(seed, shape, draw(st.sampled_from(["random", "extreme"])))
+    if draw(st.booleans()):
+        return case("qir.IntSoftmax", (x, exponentials(np.float32(scale))), axis=draw(st.integers(0, len(shape) - 1)),
+                    multiplier=draw(st.sampled_from([1.0, 256.0, 3000.0])), **draw(finishes()))  # fmt: skip
+    rng, size = np.random.default_rng(seed), shape[-1]
+    numbers = (rng.normal(0, 1 / scale, size).astype(np.float32), rng.normal(0, 40, size).astype(np.float32))
+    finish = draw(finishes()) or {"y_zero_point": 0, "qmin": -5, "qmax": 30000, "to": "int16"}
+    return case("qir.IntLayerNorm", (x, *numbers), epsilon=float(np.float32(size**2 * 1e-5 / scale**2)), **finish)
+
+
+@settings(max_examples=3)
+@given(st.lists(normalizations(), min_size=20, max_size=20))
+def test_any_normalization(cases: list[Case]) -> None:
     check_cases(cases)
 
 

@@ -13,6 +13,7 @@ from test_integer_families import codes
 from qir.backends.c import compile_c
 from qir.backends.c.program import ctype
 from qir.ir.dtype import of_array
+from qir.ops.integer_rows import exponentials
 
 FINISH = {"y_zero_point": 255, "qmin": 0, "qmax": 255}
 
@@ -42,6 +43,12 @@ def cases() -> list[Case]:
              multiplier=1e9, **FINISH),
         case("qir.IntAveragePool", (codes(12, (1, 19, 6, 7)),), x_zero_point=255, multiplier=1e20, **window, **FINISH),
         case("qir.IntMean", (codes(13, (2, 3, 19)),), axes=(0, 2), keepdims=0, x_zero_point=0, multiplier=0.5),
+        case("qir.IntMean", (codes(13, (2, 300, 19), "extreme"),), axes=(1,), x_zero_point=255, multiplier=1e9,
+             **FINISH),
+        case("qir.IntSoftmax", (codes(13, (3, 37)), exponentials(np.float32(9))), axis=1, multiplier=1e30, **FINISH),
+        case("qir.IntSoftmax", (codes(13, (3, 18)), exponentials(np.float32(0.01))), axis=0, multiplier=1.0),
+        case("qir.IntLayerNorm", (codes(13, (3, 37), "extreme"), np.full(37, 1e30, np.float32),
+                                  np.full(37, -1e30, np.float32)), epsilon=1e-30, **FINISH),
         case("qir.Lookup", (codes(14, (9,)), codes(15, (256,)))),
         case("qir.Quantize", (np.array([np.inf, -np.inf, 3e37, -3e37, 0.5, 1.5], np.float32),), scale=0.5,
              zero_point=3, qmin=0, qmax=255),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import elsewhere
 import numpy as np
@@ -14,13 +15,23 @@ from hypothesis import strategies as st
 from networks import conv
 from test_conv_u8 import convs, weighted
 from test_emitted import contracting, results_of
-from test_integer_families import codes, gemms, matmuls, means, outcomes, pools, sums_and_products
+from test_integer_families import (
+    codes,
+    gemms,
+    matmuls,
+    means,
+    normalizations,
+    outcomes,
+    pools,
+    sums_and_products,
+)
 
 from qir.backends.c import CModule, compile_c
 from qir.backends.c.isas import AVX2, features, on_this_processor, require
 from qir.backends.c.kernels.conv_u8.winograd import transformed
 from qir.backends.c.targets import C_TARGETS
 from qir.errors import BuildError
+from qir.ops.integer_rows import exponentials
 
 WARNINGS = ("-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wshadow", "-Werror")
 SHARED = settings(max_examples=3, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -32,7 +43,7 @@ def test_any_convolution(vector_target: str, cases: list[Case]) -> None:
     check_cases(cases, target=vector_target)
 
 
-OTHERS = st.one_of(gemms(), matmuls(), sums_and_products(), pools(), means())
+OTHERS = st.one_of(gemms(), matmuls(), sums_and_products(), pools(), means(), normalizations())
 
 
 @SHARED
@@ -74,6 +85,8 @@ def edges() -> list[Case]:
         shaped(7, 48, (6, 11), 48, (5, 5), 48, pads=(2, 2, 2, 2), stride=2, fill="extreme"),
         shaped(8, 40, (9, 7), 40, (3, 1), 40, dilation=2, pads=(2, 0, 2, 0)),
         shaped(9, 300, (2, 130), 33, (1, 1), stride=2),
+        shaped(10, 16, (6, 7), 36, (3, 3), 2, pads=(1, 1, 1, 1), stride=2, real=True),
+        shaped(11, 40, (3, 31), 33, (1, 1), stride=2, fill="extreme"),
     ]
     return found
 
@@ -99,6 +112,22 @@ def long_rows() -> list[Case]:
             found.append(case("qir.IntAdd", operands, (0, 1), **numbers))
             found.append(case("qir.IntMul", operands, (0, 1), a_zero_point=n, b_zero_point=255, multiplier=0.013,
                               **(finish if n % 2 else {})))  # fmt: skip
+        found.append(case("qir.IntMean", (codes(n, (2, 3 + 90 * n, n), "extreme"),), axes=(1,), x_zero_point=n,
+                          multiplier=0.7, **finish))  # fmt: skip
+        found.append(case("qir.IntSoftmax", (codes(n, (3, n)), exponentials(np.float32(0.01 * n))), axis=1,
+                          multiplier=256.0, **(finish if n % 2 else {})))  # fmt: skip
+        found.append(
+            case(
+                "qir.IntLayerNorm",
+                (
+                    codes(n, (3, n), "extreme"),
+                    np.linspace(-90, 90, n, dtype=np.float32),
+                    np.arange(n, dtype=np.float32),
+                ),
+                epsilon=float(n),
+                **finish,
+            )
+        )
         found.append(case("qir.IntAveragePool", (codes(n, (1, n, 5, 4)),), kernel_shape=(3, 2), pads=(1, 0, 1, 1),
                           x_zero_point=n, multiplier=0.7, count_include_pad=n % 2, **finish))  # fmt: skip
         found.append(case("qir.IntMatMul", (codes(n, (2, 7, n)), codes(n, (n, n))), (0, 1), a_zero_point=n,
@@ -148,7 +177,62 @@ def test_ends_of_tiles(vector_target: str) -> None:
     isa = C_TARGETS[vector_target].isas[0]
     if isa in ("avx2", "avx512vnni"):
         text = module.explain()
-        assert all(f"{kernel}__{isa}" in text for kernel in ("conv_u8s8_u8", "conv_u8s8_f32", "conv_u8s8_depthwise_u8"))
+        assert all(f"{kernel}__{isa}" in text for kernel in ("conv_u8s8_u8", "conv_u8s8_f32"))
+    if isa in ("neon", "dotprod", "i8mm"):
+        text = module.explain()
+        assert all(f"{kernel}__{isa}" in text for kernel in ("conv_u8s8_u8", "conv_u8s8_f32"))
+        assert ("conv_u8s8_each_u8__neon" in text) == (isa == "neon")
+
+
+def test_arm_kernels_say_what_they_refuse() -> None:
+    subnormal = shaped(0, 12, (3, 4), 5, (1, 1), real=True)
+    x, w, bias, scale = subnormal.arrays
+    graph, _ = joined([Case(subnormal.node, (x, w, bias, np.full_like(scale, 1e-40)))])
+    assert "take subnormal reals for zero" in compile_c(graph, target="armv7-neon").explain()
+    assert "do not go by eights" in compile_c(graph, target="arm-neon-i8mm").explain()
+
+
+def depthwise_cases() -> list[Case]:
+    """Windows of every kind over channels around the widths of vectors, rows and columns around those of tiles."""
+    shapes: list[tuple[tuple[int, ...], tuple[int, ...], dict[str, Any]]] = [
+        ((4, 5), (3, 3), {"pads": (1, 1, 1, 1)}), ((5, 7), (5, 5), {"pads": (2, 2, 2, 2)}),
+        ((7, 8), (3, 3), {"stride": 2, "pads": (0, 0, 1, 1)}), ((6, 1), (3, 1), {"pads": (1, 0, 1, 0)}),
+        ((1, 9), (1, 3), {"pads": (0, 1, 0, 1)}), ((9, 10), (3, 3), {"dilation": 2, "pads": (2, 2, 2, 2)}),
+        ((11, 6), (9, 1), {"pads": (4, 0, 4, 0)}), ((8, 9), (4, 2), {"stride": 3, "pads": (3, 0, 1, 1)}),
+        ((2, 3), (3, 3), {"pads": (2, 2, 2, 2)}), ((3, 70), (3, 3), {"pads": (0, 1, 0, 0)}), ((40,), (7,), {}),
+        ((3, 4, 5), (2, 3, 2), {"pads": (1, 0, 1, 0, 1, 1)}), ((2, 3), (1, 1), {}), ((7, 7), (7, 7), {}),
+    ]  # fmt: skip
+    found = [
+        shaped(n, c, size, c, kernel, c, fill=("extreme", "random", "ties")[n % 3], zero=(0, 9, 255)[n % 3], **how)
+        for n, (size, kernel, how) in enumerate(shapes)
+        for c in ((3, 65), (24, 72), (16, 130))[n % 3]
+    ]
+    batch = weighted("qir.IntConv", 5, (3, 33, 5, 4), (33, 1, 3, 3), 33, 4, "extreme", False, True, group=33,
+                     pads=(1, 1, 1, 1))  # fmt: skip
+    return [*found, batch]
+
+
+def test_depthwise_windows(vector_target: str) -> None:
+    module = check_cases(depthwise_cases(), target=vector_target)
+    isa = C_TARGETS[vector_target].isas[0]
+    if isa.startswith("avx"):
+        assert not [line for line in module.explain().splitlines() if "depthwise" in line and "portable" in line]
+
+
+@pytest.mark.parametrize(("bias", "multiplier", "word"), [(1 << 23, 1e-6, "_large__"), (0, 1e5, "int32")])
+def test_depthwise_sums_that_leave_a_float_or_an_integer(
+    vector_target: str, bias: int, multiplier: float, word: str
+) -> None:
+    """Beyond 2^22 sums are converted otherwise; rounded results beyond int32 are for portable C."""
+    one = shaped(0, 32, (4, 5), 32, (3, 3), 32, fill="extreme")
+    x, w, biases, scales = one.arrays
+    assert w is not None
+    assert biases is not None
+    assert scales is not None
+    changed = (x, w, np.full_like(biases, bias), np.full_like(scales, multiplier))
+    module = check_cases([Case(one.node, changed)], target=vector_target)
+    if C_TARGETS[vector_target].isas[0].startswith("avx"):
+        assert word in module.explain()
 
 
 def winograd_cases() -> list[Case]:
@@ -190,7 +274,8 @@ def network() -> tuple[Builder, list[str]]:
     b, outputs = Builder(), []
     for number, (c, h, w, m, k, group) in enumerate([(12, 5, 7, 20, 1, 1), (8, 6, 5, 16, 3, 1), (32, 5, 5, 32, 3, 32),
                                                       (5, 4, 4, 7, 1, 1), (40, 4, 5, 40, 3, 40),
-                                                      (17, 4, 5, 18, 3, 1)]):  # fmt: skip
+                                                      (17, 4, 5, 18, 3, 1), (9, 4, 5, 9, 3, 9),
+                                                      (18, 6, 5, 18, 5, 18)]):  # fmt: skip
         x = b.feed(f"x{number}", rng.integers(0, 256, (1, h, w, c)).astype(np.uint8))
         weight = b.constant(f"w{number}", rng.integers(-128, 128, (m, c // group, k, k)).astype(np.int8))
         bias = b.constant(f"b{number}", rng.integers(-900, 900, m).astype(np.int32))
@@ -203,6 +288,21 @@ def network() -> tuple[Builder, list[str]]:
     matrix = b.constant("matrix", rng.integers(-128, 128, (37, 19)).astype(np.int8))
     bias, scale = b.constant("bias", np.arange(19, dtype=np.int32)), b.constant("scale", np.full(19, 0.01, np.float32))
     outputs.append(b.node("qir.IntGemm", [rows, matrix, bias, scale], "product", y_zero_point=9, qmin=0, qmax=255))
+    left, right = (b.feed(name, rng.integers(0, 256, (1, 5, 7, 33)).astype(np.uint8)) for name in ("left", "right"))
+    finish = {"y_zero_point": 9, "qmin": 0, "qmax": 255}
+    pool = {"kernel_shape": (2, 2), "strides": (1, 2), "pads": (1, 0, 0, 1)}
+    table = b.constant("table", rng.integers(0, 256, 256).astype(np.uint8))
+    outputs += [
+        b.node("qir.IntAdd", [left, right], "sum", a_multiplier=0.5, b_multiplier=0.4, offset=3.0, qmin=0, qmax=255),
+        b.node("qir.IntMul", [left, right], "times", a_zero_point=3, b_zero_point=7, multiplier=0.01, **finish),
+        b.node("qir.Lookup", [left, table], "looked"),
+        b.node("qir.IntMean", [right], "mean", axes=(1, 2), x_zero_point=5, multiplier=0.9, **finish),
+    ]
+    planes = b.transpose(left, (0, 3, 1, 2), "planes")
+    average = b.node("qir.IntAveragePool", [planes], "average", x_zero_point=5, multiplier=0.9, **pool, **finish)
+    most = outcomes([case("MaxPool", (b.values[planes],), **pool)])[0][0]
+    largest = b.node("MaxPool", [planes], "largest", result=most, **pool)
+    outputs += [b.transpose(name, (0, 2, 3, 1), f"{name}s") for name in (average, largest)]
     return b, outputs
 
 
@@ -325,5 +425,5 @@ def test_features_are_known_where_linux_tells_them() -> None:
 def test_explanations_say_what_slower_kernels_cost() -> None:
     b, outputs = network()
     lines = compile_c(b.graph(outputs), target="x86-avx512vnni").explain().splitlines()
-    assert "node_y1: qir_conv_u8s8_u8__avx512vnni" in lines
+    assert any(line.startswith("node_y1: qir_conv_u8s8_u8__avx512vnni (about ") for line in lines)
     assert any(line.startswith("    not conv_u8__avx2: ") and line.endswith(" times the cycles") for line in lines)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +15,9 @@ from qir.backends.c.program import Kernel, Struct
 from qir.backends.c.requant import requant
 from qir.backends.c.site import Site
 
-_HERE = Path(__file__).parent
-_SOURCE, _AVX2 = _HERE / "add_u8__portable.c", _HERE / "add_u8__avx2.c"
+
+def _source(isa: str) -> Path:
+    return Path(__file__).parent / f"add_u8__{isa}.c"
 
 
 def _accepts(site: Site) -> str | None:
@@ -33,19 +35,20 @@ def _accepts_vectors(site: Site) -> str | None:
     return _accepts(site) or only_bytes(site) or steps_apart(broadcast_loops(site.input(0), site.input(1), site.output))
 
 
-def _bind(site: Site, isa: str, source: Path) -> Bound:
+def _bind(site: Site, isa: str) -> Bound:
     a, b, y = site.input(0), site.input(1), site.output
     args = (broadcast_struct(a, b, y), numbers(site), a.read, b.read, y.write)
     types = (("QIR_A", a.ctype), ("QIR_B", b.ctype), ("QIR_Y", y.ctype)) if isa == "portable" else ()
     name = f"qir_add_{a.short}{b.short}_{y.short}__{isa}"
-    return Bound(Kernel(f"qir_add_u8u8_u8__{isa}", source, name, types), args)
+    return Bound(Kernel(f"qir_add_u8u8_u8__{isa}", _source(isa), name, types), args)
+
+
+def _on(isa: str, accepts: Callable[[Site], str | None]) -> Variant:
+    return Variant(isa, _source(isa), accepts, lambda site: _bind(site, isa))
 
 
 FAMILY = Family(
     "add_u8", ("qir.IntAdd",), FOLLOW,
-    (
-        Variant("portable", _SOURCE, _accepts, lambda site: _bind(site, "portable", _SOURCE)),
-        Variant("avx2", _AVX2, _accepts_vectors, lambda site: _bind(site, "avx2", _AVX2)),
-    ),
+    (_on("portable", _accepts), _on("avx2", _accepts_vectors), _on("neon", _accepts_vectors)),
     in_place=(0, 1),
 )  # fmt: skip

@@ -2,37 +2,33 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import partial
-from math import prod
 from pathlib import Path
 
 import numpy as np
 
 from qir.backends.c.kernels import Bound, Family, Variant
 from qir.backends.c.kernels.conv_u8.blocks import (
+    ARM,
     Blocks,
     blocks,
-    depthwise_data,
-    in_columns,
     panel_data,
     panel_kernel,
     panel_source,
     refuse_vectors,
 )
 from qir.backends.c.kernels.conv_u8.contract import accepts, accepts_any, conv_parts, conv_shape, conv_window
+from qir.backends.c.kernels.conv_u8.depthwise import accepts_depthwise, on_vectors
+from qir.backends.c.kernels.conv_u8.depthwise_neon import ON_ARM
 from qir.backends.c.kernels.conv_u8.winograd import WINOGRAD
 from qir.backends.c.orders import CHANNELS_LAST
-from qir.backends.c.program import Data, Kernel, Scratch
+from qir.backends.c.program import Data, Scratch
 from qir.backends.c.requant import per_channel
 from qir.backends.c.site import Site
 from qir.backends.c.weights import (
-    TILE,
     activation_rows,
     bias_data,
-    is_packed,
     is_wide,
-    only_int8,
     row_kernel,
     rows,
     tap_kernel,
@@ -41,15 +37,6 @@ from qir.backends.c.weights import (
 
 _HERE = Path(__file__).parent
 _GENERIC, _DEPTHWISE = _HERE / "conv_u8__portable.c", _HERE / "conv_u8_depthwise__portable.c"
-
-
-def _accepts_depthwise(site: Site) -> str | None:
-    x, w = site.input(0), site.input(1)
-    if not (int(site.node.attr("group", 1)) == w.shape[0] == x.shape[1] and w.shape[1] == 1 and w.shape[0] > 1):
-        return "not one input and one output channel a group"
-    if is_packed(site) and 16 * prod(w.shape[2:]) > TILE:
-        return "too many taps to unpack at once"
-    return accepts_any(site)
 
 
 def _macs(site: Site) -> float:
@@ -107,58 +94,17 @@ def _on_panels(isa: str) -> Variant:
                    work=partial(_panel_work, isa=isa))  # fmt: skip
 
 
-def _accepts_codes(site: Site) -> str | None:
-    """What depthwise kernels on vectors need."""
-    real = None if site.output.dtype.name == "uint8" else "its result is real"
-    return only_int8(site) or _accepts_depthwise(site) or real
-
-
-_DEPTHWISE_STEPS = {"avx512vnni": (32, 4, np.int8), "avx2": (16, 2, np.int16)}
-"""Channels of a block, taps of a step, type of the weights."""
-
-
-def _depthwise_blocks(site: Site, isa: str) -> Blocks:
-    """Few channels, neighbouring pixels of which fill a vector, are flattened: weights repeat along the vector."""
-    x, width = site.input(0), _DEPTHWISE_STEPS[isa][0]
-    channels = x.shape[1]
-    b = blocks(x.shape[0], conv_window(site), channels, 1, isa="bytes", beyond=channels < width)
-    if channels < width and width % channels == 0 and b.window[3][2] == 1:
-        return replace(b, flat=width)
-    return replace(b, by_columns=in_columns(b) and (isa == "avx512vnni" or channels >= width))
-
-
-def _depthwise_work(site: Site, isa: str) -> float:
-    channels, width = site.output.shape[1], _DEPTHWISE_STEPS[isa][0]
-    return _macs(site) * (1 if _depthwise_blocks(site, isa).flat else -(-channels // width) * width / channels)
-
-
-def _bind_depthwise_on(site: Site, isa: str) -> Bound:
-    b, (width, depth, dtype) = _depthwise_blocks(site, isa), _DEPTHWISE_STEPS[isa]
-    w, bias = conv_parts(site)[0], np.asarray(site.constant(2))
-    scale = per_channel(site.constant(3), w.shape[0])
-    if b.flat:
-        times = width // w.shape[0]
-        w, bias, scale = np.tile(w, (times, *(1,) * (w.ndim - 1))), np.tile(bias, times), np.tile(scale, times)
-    data = depthwise_data(w, bias, scale, width=width, depth=depth, dtype=dtype, by_columns=b.by_columns)
-    args = (conv_shape(site, b.window_field), b.struct, site.input(0).read, *data, b.scratch, site.output.write)
-    return Bound(Kernel(f"qir_conv_u8s8_depthwise_u8__{isa}", _HERE / f"conv_u8_depthwise__{isa}.c"), args)
-
-
-def _depthwise_on(isa: str) -> Variant:
-    source = _HERE / f"conv_u8_depthwise__{isa}.c"
-    return Variant(isa, source, _accepts_codes, partial(_bind_depthwise_on, isa=isa),
-                   work=partial(_depthwise_work, isa=isa))  # fmt: skip
-
-
 FAMILY = Family(
     "conv_u8",
     ("qir.IntConv",),
     CHANNELS_LAST,
     (
-        Variant("portable", _DEPTHWISE, _accepts_depthwise, _bind_depthwise, work=_macs),
+        Variant("portable", _DEPTHWISE, accepts_depthwise, _bind_depthwise, work=_macs),
         Variant("portable", _GENERIC, accepts_any, _bind, work=_rows_work),
         WINOGRAD,
-        *(variant(isa) for isa in ("avx512vnni", "avx2") for variant in (_depthwise_on, _on_panels)),
-        *(_on_panels(isa) for isa in ("i8mm", "dotprod", "neon")),
+        *(variant(isa) for isa in ("avx512vnni", "avx2") for variant in (on_vectors, _on_panels)),
+        on_vectors("avxvnni"),
+        *ON_ARM,
+        *(_on_panels(isa) for isa in ARM),
     ),
 )

@@ -39,8 +39,6 @@ class Blocks:
         rows, columns: output pixels of a block.
         size: bytes of a copied code.
         least: pixels of a row that take as long as one.
-        by_columns: weights of a depthwise kernel are packed for columns of three taps.
-        flat: channels of a vector that neighbouring pixels of a depthwise kernel fill together; 0: pixel by pixel.
     """
 
     isa: str
@@ -57,8 +55,6 @@ class Blocks:
     columns: int
     size: int
     least: int
-    by_columns: bool = False
-    flat: int = 0
 
     @property
     def steps(self) -> int:
@@ -71,7 +67,6 @@ class Blocks:
         return Struct("qir_conv_u8_blocks", (
             ("rows", self.rows), ("columns", self.columns), ("by_taps", int(self.by_taps)),
             ("copied", int(self.copied)), ("segments", self.segments), ("steps", self.steps),
-            ("by_columns", int(self.by_columns)), ("flat", self.flat),
         ))  # fmt: skip
 
     @property
@@ -81,14 +76,13 @@ class Blocks:
 
     @property
     def scratch(self) -> Scratch:
-        """Pointers and copied input of a block."""
-        if self.by_columns:
-            return Scratch(0)
+        """A list of the pixels, pointers and copied input of a block."""
         pixel = self.groups * self.channels * self.size
         copied = _copied_bytes(self.window, self.rows, self.columns, pixel) + _SLACK
         if self.isa == "i8mm":  # a row that is to be copied in pairs, and the pixels beyond it
             copied += _copied_bytes(self.window, 1, self.columns + 1, pixel) // self.size
-        return Scratch(8 * self.rows * self.segments + (copied if self.copied else 0))
+        listed = 24 * self.rows * (self.columns + 1) if self.isa in ARM else 0
+        return Scratch(listed + 8 * self.rows * self.segments + (copied if self.copied else 0))
 
     def work(self, out_channels: int) -> int:
         """Multiply-accumulates, what fills steps and panels up included; `out_channels` of one group."""
@@ -105,22 +99,23 @@ def _copied_bytes(window: tuple[tuple[int, ...], ...], rows: int, columns: int, 
     return kernel[0] * high * across * pixel
 
 
-STEPS = {"avx512vnni": (4, 1, 4), "avx2": (2, 2, 1), "neon": (4, 1, 1), "dotprod": (4, 1, 1), "i8mm": (8, 2, 2),
-         "bytes": (1, 1, 1)}  # fmt: skip
+STEPS = {"avx512vnni": (4, 1, 4), "avx2": (2, 2, 1), "neon": (4, 1, 1), "dotprod": (4, 1, 1), "i8mm": (8, 2, 2)}
 """Codes that one step of a kernel on panels takes, and bytes of each: vpdpbusd takes four as they are, vpmaddwd two of
 16 bits, less their zero point, smull and sdot four less 128, usmmla eight of two pixels, side by side; and how many
-pixels of a row it takes to hide the latency of its instructions, or share them. Depthwise kernels read tap by tap."""
+pixels of a row it takes to hide the latency of its instructions, or share them."""
+ARM = ("i8mm", "dotprod", "neon")
+_TILES = 12
+"""Pixels that whole tiles of each of them go into."""
 SIGNED = ("neon", "dotprod")
 """Their kernels take activations less 128, which the bias makes up for."""
 
 
-def blocks(batch: int, win: Window, groups: int, channels: int, *, isa: str, beyond: bool = False) -> Blocks:
+def blocks(batch: int, win: Window, groups: int, channels: int, *, isa: str) -> Blocks:
     """Cuts a convolution up.
 
     Args:
         channels: of the input, in one group.
         isa: key of STEPS.
-        beyond: the kernel reads vectors that are longer than a pixel.
     """
     depth, size, least = STEPS[isa]
     axes = [i for i in range(len(win.kernel)) if (win.input[i], win.output[i], win.kernel[i]) != (1, 1, 1)]
@@ -137,10 +132,12 @@ def blocks(batch: int, win: Window, groups: int, channels: int, *, isa: str, bey
     _, out, taps, _, dilation, _ = window
     by_taps = groups > 1 or (taps[2] > 1 and dilation[2] > 1)
     segments, length = (prod(taps), channels) if by_taps else (taps[0] * taps[1], taps[2] * channels)
-    copied = beyond or size > 1 or isa in SIGNED or padded or length % depth != 0
+    copied = size > 1 or isa in SIGNED or padded or length % depth != 0
     columns, pixel = out[2], groups * channels * size
     while columns > 8 and _copied_bytes(window, 1, columns, pixel) > _BLOCK_BYTES:
         columns = -(-columns // 2)
+    if isa in ARM and _TILES <= columns < out[2]:
+        columns -= columns % _TILES
     rows = min(out[1], -(-_PIXELS // columns))
     while rows > 1 and _copied_bytes(window, rows, columns, pixel) > 2 * _BLOCK_BYTES:
         rows -= 1
@@ -193,7 +190,7 @@ def panel_kernel(site: Site, name: str, isa: str, source: Path | None = None, *,
         weights: in panels, from which NEON's knows how it may add products.
     """
     function, types = output_types(site, f"{name}__{isa}")
-    if isa in ("neon", "dotprod", "i8mm"):
+    if isa in ARM:
         each = isa == "neon" and weights is not None and _least_twice(weights.array)
         function = function.replace("_u8s8_", "_u8s8_each_") if each else function
         add = ("QIR_ADD", "qir_neon_one_by_one" if each else "qir_neon_by_twos")
@@ -222,47 +219,3 @@ def refuse_vectors(site: Site, isa: str) -> str | None:
     if isa == "neon" and site.output.dtype.name == "float32" and subnormal:
         return "the vectors of 32-bit ARM take subnormal reals for zero"
     return None
-
-
-def in_columns(b: Blocks) -> bool:
-    """Whether a depthwise window is three by three taps of neighbouring columns, one or two pixels apart."""
-    inputs, outputs, kernel, stride, dilation, _ = b.window
-    return inputs[0] == outputs[0] == 1 and kernel == (1, 3, 3) and dilation[2] == 1 and stride[2] in (1, 2)
-
-
-def depthwise_data(
-    w: np.ndarray, bias: np.ndarray, multiplier: np.ndarray | None, *, width: int, depth: int, dtype: type,
-    by_columns: bool,
-) -> tuple[Data, Data, Data]:  # fmt: skip
-    """Weights [C, 1, *K], bias and multipliers of a depthwise kernel.
-
-    Interleaving the bytes or words of `depth` taps goes by halves of 128 bits, four channels at a time: sum v of the
-    `depth` sums of a block holds channels 4 v .. 4 v + 3 of the block's first half and of its second.
-
-    Args:
-        width: channels of a block; the last block laps over the one before where they are no multiple.
-        dtype: of the packed weights.
-        by_columns: taps of a column of three follow each other, then a zero.
-    """
-    channels, taps = w.shape[0], int(np.prod(w.shape[1:]))
-    places = np.arange(taps)
-    if by_columns:  # rows of a column follow each other, then a zero
-        places = places % 3 * 4 + places // 3
-    starts = [max(min(start, channels - width), 0) for start in range(0, channels, width)]
-    order = np.arange(width).reshape(2, depth, width // 2 // depth).transpose(1, 0, 2).reshape(-1)
-    rows = [start + order for start in starts]
-    packed: np.ndarray = np.zeros((len(rows), -(-(places.max() + 1) // depth) * depth, width), dtype)
-    wide = np.zeros((taps, max(channels, width)), dtype)
-    wide[:, :channels] = w.reshape(channels, taps).T
-    for number, row in enumerate(rows):
-        packed[number, places] = wide[:, row]
-    cut = packed.reshape(len(rows), -1, depth, depth, width // depth).transpose(0, 1, 3, 4, 2)
-
-    def permuted(values: np.ndarray, role: str) -> Data:
-        long = np.zeros(max(channels, width), values.dtype)
-        long[:channels] = values
-        return Data(np.stack([long[row] for row in rows]), role)
-
-    scale = per_channel(multiplier, channels)
-    return (Data(np.ascontiguousarray(cut), "weights"), permuted(bias.astype(np.int32), "bias"),
-            permuted(scale, "multipliers"))  # fmt: skip

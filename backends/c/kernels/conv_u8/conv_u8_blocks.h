@@ -18,8 +18,6 @@ typedef struct {
     int32_t copied;     /* the input of a block is copied */
     int32_t segments;   /* of a window */
     int32_t steps;      /* of a segment, the last one filled up */
-    int32_t by_columns; /* depthwise: weights are packed for columns of three taps */
-    int32_t flat;       /* depthwise: channels that neighbouring pixels fill together, repeated; 0: pixel by pixel */
 } qir_conv_u8_blocks;
 
 /* A block in work: output pixels [row, row + rows) x [column, column + columns) of a plane of a sample. */
@@ -96,11 +94,13 @@ QIR_LEAST static inline void qir_conv_u8_pair(const qir_conv_u8_shape *s, const 
                                               uint8_t *to) {
     const ptrdiff_t channels = (ptrdiff_t)s->groups * s->in_channels, next = s->window.stride[2] * channels;
     const ptrdiff_t all = across * channels, run = s->window.kernel[2] == 1 ? channels : all;
-    ptrdiff_t start, i;
+    ptrdiff_t start, left;
     for (start = 0; start < all; start += run == all ? all : 2 * next) {
-        for (i = start; i < start + run; i += 8) {
-            memcpy(to + 2 * i, line + i, 8);
-            memcpy(to + 2 * i + 8, line + i + next, 8);
+        const uint8_t *from = line + start, *beside = from + next;
+        uint8_t *pair = to + 2 * start;
+        for (left = run; left > 0; left -= 8, from += 8, beside += 8, pair += 16) {
+            memcpy(pair, from, 8);
+            memcpy(pair + 8, beside, 8);
         }
     }
 }
@@ -204,95 +204,17 @@ typedef struct {
     const int32_t *bias;
     const float *multiplier;
     int32_t channels; /* that are left from the first panel on */
-    int32_t pixels;   /* of this tile */
     const qir_requant *requant;
 } qir_conv_u8_tile;
 
 static inline qir_conv_u8_tile qir_conv_u8_any_tile(const qir_conv_u8_shape *s, const qir_conv_u8_blocks *b) {
-    qir_conv_u8_tile t = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0};
+    qir_conv_u8_tile t = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0};
     t.segments = b->segments;
     t.steps = b->steps;
     t.stride = (ptrdiff_t)s->window.stride[2] * s->groups * s->in_channels;
     t.step = (ptrdiff_t)s->groups * s->out_channels;
     t.requant = &s->requant;
     return t;
-}
-
-/* Computes a number of neighbouring pixels by the channels of a panel, from element `from` of their segments on. */
-typedef void qir_conv_u8_tile_function(const qir_conv_u8_tile *t, ptrdiff_t from, void *y);
-
-/* What an instruction set computes. */
-typedef struct {
-    qir_conv_u8_tile_function *const *tile; /* of as many pixels as go together, twice as many, ... */
-    int32_t most;                           /* tiles */
-    int32_t together;                       /* pixels that share vectors */
-    int32_t wide;                           /* how codes are copied */
-    ptrdiff_t panel;                        /* bytes of weights in a panel's step */
-    ptrdiff_t size;                         /* bytes of a result */
-} qir_conv_u8_tiles;
-
-/* Block by block, a panel of weights at a time; rows of pixels in tiles of nearly equal size. */
-static inline void qir_conv_u8_by_panels(const qir_conv_u8_shape *s, const qir_conv_u8_blocks *b,
-                                         const qir_conv_u8_tiles *k, const uint8_t *x, const int8_t *w,
-                                         const int32_t *bias, const float *multiplier, void *scratch, void *y) {
-    const int32_t panels = (s->out_channels + 15) / 16;
-    const ptrdiff_t panel = (ptrdiff_t)b->segments * b->steps * k->panel;
-    qir_conv_u8_block at = qir_conv_u8_first_block(s, b);
-    qir_conv_u8_tile t = qir_conv_u8_any_tile(s, b);
-    for (; qir_conv_u8_block_left(s, &at); qir_conv_u8_next_block(s, b, &at)) {
-        int32_t group, p, r, column;
-        qir_conv_u8_open(s, b, &at, x, k->wide, scratch);
-        for (group = 0; group < s->groups; ++group) {
-            for (p = 0; p < panels; ++p) {
-                const ptrdiff_t place = (ptrdiff_t)group * panels + p;
-                t.weights = w + place * panel;
-                t.bias = bias + place * 16;
-                t.multiplier = multiplier + place * 16;
-                t.channels = s->out_channels - p * 16;
-                for (r = 0; r < at.rows; ++r) {
-                    const ptrdiff_t to = qir_conv_u8_pixel(s, &at, r) * t.step + group * s->out_channels + p * 16;
-                    t.segment = (const void *const *)scratch + (ptrdiff_t)r * b->segments;
-                    for (column = 0; column < at.columns; column += t.pixels) {
-                        const int32_t left = at.columns - column;
-                        const int32_t count = qir_piece((left + k->together - 1) / k->together, k->most);
-                        t.pixels = count * k->together < left ? count * k->together : left;
-                        k->tile[count - 1](&t, (ptrdiff_t)group * s->in_channels + column * t.stride,
-                                           (uint8_t *)y + (to + column * t.step) * k->size);
-                    }
-                }
-            }
-        }
-    }
-}
-
-/* The input under a row of windows of three rows. Rows outside the input are `outside` and stay there; so are columns
-   that are not below `inside`. */
-typedef struct {
-    const uint8_t *row[3];
-    ptrdiff_t next[3]; /* from column to column */
-    const uint8_t *outside;
-    int32_t column; /* the first window's */
-    int32_t inside; /* columns of the input */
-} qir_conv_u8_three_rows;
-
-/* `row` counts samples and output rows, `channel` is the first that is read. */
-static inline qir_conv_u8_three_rows qir_conv_u8_rows_under(const qir_conv_u8_shape *s, const uint8_t *x, int32_t row,
-                                                            int32_t channel, const uint8_t *outside) {
-    const qir_window *const win = &s->window;
-    const ptrdiff_t channels = (ptrdiff_t)s->groups * s->in_channels, sample = row / win->out[1];
-    const int32_t start = row % win->out[1] * win->stride[1] - win->pad[1];
-    qir_conv_u8_three_rows three;
-    int32_t i;
-    three.outside = outside;
-    three.column = -win->pad[2];
-    three.inside = win->in[2];
-    for (i = 0; i < 3; ++i) {
-        const int32_t at = start + i * win->dilation[1], inside = at >= 0 && at < win->in[1];
-        const ptrdiff_t pixel = (sample * win->in[1] + at) * win->in[2] - win->pad[2];
-        three.row[i] = inside ? x + (pixel * channels + channel) : outside;
-        three.next[i] = inside ? channels : 0;
-    }
-    return three;
 }
 
 #endif

@@ -11,7 +11,15 @@ from pathlib import Path
 import numpy as np
 
 from qir.backends.c.kernels import Bound, Family, Variant
-from qir.backends.c.kernels.conv_u8.blocks import Blocks, blocks, panel_data, panel_kernel, panel_source, refuse_vectors
+from qir.backends.c.kernels.conv_u8.blocks import (
+    ARM,
+    Blocks,
+    blocks,
+    panel_data,
+    panel_kernel,
+    panel_source,
+    refuse_vectors,
+)
 from qir.backends.c.orders import ROWS
 from qir.backends.c.program import Data, Scratch, Struct
 from qir.backends.c.requant import constants_missing, per_channel, requant
@@ -110,7 +118,7 @@ FAMILY = Family(
     (
         Variant("portable", _SOURCE, _accepts, _bind, work=_work),
         Variant("avx512vnni", _ROW, accepts, _bind_row, work=_work),
-        *(_on_panels(isa) for isa in ("avx512vnni", "avx2", "i8mm", "dotprod", "neon")),
+        *(_on_panels(isa) for isa in ("avx512vnni", "avx2", *ARM)),
     ),
     permuted_rows=True,
 )

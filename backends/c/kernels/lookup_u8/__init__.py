@@ -12,7 +12,7 @@ from qir.backends.c.program import Data, Kernel, Scalar
 from qir.backends.c.site import Site
 
 _HERE = Path(__file__).parent
-_SOURCE, _AVX2 = _HERE / "lookup_u8__portable.c", _HERE / "lookup_u8__avx2.c"
+_SOURCE = _HERE / "lookup_u8__portable.c"
 
 
 def _layout(site: Site) -> Orders:
@@ -32,17 +32,18 @@ def _accepts_vectors(site: Site) -> str | None:
 def _bind(site: Site, isa: str = "portable") -> Bound:
     x, y = site.input(0), site.output
     kernel = Kernel("qir_lookup_u8_T__portable", _SOURCE, f"qir_lookup_u8_{y.short}__portable", (("QIR_Y", y.ctype),))
-    if isa == "avx2":
-        kernel = Kernel("qir_lookup_u8_u8__avx2", _AVX2)
+    if isa != "portable":
+        kernel = Kernel(f"qir_lookup_u8_u8__{isa}", _HERE / f"lookup_u8__{isa}.c")
     table = Data(np.ascontiguousarray(site.input(1).value), "table")
     return Bound(kernel, (Scalar(y.size, "size_t"), x.read, table, y.write))
 
 
+def _on(isa: str) -> Variant:
+    return Variant(isa, _HERE / f"lookup_u8__{isa}.c", _accepts_vectors, lambda site: _bind(site, isa))
+
+
 FAMILY = Family(
     "lookup_u8", ("qir.Lookup",), _layout,
-    (
-        Variant("portable", _SOURCE, _accepts, _bind),
-        Variant("avx2", _AVX2, _accepts_vectors, lambda site: _bind(site, "avx2")),
-    ),
+    (Variant("portable", _SOURCE, _accepts, _bind), _on("avx2"), _on("neon")),
     in_place=(0,), pointwise=True,
 )  # fmt: skip

@@ -17,6 +17,8 @@ from qir.quant.fixedpoint import largest
 
 _HERE = Path(__file__).parent
 _SOURCE, _AVX2 = _HERE / "matmul_u8__portable.c", _HERE / "matmul_u8__avx2.c"
+_ARM = {"i8mm": (8, 2), "dotprod": (4, 1), "neon": (4, 1)}
+"""Codes of a step, rows that share vectors."""
 
 
 def _as_stored(site: Site) -> Orders:
@@ -76,10 +78,24 @@ def _bind(site: Site, isa: str, source: Path) -> Bound:
     ))  # fmt: skip
     multiplier = Scalar(float(np.float32(node.attr("multiplier"))), "float")
     kernel = integer_kernel(site, f"qir_matmul_u8u8_T__{isa}", source, ("QIR_A", "QIR_B"), wide=_overflows(site),
-                            parts=vector_types(site, "avx2", "store16"))  # fmt: skip
-    pairs = (a.shape[-1] + 1) // 2
-    scratch = (Scratch(4 * pairs * (16 + a.shape[-2])),) if isa == "avx2" else ()
-    return Bound(kernel, (shape, multiplier, a.read, b.read, *scratch, y.write))
+                            parts=vector_types(site, "neon" if isa in _ARM else "avx2", "store16"))  # fmt: skip
+    return Bound(kernel, (shape, multiplier, a.read, b.read, *_scratch(isa, *a.shape[-2:]), y.write))
+
+
+def _scratch(isa: str, rows: int, depth: int) -> tuple[Scratch, ...]:
+    """Room for a panel of sixteen columns and all rows, in the kernel's own form."""
+    if isa == "avx2":
+        return (Scratch(4 * (-(-depth // 2)) * (16 + rows)),)
+    if isa in _ARM:
+        step, together = _ARM[isa]
+        rows = -(-rows // together) * together
+        return (Scratch(24 * rows + -(-depth // step) * step * (16 + rows)),)
+    return ()
+
+
+def _on_arm(isa: str) -> Variant:
+    source = _HERE / f"matmul_u8__{isa}.c"
+    return Variant(isa, source, _accepts_vectors, lambda site: _bind(site, isa, source), work=_panel_work)
 
 
 FAMILY = Family(
@@ -87,5 +103,6 @@ FAMILY = Family(
     (
         Variant("portable", _SOURCE, _accepts, lambda site: _bind(site, "portable", _SOURCE), work=_work),
         Variant("avx2", _AVX2, _accepts_vectors, lambda site: _bind(site, "avx2", _AVX2), work=_panel_work),
+        *(_on_arm(isa) for isa in _ARM),
     ),
 )  # fmt: skip

@@ -12,7 +12,9 @@ from qir.backends.c.site import Site
 from qir.ops.window import window
 
 _HERE = Path(__file__).parent
-_SOURCE, _AVX2 = _HERE / "maxpool__portable.c", _HERE / "maxpool_u8__avx2.c"
+_SOURCE = _HERE / "maxpool__portable.c"
+_LEAST = {"avx2": 32, "neon": 16}
+"""Channels that kernels on vectors need."""
 _NAMES = ("batch", "in", "out", "kernel", "stride", "dilation", "pad")
 
 
@@ -25,10 +27,11 @@ def _accepts(site: Site) -> str | None:
     return None if 1 <= spatial <= 3 else f"{spatial} spatial axes, 1 to 3 are supported"
 
 
-def _accepts_vectors(site: Site) -> str | None:
+def _accepts_vectors(site: Site, isa: str) -> str | None:
     if site.input(0).dtype.name != "uint8":
         return "its elements are not uint8"
-    return "fewer than 32 channels" if site.input(0).shape[1] < 32 else _accepts(site)
+    least = _LEAST[isa]
+    return f"fewer than {least} channels" if site.input(0).shape[1] < least else _accepts(site)
 
 
 def _bind(site: Site, isa: str = "portable") -> Bound:
@@ -36,17 +39,19 @@ def _bind(site: Site, isa: str = "portable") -> Bound:
     values = window_fields(x.shape[0], window(node, x.shape[2:], node.attr("kernel_shape")))
     fields: tuple[Field, ...] = values if isinstance(values, tuple) else (values,)
     kernel = Kernel("qir_maxpool_T__portable", _SOURCE, f"qir_maxpool_{x.short}__portable", (("QIR_T", x.ctype),))
-    if isa == "avx2":
-        kernel = Kernel("qir_maxpool_u8__avx2", _AVX2)
+    if isa != "portable":
+        kernel = Kernel(f"qir_maxpool_u8__{isa}", _HERE / f"maxpool_u8__{isa}.c")
     shape = Struct("qir_window", tuple(zip(_NAMES, fields, strict=True)))
     return Bound(kernel, (shape, Scalar(x.shape[1]), x.read, site.output.write))
 
 
+def _on(isa: str) -> Variant:
+    return Variant(isa, _HERE / f"maxpool_u8__{isa}.c", lambda site: _accepts_vectors(site, isa),
+                   lambda site: _bind(site, isa))  # fmt: skip
+
+
 FAMILY = Family(
     "maxpool", ("MaxPool",), CHANNELS_LAST,
-    (
-        Variant("portable", _SOURCE, _accepts, _bind),
-        Variant("avx2", _AVX2, _accepts_vectors, lambda site: _bind(site, "avx2")),
-    ),
+    (Variant("portable", _SOURCE, _accepts, _bind), _on("avx2"), _on("neon")),
     takes=_takes,
 )  # fmt: skip

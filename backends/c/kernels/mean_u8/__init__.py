@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import prod
 from pathlib import Path
 
 import numpy as np
 
-from qir.backends.c.integer_types import integer_kernel
+from qir.backends.c.integer_types import integer_kernel, only_bytes
 from qir.backends.c.kernels import Bound, Family, Variant
 from qir.backends.c.loops import led, merged_loops, too_many_loops
 from qir.backends.c.orders import Orders, reduced
 from qir.backends.c.program import Struct
-from qir.backends.c.requant import requant
+from qir.backends.c.requant import flushed, requant, vector_types
 from qir.backends.c.site import Site
 from qir.quant.fixedpoint import largest
 
-_SOURCE = Path(__file__).parent / "mean_u8__portable.c"
-_FUNCTION = "qir_mean_u8_T__portable"
+
+def _source(isa: str) -> Path:
+    return Path(__file__).parent / f"mean_u8__{isa}.c"
 
 
 def _axes(site: Site) -> frozenset[int]:
@@ -46,16 +48,43 @@ def _accepts(site: Site) -> str | None:
     return too_many_loops(_loops(site, True)) or too_many_loops(_loops(site, False))
 
 
-def _bind(site: Site) -> Bound:
+def _multiplier(site: Site) -> float:
+    return float(np.float32(site.node.attr("multiplier")) / np.float32(_count(site)))
+
+
+def _accepts_neighbours(site: Site, least: int) -> str | None:
+    kept = _loops(site, False)
+    if not kept or kept[-1][1] != 1 or kept[-1][0] < least:
+        return f"fewer than {least} neighbours are kept"
+    return only_bytes(site) or _accepts(site)
+
+
+def _accepts_neon(site: Site) -> str | None:
+    return flushed(site, _multiplier(site)) or _accepts_neighbours(site, 8)
+
+
+def _accepts_avx2(site: Site) -> str | None:
+    return _accepts_neighbours(site, 16)
+
+
+def _bind(site: Site, isa: str) -> Bound:
     node, kept, gone = site.node, _loops(site, False), _loops(site, True)
-    multiplier = np.float32(node.attr("multiplier")) / np.float32(_count(site))
     shape = Struct("qir_mean_u8_shape", (
         ("kept", led(kept, 0, 1)), ("kept_stride", led(kept, 1, 0)),
         ("reduced", led(gone, 0, 1)), ("reduced_stride", led(gone, 1, 0)),
-        ("x_zero_point", int(node.attr("x_zero_point", 0))), ("multiplier", float(multiplier)),
+        ("x_zero_point", int(node.attr("x_zero_point", 0))), ("multiplier", _multiplier(site)),
         ("requant", requant(node)),
     ))  # fmt: skip
-    return Bound(integer_kernel(site, _FUNCTION, _SOURCE), (shape, site.input(0).read, site.output.write))
+    parts = vector_types(site, isa, "store16" if isa == "avx2" else "store8")
+    kernel = integer_kernel(site, f"qir_mean_u8_T__{isa}", _source(isa), parts=parts)
+    return Bound(kernel, (shape, site.input(0).read, site.output.write))
 
 
-FAMILY = Family("mean_u8", ("qir.IntMean",), _layout, (Variant("portable", _SOURCE, _accepts, _bind),))
+def _on(isa: str, accepts: Callable[[Site], str | None]) -> Variant:
+    return Variant(isa, _source(isa), accepts, lambda site: _bind(site, isa), work=lambda site: site.input(0).size)
+
+
+FAMILY = Family(
+    "mean_u8", ("qir.IntMean",), _layout,
+    (_on("portable", _accepts), _on("avx2", _accepts_avx2), _on("neon", _accepts_neon)),
+)  # fmt: skip

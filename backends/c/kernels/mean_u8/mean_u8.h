@@ -19,4 +19,20 @@ typedef struct {
     qir_requant requant;
 } qir_mean_u8_shape;
 
+/* Number of rows: the product of all sizes but the innermost. */
+static inline int32_t qir_mean_u8_rows(const int32_t *size) {
+    return size[0] * size[1] * size[2] * size[3] * size[4];
+}
+
+/* Where row `i` starts. */
+static inline ptrdiff_t qir_mean_u8_offset(const int32_t *size, const int32_t *stride, int32_t i) {
+    ptrdiff_t offset = 0;
+    int32_t axis;
+    for (axis = 4; axis >= 0; --axis) {
+        offset += (ptrdiff_t)(i % size[axis]) * stride[axis];
+        i /= size[axis];
+    }
+    return offset;
+}
+
 #endif

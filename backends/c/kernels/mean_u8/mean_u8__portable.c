@@ -6,31 +6,19 @@
 #define QIR_STORE qir_store_u8
 /* template: end */
 
-/* Offset of element `i`, counted row by row over five axes. */
-static ptrdiff_t qir_mean_u8_T_offset(const int32_t *size, const int32_t *stride, int32_t i) {
-    ptrdiff_t offset = 0;
-    int32_t axis;
-    for (axis = 4; axis >= 0; --axis) {
-        offset += (ptrdiff_t)(i % size[axis]) * stride[axis];
-        i /= size[axis];
-    }
-    return offset;
-}
-
 /* Sixteen neighbours along the innermost kept axis are summed at once. */
 void qir_mean_u8_T__portable(const qir_mean_u8_shape *s, const QIR_X *QIR_RESTRICT x, QIR_Y *QIR_RESTRICT y) {
-    const int32_t rows = s->kept[0] * s->kept[1] * s->kept[2] * s->kept[3] * s->kept[4];
-    const int32_t sums = s->reduced[0] * s->reduced[1] * s->reduced[2] * s->reduced[3] * s->reduced[4];
+    const int32_t rows = qir_mean_u8_rows(s->kept), sums = qir_mean_u8_rows(s->reduced);
     const int32_t step = s->kept_stride[5];
     int32_t row, first, outer, inner, j;
     for (row = 0; row < rows; ++row) {
-        const QIR_X *const start = x + qir_mean_u8_T_offset(s->kept, s->kept_stride, row);
+        const QIR_X *const start = x + qir_mean_u8_offset(s->kept, s->kept_stride, row);
         for (first = 0; first < s->kept[5]; first += 16) {
             const int32_t width = s->kept[5] - first < 16 ? s->kept[5] - first : 16;
             int32_t acc[16] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0};
             for (outer = 0; outer < sums; ++outer) {
                 const QIR_X *from =
-                    start + (ptrdiff_t)first * step + qir_mean_u8_T_offset(s->reduced, s->reduced_stride, outer);
+                    start + (ptrdiff_t)first * step + qir_mean_u8_offset(s->reduced, s->reduced_stride, outer);
                 for (inner = 0; inner < s->reduced[5]; ++inner, from += s->reduced_stride[5]) {
                     QIR_LANES
                     for (j = 0; j < width; ++j) {

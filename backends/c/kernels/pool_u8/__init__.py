@@ -12,13 +12,17 @@ from qir.backends.c.kernels import Bound, Family, Variant
 from qir.backends.c.loops import three, window_fields
 from qir.backends.c.orders import CHANNELS_LAST
 from qir.backends.c.program import Struct
-from qir.backends.c.requant import requant, vector_types
+from qir.backends.c.requant import flushed, requant, vector_types
 from qir.backends.c.site import Site
 from qir.ops.window import window
 from qir.quant.fixedpoint import largest
 
-_HERE = Path(__file__).parent
-_SOURCE, _AVX2 = _HERE / "pool_u8__portable.c", _HERE / "pool_u8__avx2.c"
+_LEAST = {"avx2": 16, "neon": 8}
+"""Channels that kernels on vectors need."""
+
+
+def _source(isa: str) -> Path:
+    return Path(__file__).parent / f"pool_u8__{isa}.c"
 
 
 def _accepts(site: Site) -> str | None:
@@ -28,20 +32,22 @@ def _accepts(site: Site) -> str | None:
     return "a sum could leave int32" if prod(site.node.attr("kernel_shape")) * most >= 1 << 31 else None
 
 
-def _accepts_vectors(site: Site) -> str | None:
-    """Sums of 16 bits, sixteen channels at a time."""
-    if site.input(0).shape[1] < 16:
-        return "fewer than 16 channels"
-    if prod(site.node.attr("kernel_shape")) > 257:
+def _accepts_vectors(site: Site, isa: str) -> str | None:
+    """Sums of 16 bits, many channels at a time."""
+    taps = prod(site.node.attr("kernel_shape"))
+    if site.input(0).shape[1] < _LEAST[isa]:
+        return f"fewer than {_LEAST[isa]} channels"
+    if taps > 257:
         return "a sum could leave 16 bits"
-    return only_bytes(site) or _accepts(site)
+    tiny = flushed(site, site.node.attr("multiplier") / taps) if isa == "neon" else None
+    return only_bytes(site) or tiny or _accepts(site)
 
 
 def _work(site: Site) -> float:
     return site.output.size * prod(site.node.attr("kernel_shape"))
 
 
-def _bind(site: Site, isa: str, source: Path) -> Bound:
+def _bind(site: Site, isa: str) -> Bound:
     x, node = site.input(0), site.node
     win = window(node, x.shape[2:], node.attr("kernel_shape"))
     ends = [size + end for size, end in zip(win.input, win.declared_end, strict=True)]
@@ -51,14 +57,21 @@ def _bind(site: Site, isa: str, source: Path) -> Bound:
         ("x_zero_point", int(node.attr("x_zero_point", 0))),
         ("multiplier", float(np.float32(node.attr("multiplier")))), ("requant", requant(node)),
     ))  # fmt: skip
-    kernel = integer_kernel(site, f"qir_pool_u8_T__{isa}", source, parts=vector_types(site, "avx2", "store16"))
+    kernel = integer_kernel(site, f"qir_pool_u8_T__{isa}", _source(isa),
+                            parts=vector_types(site, isa, "store8", "store16"))
     return Bound(kernel, (shape, x.read, site.output.write))
+
+
+def _on(isa: str) -> Variant:
+    return Variant(isa, _source(isa), lambda site: _accepts_vectors(site, isa), lambda site: _bind(site, isa),
+                   work=_work)  # fmt: skip
 
 
 FAMILY = Family(
     "pool_u8", ("qir.IntAveragePool",), CHANNELS_LAST,
     (
-        Variant("portable", _SOURCE, _accepts, lambda site: _bind(site, "portable", _SOURCE), work=_work),
-        Variant("avx2", _AVX2, _accepts_vectors, lambda site: _bind(site, "avx2", _AVX2), work=_work),
+        Variant("portable", _source("portable"), _accepts, lambda site: _bind(site, "portable"), work=_work),
+        _on("avx2"),
+        _on("neon"),
     ),
 )  # fmt: skip

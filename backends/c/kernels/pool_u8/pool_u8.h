@@ -21,4 +21,29 @@ typedef struct {
     qir_requant requant;
 } qir_pool_u8_shape;
 
+/* Taps of a pixel that lie inside the input. */
+static inline int32_t qir_pool_u8_inside(const qir_taps *t) {
+    int32_t axis, count = 1;
+    for (axis = 0; axis < 3; ++axis) {
+        const int32_t taps = t->last[axis] - t->first[axis];
+        count *= taps > 0 ? taps : 0;
+    }
+    return count;
+}
+
+/* Number of taps that the average divides by. */
+static inline int32_t qir_pool_u8_count(const qir_pool_u8_shape *s, const qir_taps *t) {
+    int32_t axis, count = 1;
+    for (axis = 0; axis < 3; ++axis) {
+        int32_t taps = t->last[axis] - t->first[axis];
+        if (s->counts_padding) {
+            const int32_t d = s->window.dilation[axis], left = s->counted_end[axis] - t->start[axis];
+            taps = left > 0 ? (left + d - 1) / d : 0;
+            taps = taps < s->window.kernel[axis] ? taps : s->window.kernel[axis];
+        }
+        count *= taps > 0 ? taps : 0;
+    }
+    return count > 0 ? count : 1;
+}
+
 #endif

@@ -6,24 +6,11 @@
 #define QIR_STORE16 qir_avx2_store16_u8
 /* template: end */
 
-/* Number of taps of a pixel along an axis that the average divides by. */
-static inline int32_t qir_pool_u8_T_avx2_count(const qir_pool_u8_shape *s, const qir_taps *t, int32_t axis) {
-    int32_t taps = t->last[axis] - t->first[axis];
-    if (s->counts_padding) {
-        const int32_t d = s->window.dilation[axis], left = s->counted_end[axis] - t->start[axis];
-        taps = left > 0 ? (left + d - 1) / d : 0;
-        taps = taps < s->window.kernel[axis] ? taps : s->window.kernel[axis];
-    }
-    return taps > 0 ? taps : 0;
-}
-
 /* Sixteen channels of a pixel: at most 257 taps, whose sum fits 16 bits without sign. */
 QIR_AVX2 static QIR_INLINE void qir_pool_u8_T_avx2_block(const qir_pool_u8_shape *s, const qir_taps *t,
                                                          const uint8_t *x, __m256 multiplier, qir_requant8 q,
                                                          QIR_Y *y) {
-    const int32_t taps[3] = {t->last[0] - t->first[0], t->last[1] - t->first[1], t->last[2] - t->first[2]};
-    const int32_t inside = taps[0] > 0 && taps[1] > 0 && taps[2] > 0 ? taps[0] * taps[1] * taps[2] : 0;
-    const __m256i zero = _mm256_set1_epi32(inside * s->x_zero_point);
+    const __m256i zero = _mm256_set1_epi32(qir_pool_u8_inside(t) * s->x_zero_point);
     __m256i sums = _mm256_setzero_si256();
     int32_t a, b, c;
     for (a = t->first[0]; a < t->last[0]; ++a) {
@@ -48,13 +35,10 @@ void qir_pool_u8_T__avx2(const qir_pool_u8_shape *s, const uint8_t *QIR_RESTRICT
     const qir_requant8 q = qir_widen_requant8(&s->requant);
     int32_t pixel, channel;
     for (pixel = 0; pixel < pixels; ++pixel, y += channels) {
-        int32_t count;
         __m256 multiplier;
         qir_taps t;
         qir_find_taps(&s->window, pixel, &t);
-        count = qir_pool_u8_T_avx2_count(s, &t, 0) * qir_pool_u8_T_avx2_count(s, &t, 1) *
-                qir_pool_u8_T_avx2_count(s, &t, 2);
-        multiplier = _mm256_set1_ps(s->multiplier / (float)(count > 0 ? count : 1));
+        multiplier = _mm256_set1_ps(s->multiplier / (float)qir_pool_u8_count(s, &t));
         for (channel = 0; channel < channels; channel += 16) {
             const int32_t from = channel + 16 <= channels ? channel : channels - 16;
             qir_pool_u8_T_avx2_block(s, &t, x + from, multiplier, q, y + from);

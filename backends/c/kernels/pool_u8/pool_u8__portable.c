@@ -6,21 +6,6 @@
 #define QIR_STORE qir_store_u8
 /* template: end */
 
-/* Number of taps that the average divides by. */
-static int32_t qir_pool_u8_T_count(const qir_pool_u8_shape *s, const qir_taps *t) {
-    int32_t axis, count = 1;
-    for (axis = 0; axis < 3; ++axis) {
-        int32_t taps = t->last[axis] - t->first[axis];
-        if (s->counts_padding) {
-            const int32_t d = s->window.dilation[axis], left = s->counted_end[axis] - t->start[axis];
-            taps = left > 0 ? (left + d - 1) / d : 0;
-            taps = taps < s->window.kernel[axis] ? taps : s->window.kernel[axis];
-        }
-        count *= taps > 0 ? taps : 0;
-    }
-    return count > 0 ? count : 1;
-}
-
 void qir_pool_u8_T__portable(const qir_pool_u8_shape *s, const QIR_X *QIR_RESTRICT x, QIR_Y *QIR_RESTRICT y) {
     const int32_t channels = s->channels, pixels = qir_pixels(&s->window);
     int32_t pixel, first;
@@ -28,7 +13,7 @@ void qir_pool_u8_T__portable(const qir_pool_u8_shape *s, const QIR_X *QIR_RESTRI
         qir_taps t;
         float multiplier;
         qir_find_taps(&s->window, pixel, &t);
-        multiplier = s->multiplier / (float)qir_pool_u8_T_count(s, &t);
+        multiplier = s->multiplier / (float)qir_pool_u8_count(s, &t);
         for (first = 0; first < channels; first += 16) {
             const int32_t width = channels - first < 16 ? channels - first : 16;
             int32_t acc[16] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0};

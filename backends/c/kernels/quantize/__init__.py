@@ -11,7 +11,7 @@ from qir.backends.c.kernels import Bound, Family, Variant
 from qir.backends.c.kernels.transpose import moved_loops, turning
 from qir.backends.c.orders import FOLLOW
 from qir.backends.c.program import Data, Kernel, Scalar, Struct
-from qir.backends.c.requant import requant_struct
+from qir.backends.c.requant import flushed, requant_struct
 from qir.backends.c.site import Site
 from qir.backends.c.strides import strided, too_many_strides
 
@@ -77,6 +77,13 @@ def _bind_convert(site: Site) -> Bound:
     return Bound(kernel, (requant, Scalar(scale, "float"), Scalar(y.size, "size_t"), x.read, y.write))
 
 
+def _bind_neon(site: Site) -> Bound:
+    x, y, (scale, requant) = site.input(0), site.output, _numbers(site)
+    name = "quantize" if y.dtype.name == "uint8" else "dequantize"
+    kernel = Kernel(f"qir_{name}_{x.short}_{y.short}__neon", _HERE / f"{name}__neon.c")
+    return Bound(kernel, (requant, Scalar(scale, "float"), Scalar(y.size, "size_t"), x.read, y.write))
+
+
 def _accepts(site: Site) -> str | None:
     return too_many_strides(_loops(site))
 
@@ -91,10 +98,15 @@ def _accepts_convert(site: Site) -> str | None:
     return _accepts_u8(site) or (None if _loops(site) in ([], [(site.output.size, 1)]) else "its axes change places")
 
 
+def _accepts_neon(site: Site) -> str | None:
+    return _accepts_convert(site) or flushed(site, _numbers(site)[0])
+
+
 FAMILIES = tuple(
     Family(name, (op,), FOLLOW, (
         Variant("portable", source, _accepts, bind),
         Variant("avx2", _CONVERT, _accepts_convert, _bind_convert, f"{name}__avx2"),
+        Variant("neon", _HERE / f"{name}__neon.c", _accepts_neon, _bind_neon),
         *turning(f"{name}_", _accepts_u8, _numbers),
     ), takes=takes, pointwise=op == "qir.Quantize", reorders=True)
     for name, op, source, bind, takes in (

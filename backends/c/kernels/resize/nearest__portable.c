@@ -14,8 +14,14 @@ void qir_resize_nearest_T__portable(const qir_resize_shape *s, const int32_t *pl
                 for (c = 0; c < s->out[2]; ++c, y += s->inner) {
                     const int inside = place[a] >= 0 && second[b] >= 0 && third[c] >= 0;
                     const ptrdiff_t from = inside ? (ptrdiff_t)place[a] + second[b] + third[c] : 0;
-                    for (i = 0; i < s->inner; ++i) {
-                        y[i] = inside ? x[from + i] : outside;
+                    if (inside) {
+                        for (i = 0; i < s->inner; ++i) {
+                            y[i] = x[from + i];
+                        }
+                    } else {
+                        for (i = 0; i < s->inner; ++i) {
+                            y[i] = outside;
+                        }
                     }
                 }
             }

@@ -1,0 +1,63 @@
+/* Blocks of a convolution as rows of a product with panels of weights. */
+#ifndef QIR_CONV_U8_PANELS_H
+#define QIR_CONV_U8_PANELS_H
+
+#include "../../runtime/qir_panels.h"
+#include "conv_u8_blocks.h"
+
+/* Lists the output pixels of an opened block, those of a row by as many as go together. */
+static inline int32_t qir_conv_u8_list(const qir_conv_u8_shape *s, const qir_conv_u8_blocks *b,
+                                       const qir_conv_u8_block *at, const qir_panel_tiles *k, int32_t wide,
+                                       const void *const *segment, qir_row *row) {
+    const ptrdiff_t right = (ptrdiff_t)s->window.stride[2] * s->groups * s->in_channels * (wide % 2 ? 2 : 1);
+    const ptrdiff_t channels = (ptrdiff_t)s->groups * s->out_channels;
+    const uint8_t *const first = (const uint8_t *)segment[0];
+    qir_row *to = row;
+    int32_t r, column;
+    for (r = 0; r < at->rows; ++r) {
+        const ptrdiff_t down = (const uint8_t *)segment[(ptrdiff_t)r * b->segments] - first;
+        for (column = 0; column < at->columns || column % k->together; ++column, ++to) {
+            to->from = down + column * right;
+            to->to = column < at->columns ? ((ptrdiff_t)r * s->window.out[2] + column) * channels : -1;
+            to->offset = 0;
+        }
+    }
+    return (int32_t)(to - row);
+}
+
+/* Block by block, a panel of weights at a time. `wide`: how codes are copied, see qir_conv_u8_put. scratch: a list of
+   the block's pixels, each row of them filled up to as many as go together, then what qir_conv_u8_open wants. */
+static inline void qir_conv_u8_by_panels(const qir_conv_u8_shape *s, const qir_conv_u8_blocks *b,
+                                         const qir_panel_tiles *k, int32_t wide, const uint8_t *x, const int8_t *w,
+                                         const int32_t *bias, const float *multiplier, void *scratch, void *y) {
+    const int32_t panels = (s->out_channels + 15) / 16, columns = (b->columns + k->together - 1) / k->together;
+    const ptrdiff_t panel = (ptrdiff_t)b->segments * b->steps * k->step;
+    qir_row *const list = (qir_row *)scratch;
+    const void **const segment = (const void **)(void *)(list + (ptrdiff_t)b->rows * columns * k->together);
+    qir_conv_u8_block at = qir_conv_u8_first_block(s, b);
+    qir_panel p;
+    p.segment = segment;
+    p.segments = b->segments;
+    p.steps = b->steps;
+    p.requant = &s->requant;
+    for (; qir_conv_u8_block_left(s, &at); qir_conv_u8_next_block(s, b, &at)) {
+        const ptrdiff_t to = qir_conv_u8_pixel(s, &at, 0) * s->groups * s->out_channels;
+        int32_t rows, group, i;
+        qir_conv_u8_open(s, b, &at, x, wide, segment);
+        rows = qir_conv_u8_list(s, b, &at, k, wide, segment, list);
+        for (group = 0; group < s->groups; ++group) {
+            p.from = (ptrdiff_t)group * s->in_channels * (wide % 2 ? 2 : 1);
+            for (i = 0; i < panels; ++i) {
+                const ptrdiff_t place = (ptrdiff_t)group * panels + i;
+                p.weights = w + place * panel;
+                p.bias = bias + place * 16;
+                p.multiplier = multiplier + place * 16;
+                p.channels = s->out_channels - i * 16;
+                qir_by_panel(&p, k, list, rows,
+                             (uint8_t *)y + (to + (ptrdiff_t)group * s->out_channels + i * 16) * k->size);
+            }
+        }
+    }
+}
+
+#endif

@@ -1,0 +1,50 @@
+"""qir.IntLayerNorm: layer normalization of rows of uint8 codes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from qir.backends.c.kernels import Bound, Family, Variant
+from qir.backends.c.orders import ROWS
+from qir.backends.c.program import Data, Kernel, Struct
+from qir.backends.c.requant import requant
+from qir.backends.c.site import Site
+
+_HERE = Path(__file__).parent
+_SOURCE, _AVX2 = _HERE / "layernorm_u8__portable.c", _HERE / "layernorm_u8__avx2.c"
+
+
+def _accepts(site: Site) -> str | None:
+    if any(site.constant(slot) is None for slot in (1, 2)):
+        return "scale and bias must be constants"
+    return None if 0 < site.input(0).shape[-1] < 1 << 15 else "its rows are too long"
+
+
+def _accepts_vectors(site: Site) -> str | None:
+    return _accepts(site) or (None if site.output.dtype.name == "uint8" else "its results are not uint8")
+
+
+def _bind(site: Site, isa: str, source: Path) -> Bound:
+    x, y, node = site.input(0), site.output, site.node
+    size = x.shape[-1]
+    shape = Struct("qir_layernorm_u8_shape", (
+        ("rows", x.size // size), ("size", size), ("epsilon", float(np.float32(node.attr("epsilon")))),
+        ("requant", requant(node)),
+    ))  # fmt: skip
+    stem = "T" if isa == "portable" else "u8"
+    kernel = Kernel(f"qir_layernorm_u8_{stem}__{isa}", source, f"qir_layernorm_u8_{y.short}__{isa}",
+                    (("QIR_Y", y.ctype),))  # fmt: skip
+    tables = (Data(np.ascontiguousarray(site.input(slot).value), role) for slot, role in ((1, "scales"), (2, "bias")))
+    return Bound(kernel, (shape, *tables, x.read, y.write))
+
+
+FAMILY = Family(
+    "layernorm_u8", ("qir.IntLayerNorm",), ROWS,
+    (
+        Variant("portable", _SOURCE, _accepts, lambda site: _bind(site, "portable", _SOURCE)),
+        Variant("avx2", _AVX2, _accepts_vectors, lambda site: _bind(site, "avx2", _AVX2)),
+    ),
+    in_place=(0,),
+)  # fmt: skip

@@ -1,0 +1,28 @@
+/* Layer normalization of rows of uint8 codes:
+
+   v = size * (x[0]^2 + ..) - (x[0] + ..)^2      64-bit integers: size^2 times the variance of the codes
+   r = (float)(1 / sqrt((double)v + epsilon))
+   y[i] = clamp(rint(((float)(size * x[i] - (x[0] + ..)) * r) * scale[i] + bias[i]) + zero_point, qmin, qmax)
+
+   each step rounded once (no fused multiply-add). size < 2^15, so that size * x fits 31 bits and v 46. */
+#ifndef QIR_LAYERNORM_U8_H
+#define QIR_LAYERNORM_U8_H
+
+#include <math.h>
+
+#include "../../runtime/qir_runtime.h"
+
+typedef struct {
+    int32_t rows;
+    int32_t size;
+    float epsilon;
+    qir_requant requant;
+} qir_layernorm_u8_shape;
+
+/* What a row is multiplied by. */
+static inline float qir_layernorm_u8_factor(const qir_layernorm_u8_shape *s, int32_t sum, int64_t squares) {
+    const int64_t spread = s->size * squares - (int64_t)sum * sum;
+    return (float)(1.0 / sqrt((double)spread + (double)s->epsilon));
+}
+
+#endif

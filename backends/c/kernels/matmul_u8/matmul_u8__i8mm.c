@@ -1,0 +1,21 @@
+#include "../../runtime/qir_panels_i8mm.h"
+#include "matmul_u8_neon.h"
+
+/* template: begin */
+#define QIR_Y uint8_t
+#define QIR_STORE16 qir_neon_store16_u8
+#define QIR_PART16 qir_part16_u8
+/* template: end */
+
+#define QIR_END(i)                                                \
+    QIR_I8MM_STORE(2 * i, QIR_Y, QIR_STORE16, QIR_PART16, i, low) \
+    QIR_I8MM_STORE(2 * i + 1, QIR_Y, QIR_STORE16, QIR_PART16, i, high)
+QIR_I8MM_TILES(qir_matmul_u8u8_T_i8mm, QIR_Y, QIR_END)
+#undef QIR_END
+
+/* scratch: see qir_matmul_u8_by_panels. */
+void qir_matmul_u8u8_T__i8mm(const qir_matmul_u8_shape *s, float multiplier, const uint8_t *QIR_RESTRICT a,
+                             const uint8_t *QIR_RESTRICT b, void *QIR_RESTRICT scratch, QIR_Y *QIR_RESTRICT y) {
+    const qir_panel_tiles tiles = QIR_PANEL_TILES(qir_matmul_u8u8_T_i8mm_tiles, 2, 128, QIR_Y);
+    qir_matmul_u8_by_panels(s, &tiles, QIR_MATMUL_U8_EIGHTS, multiplier, a, b, scratch, y);
+}

@@ -1,0 +1,52 @@
+"""qir.IntSoftmax: softmax of rows of uint8 codes; codes or reals out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from qir.backends.c.integer_types import only_bytes, typed
+from qir.backends.c.kernels import Bound, Family, Variant
+from qir.backends.c.orders import Orders
+from qir.backends.c.program import Data, Struct
+from qir.backends.c.requant import requant, vector_types
+from qir.backends.c.site import Site
+
+_HERE = Path(__file__).parent
+_SOURCE, _AVX2 = _HERE / "softmax_u8__portable.c", _HERE / "softmax_u8__avx2.c"
+
+
+def _layout(site: Site) -> Orders:
+    """The axis innermost."""
+    order, axis = site.input(0).order, int(site.node.attr("axis"))
+    wanted = (*(one for one in order if one != axis), axis)
+    return Orders((wanted, (0,)), (wanted,))
+
+
+def _accepts(site: Site) -> str | None:
+    table = site.constant(1)
+    return None if table is not None and table.shape == (256,) else "the table must be a constant of 256 entries"
+
+
+def _bind(site: Site, isa: str, source: Path) -> Bound:
+    x, y, node = site.input(0), site.output, site.node
+    size = x.shape[int(node.attr("axis"))]
+    shape = Struct("qir_softmax_u8_shape", (
+        ("rows", x.size // max(size, 1)), ("size", size), ("multiplier", float(np.float32(node.attr("multiplier")))),
+        ("requant", requant(node)),
+    ))  # fmt: skip
+    kernel = typed(site, f"qir_softmax_u8_T__{isa}", source, ("u8", "u8"), vector_types(site, "avx2", "store16"))
+    table = Data(np.ascontiguousarray(site.input(1).value), "exponentials")
+    return Bound(kernel, (shape, table, x.read, y.write))
+
+
+FAMILY = Family(
+    "softmax_u8", ("qir.IntSoftmax",), _layout,
+    (
+        Variant("portable", _SOURCE, _accepts, lambda site: _bind(site, "portable", _SOURCE)),
+        Variant("avx2", _AVX2, lambda site: _accepts(site) or only_bytes(site),
+                lambda site: _bind(site, "avx2", _AVX2)),
+    ),
+    in_place=(0,),
+)  # fmt: skip

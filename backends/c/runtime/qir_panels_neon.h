@@ -1,0 +1,107 @@
+/* Tiles of one to four rows, two with the 16 registers of 32-bit ARM, by a panel of sixteen channels on NEON; and what
+   the tiles for ARM's later instruction sets have in common with them. */
+#ifndef QIR_PANELS_NEON_H
+#define QIR_PANELS_NEON_H
+
+#include "qir_neon.h"
+#include "qir_panels.h"
+
+/* A qir_panel_tile: `begin` declares sums, `add` adds the products of a segment with the weights from w on, `end`
+   stores rows of results of a type by `scale` and `q`. */
+#define QIR_NEON_TILE(function, type, begin, add, end)                                                  \
+    QIR_IN_ORDER static void function(const qir_panel *p, void *y) {                                    \
+        const qir_row *const row = p->row;                                                              \
+        const void *const *segment = p->segment;                                                        \
+        const int8_t *w = p->weights;                                                                   \
+        int32_t segments = p->segments;                                                                 \
+        begin do {                                                                                      \
+            const uint8_t *const x = (const uint8_t *)*segment++ + p->from;                             \
+            int32_t left;                                                                               \
+            add                                                                                         \
+        } while (--segments);                                                                           \
+        {                                                                                               \
+            const qir_requant4 q = qir_widen_requant4(p->requant);                                      \
+            const float32x4_t scale[4] = {vld1q_f32(p->multiplier), vld1q_f32(p->multiplier + 4),       \
+                                          vld1q_f32(p->multiplier + 8), vld1q_f32(p->multiplier + 12)}; \
+            const int32_t whole = p->channels >= 16;                                                    \
+            type part[16];                                                                              \
+            end                                                                                         \
+        }                                                                                               \
+    }
+
+/* Stores the sums of row i, four channels each. */
+#define QIR_NEON_STORE(i, type, store16, part16, first, second, third, fourth) \
+    {                                                                          \
+        const int32x4_t sums[4] = {first, second, third, fourth};              \
+        type *const to = (type *)y + row[i].to;                                \
+        store16(sums, scale, q, whole ? to : part);                            \
+        if (!whole) {                                                          \
+            part16(part, 1, p->channels, to, 0);                               \
+        }                                                                      \
+    }
+
+/* Sums a, b, c, d of row i, and its codes by sixteen and by four. */
+#define QIR_NEON_BEGIN(i)                                                                                           \
+    const int32x4_t offset##i = vdupq_n_s32(row[i].offset);                                                         \
+    int32x4_t a##i = vaddq_s32(vld1q_s32(p->bias), offset##i), b##i = vaddq_s32(vld1q_s32(p->bias + 4), offset##i); \
+    int32x4_t c##i = vaddq_s32(vld1q_s32(p->bias + 8), offset##i), d##i = vaddq_s32(vld1q_s32(p->bias + 12), offset##i);
+#define QIR_NEON_FROM(i) const int8_t *x##i = (const int8_t *)x + row[i].from;
+#define QIR_NEON_SIXTEEN(i) const int8x16_t codes##i = vld1q_s8(x##i); x##i += 16;
+#define QIR_NEON_FOUR(i) const int8x16_t codes##i = vreinterpretq_s8_s32(vdupq_n_s32(qir_four_bytes(x##i))); x##i += 4;
+
+/* The products of a segment: `step(n, k, ...)` takes codes 4 k .. 4 k + 3 of each of n rows. */
+#define QIR_NEON_SEGMENT(n, step, add)                                                                 \
+    QIR_EACH_##n(QIR_NEON_FROM) for (left = p->steps / 4; left; --left) {                              \
+        QIR_EACH_##n(QIR_NEON_SIXTEEN) step(n, 0, add) step(n, 1, add) step(n, 2, add) step(n, 3, add) \
+    }                                                                                                  \
+    for (left = p->steps % 4; left; --left) {                                                          \
+        QIR_EACH_##n(QIR_NEON_FOUR) step(n, 0, add)                                                    \
+    }
+
+/* sums(i) adds the products of spread codes of row i with w0 .. w3. A vector of weights holds codes 0 and 1 of four
+   channels, then codes 2 and 3; a row's codes are spread likewise, 0 and 1 four times, 2 and 3 four times, so that the
+   four sums of qir_neon_by_twos are those of four channels. */
+#if defined(__aarch64__)
+#define QIR_NEON_SPREADS                                                                              \
+    const uint8x16_t first = {0, 1, 0, 1, 0, 1, 0, 1, 2, 3, 2, 3, 2, 3, 2, 3};                        \
+    const uint8x16_t second = vaddq_u8(first, vdupq_n_u8(4)), third = vaddq_u8(first, vdupq_n_u8(8)); \
+    const uint8x16_t spreads[4] = {first, second, third, vaddq_u8(first, vdupq_n_u8(12))};
+#define QIR_NEON_SPREAD(codes) vqtbl1q_s8(codes, spreads[four])
+#else
+#define QIR_NEON_SPREADS
+#define QIR_NEON_TWO(codes, at) vdup_lane_s16(at < 4 ? vget_low_s16(codes) : vget_high_s16(codes), (at) % 4)
+#define QIR_NEON_SPREAD(codes)                                                             \
+    vreinterpretq_s8_s16(vcombine_s16(QIR_NEON_TWO(vreinterpretq_s16_s8(codes), 2 * four), \
+                                      QIR_NEON_TWO(vreinterpretq_s16_s8(codes), 2 * four + 1)))
+#endif
+#define QIR_NEON_SUMS(i, add)                               \
+    {                                                       \
+        const int8x16_t spread = QIR_NEON_SPREAD(codes##i); \
+        a##i = add(a##i, spread, w0);                       \
+        b##i = add(b##i, spread, w1);                       \
+        c##i = add(c##i, spread, w2);                       \
+        d##i = add(d##i, spread, w3);                       \
+    }
+#define QIR_NEON_STEP(n, k, sums)                                                                              \
+    {                                                                                                          \
+        enum { four = k };                                                                                     \
+        const int8x16_t w0 = vld1q_s8(w), w1 = vld1q_s8(w + 16), w2 = vld1q_s8(w + 32), w3 = vld1q_s8(w + 48); \
+        QIR_EACH_##n(sums) w += 64;                                                                            \
+    }
+#define QIR_NEON_ROWS(n, name, type, sums, end)                                    \
+    QIR_NEON_TILE(name##_##n, type, QIR_NEON_SPREADS QIR_EACH_##n(QIR_NEON_BEGIN), \
+                  QIR_NEON_SEGMENT(n, QIR_NEON_STEP, sums), QIR_EACH_##n(end))
+
+/* Functions name_1, name_2, ..., and their table; `sums(i)` is QIR_NEON_SUMS, `end(i)` QIR_NEON_STORE of a .. d. */
+#if defined(__aarch64__)
+#define QIR_NEON_TILES(name, type, sums, end)                                       \
+    QIR_NEON_ROWS(1, name, type, sums, end) QIR_NEON_ROWS(2, name, type, sums, end) \
+    QIR_NEON_ROWS(3, name, type, sums, end) QIR_NEON_ROWS(4, name, type, sums, end) \
+    static qir_panel_tile *const name##_tiles[] = {name##_1, name##_2, name##_3, name##_4};
+#else
+#define QIR_NEON_TILES(name, type, sums, end)                                       \
+    QIR_NEON_ROWS(1, name, type, sums, end) QIR_NEON_ROWS(2, name, type, sums, end) \
+    static qir_panel_tile *const name##_tiles[] = {name##_1, name##_2};
+#endif
+
+#endif
