@@ -1,4 +1,4 @@
-"""Relu and Clip of floats become the clamp of the product before them, where its kernel has one: a pass over memory less."""
+"""Relu and Clip of floats become the clamp of the product before them, where its kernel has one."""
 
 from __future__ import annotations
 

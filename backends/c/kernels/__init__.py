@@ -35,6 +35,9 @@ family's table. Functions carry the attribute that qir_x86.h defines, so that no
 named after the instruction set too, because a network may use several variants. It equals the portable kernel bit for
 bit and touches no byte outside its operands.
 
+Float kernels are written once for all of them: `<name>__vectors.c` in the words of runtime/qir_f32_words.h, which
+qir.backends.c.vectors fills in. They differ from portable C by rounding; tests hold them to 1e-5.
+
 Test: tests/backends/c/graphs.py builds one-node graphs, compiles many at once and compares with the references.
 """
 

@@ -15,7 +15,9 @@ from test_conv_f32 import SHARED, reals
 from qir.backends.c import compile_c
 from qir.backends.c.targets import C_TARGETS
 
-SPECIAL = np.array([0.0, -0.0, 1e-40, -1e-40, 88.7, -88.7, 89.5, -104.5, 1e30, -1e30, np.inf, -np.inf, np.nan], np.float32)
+SPECIAL = np.array(
+    [0.0, -0.0, 1e-40, -1e-40, 88.7, -88.7, 89.5, -104.5, 1e30, -1e30, np.inf, -np.inf, np.nan], np.float32
+)
 erf = np.vectorize(math.erf)
 FUNCTIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "Exp": np.exp,

@@ -10,7 +10,7 @@ void qir_conv_f32f32__vectors(const qir_conv_f32_panels *s, const int32_t *QIR_R
     const ptrdiff_t channels = (ptrdiff_t)s->groups * s->in_channels, step = (ptrdiff_t)s->groups * s->out_channels;
     const int32_t panels = (s->out_channels + 2 * QIR_WIDTH - 1) / (2 * QIR_WIDTH);
     const int32_t lines = win->batch * win->out[0];
-    int32_t line, row, column, g, r, rows, columns;
+    int32_t line, row, column, g, rows, columns;
     qir_f32_tile t = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0};
     t.segment = segment;
     t.segments = s->segments;

@@ -26,13 +26,21 @@ QIR_ISA static QIR_INLINE void qir_conv_f32f32_depthwise_put(const qir_conv_f32f
     }
 }
 
-/* `count` channels of four output pixels that have the same taps, or (apart == 0) of one. */
+/* What four sums go over: one vector of channels of one pixel (one sum alone) or of four neighbouring pixels that have the
+   same taps, or four vectors of channels of one pixel. */
+enum { qir_conv_f32f32_depthwise_single, qir_conv_f32f32_depthwise_pixels, qir_conv_f32f32_depthwise_vectors };
+
+/* The last vector holds `count` channels. */
 QIR_ISA static QIR_INLINE void qir_conv_f32f32_depthwise_block(const qir_conv_f32f32_depthwise_job *job, const qir_taps *t,
-                                                               const float *x, const float *w, QIR_VF bias,
-                                                               ptrdiff_t apart, int32_t count, float *y) {
+                                                               const float *x, const float *w, const float *bias, int form,
+                                                               int32_t count, float *y) {
     const qir_window *const win = job->window;
-    const ptrdiff_t next = win->dilation[2] * job->channels;
-    QIR_VF sum0 = bias, sum1 = bias, sum2 = bias, sum3 = bias;
+    const int vectors = form == qir_conv_f32f32_depthwise_vectors;
+    const ptrdiff_t next = win->dilation[2] * job->channels, beside = vectors ? QIR_WIDTH : 0;
+    const ptrdiff_t apart = vectors ? QIR_WIDTH : win->stride[2] * job->channels;
+    const ptrdiff_t after = vectors ? QIR_WIDTH : job->channels;
+    QIR_VF sum0 = QIR_LOAD(bias), sum1 = QIR_LOAD(bias + beside), sum2 = QIR_LOAD(bias + 2 * beside);
+    QIR_VF sum3 = QIR_LOAD(bias + 3 * beside);
     int32_t a, b, c;
     for (a = t->first[0]; a < t->last[0]; ++a) {
         for (b = t->first[1]; b < t->last[1]; ++b) {
@@ -41,45 +49,54 @@ QIR_ISA static QIR_INLINE void qir_conv_f32f32_depthwise_block(const qir_conv_f3
             for (c = t->first[2]; c < t->last[2]; ++c, tap += job->padded, from += next) {
                 const QIR_VF weight = QIR_LOAD(tap);
                 sum0 = QIR_FMA(qir_conv_f32f32_depthwise_some(from, count), weight, sum0);
-                if (apart) {
-                    sum1 = QIR_FMA(qir_conv_f32f32_depthwise_some(from + apart, count), weight, sum1);
-                    sum2 = QIR_FMA(qir_conv_f32f32_depthwise_some(from + 2 * apart, count), weight, sum2);
-                    sum3 = QIR_FMA(qir_conv_f32f32_depthwise_some(from + 3 * apart, count), weight, sum3);
+                if (form != qir_conv_f32f32_depthwise_single) {
+                    const QIR_VF weight1 = vectors ? QIR_LOAD(tap + beside) : weight;
+                    const QIR_VF weight2 = vectors ? QIR_LOAD(tap + 2 * beside) : weight;
+                    const QIR_VF weight3 = vectors ? QIR_LOAD(tap + 3 * beside) : weight;
+                    sum1 = QIR_FMA(qir_conv_f32f32_depthwise_some(from + apart, count), weight1, sum1);
+                    sum2 = QIR_FMA(qir_conv_f32f32_depthwise_some(from + 2 * apart, count), weight2, sum2);
+                    sum3 = QIR_FMA(qir_conv_f32f32_depthwise_some(from + 3 * apart, count), weight3, sum3);
                 }
             }
         }
     }
     qir_conv_f32f32_depthwise_put(job, y, count, sum0);
-    if (apart) {
-        qir_conv_f32f32_depthwise_put(job, y + job->channels, count, sum1);
-        qir_conv_f32f32_depthwise_put(job, y + 2 * job->channels, count, sum2);
-        qir_conv_f32f32_depthwise_put(job, y + 3 * job->channels, count, sum3);
+    if (form != qir_conv_f32f32_depthwise_single) {
+        qir_conv_f32f32_depthwise_put(job, y + after, count, sum1);
+        qir_conv_f32f32_depthwise_put(job, y + 2 * after, count, sum2);
+        qir_conv_f32f32_depthwise_put(job, y + 3 * after, count, sum3);
     }
 }
 
-/* All channels of four pixels, or of one. */
+/* All channels of four pixels. */
 QIR_ISA QIR_ALONE static void qir_conv_f32f32_depthwise_four(const qir_conv_f32f32_depthwise_job *job, const qir_taps *t,
                                                              const float *x, const float *w, const float *bias, float *y) {
-    const ptrdiff_t apart = job->window->stride[2] * job->channels;
+    const int form = qir_conv_f32f32_depthwise_pixels;
     const int32_t channels = (int32_t)job->channels;
     int32_t j;
     for (j = 0; j + QIR_WIDTH <= channels; j += QIR_WIDTH) {
-        qir_conv_f32f32_depthwise_block(job, t, x + j, w + j, QIR_LOAD(bias + j), apart, QIR_WIDTH, y + j);
+        qir_conv_f32f32_depthwise_block(job, t, x + j, w + j, bias + j, form, QIR_WIDTH, y + j);
     }
     if (j < channels) {
-        qir_conv_f32f32_depthwise_block(job, t, x + j, w + j, QIR_LOAD(bias + j), apart, channels - j, y + j);
+        qir_conv_f32f32_depthwise_block(job, t, x + j, w + j, bias + j, form, channels - j, y + j);
     }
 }
 
+/* All channels of one pixel. */
 QIR_ISA QIR_ALONE static void qir_conv_f32f32_depthwise_one(const qir_conv_f32f32_depthwise_job *job, const qir_taps *t,
                                                             const float *x, const float *w, const float *bias, float *y) {
+    const int form = qir_conv_f32f32_depthwise_single;
     const int32_t channels = (int32_t)job->channels;
     int32_t j;
-    for (j = 0; j + QIR_WIDTH <= channels; j += QIR_WIDTH) {
-        qir_conv_f32f32_depthwise_block(job, t, x + j, w + j, QIR_LOAD(bias + j), 0, QIR_WIDTH, y + j);
+    for (j = 0; j + 4 * QIR_WIDTH <= channels; j += 4 * QIR_WIDTH) {
+        qir_conv_f32f32_depthwise_block(job, t, x + j, w + j, bias + j, qir_conv_f32f32_depthwise_vectors, QIR_WIDTH,
+                                        y + j);
+    }
+    for (; j + QIR_WIDTH <= channels; j += QIR_WIDTH) {
+        qir_conv_f32f32_depthwise_block(job, t, x + j, w + j, bias + j, form, QIR_WIDTH, y + j);
     }
     if (j < channels) {
-        qir_conv_f32f32_depthwise_block(job, t, x + j, w + j, QIR_LOAD(bias + j), 0, channels - j, y + j);
+        qir_conv_f32f32_depthwise_block(job, t, x + j, w + j, bias + j, form, channels - j, y + j);
     }
 }
 

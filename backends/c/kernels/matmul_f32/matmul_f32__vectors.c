@@ -54,7 +54,7 @@ void qir_matmul_f32f32__vectors(const qir_matmul_f32_shape *s, float alpha, floa
     const int32_t groups = qir_broadcast_rows(&s->batch), nowhere = 0;
     float *const zeros = (float *)scratch, *const panel = zeros + 2 * QIR_WIDTH;
     float *const lines = panel + (ptrdiff_t)s->depth * (2 * QIR_WIDTH);
-    int32_t group, inner, row, column;
+    int32_t group, inner, column;
     qir_f32_tile t = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0};
     memset(zeros, 0, 2 * QIR_WIDTH * sizeof(float));
     t.segment = &nowhere;

@@ -135,7 +135,8 @@ def _bind(site: Site) -> Bound:
     cell: tuple[Arg, ...] = ()
     if node.op == "LSTM":
         cell = (_given(site.optional(6), states), _given(site.optional(7), directions * 3 * hidden))
-    args = (_shape(site, packed), x.read, *weights, _given(site.optional(3), directions * 2 * gates * hidden), _lengths(site),
+    bias = _given(site.optional(3), directions * 2 * gates * hidden)
+    args = (_shape(site, packed), x.read, *weights, bias, _lengths(site),
             _given(site.optional(5), states), *cell, *_results(site)[: 3 if cell else 2],
             Scratch(_ROOM[node.op] * hidden * 4))  # fmt: skip
     name = node.op.lower()
