@@ -62,6 +62,7 @@ def compile(
     max_drop: float | None = None,
     max_bytes: int | str | None = None,
     costs: str | os.PathLike[str] | None = None,
+    threads: int = 1,
     executor: Executor | None = None,
     seed: int = 0,
 ) -> CompiledOnnx | CompiledC:
@@ -93,6 +94,8 @@ def compile(
             constants of the C, fit, with the least noise at the outputs; widths are those that the target stores.
         costs: a file from `qir bench kernels --save`: what kernels cost on the processor that the C is for, by which
             they are chosen.
+        threads: of C: into how many pieces heavy layers are cut at most, which net_run_on runs on threads that its
+            caller gives; net_run stays on one. The results are the same bits.
         executor: of `concurrent.futures`, or like it: calibration is shared out to its workers. The result is the same.
         seed: of every random choice.
 
@@ -106,6 +109,8 @@ def compile(
     if trace and not isinstance(trace, bool):
         check_replaceable(Path(trace))
     work = prepare(model, calibration, target, recipe, shapes, bind, example_inputs, preprocess, passes, seed, executor)
+    if threads != 1 and (threads < 1 or work.context.target.backend != "c"):
+        raise RecipeError(f"{threads} threads cannot be had for target {target}", fix="Give 1 or more, for C")
     has_samples = work.context.feeds is not None
     table = _costs(costs, work.context.target)
     check_drop(max_drop, has_samples)
@@ -144,7 +149,8 @@ def compile(
         return CompiledOnnx(**facts, notes=tuple(context.notes), seconds=time.perf_counter() - start, module=made)
     digest = hashlib.sha256(graph_text(source).encode()).hexdigest()
     vectors = _vectors(graph, sample, seed)
-    module = compile_c(graph, name=name, target=where.name, test_vectors=vectors, source_hash=digest, costs=table)
+    module = compile_c(graph, name=name, target=where.name, test_vectors=vectors, source_hash=digest, costs=table,
+                       threads=threads)  # fmt: skip
     return CompiledC(**facts, notes=tuple(context.notes), seconds=time.perf_counter() - start, module=module)
 
 

@@ -10,6 +10,7 @@ from qir.backends.c.kernels import Bound, Family, Variant, register_kernel
 from qir.backends.c.module import CModule, Vectors
 from qir.backends.c.plan import plan as make_program
 from qir.backends.c.targets import c_target
+from qir.errors import RecipeError
 from qir.ir.graph import Graph
 
 __all__ = ["Bound", "CModule", "Family", "Variant", "compile_c", "register_kernel"]
@@ -17,7 +18,7 @@ __all__ = ["Bound", "CModule", "Family", "Variant", "compile_c", "register_kerne
 
 def compile_c(
     graph: Graph, *, name: str = "net", target: str = "portable", test_vectors: Vectors = (), source_hash: str = "",
-    costs: Costs | None = None,
+    costs: Costs | None = None, threads: int = 1,
 ) -> CModule:  # fmt: skip
     """Compiles a graph to C.
 
@@ -28,12 +29,16 @@ def compile_c(
         test_vectors: (inputs, expected outputs) that the emitted main.c checks.
         source_hash: identifies the user's model in the emitted header.
         costs: by which kernels are chosen, instead of the defaults; see qir.backends.c.costs.
+        threads: into how many pieces heavy layers are cut at most, for threads that the caller may give.
 
     Raises:
         UnsupportedError: for operators and types that no kernel takes.
         ShapeError: for sizes that are not known.
+        RecipeError: for fewer than one thread.
     """
-    row = c_target(target)
+    if threads < 1:
+        raise RecipeError(f"{threads} threads cannot run anything", fix="Give 1 or more")
+    row = replace(c_target(target), threads=threads)
     row = row if costs is None else replace(row, costs=costs)
     program = joined([make_program(graph, choice, source_hash=source_hash) for choice in choices(row)])
     return CModule(program, name, row.flags, test_vectors)

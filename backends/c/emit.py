@@ -8,7 +8,7 @@ from qir import __version__
 from qir.backends.c.arrays import Arrays
 from qir.backends.c.dispatch import choosing
 from qir.backends.c.literals import comment, math_include, scalar, string, struct
-from qir.backends.c.names import identifier, unique
+from qir.backends.c.names import Names, identifier, unique
 from qir.backends.c.program import (
     CTYPES,
     Arg,
@@ -24,30 +24,13 @@ from qir.backends.c.program import (
     data_key,
 )
 from qir.backends.c.source import gather, prefixed
+from qir.backends.c.threads import alone, declared, given, running, sharing, task, within
 
 _ERRORS = (
     ("OK", "no error"),
     ("ERROR_NULL", "an argument is NULL"),
     ("ERROR_ALIGNMENT", "the arena is not aligned"),
 )
-
-
-@dataclass(frozen=True)
-class Names:
-    """C names of one model.
-
-    Attributes:
-        prefix: of every symbol and file.
-        inputs, outputs: parameter names of the ports.
-    """
-
-    prefix: str
-    inputs: tuple[str, ...]
-    outputs: tuple[str, ...]
-
-    @property
-    def macro(self) -> str:
-        return self.prefix.upper()
 
 
 def names_of(program: Program, name: str) -> Names:
@@ -146,6 +129,9 @@ def _header(program: Program, names: Names) -> str:
             "/* The same on codes: quantized inputs and outputs are taken and given as they are inside the network. */",
             f"int {n}_run_q({parameters(program, names, True)});", "",
         ]  # fmt: skip
+    if program.threads > 1:
+        lines += declared(program, names, [parameters(program, names, codes) for codes in (False, True)],
+                          is_quantized(program))  # fmt: skip
     lines += [
         "/* What an error code means. */", f"const char *{n}_error(int code);", "",
         "#ifdef __cplusplus", "}", "#endif", "", "#endif", "",
@@ -175,6 +161,7 @@ class _Code:
     ) -> None:
         self.program, self.names, self.arrays, self.structs = program, names, arrays, structs
         self.function = f"{names.prefix}_calls{suffix}"
+        self.tasks: list[str] = []
 
     def pointer(self, value: str, const: str, borders: bool) -> str:
         """A value's address; `borders`: in net_run itself, where codes of the borders lie in the arena."""
@@ -189,7 +176,8 @@ class _Code:
         if isinstance(arg, (Input, Output)):
             const = "const " if isinstance(arg, Input) else ""
             own = arg.value in self.program.values or not caller
-            return self.pointer(arg.value, const, bool(caller)) if own else caller
+            place = self.pointer(arg.value, const, bool(caller)) if own else caller
+            return f"{place} + {arg.skip}" if arg.skip else place
         if isinstance(arg, Data):
             return self.arrays[arg]
         if isinstance(arg, Scalar):
@@ -200,12 +188,21 @@ class _Code:
 
     def call(self, number: int, call: Call, caller: str = "") -> str:
         """One call; `caller`: at a border, what its array is called there."""
-        args = ", ".join(self.argument(arg, caller) for arg in call.args)
-        lines = [f"    /* {comment(call.op)} {comment(call.node)} */", f"    {call.kernel.emitted}({args});"]
+        listed = [", ".join(self.argument(arg, caller) for arg in args) for args in call.made]
+        made = [f"{call.kernel.emitted}({args});" for args in listed]
+        lines = [f"    /* {comment(call.op)} {comment(call.node)} */", f"    {self.shared(made)}"]
         for value in call.writes:
             seen = f"{self.argument(Output(value), caller)}, {self.program.stored[value].nbytes}"
             lines.append(f"    QIR_LAYER({number}, {string(call.node)}, {seen});")
         return "\n".join(lines)
+
+    def shared(self, made: list[str]) -> str:
+        """A statement that does what one statement does, or what several do, which may run at once."""
+        if len(made) == 1:
+            return made[0]
+        function = f"{self.function}_{len(self.tasks)}"
+        self.tasks.append(task(function, made, self.program, self.names))
+        return f"qir_share(context, {len(made)}, {function}, &job);"
 
     def calls(self) -> list[str]:
         """The calls of net_calls."""
@@ -221,15 +218,18 @@ class _Code:
             sides.append([self.call(i, call, text) for i, (call, text) in enumerate(listed, first) if call])
             for port, text in zip(ports, spelt, strict=True):
                 args.append(self.pointer(port.value, "", True) if (port.reorder if codes else port.border) else text)
+        args = ["context", *args] if program.threads > 1 else args
         return [*sides[0], f"    {self.function}({', '.join(args)});", *sides[1]]
 
 
 @dataclass(frozen=True)
 class _Printed:
-    """C of one plan: the function between the borders, its lines, and those that net_run and net_run_q call it from."""
+    """C of one plan: the function between the borders, its lines, functions for pieces of its calls, and the lines of
+    net_run and net_run_q that call it."""
 
     function: str
     calls: list[str]
+    tasks: list[str]
     run: list[str]
     run_on_codes: list[str]
 
@@ -240,7 +240,7 @@ def _printed(program: Program, names: Names, arrays: Arrays) -> tuple[dict[Struc
     plans = []
     for plan in program.plans:
         code = _Code(plan, names, arrays, structs, f"_{plan.processor}" if program.alternatives else "")
-        plans.append(_Printed(code.function, code.calls(), code.run(codes=False), code.run(codes=True)))
+        plans.append(_Printed(code.function, code.calls(), code.tasks, code.run(codes=False), code.run(codes=True)))
     return structs, plans
 
 
@@ -264,19 +264,26 @@ def _code(program: Program, names: Names, arrays: Arrays) -> str:
     n, m = names.prefix, names.macro
     structs, plans = _printed(program, names, arrays)
     numbers = [f"static const {kind.kind} {name} = {{\n{struct(kind)}\n}};\n" for kind, name in structs.items()]
-    inner = parameters(program, names, True).replace("void *arena", "uint8_t *memory", 1)
+    inner = within(program, parameters(program, names, True).replace("void *arena", "uint8_t *memory", 1))
     head = f'#include "{n}.h"\n#include "{n}_kernels.h"\n#include "{n}_weights.h"\n'
-    lines = (line for plan in plans for part in (plan.calls, plan.run, plan.run_on_codes) for line in part)
+    lines = (line for plan in plans for part in (plan.calls, plan.tasks, plan.run, plan.run_on_codes) for line in part)
     needs = math_include("".join((*numbers, *lines)))
     text = [f"{head}\n{needs}" if needs else head, _HOOK, *numbers]
     unused = [f"    (void){text};" for text in ("memory", *names.inputs, *names.outputs)]
+    if any(plan.tasks for plan in plans):
+        text.append(sharing(program, names))
     for plan in plans:
-        text.append(f"static void {plan.function}({inner}) {{\n" + "\n".join(unused + plan.calls) + "\n}\n")
+        opened = [*given(program, names), *unused] if plan.tasks else unused
+        opened += ["    (void)context;"] if program.threads > 1 else []
+        text += plan.tasks
+        text.append(f"static void {plan.function}({inner}) {{\n" + "\n".join(opened + plan.calls) + "\n}\n")
     if program.alternatives:
         text.append(choosing(program.plans, n))
-    text.append(_checked(program, names, False, [plan.run for plan in plans]))
-    if is_quantized(program):
-        text.append(_checked(program, names, True, [plan.run_on_codes for plan in plans]))
+    for codes in (False, True) if is_quantized(program) else (False,):
+        text.append(_checked(program, names, codes, [plan.run_on_codes if codes else plan.run for plan in plans]))
+        if program.threads > 1:
+            listed, passed = (parameters(program, names, codes, types) for types in (True, False))
+            text.append(alone(names, codes, listed, passed))
     cases = "".join(f'        case {m}_{error}:\n            return "{words}";\n' for error, words in _ERRORS)
     text.append(f"const char *{n}_error(int code) {{\n    switch (code) {{\n{cases}        default:\n"
                 '            return "unknown error";\n    }\n}\n')  # fmt: skip
@@ -301,11 +308,11 @@ def _checked(program: Program, names: Names, codes: bool, bodies: list[list[str]
     Args:
         bodies: lines of each plan.
     """
-    m, suffix = names.macro, "_q" if codes else ""
+    m = names.macro
     pointers = ("arena", *names.inputs, *names.outputs)
     null = " || ".join(f"!{p}" for p in pointers)
     lines = [
-        f"int {names.prefix}_run{suffix}({parameters(program, names, codes)}) {{",
+        f"int {running(program, names, codes)}({within(program, parameters(program, names, codes))}) {{",
         "    uint8_t *const memory = (uint8_t *)arena;",
         f"    if ({null}) {{", f"        return {m}_ERROR_NULL;", "    }",
         f"    if ((uintptr_t)arena % {m}_ARENA_ALIGNMENT != 0) {{", f"        return {m}_ERROR_ALIGNMENT;", "    }",

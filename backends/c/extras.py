@@ -7,9 +7,10 @@ from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
-from qir.backends.c.emit import Names
 from qir.backends.c.literals import array, comment, math_include
+from qir.backends.c.names import Names
 from qir.backends.c.program import CTYPES, Port, Program
+from qir.backends.c.threads import example_files
 
 _TOLERANCE = 1e-4
 
@@ -21,7 +22,7 @@ def extra_files(
     flags: Sequence[str],
     sources: Collection[str],
 ) -> dict[str, str]:
-    """main.c, CMakeLists.txt and report.json.
+    """main.c, CMakeLists.txt and report.json, and examples of threads where those can be used.
 
     Args:
         vectors: (inputs, expected outputs) at the real interface.
@@ -30,8 +31,9 @@ def extra_files(
     """
     return {
         "main.c": _main(program, names, vectors),
-        "CMakeLists.txt": _cmake(names, flags, sources),
+        "CMakeLists.txt": _cmake(program, names, flags, sources),
         "report.json": _report(program, names),
+        **example_files(program, names),
     }
 
 
@@ -72,13 +74,16 @@ def _main(
     counter = "        size_t k;\n" if vectors else ""
     claim = (f"Runs {n} on {len(vectors)} input(s) and compares with the expected outputs." if vectors else
              f"Runs {n} on zeros twice and compares the results: no expected outputs were shipped.")  # fmt: skip
+    context = "context, " if program.threads > 1 else ""
+    on = "_on" if context else ""
+    pool, start, stop = (text.replace("NET", m).replace("net_", f"{n}_") if context else "" for text in _POOL)
     return f"""/* {claim} Exit code 0: all passed. */
 #include "{n}.h"
 
 {math_include("".join(tables))}#include <stdio.h>
 #include <string.h>
 
-{"".join(tables)}
+{pool}{"".join(tables)}
 {"".join(rooms)}
 /* Room for the alignment that the arena needs. */
 static unsigned char memory[{m}_ARENA_BYTES + {m}_ARENA_ALIGNMENT];
@@ -87,9 +92,9 @@ static unsigned char memory[{m}_ARENA_BYTES + {m}_ARENA_ALIGNMENT];
     void *const arena = memory + ({m}_ARENA_ALIGNMENT - (uintptr_t)memory % {m}_ARENA_ALIGNMENT);
     int failed = 0;
     size_t i;
-    for (i = 0; i < {max(len(vectors), 1)}; ++i) {{
+{start}    for (i = 0; i < {max(len(vectors), 1)}; ++i) {{
         long wrong = 0;
-{counter}        const int status = {n}_run({", ".join(("arena", *feeds, *results))});
+{counter}        const int status = {n}_run{on}({context}{", ".join(("arena", *feeds, *results))});
         if (status != {m}_OK) {{
             printf("vector %u: error: %s\\n", (unsigned)i, {n}_error(status));
             return 2;
@@ -97,11 +102,28 @@ static unsigned char memory[{m}_ARENA_BYTES + {m}_ARENA_ALIGNMENT];
 {"".join(checks)}        printf("vector %u: %s (%ld wrong)\\n", (unsigned)i, wrong ? "FAIL" : "pass", wrong);
         failed += wrong ? 1 : 0;
     }}
-    printf("%s\\n", failed ? "FAILED" : "PASSED");
+{stop}    printf("%s\\n", failed ? "FAILED" : "PASSED");
     return failed ? 1 : 0;
 }}
 """
 
+
+_POOL = ("""#if defined(NET_POOL)
+#include "net_pool.h"
+static net_pool pool;
+static const net_context threads = {net_pool_run, &pool};
+static const net_context *const context = &threads;
+#else
+static const net_context *const context = 0;
+#endif
+
+""", """#if defined(NET_POOL)
+    printf("%d threads\\n", net_pool_start(&pool, NET_THREADS));
+#endif
+""", """#if defined(NET_POOL)
+    net_pool_stop(&pool);
+#endif
+""")  # fmt: skip
 
 _DIFFERS = f"""/* Beyond what math libraries differ in. */
 static int differs(double a, double b) {{
@@ -113,8 +135,9 @@ static int differs(double a, double b) {{
 """
 
 
-def _cmake(names: Names, flags: Sequence[str], sources: Collection[str]) -> str:
+def _cmake(program: Program, names: Names, flags: Sequence[str], sources: Collection[str]) -> str:
     n = names.prefix
+    threads = _CMAKE_THREADS.replace("NET", names.macro).replace("net_", f"{n}_") if program.threads > 1 else ""
     built = [name for name in sources if name.endswith((".c", ".S"))]
     language = " ASM" if f"{n}_weights.S" in built else ""
     rebuilt = "".join(  # neither an assembler nor every compiler tells of a file that it includes
@@ -139,8 +162,25 @@ endif()
 
 add_executable({n}_test main.c)
 target_link_libraries({n}_test PRIVATE {n})
-enable_testing()
+{threads.replace("LIBRARY", n)}enable_testing()
 add_test(NAME {n} COMMAND {n}_test)
+"""
+
+
+_CMAKE_THREADS = """
+set(NET_POOL "" CACHE STRING "Threads to add as an example: pthread or openmp")
+if(NET_POOL)
+  target_sources(LIBRARY PRIVATE net_pool_${NET_POOL}.c)
+  target_compile_definitions(LIBRARY_test PRIVATE NET_POOL)
+  if(NET_POOL STREQUAL "openmp")
+    find_package(OpenMP REQUIRED)
+    target_link_libraries(LIBRARY PUBLIC OpenMP::OpenMP_C)
+  else()
+    find_package(Threads REQUIRED)
+    target_link_libraries(LIBRARY PUBLIC Threads::Threads)
+  endif()
+endif()
+
 """
 
 

@@ -15,9 +15,10 @@ from types import MappingProxyType
 import numpy as np
 
 from qir.backends.c.build import Files, Library, shared_library, text_size
-from qir.backends.c.emit import Names, emit, is_quantized, names_of, parameters
+from qir.backends.c.emit import emit, is_quantized, names_of, parameters
 from qir.backends.c.extras import extra_files
 from qir.backends.c.isas import on_this_processor, require
+from qir.backends.c.names import Names
 from qir.backends.c.program import Port, Program
 from qir.errors import DataError, OutputError, QirError
 from qir.ir.dtype import DType

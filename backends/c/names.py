@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 
 _WORDS = """
 auto break case char const continue default do double else enum extern float for goto if inline int long register
@@ -42,3 +43,21 @@ def unique(texts: list[str], fallback: str) -> list[str]:
         taken.add(name.lower())
         result.append(name)
     return result
+
+
+@dataclass(frozen=True)
+class Names:
+    """C names of one model.
+
+    Attributes:
+        prefix: of every symbol and file.
+        inputs, outputs: parameter names of the ports.
+    """
+
+    prefix: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+
+    @property
+    def macro(self) -> str:
+        return self.prefix.upper()

@@ -9,6 +9,7 @@ from qir.backends.c.absorb import absorb_clamps
 from qir.backends.c.kernels import family_of, select
 from qir.backends.c.layout import Layout, Placed, lay_out, live_nodes, static_type
 from qir.backends.c.memory import check, place
+from qir.backends.c.pieces import in_pieces
 from qir.backends.c.program import Arg, Buffer, Call, Choice, Input, Output, Port, Program, Scratch, Stored, ctype
 from qir.backends.c.site import Operand, Site, plain, same_bytes
 from qir.backends.c.targets import CTarget
@@ -44,7 +45,7 @@ def plan(graph: Graph, target: CTarget, *, source_hash: str = "") -> Program:
     calls, chosen = [], []
     for placed in layout.placed:
         call, choice = _call(graph, placed, target)
-        calls.append(call)
+        calls.append(in_pieces(call, layout.operands, target.threads))
         chosen.append(choice)
     inputs, outputs = [], []
     for name, value in zip(graph.inputs, inner_inputs, strict=True):
@@ -156,7 +157,8 @@ def _buffers(layout: Layout, calls: list[Call], inputs: list[Port], outputs: lis
             elif isinstance(arg, Output):
                 first.setdefault(group[arg.value], number)
                 last[group[arg.value]] = max(number, last.get(group[arg.value], number))
-            elif isinstance(arg, Scratch):
+        for arg in (arg for args in call.made for arg in args):
+            if isinstance(arg, Scratch):
                 scratch.append(Buffer(arg.name, arg.nbytes, "arena", 0, number, number))
     for port in outputs:
         last[group[port.value]] = end
@@ -237,5 +239,5 @@ def _finish(
     return Program(
         tuple(inputs), tuple(outputs), tuple(memory.calls), buffers, values, stored, placement.arena_bytes,
         placement.lower_bound, target.alignment, "float32", tuple(chosen), source_hash, target.name,
-        next(iter(target.isas), "portable"),
+        next(iter(target.isas), "portable"), target.threads,
     )  # fmt: skip

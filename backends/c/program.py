@@ -41,16 +41,18 @@ def ctype(dtype: DType, *, node: str | None = None, tensor: str | None = None) -
 
 @dataclass(frozen=True)
 class Input:
-    """A kernel's argument: a pointer to the bytes of a value, only read."""
+    """A kernel's argument: a pointer to the bytes of a value, less its first `skip` elements, only read."""
 
     value: str
+    skip: int = 0
 
 
 @dataclass(frozen=True)
 class Output:
-    """A kernel's argument: a pointer to the bytes of a value, which the call writes."""
+    """A kernel's argument: a pointer to the bytes of a value, less its first `skip` elements, which the call writes."""
 
     value: str
+    skip: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,6 +137,8 @@ class Call:
         op: the node's operator.
         macs: multiply-accumulates.
         origin: names in the user's model.
+        pieces: arguments of calls of the same kernel on parts of the operands, which may run at once and do together
+            what the call does; () where it is not cut up.
     """
 
     kernel: Kernel
@@ -143,6 +147,12 @@ class Call:
     op: str = ""
     macs: int = 0
     origin: tuple[str, ...] = ()
+    pieces: tuple[tuple[Arg, ...], ...] = ()
+
+    @property
+    def made(self) -> tuple[tuple[Arg, ...], ...]:
+        """The arguments with which the kernel is called: those of the pieces, or its own."""
+        return self.pieces or (self.args,)
 
     @property
     def reads(self) -> tuple[str, ...]:
@@ -157,7 +167,7 @@ class Call:
     @property
     def scratch(self) -> tuple[str, ...]:
         """Names of the buffers that it alone uses."""
-        return tuple(arg.name for arg in self.args if isinstance(arg, Scratch))
+        return tuple(arg.name for args in self.made for arg in args if isinstance(arg, Scratch))
 
 
 @dataclass(frozen=True)
@@ -290,6 +300,7 @@ class Program:
         source_hash: of the model this came from.
         target: its name.
         processor: the instruction set without which it does not run, or portable.
+        threads: most pieces of a call; above 1 the caller can give threads to run them on.
         alternatives: plans of the same network for processors with more, best first: the code chooses at run time.
     """
 
@@ -307,6 +318,7 @@ class Program:
     source_hash: str = ""
     target: str = "portable"
     processor: str = "portable"
+    threads: int = 1
     alternatives: tuple[Program, ...] = ()
 
     @property

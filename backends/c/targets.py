@@ -115,6 +115,7 @@ class CTarget:
         description: one line for help texts.
         costs: by which the cheapest kernel is chosen.
         dispatch: the code holds plans for each of `isas` and for none, and chooses at run time.
+        threads: heavy calls are cut into up to so many pieces, for threads that the caller may give.
     """
 
     name: str
@@ -124,6 +125,7 @@ class CTarget:
     description: str = ""
     costs: Costs = field(default_factory=lambda: DEFAULTS, repr=False, compare=False)
     dispatch: bool = False
+    threads: int = 1
 
 
 C_TARGETS: dict[str, CTarget] = {}

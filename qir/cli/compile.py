@@ -52,6 +52,15 @@ _EPILOG = options.example(
     help="Choose kernels by this table, which 'qir bench kernels --save' has measured.",
 )
 @click.option(
+    "--threads",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    metavar="N",
+    panel=options.NUMBERS,
+    help="Cut heavy layers of C into up to N pieces, which net_run_on runs on threads that its caller gives.",
+)
+@click.option(
     "--output",
     "-o",
     metavar="PATH",
@@ -102,8 +111,8 @@ _EPILOG = options.example(
 def compile_command(
     model: str, calib: str | None, preprocess: str | None, shape: tuple[str, ...], bind: tuple[str, ...], target: str,
     recipe: str, override: tuple[str, ...], seed: int, passes: str | None, max_drop: float | None,
-    max_bytes: str | None, costs: str | None, output: str | None, name: str, weights: str, trace: str | None,
-    report: bool, explain: bool, as_json: bool, check_promises: bool, verify: bool,
+    max_bytes: str | None, costs: str | None, threads: int, output: str | None, name: str, weights: str,
+    trace: str | None, report: bool, explain: bool, as_json: bool, check_promises: bool, verify: bool,
 ) -> None:  # fmt: skip
     """Quantize MODEL and write it as QDQ ONNX or as self-contained C."""
     from qir.api import compile
@@ -121,7 +130,7 @@ def compile_command(
     result = compile(
         loaded.graph, loaded.feeds, target=target, recipe=loaded.recipe, preprocess=loaded.preprocess, passes=passes,
         name=name, trace=trace or False, instruments=instruments, max_drop=max_drop,
-        max_bytes=max_bytes, costs=costs, seed=seed,
+        max_bytes=max_bytes, costs=costs, threads=threads, seed=seed,
     )  # fmt: skip
     checked = _verify(result, loaded) if verify else {}
     make_parent(path)
