@@ -17,6 +17,24 @@
 #define QIR_DOT2(sum, codes, weights) ((sum) = _mm256_add_epi32(sum, _mm256_madd_epi16(codes, weights)))
 #endif
 
+/* sum += four products a lane, codes unsigned and weights signed, encoded for AVX-VNNI. As builtin gcc copies every sum
+   before and after. */
+#if defined(__GNUC__)
+#define QIR_DOT4_AVX(sum, codes, weights) \
+    __asm__("%{vex%} vpdpbusd %2, %1, %0" : "+x"(sum) : "x"(codes), "x"(weights))
+#else
+#define QIR_DOT4_AVX(sum, codes, weights) ((sum) = _mm256_dpbusd_avx_epi32(sum, codes, weights))
+#endif
+
+/* What the vectors of a product are read with: sums, and weights as they are or widened to 16 bits. */
+QIR_AVX2 static QIR_INLINE __m256i qir_avx2_vector(const void *from) {
+    return _mm256_loadu_si256((const __m256i *)from);
+}
+
+QIR_AVX2 static QIR_INLINE __m256i qir_avx2_widened(const int8_t *from) {
+    return _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)(const void *)from));
+}
+
 typedef struct {
     __m256 high;
     __m256i zero_point; /* 16-bit lanes */
@@ -82,6 +100,94 @@ QIR_AVX2 static QIR_INLINE void qir_avx2_store16_f32(__m256i first, __m256i seco
     (void)q;
     _mm256_storeu_ps(y, _mm256_mul_ps(_mm256_cvtepi32_ps(first), scale));
     _mm256_storeu_ps(y + 8, _mm256_mul_ps(_mm256_cvtepi32_ps(second), scale2));
+}
+
+/* Four vectors of steps as bytes, one vector after the other: packing leaves four bytes of each in either half. */
+QIR_AVX2 static QIR_INLINE __m256i qir_avx2_codes(__m256i a, __m256i b, __m256i c, __m256i d, qir_requant8 q) {
+    const __m256i codes = _mm256_max_epu8(_mm256_packus_epi16(qir_codes16(a, b, q), qir_codes16(c, d, q)), q.least);
+    return _mm256_permutevar8x32_epi32(codes, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
+}
+
+/* Four rows of eight accumulators, under one scale. */
+QIR_AVX2 static QIR_INLINE void qir_avx2_four_u8(__m256i a, __m256i b, __m256i c, __m256i d, __m256 scale,
+                                                 qir_requant8 q, uint8_t *y0, uint8_t *y1, uint8_t *y2, uint8_t *y3) {
+    const __m256i codes = qir_avx2_codes(qir_steps8(a, scale, q), qir_steps8(b, scale, q), qir_steps8(c, scale, q),
+                                         qir_steps8(d, scale, q), q);
+    const __m128i low = _mm256_castsi256_si128(codes), high = _mm256_extracti128_si256(codes, 1);
+    _mm_storel_epi64((__m128i *)(void *)y0, low);
+    _mm_storel_epi64((__m128i *)(void *)y1, _mm_unpackhi_epi64(low, low));
+    _mm_storel_epi64((__m128i *)(void *)y2, high);
+    _mm_storel_epi64((__m128i *)(void *)y3, _mm_unpackhi_epi64(high, high));
+}
+
+/* Two rows of sixteen accumulators. */
+QIR_AVX2 static QIR_INLINE void qir_avx2_pair_u8(__m256i a, __m256i b, __m256i c, __m256i d, __m256 scale,
+                                                 __m256 scale2, qir_requant8 q, uint8_t *y0, uint8_t *y1) {
+    const __m256i codes = qir_avx2_codes(qir_steps8(a, scale, q), qir_steps8(b, scale2, q), qir_steps8(c, scale, q),
+                                         qir_steps8(d, scale2, q), q);
+    _mm_storeu_si128((__m128i *)(void *)y0, _mm256_castsi256_si128(codes));
+    _mm_storeu_si128((__m128i *)(void *)y1, _mm256_extracti128_si256(codes, 1));
+}
+
+/* One row of thirty-two accumulators. */
+QIR_AVX2 static QIR_INLINE void qir_avx2_row_u8(__m256i a, __m256i b, __m256i c, __m256i d, const float *multiplier,
+                                                qir_requant8 q, uint8_t *y) {
+    const __m256i first = qir_steps8(a, _mm256_loadu_ps(multiplier), q);
+    const __m256i second = qir_steps8(b, _mm256_loadu_ps(multiplier + 8), q);
+    const __m256i third = qir_steps8(c, _mm256_loadu_ps(multiplier + 16), q);
+    const __m256i fourth = qir_steps8(d, _mm256_loadu_ps(multiplier + 24), q);
+    _mm256_storeu_si256((__m256i *)(void *)y, qir_avx2_codes(first, second, third, fourth, q));
+}
+
+QIR_AVX2 static QIR_INLINE void qir_avx2_real(__m256i acc, __m256 scale, float *y) {
+    _mm256_storeu_ps(y, _mm256_mul_ps(_mm256_cvtepi32_ps(acc), scale));
+}
+
+QIR_AVX2 static QIR_INLINE void qir_avx2_four_f32(__m256i a, __m256i b, __m256i c, __m256i d, __m256 scale,
+                                                  qir_requant8 q, float *y0, float *y1, float *y2, float *y3) {
+    (void)q;
+    qir_avx2_real(a, scale, y0);
+    qir_avx2_real(b, scale, y1);
+    qir_avx2_real(c, scale, y2);
+    qir_avx2_real(d, scale, y3);
+}
+
+QIR_AVX2 static QIR_INLINE void qir_avx2_pair_f32(__m256i a, __m256i b, __m256i c, __m256i d, __m256 scale,
+                                                  __m256 scale2, qir_requant8 q, float *y0, float *y1) {
+    (void)q;
+    qir_avx2_real(a, scale, y0);
+    qir_avx2_real(b, scale2, y0 + 8);
+    qir_avx2_real(c, scale, y1);
+    qir_avx2_real(d, scale2, y1 + 8);
+}
+
+QIR_AVX2 static QIR_INLINE void qir_avx2_row_f32(__m256i a, __m256i b, __m256i c, __m256i d, const float *multiplier,
+                                                 qir_requant8 q, float *y) {
+    (void)q;
+    qir_avx2_real(a, _mm256_loadu_ps(multiplier), y);
+    qir_avx2_real(b, _mm256_loadu_ps(multiplier + 8), y + 8);
+    qir_avx2_real(c, _mm256_loadu_ps(multiplier + 16), y + 16);
+    qir_avx2_real(d, _mm256_loadu_ps(multiplier + 24), y + 24);
+}
+
+/* The first `count` of up to sixteen results. */
+QIR_AVX2 QIR_ALONE static void qir_avx2_first_u8(const uint8_t *part, int32_t count, uint8_t *y) {
+    int32_t i = 0;
+    if (count & 8) {
+        memcpy(y, part, 8);
+        i = 8;
+    }
+    if (count & 4) {
+        memcpy(y + i, part + i, 4);
+        i += 4;
+    }
+    for (; i < count; ++i) {
+        y[i] = part[i];
+    }
+}
+
+QIR_AVX2 QIR_ALONE static void qir_avx2_first_f32(const float *part, int32_t count, float *y) {
+    memcpy(y, part, (size_t)count * sizeof(float));
 }
 
 #endif

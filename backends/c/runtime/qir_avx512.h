@@ -110,20 +110,14 @@ QIR_AVX512VNNI static QIR_INLINE void qir_avx512_row_f32(__m512i a, __m512i b, _
     qir_avx512_real(d, _mm512_loadu_ps(multiplier + 48), y + 48);
 }
 
-/* Rows of `width` results, at most thirty-two, of which the first `count` belong into rows of y, `step` apart. */
-QIR_AVX512VNNI QIR_ALONE static void qir_avx512_part_u8(const uint8_t *part, int32_t width, int32_t rows,
-                                                        int32_t count, uint8_t *y, ptrdiff_t step) {
-    const __mmask32 lanes = (__mmask32)((1u << count) - 1u);
-    for (; rows > 0; --rows, part += width, y += step) {
-        _mm256_mask_storeu_epi8(y, lanes, _mm256_maskz_loadu_epi8(lanes, part));
-    }
+/* The first `count` of up to thirty-two results. */
+QIR_AVX512VNNI static QIR_INLINE void qir_avx512_first_u8(const uint8_t *part, int32_t count, uint8_t *y) {
+    const __mmask32 lanes = (__mmask32)((UINT64_C(1) << count) - 1u);
+    _mm256_mask_storeu_epi8(y, lanes, _mm256_maskz_loadu_epi8(lanes, part));
 }
 
-QIR_AVX512VNNI QIR_ALONE static void qir_avx512_part_f32(const float *part, int32_t width, int32_t rows,
-                                                         int32_t count, float *y, ptrdiff_t step) {
-    for (; rows > 0; --rows, part += width, y += step) {
-        memcpy(y, part, (size_t)count * sizeof(float));
-    }
+QIR_AVX512VNNI static QIR_INLINE void qir_avx512_first_f32(const float *part, int32_t count, float *y) {
+    memcpy(y, part, (size_t)count * sizeof(float));
 }
 
 #endif

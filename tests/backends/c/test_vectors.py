@@ -34,6 +34,7 @@ from qir.errors import BuildError
 from qir.ops.integer_rows import exponentials
 
 WARNINGS = ("-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wshadow", "-Werror")
+VNNI = {"x86-avxvnni": "avxvnni", "x86-avx512vnni": "avx512vnni"}
 SHARED = settings(max_examples=3, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
@@ -135,6 +136,25 @@ def long_rows() -> list[Case]:
     return found
 
 
+def matrices() -> list[Case]:
+    """Products of two activations: one operand shared by a batch, zero points at both ends, sizes of any kind."""
+    sizes = [(1, 1, 1), (5, 7, 18), (13, 33, 40), (9, 64, 48), (8, 4, 16), (17, 100, 33), (30, 12, 70), (7, 5, 100)]
+    zeros = ((0, 128), (255, 0), (7, 255))
+    found = []
+    for n, (rows, depth, columns) in enumerate(sizes):
+        for fill, (a_zero, b_zero) in zip(("random", "extreme", "extreme"), zeros, strict=True):
+            b = (3, depth, columns) if n % 2 else (2, 1, depth, columns)
+            found.append(case("qir.IntMatMul", (codes(n, (2, 3, rows, depth), fill), codes(n + 5, b, fill)), (0, 1),
+                              a_zero_point=a_zero, b_zero_point=b_zero, multiplier=0.001, y_zero_point=12, qmin=5,
+                              qmax=250))  # fmt: skip
+    return found
+
+
+def test_products_of_activations(vector_target: str) -> None:
+    text = check_cases(matrices(), target=vector_target).explain()
+    assert vector_target not in VNNI or f"matmul_u8u8_u8__{VNNI[vector_target]}" in text
+
+
 def test_ends_of_rows(vector_target: str) -> None:
     check_cases(long_rows(), target=vector_target)
 
@@ -175,7 +195,7 @@ def test_what_is_no_number_is_quantized_like_portable_c(vector_target: str) -> N
 def test_ends_of_tiles(vector_target: str) -> None:
     module = check_cases(edges(), target=vector_target)
     isa = C_TARGETS[vector_target].isas[0]
-    if isa in ("avx2", "avx512vnni"):
+    if isa in ("avx2", "avxvnni", "avx512vnni"):
         text = module.explain()
         assert all(f"{kernel}__{isa}" in text for kernel in ("conv_u8s8_u8", "conv_u8s8_f32"))
     if isa in ("neon", "dotprod", "i8mm"):

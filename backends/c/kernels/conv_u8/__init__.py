@@ -34,6 +34,7 @@ from qir.backends.c.weights import (
     tap_kernel,
     taps,
 )
+from qir.backends.c.x86 import X86
 
 _HERE = Path(__file__).parent
 _GENERIC, _DEPTHWISE = _HERE / "conv_u8__portable.c", _HERE / "conv_u8_depthwise__portable.c"
@@ -91,7 +92,7 @@ def _accepts_panels(site: Site, isa: str) -> str | None:
 
 def _on_panels(isa: str) -> Variant:
     return Variant(isa, panel_source(isa), partial(_accepts_panels, isa=isa), partial(_bind_panels, isa=isa),
-                   work=partial(_panel_work, isa=isa))  # fmt: skip
+                   f"conv_u8__{isa}", partial(_panel_work, isa=isa))  # fmt: skip
 
 
 FAMILY = Family(
@@ -102,8 +103,7 @@ FAMILY = Family(
         Variant("portable", _DEPTHWISE, accepts_depthwise, _bind_depthwise, work=_macs),
         Variant("portable", _GENERIC, accepts_any, _bind, work=_rows_work),
         WINOGRAD,
-        *(variant(isa) for isa in ("avx512vnni", "avx2") for variant in (on_vectors, _on_panels)),
-        on_vectors("avxvnni"),
+        *(variant(isa) for isa in X86 for variant in (on_vectors, _on_panels)),
         *ON_ARM,
         *(_on_panels(isa) for isa in ARM),
     ),

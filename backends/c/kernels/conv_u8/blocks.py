@@ -12,6 +12,7 @@ from qir.backends.c.loops import three
 from qir.backends.c.program import Data, Field, Kernel, Scratch, Struct
 from qir.backends.c.requant import output_types, per_channel, vector_types, weight_sums
 from qir.backends.c.site import Site
+from qir.backends.c.x86 import X86, x86_kernel
 from qir.ops.window import Window
 
 PANEL = 16
@@ -38,7 +39,7 @@ class Blocks:
         segments, length, depth: of a window, codes in one, codes in one step.
         rows, columns: output pixels of a block.
         size: bytes of a copied code.
-        least: pixels of a row that take as long as one.
+        least: pixels of a block that take as long as one.
     """
 
     isa: str
@@ -76,18 +77,20 @@ class Blocks:
 
     @property
     def scratch(self) -> Scratch:
-        """A list of the pixels, pointers and copied input of a block."""
+        """A list of the pixels, on x86 of the steps of a window too, pointers and copied input of a block."""
         pixel = self.groups * self.channels * self.size
         copied = _copied_bytes(self.window, self.rows, self.columns, pixel) + _SLACK
         if self.isa == "i8mm":  # a row that is to be copied in pairs, and the pixels beyond it
             copied += _copied_bytes(self.window, 1, self.columns + 1, pixel) // self.size
-        listed = 24 * self.rows * (self.columns + 1) if self.isa in ARM else 0
+        listed = 24 * self.rows * (self.columns + 1)
+        if self.isa in X86:
+            listed = 24 * self.rows * self.columns + 4 * (self.segments * self.steps + 1)
         return Scratch(listed + 8 * self.rows * self.segments + (copied if self.copied else 0))
 
     def work(self, out_channels: int) -> int:
         """Multiply-accumulates, what fills steps and panels up included; `out_channels` of one group."""
         planes, rows, columns = self.window[1]
-        pixels = self.batch * planes * rows * max(columns, self.least)
+        pixels = self.batch * planes * max(rows * columns, self.least)
         panels = -(-out_channels // PANEL) * PANEL
         return pixels * self.groups * panels * self.segments * self.steps * self.depth
 
@@ -99,10 +102,11 @@ def _copied_bytes(window: tuple[tuple[int, ...], ...], rows: int, columns: int, 
     return kernel[0] * high * across * pixel
 
 
-STEPS = {"avx512vnni": (4, 1, 4), "avx2": (2, 2, 1), "neon": (4, 1, 1), "dotprod": (4, 1, 1), "i8mm": (8, 2, 2)}
+STEPS = {"avx512vnni": (4, 1, 4), "avxvnni": (4, 1, 4), "avx2": (2, 2, 2), "neon": (4, 1, 1), "dotprod": (4, 1, 1),
+         "i8mm": (8, 2, 2)}  # fmt: skip
 """Codes that one step of a kernel on panels takes, and bytes of each: vpdpbusd takes four as they are, vpmaddwd two of
 16 bits, less their zero point, smull and sdot four less 128, usmmla eight of two pixels, side by side; and how many
-pixels of a row it takes to hide the latency of its instructions, or share them."""
+pixels it takes to hide the latency of its instructions, or share them."""
 ARM = ("i8mm", "dotprod", "neon")
 _TILES = 12
 """Pixels that whole tiles of each of them go into."""
@@ -180,24 +184,22 @@ def panel_data(w: np.ndarray, bias: np.ndarray, multiplier: np.ndarray | None, b
 
 def panel_source(isa: str) -> Path:
     """The kernel on panels for an instruction set."""
-    return Path(__file__).parent / f"conv_u8__{isa}.c"
+    return Path(__file__).parent / f"conv_u8__{'x86' if isa in X86 else isa}.c"
 
 
 def panel_kernel(site: Site, name: str, isa: str, source: Path | None = None, *, weights: Data | None = None) -> Kernel:
-    """An instance of a kernel template `name__isa`, on panels, for the result's type.
+    """An instance of a kernel template `name__isa`, `name__x86` on x86, on panels, for the result's type.
 
     Args:
         weights: in panels, from which NEON's knows how it may add products.
     """
+    if isa in X86:
+        return x86_kernel(f"{name}__x86", source or panel_source(isa), site, isa)
     function, types = output_types(site, f"{name}__{isa}")
-    if isa in ARM:
-        each = isa == "neon" and weights is not None and _least_twice(weights.array)
-        function = function.replace("_u8s8_", "_u8s8_each_") if each else function
-        add = ("QIR_ADD", "qir_neon_one_by_one" if each else "qir_neon_by_twos")
-        types = (*types, *vector_types(site, "neon", "store16"), add)
-        return Kernel(f"{name}__{isa}", source or panel_source(isa), function, types)
-    parts = ("four", "pair", "row", "part") if isa == "avx512vnni" else ("store16",)
-    types = (*types, *vector_types(site, isa.removesuffix("vnni"), *parts))
+    each = isa == "neon" and weights is not None and _least_twice(weights.array)
+    function = function.replace("_u8s8_", "_u8s8_each_") if each else function
+    add = ("QIR_ADD", "qir_neon_one_by_one" if each else "qir_neon_by_twos")
+    types = (*types, *vector_types(site, "neon", "store16"), add)
     return Kernel(f"{name}__{isa}", source or panel_source(isa), function, types)
 
 

@@ -193,28 +193,4 @@ static inline ptrdiff_t qir_conv_u8_pixel(const qir_conv_u8_shape *s, const qir_
     return (((ptrdiff_t)at->sample * out[0] + at->plane) * out[1] + at->row + row) * out[2] + at->column;
 }
 
-/* What the tiles of a block's row share. */
-typedef struct {
-    const void *const *segment; /* of the row's first pixel */
-    int32_t segments;
-    int32_t steps;
-    ptrdiff_t stride; /* elements of x between neighbouring pixels */
-    ptrdiff_t step;   /* elements of y between neighbouring pixels */
-    const int8_t *weights;
-    const int32_t *bias;
-    const float *multiplier;
-    int32_t channels; /* that are left from the first panel on */
-    const qir_requant *requant;
-} qir_conv_u8_tile;
-
-static inline qir_conv_u8_tile qir_conv_u8_any_tile(const qir_conv_u8_shape *s, const qir_conv_u8_blocks *b) {
-    qir_conv_u8_tile t = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0};
-    t.segments = b->segments;
-    t.steps = b->steps;
-    t.stride = (ptrdiff_t)s->window.stride[2] * s->groups * s->in_channels;
-    t.step = (ptrdiff_t)s->groups * s->out_channels;
-    t.requant = &s->requant;
-    return t;
-}
-
 #endif

@@ -25,10 +25,11 @@ from qir.backends.c.program import Data, Scratch, Struct
 from qir.backends.c.requant import constants_missing, per_channel, requant
 from qir.backends.c.site import Site
 from qir.backends.c.weights import activation_rows, bias_data, is_wide, only_int8, refuse, row_kernel, rows
+from qir.backends.c.x86 import X86
 from qir.ops.window import Window
 
 _HERE = Path(__file__).parent
-_SOURCE, _ROW = _HERE / "gemm_u8__portable.c", _HERE / "gemm_u8_row__avx512vnni.c"
+_SOURCE, _ROW = _HERE / "gemm_u8__portable.c", _HERE / "gemm_u8_row__x86.c"
 _FUNCTION = "qir_gemm_u8s8_T__portable"
 
 
@@ -89,9 +90,10 @@ def _bind_panels(site: Site, isa: str) -> Bound:
     return Bound(panel_kernel(site, "qir_conv_u8s8_T", isa, weights=data[0]), args)
 
 
-def _bind_row(site: Site) -> Bound:
-    args = (gemm_shape(site), site.input(0).read, *_data(site, "avx512vnni"), site.output.write)
-    return Bound(panel_kernel(site, "qir_gemm_u8s8_row_T", "avx512vnni", _ROW), args)
+def _bind_row(site: Site, isa: str) -> Bound:
+    room = Scratch(4 // X86[isa].codes * (site.input(1).shape[0] + 3))
+    args = (gemm_shape(site), site.input(0).read, *_data(site, isa), room, site.output.write)
+    return Bound(panel_kernel(site, "qir_gemm_u8s8_row_T", isa, _ROW), args)
 
 
 def _work(site: Site) -> float:
@@ -102,13 +104,17 @@ def _panel_work(site: Site, isa: str) -> float:
     return _blocks(site, isa).work(site.input(1).shape[1])
 
 
+def _on_rows(isa: str) -> Variant:
+    return Variant(isa, _ROW, accepts, partial(_bind_row, isa=isa), f"gemm_u8_row__{isa}", _work)
+
+
 def _accepts_panels(site: Site, isa: str) -> str | None:
     return accepts(site) or refuse_vectors(site, isa)
 
 
 def _on_panels(isa: str) -> Variant:
     return Variant(isa, panel_source(isa), partial(_accepts_panels, isa=isa), partial(_bind_panels, isa=isa),
-                   work=partial(_panel_work, isa=isa))  # fmt: skip
+                   f"conv_u8__{isa}", partial(_panel_work, isa=isa))  # fmt: skip
 
 
 FAMILY = Family(
@@ -117,8 +123,8 @@ FAMILY = Family(
     ROWS,
     (
         Variant("portable", _SOURCE, _accepts, _bind, work=_work),
-        Variant("avx512vnni", _ROW, accepts, _bind_row, work=_work),
-        *(_on_panels(isa) for isa in ("avx512vnni", "avx2", *ARM)),
+        *map(_on_rows, X86),
+        *map(_on_panels, (*X86, *ARM)),
     ),
     permuted_rows=True,
 )

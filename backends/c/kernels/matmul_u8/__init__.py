@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +14,11 @@ from qir.backends.c.orders import Orders
 from qir.backends.c.program import Scalar, Scratch, Struct
 from qir.backends.c.requant import requant, vector_types
 from qir.backends.c.site import Operand, Site, plain
+from qir.backends.c.x86 import x86_kernel
 from qir.quant.fixedpoint import largest
 
 _HERE = Path(__file__).parent
-_SOURCE, _AVX2 = _HERE / "matmul_u8__portable.c", _HERE / "matmul_u8__avx2.c"
+_SOURCE, _AVX2, _VNNI = (_HERE / f"matmul_u8__{name}.c" for name in ("portable", "avx2", "vnni"))
 _ARM = {"i8mm": (8, 2), "dotprod": (4, 1), "neon": (4, 1)}
 """Codes of a step, rows that share vectors."""
 
@@ -66,8 +68,8 @@ def _panel_work(site: Site) -> float:
     return site.output.size // (rows * columns) * depth * (rows + 12) * (-(-columns // 16) * 16)
 
 
-def _bind(site: Site, isa: str, source: Path) -> Bound:
-    a, b, y, node, loops = site.input(0), site.input(1), site.output, site.node, _loops(site)
+def _arguments(site: Site) -> tuple[Struct, Scalar]:
+    a, b, node, loops = site.input(0), site.input(1), site.node, _loops(site)
     shape = Struct("qir_matmul_u8_shape", (
         ("batch", (led(loops, 0, 1), led(loops, 1, 0), led(loops, 2, 0))),
         ("rows", a.shape[-2]), ("depth", a.shape[-1]), ("columns", b.shape[-1]),
@@ -76,10 +78,27 @@ def _bind(site: Site, isa: str, source: Path) -> Bound:
         ("a_zero_point", int(node.attr("a_zero_point", 0))), ("b_zero_point", int(node.attr("b_zero_point", 0))),
         ("requant", requant(node)),
     ))  # fmt: skip
-    multiplier = Scalar(float(np.float32(node.attr("multiplier"))), "float")
+    return shape, Scalar(float(np.float32(node.attr("multiplier"))), "float")
+
+
+def _bind(site: Site, isa: str, source: Path) -> Bound:
+    a, b = site.input(0), site.input(1)
     kernel = integer_kernel(site, f"qir_matmul_u8u8_T__{isa}", source, ("QIR_A", "QIR_B"), wide=_overflows(site),
                             parts=vector_types(site, "neon" if isa in _ARM else "avx2", "store16"))  # fmt: skip
-    return Bound(kernel, (shape, multiplier, a.read, b.read, *_scratch(isa, *a.shape[-2:]), y.write))
+    return Bound(kernel, (*_arguments(site), a.read, b.read, *_scratch(isa, *a.shape[-2:]), site.output.write))
+
+
+def _bind_vnni(site: Site, isa: str) -> Bound:
+    a, b = site.input(0), site.input(1)
+    rows, depth, columns = a.shape[-2], a.shape[-1], b.shape[-1]
+    steps, filled = -(-depth // 4), -(-columns // 16) * 16
+    scratch = Scratch(24 * rows + 4 * (steps * filled + filled + steps + steps * rows))
+    kernel = x86_kernel("qir_matmul_u8u8_T__vnni", _VNNI, site, isa, offsets=True)
+    return Bound(kernel, (*_arguments(site), a.read, b.read, scratch, site.output.write))
+
+
+def _on_vnni(isa: str) -> Variant:
+    return Variant(isa, _VNNI, _accepts_vectors, partial(_bind_vnni, isa=isa), f"matmul_u8__{isa}", _panel_work)
 
 
 def _scratch(isa: str, rows: int, depth: int) -> tuple[Scratch, ...]:
@@ -102,6 +121,7 @@ FAMILY = Family(
     "matmul_u8", ("qir.IntMatMul",), _as_stored,
     (
         Variant("portable", _SOURCE, _accepts, lambda site: _bind(site, "portable", _SOURCE), work=_work),
+        *map(_on_vnni, ("avx512vnni", "avxvnni")),
         Variant("avx2", _AVX2, _accepts_vectors, lambda site: _bind(site, "avx2", _AVX2), work=_panel_work),
         *(_on_arm(isa) for isa in _ARM),
     ),

@@ -1,0 +1,47 @@
+#include "../../runtime/qir_tiles_x86.h"
+#include "conv_u8_tiles.h"
+
+/* template: begin */
+#include "../../runtime/qir_x86_words.h"
+/* template: end */
+
+/* vpdpbusd adds four products of codes and weights to a lane, exactly. Without it vpmaddwd multiplies codes less their
+   zero point with weights, both of 16 bits, and adds two neighbouring products, at most 2 * 255 * 128, in 32 bits: exactly
+   too, where the products of bytes that AVX2 has would saturate.
+
+   Weights: [group][panel of 16 channels][segment][step][channel][codes of a step], zeros where there is no channel or
+   code; bias, with -x_zero_point * sum of w where codes are taken as they are, and multiplier: [group][panel][channel].
+   scratch: see qir_conv_u8_room. */
+void qir_conv_u8s8_T__x86(const qir_conv_u8_shape *s, const qir_conv_u8_blocks *b, const uint8_t *QIR_RESTRICT x,
+                          const int8_t *QIR_RESTRICT w, const int32_t *QIR_RESTRICT bias,
+                          const float *QIR_RESTRICT multiplier, void *QIR_RESTRICT scratch, QIR_Y *QIR_RESTRICT y) {
+    const int32_t panels = (s->out_channels + 15) / 16, wide = QIR_CODES == 2;
+    qir_conv_u8_block at = qir_conv_u8_first_block(s, b), last = {0, 0, 0, 0, 0, 0};
+    qir_conv_u8_lists lists = qir_conv_u8_room(b, scratch);
+    qir_tiles t;
+    t.steps = b->segments * b->steps;
+    t.panel = (ptrdiff_t)t.steps * QIR_STEP_BYTES;
+    t.pixels = lists.pixels;
+    t.places = lists.places;
+    t.requant = &s->requant;
+    for (; qir_conv_u8_block_left(s, &at); qir_conv_u8_next_block(s, b, &at)) {
+        const ptrdiff_t first = qir_conv_u8_pixel(s, &at, 0) * s->groups * s->out_channels;
+        int32_t group, p;
+        qir_conv_u8_open(s, b, &at, x, wide, lists.segments);
+        if (at.rows != last.rows || at.columns != last.columns) {
+            qir_conv_u8_lay_out(s, b, &at, wide, &lists);
+            last = at;
+        }
+        for (group = 0; group < s->groups; ++group) {
+            t.x = (const uint8_t *)lists.segments[0] + ((ptrdiff_t)group * s->in_channels << wide);
+            for (p = 0; p < panels; p += QIR_WIDTH / 8) {
+                const ptrdiff_t place = (ptrdiff_t)group * panels + p;
+                t.weights = w + place * t.panel;
+                t.bias = bias + place * 16;
+                t.multiplier = multiplier + place * 16;
+                t.channels = s->out_channels - p * 16;
+                QIR_BY_TILES(&t, at.rows * at.columns, y + first + (ptrdiff_t)group * s->out_channels + p * 16);
+            }
+        }
+    }
+}

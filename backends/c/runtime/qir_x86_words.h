@@ -1,0 +1,31 @@
+/* Words of templates on the vectors of x86 (qir.backends.c.x86), as AVX2 has them. */
+#ifndef QIR_X86_WORDS_H
+#define QIR_X86_WORDS_H
+
+#include "qir_avx2.h"
+
+#define QIR_Y uint8_t
+#define QIR_BY_TILES qir_avx2_tiles_u8
+#define QIR_START QIR_WITH_OFFSET
+#define QIR_FOUR qir_avx2_four_u8
+#define QIR_PAIR qir_avx2_pair_u8
+#define QIR_ROW qir_avx2_row_u8
+#define QIR_PART qir_avx2_first_u8
+#define QIR_TARGET QIR_AVX2
+#define QIR_VECTOR __m256i
+#define QIR_REALS __m256
+#define QIR_REQUANT qir_requant8
+#define QIR_WIDEN_REQUANT qir_widen_requant8
+#define QIR_LOAD qir_avx2_vector
+#define QIR_LOAD_REALS _mm256_loadu_ps
+#define QIR_SPREAD _mm256_set1_epi32
+#define QIR_ADD _mm256_add_epi32
+#define QIR_WEIGHTS qir_avx2_widened
+#define QIR_DOT QIR_DOT2
+#define QIR_NEXT_VECTOR 16
+#define QIR_STEP_BYTES 32
+#define QIR_CODES 2
+#define QIR_WIDTH 8
+#define QIR_ROWS 6
+
+#endif

@@ -1,0 +1,70 @@
+"""What templates on the vectors of x86 are filled with, by instruction set (runtime/qir_x86_words.h)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+
+from qir.backends.c.program import Kernel
+from qir.backends.c.site import Site
+
+_RUNTIME = Path(__file__).parent / "runtime"
+
+
+@dataclass(frozen=True)
+class Vectors:
+    """Vectors of an instruction set, as a template sees them.
+
+    Attributes:
+        codes: of a step of four bytes: four as they are, or two of 16 bits.
+        lanes: of 32 bits.
+        words: identifier of the template to the C text for it.
+    """
+
+    codes: int
+    lanes: int
+    words: Mapping[str, str]
+
+
+_WORDS = {"QIR_VECTOR": "__m256i", "QIR_REALS": "__m256", "QIR_REQUANT": "qir_requant8", "QIR_LOAD": "qir_avx2_vector",
+          "QIR_LOAD_REALS": "_mm256_loadu_ps", "QIR_SPREAD": "_mm256_set1_epi32", "QIR_ADD": "_mm256_add_epi32",
+          "QIR_WIDEN_REQUANT": "qir_widen_requant8", "QIR_ROWS": "6"}  # fmt: skip
+_STORES = {"QIR_FOUR": "four", "QIR_PAIR": "pair", "QIR_ROW": "row", "QIR_PART": "first"}
+_WIDER = {name: text.replace("256", "512").replace("requant8", "requant16") for name, text in _WORDS.items()}
+
+X86: Mapping[str, Vectors] = MappingProxyType({
+    "avx512vnni": Vectors(4, 16, {
+        **_WIDER, "QIR_LOAD": "_mm512_loadu_si512", "QIR_TARGET": "QIR_AVX512VNNI", "QIR_DOT": "QIR_DOT4",
+        "QIR_WEIGHTS": "_mm512_loadu_si512", "QIR_NEXT_VECTOR": "t->panel", "QIR_ROWS": "8",
+    }),
+    "avxvnni": Vectors(4, 8, {
+        **_WORDS, "QIR_TARGET": "QIR_AVXVNNI", "QIR_DOT": "QIR_DOT4_AVX", "QIR_WEIGHTS": "qir_avx2_vector",
+        "QIR_NEXT_VECTOR": "32",
+    }),
+    "avx2": Vectors(2, 8, {
+        **_WORDS, "QIR_TARGET": "QIR_AVX2", "QIR_DOT": "QIR_DOT2", "QIR_WEIGHTS": "qir_avx2_widened",
+        "QIR_NEXT_VECTOR": "16",
+    }),
+})  # fmt: skip
+
+
+def x86_kernel(function: str, source: Path, site: Site, isa: str, *, offsets: bool = False) -> Kernel:
+    """An instance of a template for an instruction set and the type of a site's result.
+
+    Args:
+        function: in the file; its name has a T for the type.
+        offsets: its pixels have offsets.
+    """
+    found, short = X86[isa], site.output.short
+    family = "avx512" if found.lanes == 16 else "avx2"
+    stores = {word: f"qir_{family}_{part}_{short}" for word, part in _STORES.items()}
+    own = {
+        "QIR_Y": site.output.ctype, "QIR_BY_TILES": f"qir_{isa}_{'offset_' if offsets else ''}tiles_{short}",
+        "QIR_START": "QIR_WITH_OFFSET" if offsets else "QIR_WITHOUT_OFFSET", "QIR_CODES": str(found.codes),
+        "QIR_WIDTH": str(found.lanes), "QIR_STEP_BYTES": str(16 * found.codes),
+    }  # fmt: skip
+    name = f"{function.split('__')[0].replace('_T', f'_{short}')}__{isa}"
+    return Kernel(function, source, name, tuple({**found.words, **stores, **own}.items()),
+                  (_RUNTIME / f"qir_{family}.h",))  # fmt: skip
