@@ -197,9 +197,9 @@ class _Code:
         return "\n".join(lines)
 
     def shared(self, made: list[str]) -> str:
-        """A statement that does what one statement does, or what several do, which may run at once."""
-        if len(made) == 1:
-            return made[0]
+        """Statements in turn or, where there may be threads, one that has them run at once."""
+        if len(made) == 1 or self.program.threads < 2:
+            return "\n    ".join(made)
         function = f"{self.function}_{len(self.tasks)}"
         self.tasks.append(task(function, made, self.program, self.names))
         return f"qir_share(context, {len(made)}, {function}, &job);"
@@ -252,10 +252,10 @@ def constant_names(program: Program, name: str) -> dict[str, tuple[tuple[Call, s
     found: dict[str, list[tuple[Call, str]]] = {}
     for plan in program.plans:
         for call in plan.emitted_calls:
-            for arg in call.args:
+            for arg in call.constants:
                 if isinstance(arg, Data):
                     found.setdefault(arrays.names[data_key(arg)], []).append((call, arg.role))
-                elif isinstance(arg, Struct):
+                else:
                     found.setdefault(structs[arg], []).append((call, "numbers"))
     return {symbol: tuple(uses) for symbol, uses in found.items()}
 

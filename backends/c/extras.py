@@ -9,7 +9,7 @@ import numpy as np
 
 from qir.backends.c.literals import array, comment, math_include
 from qir.backends.c.names import Names
-from qir.backends.c.program import CTYPES, Port, Program
+from qir.backends.c.program import CTYPES, Data, Port, Program
 from qir.backends.c.threads import example_files
 
 _TOLERANCE = 1e-4
@@ -209,7 +209,8 @@ def _report(program: Program, names: Names) -> str:
 def _layers(plan: Program) -> list[dict[str, object]]:
     return [
         {"node": call.node, "op": call.op, "kernel": call.kernel.emitted, "macs": call.macs,
-         "weight_bytes": sum(a.array.nbytes for a in call.args if hasattr(a, "array")), "origin": list(call.origin)}
+         "weight_bytes": sum(a.array.nbytes for a in call.constants if isinstance(a, Data)),
+         "origin": list(call.origin)}
         for call in plan.every_call
     ]  # fmt: skip
 

@@ -36,7 +36,7 @@ Window: TypeAlias = "tuple[int, Three, Three, Three, Three, Three, Three]"
 def in_pieces(call: Call, operands: Mapping[str, Operand], threads: int) -> Call:
     """The call with up to `threads` pieces, where it is heavy and its kernel is known to take parts."""
     shape = next((arg for arg in call.args if isinstance(arg, Struct)), None)
-    if threads < 2 or shape is None or shape.kind not in (*_WINDOWS, *_MATRICES):
+    if threads < 2 or call.pieces or shape is None or shape.kind not in (*_WINDOWS, *_MATRICES):
         return call
     if len(call.reads) != 1 or len(call.writes) != 1:
         return call

@@ -86,15 +86,24 @@ def _call(graph: Graph, placed: Placed, target: CTarget) -> tuple[Call, Choice]:
     node, site = placed.site.node, placed.site
     selected = select(placed.family, site, target.isas, target.costs)
     bound = selected.variant.bind(site)
-    args: tuple[Arg, ...] = tuple(
-        Scratch(max(arg.nbytes, 1), f"{node.name or node.outputs[0]}/scratch{i}") if isinstance(arg, Scratch) else arg
-        for i, arg in enumerate(bound.args)
-    )
+    args, *pieces = _with_scratch((bound.args, *bound.pieces), node.name or node.outputs[0], target.threads > 1)
     known = all(name in graph.types for name in (*node.inputs[:2], node.outputs[0]) if name)
     title = node.name or node.outputs[0]
     work = (macs(node, graph) if known and len(node.inputs) > 1 else None) or 0
     choice = Choice(title, bound.kernel.emitted, selected.refused, selected.variant.title, selected.cycles)
-    return Call(bound.kernel, args, title, node.op, work, node.origin), choice
+    return Call(bound.kernel, args, title, node.op, work, node.origin, tuple(pieces)), choice
+
+
+def _with_scratch(made: tuple[tuple[Arg, ...], ...], name: str, at_once: bool) -> list[tuple[Arg, ...]]:
+    """Arguments of calls of one kernel, their scratch named: of each call, or one for all that do not run at once."""
+    sizes = [max(arg.nbytes if isinstance(arg, Scratch) else 0 for arg in column) for column in zip(*made, strict=True)]
+    named = [f"{name}/scratch{number if at_once else 0}" for number in range(len(made))]
+    return [
+        tuple(
+            Scratch(max(sizes[i], 1), f"{own}.{i}") if isinstance(arg, Scratch) else arg for i, arg in enumerate(args)
+        )
+        for args, own in zip(made, named, strict=True)
+    ]
 
 
 def _port(
@@ -149,7 +158,7 @@ def _buffers(layout: Layout, calls: list[Call], inputs: list[Port], outputs: lis
     first: dict[str, int] = {port.value: -1 for port in inputs}
     last: dict[str, int] = {}
     nbytes: dict[str, int] = {}
-    scratch: list[Buffer] = []
+    scratch: dict[str, Buffer] = {}
     for number, call in enumerate(calls):
         for arg in call.args:
             if isinstance(arg, Input):
@@ -159,7 +168,7 @@ def _buffers(layout: Layout, calls: list[Call], inputs: list[Port], outputs: lis
                 last[group[arg.value]] = max(number, last.get(group[arg.value], number))
         for arg in (arg for args in call.made for arg in args):
             if isinstance(arg, Scratch):
-                scratch.append(Buffer(arg.name, arg.nbytes, "arena", 0, number, number))
+                scratch[arg.name] = Buffer(arg.name, arg.nbytes, "arena", 0, number, number)
     for port in outputs:
         last[group[port.value]] = end
     fixed = {port.value for port in inputs}
@@ -179,7 +188,7 @@ def _buffers(layout: Layout, calls: list[Call], inputs: list[Port], outputs: lis
             results.add(new)
     for value, operand in layout.operands.items():
         nbytes[group[value]] = max(nbytes.get(group[value], 0), operand.nbytes)
-    return _Memory(group, last, first, nbytes, calls, scratch)
+    return _Memory(group, last, first, nbytes, calls, list(scratch.values()))
 
 
 def _donor(

@@ -165,6 +165,11 @@ class Call:
         return tuple(dict.fromkeys(arg.value for arg in self.args if isinstance(arg, Output)))
 
     @property
+    def constants(self) -> tuple[Data | Struct, ...]:
+        """Arrays and structs that it is given."""
+        return tuple(arg for args in self.made for arg in args if isinstance(arg, (Data, Struct)))
+
+    @property
     def scratch(self) -> tuple[str, ...]:
         """Names of the buffers that it alone uses."""
         return tuple(arg.name for args in self.made for arg in args if isinstance(arg, Scratch))
@@ -332,7 +337,7 @@ class Program:
         found: dict[tuple[str, bytes], Data] = {}
         for plan in self.plans:
             for call in plan.emitted_calls:
-                for arg in call.args:
+                for arg in call.constants:
                     if isinstance(arg, Data):
                         found.setdefault(data_key(arg), arg)
         return tuple(found.values())

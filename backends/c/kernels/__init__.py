@@ -60,10 +60,17 @@ from qir.errors import UnsupportedError
 
 @dataclass(frozen=True)
 class Bound:
-    """A kernel with its arguments, in the order of the C parameters."""
+    """A kernel with its arguments, in the order of the C parameters.
+
+    Attributes:
+        kernel, args: what is called with what.
+        pieces: arguments of calls of the kernel that together do what is to be done, and may run at once; () where one
+            call with `args` does it. What a piece writes, and its scratch, no other piece touches.
+    """
 
     kernel: Kernel
     args: tuple[Arg, ...]
+    pieces: tuple[tuple[Arg, ...], ...] = ()
 
 
 @dataclass(frozen=True)

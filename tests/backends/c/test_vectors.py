@@ -39,7 +39,7 @@ SHARED = settings(max_examples=3, suppress_health_check=[HealthCheck.function_sc
 
 
 @SHARED
-@given(cases=st.lists(convs(), min_size=20, max_size=20))
+@given(cases=st.lists(st.one_of(convs(), convs(), convs(transposed=True)), min_size=20, max_size=20))
 def test_any_convolution(vector_target: str, cases: list[Case]) -> None:
     check_cases(cases, target=vector_target)
 
@@ -86,6 +86,8 @@ def edges() -> list[Case]:
         shaped(7, 48, (6, 11), 48, (5, 5), 48, pads=(2, 2, 2, 2), stride=2, fill="extreme"),
         shaped(8, 40, (9, 7), 40, (3, 1), 40, dilation=2, pads=(2, 0, 2, 0)),
         shaped(9, 300, (2, 130), 33, (1, 1), stride=2),
+        weighted("qir.IntConv", 10, (1, 3, 5, 1), (8, 3, 2, 1), 8, 9, "random", False, True, strides=(3, 2),
+                 pads=(2, 1, 2, 0)),  # its only column is padding
         shaped(10, 16, (6, 7), 36, (3, 3), 2, pads=(1, 1, 1, 1), stride=2, real=True),
         shaped(11, 40, (3, 31), 33, (1, 1), stride=2, fill="extreme"),
     ]
@@ -230,6 +232,33 @@ def depthwise_cases() -> list[Case]:
     batch = weighted("qir.IntConv", 5, (3, 33, 5, 4), (33, 1, 3, 3), 33, 4, "extreme", False, True, group=33,
                      pads=(1, 1, 1, 1))  # fmt: skip
     return [*found, batch]
+
+
+def transposed_cases() -> list[Case]:
+    """Residues without taps, dilations with and without a common divisor with the stride, pads, one to three axes."""
+    shapes: list[tuple[tuple[int, ...], tuple[int, ...], dict[str, Any]]] = [
+        ((4, 5), (2, 2), {"strides": (2, 2)}), ((5, 3), (3, 3), {"strides": (2, 2), "pads": (1, 1, 1, 1)}),
+        ((4, 4), (4, 4), {"strides": (2, 2), "pads": (1, 1, 1, 1)}), ((3, 6), (2, 3), {"strides": (3, 1)}),
+        ((5, 4), (3, 2), {"dilations": (2, 3), "strides": (2, 2), "pads": (2, 0, 1, 1)}),
+        ((9,), (5,), {"strides": (4,)}), ((1, 1), (5, 5), {"strides": (2, 2)}),
+        ((2, 3, 4), (2, 3, 2), {"strides": (2, 1, 2), "pads": (1, 0, 0, 1, 1, 0)}),
+        ((3, 3), (3, 3), {"strides": (2, 2), "pads": (1, 1, 1, 1), "output_padding": (1, 1)}),
+    ]  # fmt: skip
+    found = []
+    for n, (size, kernel, how) in enumerate(shapes):
+        for c, m, group in (((16, 17, 1), (8, 5, 2)), ((3, 16, 1), (32, 33, 1)))[n % 2]:
+            attrs = {"strides": (1,) * len(size), "pads": (0,) * 2 * len(size), "group": group, **how}
+            found.append(weighted(
+                "qir.IntConvTranspose", n, (1 + n % 2, group * c, *size), (group * c, m, *kernel), group * m,
+                (0, 9, 255)[n % 3], ("extreme", "random", "ties")[n % 3], n % 4 == 3, False, **attrs,
+            ))  # fmt: skip
+    return found
+
+
+def test_transposed_convolutions(vector_target: str) -> None:
+    module = check_cases(transposed_cases(), target=vector_target)
+    isa = C_TARGETS[vector_target].isas[0]
+    assert f"qir_conv_u8s8_u8__{isa}" in module.explain()
 
 
 def test_depthwise_windows(vector_target: str) -> None:

@@ -7,23 +7,19 @@ from pathlib import Path
 import numpy as np
 
 from qir.backends.c.kernels import Bound, Family, Variant
+from qir.backends.c.kernels.conv_transpose_u8.phases import conv_weights, on_panels
+from qir.backends.c.kernels.conv_u8.blocks import ARM
 from qir.backends.c.loops import window_fields
 from qir.backends.c.orders import CHANNELS_LAST
 from qir.backends.c.program import Data, Struct
 from qir.backends.c.requant import constants_missing, pack_blocks, per_channel, requant
 from qir.backends.c.site import Site
 from qir.backends.c.weights import bias_data, eight_kernel, is_wide, refuse, rows
+from qir.backends.c.x86 import X86
 from qir.ops.window import transposed_window
 
 _SOURCE = Path(__file__).parent / "conv_transpose_u8__portable.c"
 _FUNCTION = "qir_conv_transpose_u8s8_T__portable"
-
-
-def _weights(site: Site) -> np.ndarray:
-    """[C, M/g, *K] as the weights [M, C/g, *K] of a convolution."""
-    w, groups = np.asarray(site.constant(1)), int(site.node.attr("group", 1))
-    split = w.reshape(groups, w.shape[0] // groups, *w.shape[1:])
-    return split.swapaxes(1, 2).reshape(groups * w.shape[1], w.shape[0] // groups, *w.shape[2:])
 
 
 def _accepts(site: Site) -> str | None:
@@ -31,11 +27,11 @@ def _accepts(site: Site) -> str | None:
         return reason
     if not 3 <= site.input(0).rank <= 5:
         return f"{site.input(0).rank - 2} spatial axes, 1 to 3 are supported"
-    return refuse(site, _weights(site), np.asarray(site.constant(2)))
+    return refuse(site, conv_weights(site), np.asarray(site.constant(2)))
 
 
 def _bind(site: Site) -> Bound:
-    x, node, w = site.input(0), site.node, _weights(site)
+    x, node, w = site.input(0), site.node, conv_weights(site)
     groups = int(node.attr("group", 1))
     shape = Struct("qir_conv_u8_shape", (
         ("window", window_fields(x.shape[0], transposed_window(node, x.shape[2:], w.shape[2:]))), ("groups", groups),
@@ -49,5 +45,16 @@ def _bind(site: Site) -> Bound:
     return Bound(eight_kernel(site, _FUNCTION, _SOURCE, wide), (shape, x.read, *data, site.output.write))
 
 
-FAMILY = Family("conv_transpose_u8", ("qir.IntConvTranspose",), CHANNELS_LAST,
-                (Variant("portable", _SOURCE, _accepts, _bind),))  # fmt: skip
+def _work(site: Site) -> float:
+    return site.input(0).size * (site.input(1).size / site.input(1).shape[0])
+
+
+FAMILY = Family(
+    "conv_transpose_u8",
+    ("qir.IntConvTranspose",),
+    CHANNELS_LAST,
+    (
+        Variant("portable", _SOURCE, _accepts, _bind, work=_work),
+        *(on_panels(isa, _accepts) for isa in (*X86, *ARM)),
+    ),
+)

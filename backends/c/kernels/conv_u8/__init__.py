@@ -83,11 +83,11 @@ def _bind_panels(site: Site, isa: str) -> Bound:
     b = _blocks(site, isa)
     data = panel_data(w, bias if isa == "avx2" else np.asarray(site.constant(2)), site.constant(3), b)
     args = (conv_shape(site, b.window_field), b.struct, site.input(0).read, *data, b.scratch, site.output.write)
-    return Bound(panel_kernel(site, "qir_conv_u8s8_T", isa, weights=data[0]), args)
+    return Bound(panel_kernel(site, "qir_conv_u8s8_T", isa, weights=data[:1]), args)
 
 
 def _accepts_panels(site: Site, isa: str) -> str | None:
-    return accepts(site) or refuse_vectors(site, isa)
+    return accepts(site) or refuse_vectors(site, isa, site.input(1).shape[1])
 
 
 def _on_panels(isa: str) -> Variant:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -40,6 +41,7 @@ class Blocks:
         rows, columns: output pixels of a block.
         size: bytes of a copied code.
         least: pixels of a block that take as long as one.
+        apart: pixels of y from sample to sample and along each axis.
     """
 
     isa: str
@@ -56,6 +58,7 @@ class Blocks:
     columns: int
     size: int
     least: int
+    apart: tuple[int, ...]
 
     @property
     def steps(self) -> int:
@@ -67,7 +70,7 @@ class Blocks:
         """The qir_conv_u8_blocks."""
         return Struct("qir_conv_u8_blocks", (
             ("rows", self.rows), ("columns", self.columns), ("by_taps", int(self.by_taps)),
-            ("copied", int(self.copied)), ("segments", self.segments), ("steps", self.steps),
+            ("copied", int(self.copied)), ("segments", self.segments), ("steps", self.steps), ("apart", self.apart),
         ))  # fmt: skip
 
     @property
@@ -114,26 +117,34 @@ SIGNED = ("neon", "dotprod")
 """Their kernels take activations less 128, which the bias makes up for."""
 
 
-def blocks(batch: int, win: Window, groups: int, channels: int, *, isa: str) -> Blocks:
+def blocks(
+    batch: int, win: Window, groups: int, channels: int, *, isa: str, apart: tuple[int, ...] | None = None
+) -> Blocks:
     """Cuts a convolution up.
 
     Args:
         channels: of the input, in one group.
         isa: key of STEPS.
+        apart: pixels of y from sample to sample and along each axis; None where they are neighbours.
     """
     depth, size, least = STEPS[isa]
-    axes = [i for i in range(len(win.kernel)) if (win.input[i], win.output[i], win.kernel[i]) != (1, 1, 1)]
+    axes = [i for i in range(len(win.kernel))
+            if (win.input[i], win.output[i], win.kernel[i], win.begin[i]) != (1, 1, 1, 0)]  # fmt: skip
     inputs, outputs, kernel, strides, dilations, begin = (
         [values[i] for i in axes]
         for values in (win.input, win.output, win.kernel, win.strides, win.dilations, win.begin)
     )
     padded = any(win.begin) or any(win.end)
-    if prod(kernel) == prod(strides) == 1 and not padded:
+    if prod(kernel) == prod(strides) == 1 and not padded and apart is None:
         inputs = outputs = [batch * prod(inputs)]
         kernel, strides, dilations, begin, batch = [1], [1], [1], [0], 1
     window = (three(inputs, 1), three(outputs, 1), three(kernel, 1), three(strides, 1), three(dilations, 1),
               three(begin, 0))  # fmt: skip
     _, out, taps, _, dilation, _ = window
+    if apart is None:
+        places = (prod(out), out[1] * out[2], out[2], 1)
+    else:
+        places = (apart[0], *three([apart[1 + i] for i in axes], 0))
     by_taps = groups > 1 or (taps[2] > 1 and dilation[2] > 1)
     segments, length = (prod(taps), channels) if by_taps else (taps[0] * taps[1], taps[2] * channels)
     copied = size > 1 or isa in SIGNED or padded or length % depth != 0
@@ -146,7 +157,7 @@ def blocks(batch: int, win: Window, groups: int, channels: int, *, isa: str) -> 
     while rows > 1 and _copied_bytes(window, rows, columns, pixel) > 2 * _BLOCK_BYTES:
         rows -= 1
     return Blocks(isa, batch, window, groups, channels, by_taps, copied, segments, length, depth, rows, columns, size,
-                  least)  # fmt: skip
+                  least, places)  # fmt: skip
 
 
 def panels(w: np.ndarray, b: Blocks) -> Data:
@@ -187,16 +198,18 @@ def panel_source(isa: str) -> Path:
     return Path(__file__).parent / f"conv_u8__{'x86' if isa in X86 else isa}.c"
 
 
-def panel_kernel(site: Site, name: str, isa: str, source: Path | None = None, *, weights: Data | None = None) -> Kernel:
+def panel_kernel(
+    site: Site, name: str, isa: str, source: Path | None = None, *, weights: Sequence[Data] = ()
+) -> Kernel:
     """An instance of a kernel template `name__isa`, `name__x86` on x86, on panels, for the result's type.
 
     Args:
-        weights: in panels, from which NEON's knows how it may add products.
+        weights: in panels, of every call, from which NEON's knows how it may add products.
     """
     if isa in X86:
         return x86_kernel(f"{name}__x86", source or panel_source(isa), site, isa)
     function, types = output_types(site, f"{name}__{isa}")
-    each = isa == "neon" and weights is not None and _least_twice(weights.array)
+    each = isa == "neon" and any(_least_twice(data.array) for data in weights)
     function = function.replace("_u8s8_", "_u8s8_each_") if each else function
     add = ("QIR_ADD", "qir_neon_one_by_one" if each else "qir_neon_by_twos")
     types = (*types, *vector_types(site, "neon", "store16"), add)
@@ -212,9 +225,9 @@ def _least_twice(weights: np.ndarray) -> bool:
     return bool(np.any(np.all(weights == -128, axis=-3)))
 
 
-def refuse_vectors(site: Site, isa: str) -> str | None:
-    """The reason why an instruction set for ARM cannot compute a site."""
-    if isa == "i8mm" and site.input(1).shape[1 if site.node.op == "qir.IntConv" else 0] % 8:
+def refuse_vectors(site: Site, isa: str, channels: int) -> str | None:
+    """The reason why an instruction set for ARM cannot compute a site; `channels` of the input, in one group."""
+    if isa == "i8mm" and channels % 8:
         return "its input channels do not go by eights"
     scale = np.abs(np.asarray(site.constant(3), np.float32))
     subnormal = np.any((scale > 0) & (scale < np.finfo(np.float32).tiny))

@@ -25,7 +25,7 @@ void qir_conv_u8s8_T__x86(const qir_conv_u8_shape *s, const qir_conv_u8_blocks *
     t.places = lists.places;
     t.requant = &s->requant;
     for (; qir_conv_u8_block_left(s, &at); qir_conv_u8_next_block(s, b, &at)) {
-        const ptrdiff_t first = qir_conv_u8_pixel(s, &at, 0) * s->groups * s->out_channels;
+        const ptrdiff_t first = qir_conv_u8_pixel(b, &at) * s->groups * s->out_channels;
         int32_t group, p;
         qir_conv_u8_open(s, b, &at, x, wide, lists.segments);
         if (at.rows != last.rows || at.columns != last.columns) {

@@ -18,6 +18,7 @@ typedef struct {
     int32_t copied;     /* the input of a block is copied */
     int32_t segments;   /* of a window */
     int32_t steps;      /* of a segment, the last one filled up */
+    int32_t apart[4];   /* pixels of y from sample to sample, plane to plane, row to row and column to column */
 } qir_conv_u8_blocks;
 
 /* A block in work: output pixels [row, row + rows) x [column, column + columns) of a plane of a sample. */
@@ -187,10 +188,10 @@ static inline void qir_conv_u8_next_block(const qir_conv_u8_shape *s, const qir_
     qir_conv_u8_cut_block(s, b, at);
 }
 
-/* Number of the first output pixel of a block's row. */
-static inline ptrdiff_t qir_conv_u8_pixel(const qir_conv_u8_shape *s, const qir_conv_u8_block *at, int32_t row) {
-    const int32_t *const out = s->window.out;
-    return (((ptrdiff_t)at->sample * out[0] + at->plane) * out[1] + at->row + row) * out[2] + at->column;
+/* Number of the pixel of y that a block's first output pixel is. */
+static inline ptrdiff_t qir_conv_u8_pixel(const qir_conv_u8_blocks *b, const qir_conv_u8_block *at) {
+    return (ptrdiff_t)at->sample * b->apart[0] + (ptrdiff_t)at->plane * b->apart[1] +
+           (ptrdiff_t)at->row * b->apart[2] + (ptrdiff_t)at->column * b->apart[3];
 }
 
 #endif

@@ -18,7 +18,7 @@ static inline int32_t qir_conv_u8_list(const qir_conv_u8_shape *s, const qir_con
         const ptrdiff_t down = (const uint8_t *)segment[(ptrdiff_t)r * b->segments] - first;
         for (column = 0; column < at->columns || column % k->together; ++column, ++to) {
             to->from = down + column * right;
-            to->to = column < at->columns ? ((ptrdiff_t)r * s->window.out[2] + column) * channels : -1;
+            to->to = column < at->columns ? ((ptrdiff_t)r * b->apart[2] + (ptrdiff_t)column * b->apart[3]) * channels : -1;
             to->offset = 0;
         }
     }
@@ -41,7 +41,7 @@ static inline void qir_conv_u8_by_panels(const qir_conv_u8_shape *s, const qir_c
     p.steps = b->steps;
     p.requant = &s->requant;
     for (; qir_conv_u8_block_left(s, &at); qir_conv_u8_next_block(s, b, &at)) {
-        const ptrdiff_t to = qir_conv_u8_pixel(s, &at, 0) * s->groups * s->out_channels;
+        const ptrdiff_t to = qir_conv_u8_pixel(b, &at) * s->groups * s->out_channels;
         int32_t rows, group, i;
         qir_conv_u8_open(s, b, &at, x, wide, segment);
         rows = qir_conv_u8_list(s, b, &at, k, wide, segment, list);

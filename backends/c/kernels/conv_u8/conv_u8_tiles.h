@@ -34,7 +34,7 @@ static inline void qir_conv_u8_lay_out(const qir_conv_u8_shape *s, const qir_con
         const ptrdiff_t down = (const uint8_t *)lists->segments[(ptrdiff_t)row * b->segments] - first;
         for (column = 0; column < at->columns; ++column, ++pixel) {
             pixel->from = down + column * right;
-            pixel->to = ((ptrdiff_t)row * s->window.out[2] + column) * channels;
+            pixel->to = ((ptrdiff_t)row * b->apart[2] + (ptrdiff_t)column * b->apart[3]) * channels;
             pixel->offset = 0;
         }
     }

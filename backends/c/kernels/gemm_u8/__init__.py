@@ -87,7 +87,7 @@ def _bind_panels(site: Site, isa: str) -> Bound:
     ))  # fmt: skip
     data = _data(site, isa)
     args = (shape, b.struct, site.input(0).read, *data, b.scratch, site.output.write)
-    return Bound(panel_kernel(site, "qir_conv_u8s8_T", isa, weights=data[0]), args)
+    return Bound(panel_kernel(site, "qir_conv_u8s8_T", isa, weights=data[:1]), args)
 
 
 def _bind_row(site: Site, isa: str) -> Bound:
@@ -109,7 +109,7 @@ def _on_rows(isa: str) -> Variant:
 
 
 def _accepts_panels(site: Site, isa: str) -> str | None:
-    return accepts(site) or refuse_vectors(site, isa)
+    return accepts(site) or refuse_vectors(site, isa, site.input(1).shape[0])
 
 
 def _on_panels(isa: str) -> Variant:
