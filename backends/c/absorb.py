@@ -47,7 +47,7 @@ def _clamps(placed: Placed, target: CTarget) -> bool:
 def _limits(placed: Placed, user: Placed) -> tuple[float, float] | None:
     """The bounds of a clamp that keeps its input's order and type; None for other nodes."""
     x, y = placed.site.output, user.site.outputs[0]
-    if y is None or x.dtype.name != "float32" or not same_bytes(x.shape, x.order, y.order):
+    if y is None or x.dtype.name != "float32" or x.shape != y.shape or not same_bytes(x.shape, x.order, y.order):
         return None
     if user.site.node.op == "Relu":
         return 0.0, inf

@@ -26,6 +26,16 @@ def test_clamps_join_the_product_that_nobody_else_reads(float_target: str) -> No
     np.testing.assert_allclose(module.run(b.feeds)["both"], b.values["both"], rtol=1e-5, atol=1e-4)
 
 
+def test_a_clamp_that_broadcasts_stays() -> None:
+    """A bound with more axes than the product gives a result of another shape."""
+    b = Builder()
+    x = b.feed("x", np.arange(6, dtype=np.float32).reshape(2, 3) - 3)
+    product = b.node("MatMul", [x, b.constant("w", np.eye(3, dtype=np.float32))], "p", result=b.values["x"])
+    zeros = b.constant("zeros", np.zeros((1, 2, 3), np.float32))
+    b.node("Max", [product, zeros], "y", result=np.maximum(b.values["x"], 0)[None])
+    assert np.array_equal(b.values["y"], compile_c(b.graph(["y"], Stage.FLOAT), target="portable").run(b.feeds)["y"])
+
+
 def test_what_is_no_number_passes_a_clamp(float_target: str) -> None:
     b = Builder()
     x, w = b.feed("x", np.array([[np.nan, 1], [-2, 3]], np.float32)), b.constant("w", np.eye(2, dtype=np.float32))

@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+import elsewhere
 import numpy as np
 import pytest
 from graphs import Builder
@@ -18,6 +19,7 @@ from qir.backends.c.emit import names_of
 from qir.backends.c.isas import ISAS
 from qir.backends.c.kernels import families
 from qir.backends.c.names import RESERVED, identifier, unique
+from qir.backends.c.targets import C_TARGETS
 
 WARNINGS = ("-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wshadow", "-Werror")
 KERNELS = {
@@ -55,15 +57,20 @@ def test_no_warnings_as_cpp(folder: Path, compiler: str) -> None:
 
 @pytest.mark.parametrize("isa", KERNELS)
 def test_every_kernel_file_stands_alone(
-    compiler: str, tmp_path: Path, isa: str, evidence: Callable[[str, str], None]
+    compiler: str, tmp_path: Path, isa: str, evidence: Callable[[str, str], None], need: Callable[[str], str]
 ) -> None:
-    if isa != "portable":
-        if platform.machine() not in ("x86_64", "AMD64"):
-            pytest.skip(f"{isa} is of another kind of processor")
-        evidence("compiled", f"kernels for {isa}, on this processor")
     files = tuple(map(str, KERNELS[isa]))
-    run(tmp_path, compiler, "-std=c99", *WARNINGS, "-Os", "-c", *files)
-    run(tmp_path, compiler, "-x", "c++", "-std=c++17", *WARNINGS, "-fsyntax-only", *files)
+    for target in [name for name in elsewhere.MACHINES if C_TARGETS[name].isas[0] == isa] or [""]:
+        if not target and isa != "portable":
+            if platform.machine() not in ("x86_64", "AMD64"):
+                pytest.skip(f"{isa} is of another kind of processor")
+            evidence("compiled", f"kernels for {isa}, on this processor")
+        command = elsewhere.command(target, compiler)
+        need(command[0])
+        flags = C_TARGETS[target].flags if target else ()
+        run(tmp_path, *command, *flags, "-std=c99", *WARNINGS, "-Os", "-c", *files)
+        if not target or Path(command[0]).name == "clang":  # gcc for other processors comes without C++
+            run(tmp_path, *command, *flags, "-x", "c++", "-std=c++17", *WARNINGS, "-fsyntax-only", *files)
 
 
 def test_sanitized_run_passes(folder: Path, compiler: str) -> None:
