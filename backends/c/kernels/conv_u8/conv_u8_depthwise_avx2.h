@@ -5,14 +5,6 @@
 
 #include "../../runtime/qir_avx2.h"
 
-/* sum += four products a lane, codes unsigned and weights signed. As builtin gcc copies every sum before and after. */
-#if defined(__GNUC__) && !defined(__clang__)
-#define QIR_DOT4_VEX(sum, codes, weights) \
-    __asm__("%{vex%} vpdpbusd %2, %1, %0" : "+x"(sum) : "x"(codes), "x"(weights))
-#else
-#define QIR_DOT4_VEX(sum, codes, weights) ((sum) = _mm256_dpbusd_avx_epi32(sum, codes, weights))
-#endif
-
 typedef struct {
     __m256i zero_point; /* 16-bit lanes */
     __m256i least;      /* in bytes */

@@ -50,7 +50,7 @@ class Isa:
 
 ISAS = {
     "avx512vnni": Isa("QIR_AVX512VNNI", "__m512i", 64, 4, "QIR_DOT4", "avx512", "avx512_join", "avx512_join"),
-    "avxvnni": Isa("QIR_AVXVNNI", "__m256i", 32, 4, "QIR_DOT4_VEX", "avx2", "avxvnni_join", "avxvnni_join"),
+    "avxvnni": Isa("QIR_AVXVNNI", "__m256i", 32, 4, "QIR_DOT4_AVX", "avx2", "avxvnni_join", "avxvnni_join"),
     "avx2": Isa("QIR_AVX2", "__m256i", 32, 2, "QIR_DOT2", "avx2", "avx2_join", "avx2_join_weights"),
 }
 _PARTS = ("bounds", "widen", "load", "words", "store")
