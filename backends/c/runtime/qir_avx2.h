@@ -26,6 +26,33 @@
 #define QIR_DOT4_AVX(sum, codes, weights) ((sum) = _mm256_dpbusd_avx_epi32(sum, codes, weights))
 #endif
 
+/* sum += four products a lane by vpmaddubsw, which adds two neighbouring ones in 16 bits; or eight, of which two more are
+   added there. Only for weights that are proven to keep these sums within 16 bits whatever the codes are. */
+#define QIR_DOT_PAIRS(sum, codes, weights) \
+    ((sum) = _mm256_add_epi32(sum, _mm256_madd_epi16(_mm256_maddubs_epi16(codes, weights), _mm256_set1_epi16(1))))
+#define QIR_DOT_FOURS(sum, codes, weights)                                                                      \
+    ((sum) = _mm256_add_epi32(                                                                                  \
+         sum, _mm256_madd_epi16(_mm256_add_epi16(_mm256_maddubs_epi16((codes).first, (weights).first),          \
+                                                 _mm256_maddubs_epi16((codes).second, (weights).second)),       \
+                                _mm256_set1_epi16(1))))
+
+/* Four codes and the next four, each spread over a vector; or the weights for them. */
+typedef struct {
+    __m256i first;
+    __m256i second;
+} qir_avx2_eight;
+
+QIR_AVX2 static QIR_INLINE __m256i qir_avx2_take_four(const uint8_t *x) {
+    return _mm256_set1_epi32(qir_four_bytes(x));
+}
+
+QIR_AVX2 static QIR_INLINE qir_avx2_eight qir_avx2_take_eight(const uint8_t *x) {
+    qir_avx2_eight codes;
+    codes.first = _mm256_set1_epi32(qir_four_bytes(x));
+    codes.second = _mm256_set1_epi32(qir_four_bytes(x + 4));
+    return codes;
+}
+
 /* What the vectors of a product are read with: sums, and weights as they are or widened to 16 bits. */
 QIR_AVX2 static QIR_INLINE __m256i qir_avx2_vector(const void *from) {
     return _mm256_loadu_si256((const __m256i *)from);
@@ -33,6 +60,14 @@ QIR_AVX2 static QIR_INLINE __m256i qir_avx2_vector(const void *from) {
 
 QIR_AVX2 static QIR_INLINE __m256i qir_avx2_widened(const int8_t *from) {
     return _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)(const void *)from));
+}
+
+/* Eight channels' first four weights of a step, and, behind the sixteen of a panel, their last four. */
+QIR_AVX2 static QIR_INLINE qir_avx2_eight qir_avx2_fours(const int8_t *from) {
+    qir_avx2_eight weights;
+    weights.first = qir_avx2_vector(from);
+    weights.second = qir_avx2_vector(from + 64);
+    return weights;
 }
 
 typedef struct {
