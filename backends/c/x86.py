@@ -37,7 +37,8 @@ _WIDER = {name: text.replace("256", "512").replace("requant8", "requant16") for 
 
 X86: Mapping[str, Vectors] = MappingProxyType({
     "avx512vnni": Vectors(4, 16, {
-        **_WIDER, "QIR_LOAD": "_mm512_loadu_si512", "QIR_TAKE": "qir_avx512_take_four", "QIR_TARGET": "QIR_AVX512VNNI", "QIR_DOT": "QIR_DOT4",
+        **_WIDER, "QIR_LOAD": "_mm512_loadu_si512", "QIR_TAKE": "qir_avx512_take_four",
+        "QIR_TARGET": "QIR_AVX512VNNI", "QIR_DOT": "QIR_DOT4",
         "QIR_WEIGHTS": "_mm512_loadu_si512", "QIR_NEXT_VECTOR": "t->panel", "QIR_ROWS": "8",
     }),
     "avxvnni": Vectors(4, 8, {

@@ -133,7 +133,9 @@ def _weights(*shape: int) -> np.ndarray:
 def _trained(*shape: int) -> np.ndarray:
     """Weights [channels, ...] of seven bits, spread as those of trained layers: the largest of a channel is 63."""
     real = np.random.default_rng(prod(shape)).normal(size=shape)
-    return np.rint(real * 63 / np.abs(real).max(axis=tuple(range(1, real.ndim)), keepdims=True)).astype(np.int8)
+    most = np.abs(real).max(axis=tuple(range(1, real.ndim)), keepdims=True)
+    codes: np.ndarray = np.rint(real * 63 / most).astype(np.int8)
+    return codes
 
 
 def _seven_bits() -> Iterator[Row]:

@@ -113,8 +113,8 @@ STEPS = {"avx512vnni": (4, 1, 4), "avxvnni": (4, 1, 4), "avx2": (2, 2, 2),
          "avx2_pairs": (4, 1, 2), "avx2_fours": (8, 1, 2), "neon": (4, 1, 1), "dotprod": (4, 1, 1),
          "i8mm": (8, 2, 2)}  # fmt: skip
 """Codes that one step of a kernel on panels takes, and bytes of each: vpdpbusd takes four as they are, vpmaddwd two of
-16 bits, less their zero point, vpmaddubsw four or eight as they are, smull and sdot four less 128, usmmla eight of two pixels, side by side; and how many
-pixels it takes to hide the latency of its instructions, or share them."""
+16 bits, less their zero point, vpmaddubsw four or twice four as they are, smull and sdot four less 128, usmmla eight of
+two pixels, side by side; and how many pixels it takes to hide the latency of its instructions, or share them."""
 ARM = ("i8mm", "dotprod", "neon")
 _TILES = 12
 """Pixels that whole tiles of each of them go into."""

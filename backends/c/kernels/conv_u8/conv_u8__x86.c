@@ -7,14 +7,15 @@
 
 /* vpdpbusd adds four products of codes and weights to a lane, exactly. Without it vpmaddwd multiplies codes less their
    zero point with weights, both of 16 bits, and adds two neighbouring products, at most 2 * 255 * 128, in 32 bits: exactly
-   too, where the products of bytes that AVX2 has would saturate. Those are exact as well for weights of which two or
-   four that are added in 16 bits come to 128 at most on either side of zero, since 255 * 128 fits. Of four whose sum is
-   larger what is too much is left for a second visit of their step.
+   too, where the products of bytes that AVX2 has would saturate. Those are exact as well for weights of which the two
+   or four that are added in 16 bits come to 128 at most on either side of zero, since 255 * 128 fits. Where four come
+   to more, what is too much is left for a further step on the same codes.
 
    Weights: [group][panel of 16 channels][segment][step][channel][codes of a step], zeros where there is no channel or
    code; eight codes of a step are fours, one behind the other. With these go, behind all steps of a panel, those that
-   are taken again; `again` holds how many there are before each panel, and in all, then their numbers; bias, with -x_zero_point * sum of w where codes are taken as they are, and multiplier: [group][panel][channel].
-   scratch: see qir_conv_u8_room. */
+   are taken again; `again` holds how many there are before each panel, and in all, then their numbers. Bias, with
+   -x_zero_point * sum of w where codes are taken as they are, and multiplier: [group][panel][channel]. scratch: see
+   qir_conv_u8_room. */
 void qir_conv_u8s8_T__x86(const qir_conv_u8_shape *s, const qir_conv_u8_blocks *b, const uint8_t *QIR_RESTRICT x,
                           const int8_t *QIR_RESTRICT w, const int32_t *QIR_RESTRICT bias,
                           const float *QIR_RESTRICT multiplier,

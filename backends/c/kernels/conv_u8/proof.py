@@ -1,6 +1,6 @@
 """Which sums of products of codes and weights AVX2 may add in 16 bits, proven from the weights alone.
 
-vpmaddubsw adds the products of two neighbouring codes and weights in a lane of 16 bits; vpaddw then adds two such lanes,
+vpmaddubsw adds the products of two neighbouring codes and weights in a lane of 16 bits; vpaddw may then add the lanes
 of the next four codes. Codes reach from 0 to 255 each by itself, so that the largest sum in a lane is 255 times the sum
 of its positive weights, the least 255 times that of its negative ones. The weights of a lane *fit* where both sums of
 weights are at most 128 in size:

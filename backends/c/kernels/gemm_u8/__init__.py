@@ -119,8 +119,9 @@ def _accepts_panels(site: Site, isa: str) -> str | None:
 
 
 def _on_panels(isa: str) -> Variant:
-    return Variant(isa.partition("_")[0], panel_source(isa), partial(_accepts_panels, isa=isa), partial(_bind_panels, isa=isa),
-                   f"conv_u8__{isa}", partial(_panel_work, isa=isa))  # fmt: skip
+    accept, bind = partial(_accepts_panels, isa=isa), partial(_bind_panels, isa=isa)
+    return Variant(isa.partition("_")[0], panel_source(isa), accept, bind, f"conv_u8__{isa}",
+                   partial(_panel_work, isa=isa))  # fmt: skip
 
 
 FAMILY = Family(
