@@ -13,11 +13,13 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from test_vectors import WARNINGS, guard, network, shaped
 
+import qir
 from qir.backends.c import compile_c
 from qir.backends.c.isas import on_this_processor
 from qir.backends.c.kernels import Variant
 from qir.backends.c.kernels.conv_u8.proof import fits, in_fitting_steps
 
+DIGITS = Path(__file__).parents[3] / "models" / "digits_cnn" / "model.onnx"
 WORST = [(64, 64), (-64, -64), (127, 1), (-128, 0), (0, -128), (-128, 127), (0, 0), (1, -1)]
 """Neighbours of which two products just fit."""
 
@@ -150,3 +152,15 @@ def test_weights_beyond_the_bound_are_for_exact_products() -> None:
         text = compile_c(graph, target="x86-avx2").explain()
         for form in ("pairs", "fours"):
             assert refused == (f"not conv_u8__avx2_{form}: two neighbouring weights may leave 16 bits" in text)
+
+
+def test_recipe_w7a8_takes_them() -> None:
+    if "avx2" not in on_this_processor():
+        pytest.skip("this processor cannot run avx2")
+    images = np.random.default_rng(0).uniform(0, 1, (8, 1, 8, 8)).astype(np.float32)
+    made = qir.compile(DIGITS, calibration={"image": images}, recipe="w7a8", target="x86-avx2", shapes={"N": 1})
+    weights = [made.graph.value(node.inputs[1]) for node in made.graph.nodes if node.op == "qir.IntConv"]
+    assert {np.dtype(np.int8)} == {w.dtype for w in weights if w is not None}
+    assert max(np.abs(w).max() for w in weights if w is not None) <= 63
+    assert "qir_conv_u8s8_u8__avx2_pairs" in made.explain()
+    assert made.compare_layers({"image": images}).ok

@@ -23,10 +23,9 @@ def fits(steps: np.ndarray) -> np.ndarray:
     Args:
         steps: weights, int8 [..., fours of codes, channel, 4].
     """
-    halves = steps.reshape(*steps.shape[:-1], 2, 2)
-    within = [(np.clip(halves, *bounds).sum(axis=(-4, -1), dtype=np.int16) * sign <= LIMIT).all(axis=(-2, -1))
-              for bounds, sign in (((0, None), 1), ((None, 0), -1))]  # fmt: skip
-    found: np.ndarray = within[0] & within[1]
+    above, below = np.maximum(steps, 0).astype(np.int16), np.minimum(steps, 0).astype(np.int16)
+    most, least = ((part[..., 0::2] + part[..., 1::2]).sum(axis=-3, dtype=np.int16) for part in (above, below))
+    found: np.ndarray = ((most <= LIMIT) & (least >= -LIMIT)).all(axis=(-2, -1))
     return found
 
 
