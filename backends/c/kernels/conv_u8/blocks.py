@@ -146,9 +146,8 @@ def blocks(
     window = (three(inputs, 1), three(outputs, 1), three(kernel, 1), three(strides, 1), three(dilations, 1),
               three(begin, 0))  # fmt: skip
     _, out, taps, _, dilation, _ = window
-    if apart is None:
-        places = (prod(out), out[1] * out[2], out[2], 1)
-    else:
+    places: tuple[int, ...] = (prod(out), out[1] * out[2], out[2], 1)
+    if apart is not None:
         places = (apart[0], *three([apart[1 + i] for i in axes], 0))
     by_taps = groups > 1 or (taps[2] > 1 and dilation[2] > 1)
     segments, length = (prod(taps), channels) if by_taps else (taps[0] * taps[1], taps[2] * channels)
