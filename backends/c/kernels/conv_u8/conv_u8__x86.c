@@ -12,10 +12,10 @@
    to more, what is too much is left for a further step on the same codes.
 
    Weights: [group][panel of 16 channels][segment][step][channel][codes of a step], zeros where there is no channel or
-   code; eight codes of a step are fours, one behind the other. With these go, behind all steps of a panel, those that
-   are taken again; `again` holds how many there are before each panel, and in all, then their numbers. Bias, with
-   -x_zero_point * sum of w where codes are taken as they are, and multiplier: [group][panel][channel]. scratch: see
-   qir_conv_u8_room. */
+   code; a step of eight codes has the first four of every channel, then the other four. Only with these further steps
+   follow in a panel; again: how many there are before each panel, and in all, then the numbers of the steps whose codes
+   they take. Bias, with -x_zero_point * sum of w where codes are taken as they are, and multiplier:
+   [group][panel][channel]. scratch: see qir_conv_u8_room. */
 void qir_conv_u8s8_T__x86(const qir_conv_u8_shape *s, const qir_conv_u8_blocks *b, const uint8_t *QIR_RESTRICT x,
                           const int8_t *QIR_RESTRICT w, const int32_t *QIR_RESTRICT bias,
                           const float *QIR_RESTRICT multiplier,
@@ -49,7 +49,7 @@ void qir_conv_u8s8_T__x86(const qir_conv_u8_shape *s, const qir_conv_u8_blocks *
                 {
                     const int32_t *const number = again + s->groups * panels + 1 + again[place];
                     int32_t i;
-                    t.weights += again[place] * QIR_STEP_BYTES;
+                    t.weights += (ptrdiff_t)again[place] * QIR_STEP_BYTES;
                     t.steps = steps + again[place + 1] - again[place];
                     for (i = steps; i < t.steps; ++i) {
                         lists.places[i] = lists.places[number[i - steps]];
