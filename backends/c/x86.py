@@ -18,7 +18,7 @@ class Vectors:
     """Vectors of an instruction set, as a template sees them.
 
     Attributes:
-        codes: of a step of four bytes: four as they are, or two of 16 bits.
+        codes: of a step: four or eight as they are, or two of 16 bits.
         lanes: of 32 bits.
         words: identifier of the template to the C text for it.
     """
@@ -30,13 +30,15 @@ class Vectors:
 
 _WORDS = {"QIR_VECTOR": "__m256i", "QIR_REALS": "__m256", "QIR_REQUANT": "qir_requant8", "QIR_LOAD": "qir_avx2_vector",
           "QIR_LOAD_REALS": "_mm256_loadu_ps", "QIR_SPREAD": "_mm256_set1_epi32", "QIR_ADD": "_mm256_add_epi32",
-          "QIR_WIDEN_REQUANT": "qir_widen_requant8", "QIR_ROWS": "6"}  # fmt: skip
+          "QIR_WIDEN_REQUANT": "qir_widen_requant8", "QIR_ROWS": "6", "QIR_TAKEN": "__m256i",
+          "QIR_TAKE": "qir_avx2_take_four"}  # fmt: skip
 _STORES = {"QIR_FOUR": "four", "QIR_PAIR": "pair", "QIR_ROW": "row", "QIR_PART": "first"}
 _WIDER = {name: text.replace("256", "512").replace("requant8", "requant16") for name, text in _WORDS.items()}
 
 X86: Mapping[str, Vectors] = MappingProxyType({
     "avx512vnni": Vectors(4, 16, {
-        **_WIDER, "QIR_LOAD": "_mm512_loadu_si512", "QIR_TARGET": "QIR_AVX512VNNI", "QIR_DOT": "QIR_DOT4",
+        **_WIDER, "QIR_LOAD": "_mm512_loadu_si512", "QIR_TAKE": "qir_avx512_take_four",
+        "QIR_TARGET": "QIR_AVX512VNNI", "QIR_DOT": "QIR_DOT4",
         "QIR_WEIGHTS": "_mm512_loadu_si512", "QIR_NEXT_VECTOR": "t->panel", "QIR_ROWS": "8",
     }),
     "avxvnni": Vectors(4, 8, {
@@ -49,15 +51,29 @@ X86: Mapping[str, Vectors] = MappingProxyType({
     }),
 })  # fmt: skip
 
+PROVEN: Mapping[str, Vectors] = MappingProxyType({
+    "avx2_pairs": Vectors(4, 8, {
+        **_WORDS, "QIR_TARGET": "QIR_AVX2", "QIR_DOT": "QIR_DOT_PAIRS", "QIR_WEIGHTS": "qir_avx2_vector",
+        "QIR_NEXT_VECTOR": "32",
+    }),
+    "avx2_fours": Vectors(8, 8, {
+        **_WORDS, "QIR_TARGET": "QIR_AVX2", "QIR_DOT": "QIR_DOT_FOURS", "QIR_WEIGHTS": "qir_avx2_fours",
+        "QIR_NEXT_VECTOR": "32", "QIR_ROWS": "4", "QIR_TAKEN": "qir_avx2_eight", "QIR_TAKE": "qir_avx2_take_eight",
+    }),
+})  # fmt: skip
+"""Words of AVX2 for weights of which two, or four, times codes fit 16 bits in sum (kernels/conv_u8/proof.py)."""
+TEMPLATES: Mapping[str, Vectors] = MappingProxyType({**X86, **PROVEN})
+
 
 def x86_kernel(function: str, source: Path, site: Site, isa: str, *, offsets: bool = False) -> Kernel:
     """An instance of a template for an instruction set and the type of a site's result.
 
     Args:
         function: in the file; its name has a T for the type.
+        isa: key of TEMPLATES.
         offsets: its pixels have offsets.
     """
-    found, short = X86[isa], site.output.short
+    found, short = TEMPLATES[isa], site.output.short
     family = "avx512" if found.lanes == 16 else "avx2"
     stores = {word: f"qir_{family}_{part}_{short}" for word, part in _STORES.items()}
     own = {

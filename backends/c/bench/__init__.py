@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from qir.backends.c import compile_c
-from qir.backends.c.bench.limits import bandwidth, clock, fastest, forget, peak, timer
+from qir.backends.c.bench.limits import TICK, bandwidth, clock, fastest, forget, peak, timer
 from qir.backends.c.bench.rows import Row, rows
 from qir.backends.c.costs import Cost, Costs
 from qir.backends.c.kernels import families_of
@@ -89,7 +89,7 @@ def _node(row: Row) -> Node:
 
 def _measured(row: Row, module: CModule, choice: Choice, seconds: float) -> Measured:
     noise = timer()
-    best = max(fastest(lambda count: module.timings(row.feeds, count), seconds) - noise, 1e-9)
+    best = max(fastest(lambda count: module.timings(row.feeds, count), seconds) - noise, TICK)
     found = Measured(row.name, choice.variant, row.work, choice.cycles, best)
     if not row.streams:
         return found
@@ -97,7 +97,7 @@ def _measured(row: Row, module: CModule, choice: Choice, seconds: float) -> Meas
     found = replace(found, read=nbytes / best, limit=bandwidth(nbytes, seconds, cold=False))
     if found.limit is None:
         return found
-    cold = min(_forgetful(module, row) for _ in range(15)) - noise
+    cold = max(min(_forgetful(module, row) for _ in range(15)) - noise, TICK)
     return replace(found, cold_read=nbytes / cold, cold_limit=bandwidth(nbytes, seconds, cold=True))
 
 

@@ -82,6 +82,8 @@ static void work(const char *p, size_t bytes) {
     size_t i; for (i = 0; i < bytes; i += 64) { _mm_clflush(p + i); } _mm_mfence();
 }
 """
+TICK = 1e-9
+"""Seconds that a measurement takes at least: of short ones nothing may be left without what measuring takes."""
 _ON_X86 = platform.machine() in ("x86_64", "AMD64")
 
 
@@ -131,13 +133,13 @@ def bandwidth(nbytes: int, seconds: float, cold: bool) -> float | None:
         return None
     memory, read = _aligned(-(-nbytes // 512) * 512), _READ % load
     if not cold:
-        return memory.nbytes / (_seconds(read, memory, seconds) - timer())
+        return memory.nbytes / max(_seconds(read, memory, seconds) - timer(), TICK)
     size = np.array([memory.nbytes], np.uintp)
     times = []
     for _ in range(15):
         forget(memory.ctypes.data, memory.nbytes)
         times += _library(read).seconds("timed", 1, [memory.ctypes.data, size.ctypes.data])
-    return memory.nbytes / (min(times) - timer())
+    return memory.nbytes / max(min(times) - timer(), TICK)
 
 
 def _aligned(nbytes: int) -> np.ndarray:

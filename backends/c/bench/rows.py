@@ -5,10 +5,10 @@ Operands lie in the order that the kernels like, so that a row is one call.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -42,7 +42,7 @@ class Row:
 
 def rows(parts: Sequence[str] = ()) -> tuple[Row, ...]:
     """Those whose names hold one of the parts; all of them without any."""
-    made = (_conv(*one) for one in _CONVOLUTIONS), (_gemm(*one) for one in _GEMMS), iter(_others())
+    made = (_conv(*one) for one in _CONVOLUTIONS), (_gemm(*one) for one in _GEMMS), _seven_bits(), iter(_others())
     found = [row for some in made for row in some]
     return tuple(row for row in found if not parts or any(part in row.name for part in parts))
 
@@ -130,14 +130,35 @@ def _weights(*shape: int) -> np.ndarray:
     return _random(*shape, low=-127, high=128, dtype=np.int8)
 
 
-def _conv(kind: str, c: int, size: tuple[int, int], m: int, kernel: tuple[int, int], stride: int) -> Row:
-    made = _Made(f"{kind} {c}->{m} {size[0]}x{size[1]}" + (f" /{stride}" if stride > 1 else ""))
+def _trained(*shape: int) -> np.ndarray:
+    """Weights [channels, ...] of seven bits, spread as those of trained layers: the largest of a channel is 63."""
+    real = np.random.default_rng(prod(shape)).normal(size=shape)
+    most = np.abs(real).max(axis=tuple(range(1, real.ndim)), keepdims=True)
+    codes: np.ndarray = np.rint(real * 63 / most).astype(np.int8)
+    return codes
+
+
+def _seven_bits() -> Iterator[Row]:
+    """What recipe w7a8 makes of layers."""
+    yield _conv("1x1", 512, (14, 14), 512, (1, 1), 1, _trained)
+    yield _conv("1x1", 64, (56, 56), 256, (1, 1), 1, _trained)
+    yield _gemm(196, 1152, 128, _trained)
+
+
+Weights: TypeAlias = Callable[..., np.ndarray]
+_NAMES: Mapping[Weights, str] = {_weights: "", _trained: ", 7 bits"}
+
+
+def _conv(
+    kind: str, c: int, size: tuple[int, int], m: int, kernel: tuple[int, int], stride: int, weights: Weights = _weights
+) -> Row:
+    made = _Made(f"{kind} {c}->{m} {size[0]}x{size[1]}" + (f" /{stride}" if stride > 1 else "") + _NAMES[weights])
     group = c if kind.startswith("depthwise") else 1
     out = [(n + stride - 1) // stride for n in size]
     pads = [max((o - 1) * stride + k - n, 0) for o, k, n in zip(out, kernel, size, strict=True)]
     before = [p // 2 for p in pads]
     result = np.zeros((1, m, *out), np.uint8)
-    x, w = made.feed(_random(1, c, *size), _NHWC), made.constant(_weights(m, c // group, *kernel))
+    x, w = made.feed(_random(1, c, *size), _NHWC), made.constant(weights(m, c // group, *kernel))
     bias, scale = made.constant(np.zeros(m, np.int32)), made.constant(np.full(m, 1e-4, np.float32))
     y = made.node(
         "qir.IntConv", [x, w, bias, scale], result, x_zero_point=7, group=group, strides=(stride, stride),
@@ -146,9 +167,9 @@ def _conv(kind: str, c: int, size: tuple[int, int], m: int, kernel: tuple[int, i
     return made.row(y, result, float(result.size * c // group * prod(kernel)), _NHWC)
 
 
-def _gemm(count: int, depth: int, columns: int) -> Row:
-    made, result = _Made(f"gemm {count}x{depth}x{columns}"), np.zeros((count, columns), np.uint8)
-    x, w = made.feed(_random(count, depth)), made.constant(_weights(depth, columns))
+def _gemm(count: int, depth: int, columns: int, weights: Weights = _weights) -> Row:
+    made, result = _Made(f"gemm {count}x{depth}x{columns}{_NAMES[weights]}"), np.zeros((count, columns), np.uint8)
+    x, w = made.feed(_random(count, depth)), made.constant(np.ascontiguousarray(weights(columns, depth).T))
     bias, scale = made.constant(np.zeros(columns, np.int32)), made.constant(np.full(columns, 1e-4, np.float32))
     y = made.node("qir.IntGemm", [x, w, bias, scale], result, **_FINISH)
     return made.row(y, result, float(count * depth * columns), streams=count == 1)

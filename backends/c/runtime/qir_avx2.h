@@ -26,6 +26,59 @@
 #define QIR_DOT4_AVX(sum, codes, weights) ((sum) = _mm256_dpbusd_avx_epi32(sum, codes, weights))
 #endif
 
+/* sum += four products a lane by vpmaddubsw, which adds two neighbouring ones in 16 bits; or eight, of which two more are
+   added there. Only for weights that are proven to keep these sums within 16 bits whatever the codes are. gcc finds the
+   registers where it is told the order, and leaves the ones in memory. */
+#if defined(__GNUC__) && !defined(__clang__)
+QIR_AVX2 static QIR_INLINE const __m256i *qir_avx2_ones(void) {
+    static const __m256i ones = {0x1000100010001, 0x1000100010001, 0x1000100010001, 0x1000100010001};
+    return &ones;
+}
+
+#define QIR_DOT_PAIRS(sum, codes, weights)                                          \
+    do {                                                                            \
+        __m256i products;                                                           \
+        __asm__("vpmaddubsw %3, %2, %1\n\tvpmaddwd %4, %1, %1\n\tvpaddd %1, %0, %0" \
+                : "+x"(sum), "=&x"(products)                                        \
+                : "x"(codes), "x"(weights), "m"(*qir_avx2_ones()));                 \
+    } while (0)
+#define QIR_DOT_FOURS(sum, codes, weights)                                                              \
+    do {                                                                                                \
+        __m256i products, others;                                                                       \
+        __asm__("vpmaddubsw %5, %3, %1\n\tvpmaddubsw %6, %4, %2\n\tvpaddw %2, %1, %1\n\t"               \
+                "vpmaddwd %7, %1, %1\n\tvpaddd %1, %0, %0"                                              \
+                : "+x"(sum), "=&x"(products), "=&x"(others)                                             \
+                : "x"((codes).first), "x"((codes).second), "x"((weights).first), "x"((weights).second), \
+                  "m"(*qir_avx2_ones()));                                                               \
+    } while (0)
+#else
+#define QIR_DOT_PAIRS(sum, codes, weights) ((sum) = qir_avx2_add_pairs(sum, _mm256_maddubs_epi16(codes, weights)))
+#define QIR_DOT_FOURS(sum, codes, weights)                                                                             \
+    ((sum) = qir_avx2_add_pairs(sum, _mm256_add_epi16(_mm256_maddubs_epi16((codes).first, (weights).first),            \
+                                                      _mm256_maddubs_epi16((codes).second, (weights).second))))
+
+QIR_AVX2 static QIR_INLINE __m256i qir_avx2_add_pairs(__m256i sum, __m256i products) {
+    return _mm256_add_epi32(sum, _mm256_madd_epi16(products, _mm256_set1_epi16(1)));
+}
+#endif
+
+/* Four codes and the next four, each spread over a vector; or the weights for them. */
+typedef struct {
+    __m256i first;
+    __m256i second;
+} qir_avx2_eight;
+
+QIR_AVX2 static QIR_INLINE __m256i qir_avx2_take_four(const uint8_t *x) {
+    return _mm256_set1_epi32(qir_four_bytes(x));
+}
+
+QIR_AVX2 static QIR_INLINE qir_avx2_eight qir_avx2_take_eight(const uint8_t *x) {
+    qir_avx2_eight codes;
+    codes.first = _mm256_set1_epi32(qir_four_bytes(x));
+    codes.second = _mm256_set1_epi32(qir_four_bytes(x + 4));
+    return codes;
+}
+
 /* What the vectors of a product are read with: sums, and weights as they are or widened to 16 bits. */
 QIR_AVX2 static QIR_INLINE __m256i qir_avx2_vector(const void *from) {
     return _mm256_loadu_si256((const __m256i *)from);
@@ -33,6 +86,14 @@ QIR_AVX2 static QIR_INLINE __m256i qir_avx2_vector(const void *from) {
 
 QIR_AVX2 static QIR_INLINE __m256i qir_avx2_widened(const int8_t *from) {
     return _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)(const void *)from));
+}
+
+/* Eight channels' first four weights of a step, and, behind the sixteen of a panel, their last four. */
+QIR_AVX2 static QIR_INLINE qir_avx2_eight qir_avx2_fours(const int8_t *from) {
+    qir_avx2_eight weights;
+    weights.first = qir_avx2_vector(from);
+    weights.second = qir_avx2_vector(from + 64);
+    return weights;
 }
 
 typedef struct {

@@ -14,6 +14,10 @@
 #define QIR_DOT4_8(sum, codes, weights) ((sum) = _mm256_dpbusd_epi32(sum, codes, weights))
 #endif
 
+QIR_AVX512VNNI static QIR_INLINE __m512i qir_avx512_take_four(const uint8_t *x) {
+    return _mm512_set1_epi32(qir_four_bytes(x));
+}
+
 typedef struct {
     __m512 high;
     __m512i zero_point; /* 16-bit lanes */

@@ -17,12 +17,12 @@
 #define QIR_POINT(i) const uint8_t *const x##i = t->x + pixel[i].from;
 #define QIR_BEGIN1(i) QIR_VECTOR a##i = QIR_START(first, i);
 #define QIR_BEGIN2(i) QIR_VECTOR a##i = QIR_START(first, i), b##i = QIR_START(second, i);
-#define QIR_STEP1(i)                             \
-    codes = QIR_SPREAD(qir_four_bytes(x##i + at)); \
+#define QIR_STEP1(i)            \
+    codes = QIR_TAKE(x##i + at); \
     QIR_DOT(a##i, codes, w0);
-#define QIR_STEP2(i)                             \
-    codes = QIR_SPREAD(qir_four_bytes(x##i + at)); \
-    QIR_DOT(a##i, codes, w0);                    \
+#define QIR_STEP2(i)            \
+    codes = QIR_TAKE(x##i + at); \
+    QIR_DOT(a##i, codes, w0);   \
     QIR_DOT(b##i, codes, w1);
 #define QIR_TO(i) (last + to[i].to)
 #define QIR_END1(i, j, k, l) QIR_FOUR(a##i, a##j, a##k, a##l, scale, q, QIR_TO(i), QIR_TO(j), QIR_TO(k), QIR_TO(l));
@@ -49,8 +49,8 @@ static const qir_row QIR_NAME(apart)[8] = {{0, 0, 0},   {0, 32, 0},  {0, 64, 0},
             QIR_REALS scale;                                                                                       \
             QIR_EACH_##n(QIR_POINT) QIR_EACH_##n(QIR_BEGIN1) do {                                                  \
                 const ptrdiff_t at = *place++;                                                                     \
-                const QIR_VECTOR w0 = QIR_WEIGHTS(w);                                                              \
-                QIR_VECTOR codes;                                                                                  \
+                const QIR_TAKEN w0 = QIR_WEIGHTS(w);                                                               \
+                QIR_TAKEN codes;                                                                                   \
                 QIR_EACH_##n(QIR_STEP1) w += QIR_STEP_BYTES;                                                       \
             } while (--steps);                                                                                     \
             q = QIR_WIDEN_REQUANT(t->requant);                                                                     \
@@ -80,8 +80,8 @@ static const qir_row QIR_NAME(apart)[8] = {{0, 0, 0},   {0, 32, 0},  {0, 64, 0},
             QIR_REALS scale, scale2;                                                                               \
             QIR_EACH_##n(QIR_POINT) QIR_EACH_##n(QIR_BEGIN2) do {                                                  \
                 const ptrdiff_t at = *place++;                                                                     \
-                const QIR_VECTOR w0 = QIR_WEIGHTS(w), w1 = QIR_WEIGHTS(w + next);                                  \
-                QIR_VECTOR codes;                                                                                  \
+                const QIR_TAKEN w0 = QIR_WEIGHTS(w), w1 = QIR_WEIGHTS(w + next);                                   \
+                QIR_TAKEN codes;                                                                                   \
                 QIR_EACH_##n(QIR_STEP2) w += QIR_STEP_BYTES;                                                       \
             } while (--steps);                                                                                     \
             q = QIR_WIDEN_REQUANT(t->requant);                                                                     \
@@ -95,8 +95,12 @@ static const qir_row QIR_NAME(apart)[8] = {{0, 0, 0},   {0, 32, 0},  {0, 64, 0},
         } while (--times);                                                                                         \
     }
 
-QIR_TILE1(1) QIR_TILE1(2) QIR_TILE1(3) QIR_TILE1(4) QIR_TILE1(5) QIR_TILE1(6)
-QIR_TILE2(1) QIR_TILE2(2) QIR_TILE2(3) QIR_TILE2(4) QIR_TILE2(5) QIR_TILE2(6)
+QIR_TILE1(1) QIR_TILE1(2) QIR_TILE1(3) QIR_TILE1(4)
+QIR_TILE2(1) QIR_TILE2(2) QIR_TILE2(3) QIR_TILE2(4)
+#if QIR_ROWS > 4
+QIR_TILE1(5) QIR_TILE1(6)
+QIR_TILE2(5) QIR_TILE2(6)
+#endif
 #if QIR_ROWS > 6
 QIR_TILE1(7) QIR_TILE1(8)
 QIR_TILE2(7) QIR_TILE2(8)
@@ -109,14 +113,16 @@ static void QIR_NAME(tiles)(const qir_tiles *t, const qir_row *pixel, int32_t hi
         case 2: QIR_NAME(2x1)(t, pixel, times, y); break;
         case 3: QIR_NAME(3x1)(t, pixel, times, y); break;
         case 4: QIR_NAME(4x1)(t, pixel, times, y); break;
-        case 5: QIR_NAME(5x1)(t, pixel, times, y); break;
-        case 6: QIR_NAME(6x1)(t, pixel, times, y); break;
         case 9: QIR_NAME(1x2)(t, pixel, times, y); break;
         case 10: QIR_NAME(2x2)(t, pixel, times, y); break;
         case 11: QIR_NAME(3x2)(t, pixel, times, y); break;
         case 12: QIR_NAME(4x2)(t, pixel, times, y); break;
+#if QIR_ROWS > 4
+        case 5: QIR_NAME(5x1)(t, pixel, times, y); break;
+        case 6: QIR_NAME(6x1)(t, pixel, times, y); break;
         case 13: QIR_NAME(5x2)(t, pixel, times, y); break;
         case 14: QIR_NAME(6x2)(t, pixel, times, y); break;
+#endif
 #if QIR_ROWS > 6
         case 7: QIR_NAME(7x1)(t, pixel, times, y); break;
         case 8: QIR_NAME(8x1)(t, pixel, times, y); break;

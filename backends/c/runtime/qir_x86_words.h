@@ -20,6 +20,8 @@
 #define QIR_LOAD_REALS _mm256_loadu_ps
 #define QIR_SPREAD _mm256_set1_epi32
 #define QIR_ADD _mm256_add_epi32
+#define QIR_TAKEN __m256i
+#define QIR_TAKE qir_avx2_take_four
 #define QIR_WEIGHTS qir_avx2_widened
 #define QIR_DOT QIR_DOT2
 #define QIR_NEXT_VECTOR 16

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 import qir
 from qir.backends.c import compile_c
 from qir.backends.c.bench import Measured, fit, limits, measure, rows
+from qir.backends.c.bench.limits import bandwidth
 from qir.backends.c.costs import DEFAULTS, Cost, read_costs, write_costs
 from qir.backends.c.isas import on_this_processor
 from qir.errors import DataError, RecipeError
@@ -108,6 +109,13 @@ def test_kernels_without_costs_are_taken_only_where_no_other_is() -> None:
 def test_every_row_is_compiled_for_every_instruction_set() -> None:
     for row in rows():
         assert compile_c(row.graph, target="x86-avx512vnni").program.calls or "quantize" in row.name
+
+
+@pytest.mark.parametrize("cold", [False, True])
+def test_readings_shorter_than_measuring_them_have_a_bandwidth(cold: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(bandwidth.__globals__, "timer", lambda: 1.0)
+    found = bandwidth(512, 1e-4, cold)
+    assert found is None or 0 < found < inf
 
 
 def test_what_is_measured_is_what_was_asked_for() -> None:

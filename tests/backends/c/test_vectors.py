@@ -317,8 +317,12 @@ def test_transformed_weights_keep_to_their_range(extreme: int) -> None:
     assert (1840 * 9 * 255 * abs(extreme) >= 1 << 29) == refused
 
 
-def network() -> tuple[Builder, list[str]]:
-    """Convolutions that read the caller's own bytes and write into them: NHWC codes in and out."""
+def network(most: int = 128) -> tuple[Builder, list[str]]:
+    """Convolutions that read the caller's own bytes and write into them: NHWC codes in and out.
+
+    Args:
+        most: weights reach from -most to most - 1.
+    """
     rng = np.random.default_rng(0)
     b, outputs = Builder(), []
     for number, (c, h, w, m, k, group) in enumerate([(12, 5, 7, 20, 1, 1), (8, 6, 5, 16, 3, 1), (32, 5, 5, 32, 3, 32),
@@ -326,7 +330,7 @@ def network() -> tuple[Builder, list[str]]:
                                                       (17, 4, 5, 18, 3, 1), (9, 4, 5, 9, 3, 9),
                                                       (18, 6, 5, 18, 5, 18)]):  # fmt: skip
         x = b.feed(f"x{number}", rng.integers(0, 256, (1, h, w, c)).astype(np.uint8))
-        weight = b.constant(f"w{number}", rng.integers(-128, 128, (m, c // group, k, k)).astype(np.int8))
+        weight = b.constant(f"w{number}", rng.integers(-most, most, (m, c // group, k, k)).astype(np.int8))
         bias = b.constant(f"b{number}", rng.integers(-900, 900, m).astype(np.int32))
         scale = b.constant(f"s{number}", rng.uniform(1e-4, 1e-2, m).astype(np.float32))
         planes = b.transpose(x, (0, 3, 1, 2), f"p{number}")
@@ -334,7 +338,7 @@ def network() -> tuple[Builder, list[str]]:
                    y_zero_point=100, qmin=0, qmax=255)  # fmt: skip
         outputs.append(b.transpose(y, (0, 2, 3, 1), f"z{number}"))
     rows = b.feed("rows", rng.integers(0, 256, (1, 37)).astype(np.uint8))
-    matrix = b.constant("matrix", rng.integers(-128, 128, (37, 19)).astype(np.int8))
+    matrix = b.constant("matrix", rng.integers(-most, most, (37, 19)).astype(np.int8))
     bias, scale = b.constant("bias", np.arange(19, dtype=np.int32)), b.constant("scale", np.full(19, 0.01, np.float32))
     outputs.append(b.node("qir.IntGemm", [rows, matrix, bias, scale], "product", y_zero_point=9, qmin=0, qmax=255))
     left, right = (b.feed(name, rng.integers(0, 256, (1, 5, 7, 33)).astype(np.uint8)) for name in ("left", "right"))

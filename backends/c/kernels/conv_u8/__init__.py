@@ -15,7 +15,9 @@ from qir.backends.c.kernels.conv_u8.blocks import (
     panel_data,
     panel_kernel,
     panel_source,
+    refuse_sums,
     refuse_vectors,
+    repeating,
 )
 from qir.backends.c.kernels.conv_u8.contract import accepts, accepts_any, conv_parts, conv_shape, conv_window
 from qir.backends.c.kernels.conv_u8.depthwise import accepts_depthwise, on_vectors
@@ -34,7 +36,7 @@ from qir.backends.c.weights import (
     tap_kernel,
     taps,
 )
-from qir.backends.c.x86 import X86
+from qir.backends.c.x86 import PROVEN, X86
 
 _HERE = Path(__file__).parent
 _GENERIC, _DEPTHWISE = _HERE / "conv_u8__portable.c", _HERE / "conv_u8_depthwise__portable.c"
@@ -73,26 +75,32 @@ def _blocks(site: Site, isa: str) -> Blocks:
     return blocks(x.shape[0], conv_window(site), int(site.node.attr("group", 1)), w.shape[1], isa=isa)
 
 
+def _repeating(site: Site, isa: str) -> Blocks:
+    return repeating(_blocks(site, isa), np.asarray(site.constant(1)))
+
+
 def _panel_work(site: Site, isa: str) -> float:
-    return _blocks(site, isa).work(site.input(1).shape[0] // int(site.node.attr("group", 1)))
+    return _repeating(site, isa).work(site.input(1).shape[0] // int(site.node.attr("group", 1)))
 
 
 def _bind_panels(site: Site, isa: str) -> Bound:
     """vpmaddwd is given codes less their zero point, so its bias holds no term of that."""
     w, bias, _ = conv_parts(site)
-    b = _blocks(site, isa)
+    b = _repeating(site, isa)
     data = panel_data(w, bias if isa == "avx2" else np.asarray(site.constant(2)), site.constant(3), b)
     args = (conv_shape(site, b.window_field), b.struct, site.input(0).read, *data, b.scratch, site.output.write)
     return Bound(panel_kernel(site, "qir_conv_u8s8_T", isa, weights=data[:1]), args)
 
 
 def _accepts_panels(site: Site, isa: str) -> str | None:
-    return accepts(site) or refuse_vectors(site, isa, site.input(1).shape[1])
+    reason = accepts(site) or refuse_vectors(site, isa, site.input(1).shape[1])
+    return reason or refuse_sums(np.asarray(site.constant(1)), _blocks(site, isa))
 
 
 def _on_panels(isa: str) -> Variant:
-    return Variant(isa, panel_source(isa), partial(_accepts_panels, isa=isa), partial(_bind_panels, isa=isa),
-                   f"conv_u8__{isa}", partial(_panel_work, isa=isa))  # fmt: skip
+    accept, bind = partial(_accepts_panels, isa=isa), partial(_bind_panels, isa=isa)
+    return Variant(isa.partition("_")[0], panel_source(isa), accept, bind, f"conv_u8__{isa}",
+                   partial(_panel_work, isa=isa))  # fmt: skip
 
 
 FAMILY = Family(
@@ -105,6 +113,6 @@ FAMILY = Family(
         WINOGRAD,
         *(variant(isa) for isa in X86 for variant in (on_vectors, _on_panels)),
         *ON_ARM,
-        *(_on_panels(isa) for isa in ARM),
+        *(_on_panels(isa) for isa in (*PROVEN, *ARM)),
     ),
 )

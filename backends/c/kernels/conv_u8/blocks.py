@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
 
 import numpy as np
 
+from qir.backends.c.kernels.conv_u8.proof import fits, in_fitting_steps
 from qir.backends.c.loops import three
 from qir.backends.c.program import Data, Field, Kernel, Scratch, Struct
 from qir.backends.c.requant import output_types, per_channel, vector_types, weight_sums
 from qir.backends.c.site import Site
-from qir.backends.c.x86 import X86, x86_kernel
+from qir.backends.c.x86 import PROVEN, TEMPLATES, x86_kernel
 from qir.ops.window import Window
 
 PANEL = 16
@@ -42,6 +43,7 @@ class Blocks:
         size: bytes of a copied code.
         least: pixels of a block that take as long as one.
         apart: pixels of y from sample to sample and along each axis.
+        again: steps that are taken again in each panel of weights, where there may be any.
     """
 
     isa: str
@@ -59,6 +61,7 @@ class Blocks:
     size: int
     least: int
     apart: tuple[int, ...]
+    again: tuple[int, ...] = ()
 
     @property
     def steps(self) -> int:
@@ -71,6 +74,7 @@ class Blocks:
         return Struct("qir_conv_u8_blocks", (
             ("rows", self.rows), ("columns", self.columns), ("by_taps", int(self.by_taps)),
             ("copied", int(self.copied)), ("segments", self.segments), ("steps", self.steps), ("apart", self.apart),
+            ("again", max(self.again, default=0)),
         ))  # fmt: skip
 
     @property
@@ -86,16 +90,16 @@ class Blocks:
         if self.isa == "i8mm":  # a row that is to be copied in pairs, and the pixels beyond it
             copied += _copied_bytes(self.window, 1, self.columns + 1, pixel) // self.size
         listed = 24 * self.rows * (self.columns + 1)
-        if self.isa in X86:
-            listed = 24 * self.rows * self.columns + 4 * (self.segments * self.steps + 1)
+        if self.isa in TEMPLATES:
+            listed = 24 * self.rows * self.columns + 4 * (self.segments * self.steps + max(self.again, default=0) + 1)
         return Scratch(listed + 8 * self.rows * self.segments + (copied if self.copied else 0))
 
     def work(self, out_channels: int) -> int:
         """Multiply-accumulates, what fills steps and panels up included; `out_channels` of one group."""
         planes, rows, columns = self.window[1]
         pixels = self.batch * planes * max(rows * columns, self.least)
-        panels = -(-out_channels // PANEL) * PANEL
-        return pixels * self.groups * panels * self.segments * self.steps * self.depth
+        panels = self.groups * -(-out_channels // PANEL)
+        return pixels * (panels * self.segments * self.steps + sum(self.again)) * PANEL * self.depth
 
 
 def _copied_bytes(window: tuple[tuple[int, ...], ...], rows: int, columns: int, pixel: int) -> int:
@@ -105,11 +109,12 @@ def _copied_bytes(window: tuple[tuple[int, ...], ...], rows: int, columns: int, 
     return kernel[0] * high * across * pixel
 
 
-STEPS = {"avx512vnni": (4, 1, 4), "avxvnni": (4, 1, 4), "avx2": (2, 2, 2), "neon": (4, 1, 1), "dotprod": (4, 1, 1),
+STEPS = {"avx512vnni": (4, 1, 4), "avxvnni": (4, 1, 4), "avx2": (2, 2, 2),
+         "avx2_pairs": (4, 1, 2), "avx2_fours": (8, 1, 2), "neon": (4, 1, 1), "dotprod": (4, 1, 1),
          "i8mm": (8, 2, 2)}  # fmt: skip
 """Codes that one step of a kernel on panels takes, and bytes of each: vpdpbusd takes four as they are, vpmaddwd two of
-16 bits, less their zero point, smull and sdot four less 128, usmmla eight of two pixels, side by side; and how many
-pixels it takes to hide the latency of its instructions, or share them."""
+16 bits, less their zero point, vpmaddubsw four or twice four as they are, smull and sdot four less 128, usmmla eight of
+two pixels, side by side; and how many pixels it takes to hide the latency of its instructions, or share them."""
 ARM = ("i8mm", "dotprod", "neon")
 _TILES = 12
 """Pixels that whole tiles of each of them go into."""
@@ -141,9 +146,8 @@ def blocks(
     window = (three(inputs, 1), three(outputs, 1), three(kernel, 1), three(strides, 1), three(dilations, 1),
               three(begin, 0))  # fmt: skip
     _, out, taps, _, dilation, _ = window
-    if apart is None:
-        places = (prod(out), out[1] * out[2], out[2], 1)
-    else:
+    places: tuple[int, ...] = (prod(out), out[1] * out[2], out[2], 1)
+    if apart is not None:
         places = (apart[0], *three([apart[1 + i] for i in axes], 0))
     by_taps = groups > 1 or (taps[2] > 1 and dilation[2] > 1)
     segments, length = (prod(taps), channels) if by_taps else (taps[0] * taps[1], taps[2] * channels)
@@ -160,10 +164,11 @@ def blocks(
                   least, places)  # fmt: skip
 
 
-def panels(w: np.ndarray, b: Blocks) -> Data:
+def panels(w: np.ndarray, b: Blocks) -> np.ndarray:
     """[M, C/g, *K] to [group][panel][segment][step][channel][depth], zeros where there is nothing.
 
-    For NEON each four channels have their first two codes of a step side by side, then their last two.
+    For NEON each four channels have their first two codes of a step side by side, then their last two; of eight codes
+    all channels have their first four, then their last four.
     """
     each = w.shape[0] // b.groups
     wide = -(-each // PANEL)
@@ -174,7 +179,28 @@ def panels(w: np.ndarray, b: Blocks) -> Data:
     laid = cut.transpose(0, 1, 3, 4, 2, 5)
     if b.isa == "neon":
         laid = laid.reshape(*laid.shape[:4], PANEL // 4, 4, 2, 2).swapaxes(-3, -2)
-    return Data(np.ascontiguousarray(laid), "weights")
+    if b.isa == "avx2_fours":
+        laid = laid.reshape(*laid.shape[:5], 2, 4).swapaxes(-3, -2)
+    return np.ascontiguousarray(laid)
+
+
+def _lanes(w: np.ndarray, b: Blocks) -> np.ndarray:
+    """Weights as proofs want them: [group and panel, step, fours of codes, channel, 4]."""
+    return panels(w, b).reshape(-1, b.segments * b.steps, b.depth // 4, PANEL, 4)
+
+
+def repeating(b: Blocks, w: np.ndarray) -> Blocks:
+    """With the number of steps that weights need again."""
+    if b.isa != "avx2_fours":
+        return b
+    return replace(b, again=tuple(in_fitting_steps(panel)[1].size for panel in _lanes(w, b)))
+
+
+def refuse_sums(w: np.ndarray, b: Blocks) -> str | None:
+    """The reason why a kernel cannot add products in 16 bits, if it wants to; in fours it can where it can in pairs."""
+    if b.isa in PROVEN and not fits(_lanes(w, b).reshape(-1, 1, PANEL, 4)).all():
+        return "two neighbouring weights may leave 16 bits; those of recipe w7a8 do not"
+    return None
 
 
 def in_panels(values: np.ndarray, groups: int, role: str) -> Data:
@@ -185,17 +211,22 @@ def in_panels(values: np.ndarray, groups: int, role: str) -> Data:
     return Data(padded, role)
 
 
-def panel_data(w: np.ndarray, bias: np.ndarray, multiplier: np.ndarray | None, b: Blocks) -> tuple[Data, Data, Data]:
-    """Weights, bias and multipliers of a kernel on panels."""
+def panel_data(w: np.ndarray, bias: np.ndarray, multiplier: np.ndarray | None, b: Blocks) -> tuple[Data, ...]:
+    """Weights, bias and multipliers of a kernel on panels; with eight codes a step, which steps are taken again."""
     scale = per_channel(multiplier, w.shape[0])
     if b.isa in SIGNED:
         bias = bias.astype(np.int64) + 128 * weight_sums(w)
-    return panels(w, b), in_panels(bias.astype(np.int32), b.groups, "bias"), in_panels(scale, b.groups, "multipliers")
+    rest = in_panels(bias.astype(np.int32), b.groups, "bias"), in_panels(scale, b.groups, "multipliers")
+    if b.isa != "avx2_fours":
+        return Data(panels(w, b), "weights"), *rest
+    weights, numbers = zip(*map(in_fitting_steps, _lanes(w, b)), strict=True)
+    first = np.cumsum([0, *map(len, numbers)], dtype=np.int32)
+    return Data(np.concatenate(weights), "weights"), *rest, Data(np.concatenate([first, *numbers]), "steps again")
 
 
 def panel_source(isa: str) -> Path:
     """The kernel on panels for an instruction set."""
-    return Path(__file__).parent / f"conv_u8__{'x86' if isa in X86 else isa}.c"
+    return Path(__file__).parent / f"conv_u8__{'x86' if isa in TEMPLATES else isa}.c"
 
 
 def panel_kernel(
@@ -206,7 +237,7 @@ def panel_kernel(
     Args:
         weights: in panels, of every call, from which NEON's knows how it may add products.
     """
-    if isa in X86:
+    if isa in TEMPLATES:
         return x86_kernel(f"{name}__x86", source or panel_source(isa), site, isa)
     function, types = output_types(site, f"{name}__{isa}")
     each = isa == "neon" and any(_least_twice(data.array) for data in weights)

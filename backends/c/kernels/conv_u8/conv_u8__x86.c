@@ -7,20 +7,28 @@
 
 /* vpdpbusd adds four products of codes and weights to a lane, exactly. Without it vpmaddwd multiplies codes less their
    zero point with weights, both of 16 bits, and adds two neighbouring products, at most 2 * 255 * 128, in 32 bits: exactly
-   too, where the products of bytes that AVX2 has would saturate.
+   too, where the products of bytes that AVX2 has would saturate. Those are exact as well for weights of which the two
+   or four that are added in 16 bits come to 128 at most on either side of zero, since 255 * 128 fits. Where four come
+   to more, what is too much is left for a further step on the same codes.
 
    Weights: [group][panel of 16 channels][segment][step][channel][codes of a step], zeros where there is no channel or
-   code; bias, with -x_zero_point * sum of w where codes are taken as they are, and multiplier: [group][panel][channel].
-   scratch: see qir_conv_u8_room. */
+   code; a step of eight codes has the first four of every channel, then the other four. Only with these further steps
+   follow in a panel; again: how many there are before each panel, and in all, then the numbers of the steps whose codes
+   they take. Bias, with -x_zero_point * sum of w where codes are taken as they are, and multiplier:
+   [group][panel][channel]. scratch: see qir_conv_u8_room. */
 void qir_conv_u8s8_T__x86(const qir_conv_u8_shape *s, const qir_conv_u8_blocks *b, const uint8_t *QIR_RESTRICT x,
                           const int8_t *QIR_RESTRICT w, const int32_t *QIR_RESTRICT bias,
-                          const float *QIR_RESTRICT multiplier, void *QIR_RESTRICT scratch, QIR_Y *QIR_RESTRICT y) {
-    const int32_t panels = (s->out_channels + 15) / 16, wide = QIR_CODES == 2;
+                          const float *QIR_RESTRICT multiplier,
+#if QIR_CODES == 8
+                          const int32_t *QIR_RESTRICT again,
+#endif
+                          void *QIR_RESTRICT scratch, QIR_Y *QIR_RESTRICT y) {
+    const int32_t panels = (s->out_channels + 15) / 16, wide = QIR_CODES == 2, steps = b->segments * b->steps;
     qir_conv_u8_block at = qir_conv_u8_first_block(s, b), last = {0, 0, 0, 0, 0, 0};
     qir_conv_u8_lists lists = qir_conv_u8_room(b, scratch);
     qir_tiles t;
-    t.steps = b->segments * b->steps;
-    t.panel = (ptrdiff_t)t.steps * QIR_STEP_BYTES;
+    t.steps = steps;
+    t.panel = (ptrdiff_t)steps * QIR_STEP_BYTES;
     t.pixels = lists.pixels;
     t.places = lists.places;
     t.requant = &s->requant;
@@ -29,7 +37,7 @@ void qir_conv_u8s8_T__x86(const qir_conv_u8_shape *s, const qir_conv_u8_blocks *
         int32_t group, p;
         qir_conv_u8_open(s, b, &at, x, wide, lists.segments);
         if (at.rows != last.rows || at.columns != last.columns) {
-            qir_conv_u8_lay_out(s, b, &at, wide, &lists);
+            qir_conv_u8_lay_out(s, b, &at, wide, QIR_CODES << wide, &lists);
             last = at;
         }
         for (group = 0; group < s->groups; ++group) {
@@ -37,6 +45,17 @@ void qir_conv_u8s8_T__x86(const qir_conv_u8_shape *s, const qir_conv_u8_blocks *
             for (p = 0; p < panels; p += QIR_WIDTH / 8) {
                 const ptrdiff_t place = (ptrdiff_t)group * panels + p;
                 t.weights = w + place * t.panel;
+#if QIR_CODES == 8
+                {
+                    const int32_t *const number = again + s->groups * panels + 1 + again[place];
+                    int32_t i;
+                    t.weights += (ptrdiff_t)again[place] * QIR_STEP_BYTES;
+                    t.steps = steps + again[place + 1] - again[place];
+                    for (i = steps; i < t.steps; ++i) {
+                        lists.places[i] = lists.places[number[i - steps]];
+                    }
+                }
+#endif
                 t.bias = bias + place * 16;
                 t.multiplier = multiplier + place * 16;
                 t.channels = s->out_channels - p * 16;

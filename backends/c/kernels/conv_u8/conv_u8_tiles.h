@@ -8,7 +8,7 @@
 /* What of a block stays the same for all blocks of its size: where its pixels are, and the steps of a window. */
 typedef struct {
     qir_row *pixels;           /* [rows][columns] */
-    int32_t *places;             /* [segments][steps] */
+    int32_t *places;             /* [segments][steps], [again] */
     const void **segments;       /* see qir_conv_u8_open */
 } qir_conv_u8_lists;
 
@@ -17,13 +17,14 @@ static inline qir_conv_u8_lists qir_conv_u8_room(const qir_conv_u8_blocks *b, vo
     qir_conv_u8_lists lists;
     lists.pixels = (qir_row *)scratch;
     lists.places = (int32_t *)(void *)(lists.pixels + (ptrdiff_t)b->rows * b->columns);
-    lists.segments = (const void **)(void *)(lists.places + ((ptrdiff_t)b->segments * b->steps + 1) / 2 * 2);
+    lists.segments = (const void **)(void *)(lists.places + ((ptrdiff_t)b->segments * b->steps + b->again + 1) / 2 * 2);
     return lists;
 }
 
-/* Lists the pixels of an opened block, and the steps of four bytes each. */
+/* Lists the pixels of an opened block, and the steps of so many bytes each. */
 static inline void qir_conv_u8_lay_out(const qir_conv_u8_shape *s, const qir_conv_u8_blocks *b,
-                                    const qir_conv_u8_block *at, int32_t wide, qir_conv_u8_lists *lists) {
+                                    const qir_conv_u8_block *at, int32_t wide, int32_t bytes,
+                                    qir_conv_u8_lists *lists) {
     const ptrdiff_t right = (ptrdiff_t)s->window.stride[2] * s->groups * s->in_channels << wide;
     const ptrdiff_t channels = (ptrdiff_t)s->groups * s->out_channels;
     const uint8_t *const first = (const uint8_t *)lists->segments[0];
@@ -41,7 +42,7 @@ static inline void qir_conv_u8_lay_out(const qir_conv_u8_shape *s, const qir_con
     for (segment = 0; segment < b->segments; ++segment) {
         const int32_t start = (int32_t)((const uint8_t *)lists->segments[segment] - first);
         for (step = 0; step < b->steps; ++step) {
-            *place++ = start + 4 * step;
+            *place++ = start + bytes * step;
         }
     }
 }

@@ -18,14 +18,16 @@ from qir.backends.c.kernels.conv_u8.blocks import (
     panel_data,
     panel_kernel,
     panel_source,
+    refuse_sums,
     refuse_vectors,
+    repeating,
 )
 from qir.backends.c.orders import ROWS
 from qir.backends.c.program import Data, Scratch, Struct
 from qir.backends.c.requant import constants_missing, per_channel, requant
 from qir.backends.c.site import Site
 from qir.backends.c.weights import activation_rows, bias_data, is_wide, only_int8, refuse, row_kernel, rows
-from qir.backends.c.x86 import X86
+from qir.backends.c.x86 import PROVEN, X86
 from qir.ops.window import Window
 
 _HERE = Path(__file__).parent
@@ -74,25 +76,28 @@ def _blocks(site: Site, isa: str) -> Blocks:
     return blocks(1, Window(one, one, one, none, none, none, rows, rows), 1, site.input(1).shape[0], isa=isa)
 
 
-def _data(site: Site, isa: str) -> tuple[Data, Data, Data]:
-    w, bias = _weights(site), np.asarray(site.constant(2))
-    return panel_data(w.reshape(*w.shape, 1), bias, site.constant(3), _blocks(site, isa))
+def _repeating(site: Site, isa: str) -> Blocks:
+    return repeating(_blocks(site, isa), _weights(site))
+
+
+def _data(site: Site, b: Blocks) -> tuple[Data, ...]:
+    return panel_data(_weights(site), np.asarray(site.constant(2)), site.constant(3), b)
 
 
 def _bind_panels(site: Site, isa: str) -> Bound:
-    b, (depth, columns) = _blocks(site, isa), site.input(1).shape
+    b, (depth, columns) = _repeating(site, isa), site.input(1).shape
     shape = Struct("qir_conv_u8_shape", (
         ("window", b.window_field), ("groups", 1), ("in_channels", depth), ("out_channels", columns),
         ("x_zero_point", 0), ("requant", requant(site.node)),
     ))  # fmt: skip
-    data = _data(site, isa)
+    data = _data(site, b)
     args = (shape, b.struct, site.input(0).read, *data, b.scratch, site.output.write)
     return Bound(panel_kernel(site, "qir_conv_u8s8_T", isa, weights=data[:1]), args)
 
 
 def _bind_row(site: Site, isa: str) -> Bound:
     room = Scratch(4 // X86[isa].codes * (site.input(1).shape[0] + 3))
-    args = (gemm_shape(site), site.input(0).read, *_data(site, isa), room, site.output.write)
+    args = (gemm_shape(site), site.input(0).read, *_data(site, _blocks(site, isa)), room, site.output.write)
     return Bound(panel_kernel(site, "qir_gemm_u8s8_row_T", isa, _ROW), args)
 
 
@@ -101,7 +106,7 @@ def _work(site: Site) -> float:
 
 
 def _panel_work(site: Site, isa: str) -> float:
-    return _blocks(site, isa).work(site.input(1).shape[1])
+    return _repeating(site, isa).work(site.input(1).shape[1])
 
 
 def _on_rows(isa: str) -> Variant:
@@ -109,12 +114,14 @@ def _on_rows(isa: str) -> Variant:
 
 
 def _accepts_panels(site: Site, isa: str) -> str | None:
-    return accepts(site) or refuse_vectors(site, isa, site.input(1).shape[0])
+    reason = accepts(site) or refuse_vectors(site, isa, site.input(1).shape[0])
+    return reason or refuse_sums(_weights(site), _blocks(site, isa))
 
 
 def _on_panels(isa: str) -> Variant:
-    return Variant(isa, panel_source(isa), partial(_accepts_panels, isa=isa), partial(_bind_panels, isa=isa),
-                   f"conv_u8__{isa}", partial(_panel_work, isa=isa))  # fmt: skip
+    accept, bind = partial(_accepts_panels, isa=isa), partial(_bind_panels, isa=isa)
+    return Variant(isa.partition("_")[0], panel_source(isa), accept, bind, f"conv_u8__{isa}",
+                   partial(_panel_work, isa=isa))  # fmt: skip
 
 
 FAMILY = Family(
@@ -124,7 +131,7 @@ FAMILY = Family(
     (
         Variant("portable", _SOURCE, _accepts, _bind, work=_work),
         *map(_on_rows, X86),
-        *map(_on_panels, (*X86, *ARM)),
+        *map(_on_panels, (*X86, *PROVEN, *ARM)),
     ),
     permuted_rows=True,
 )
