@@ -75,6 +75,9 @@ RATES: Mapping[str, float] = MappingProxyType({
     "matmul_f32__avx2": 13, "matmul_f32__avx512vnni": 25,
     "matmul_f32_rows__avx2": 14, "matmul_f32_rows__avx512vnni": 28,
     "conv_f32_depthwise__avx2": 8, "conv_f32_depthwise__avx512vnni": 14,
+    "conv_f32__asimd": 7, "matmul_f32__asimd": 6.5, "matmul_f32_rows__asimd": 7, "conv_f32_depthwise__asimd": 1.8,
+    "recurrent_f32__asimd": 4, "softmax_f32__asimd": 0.25, "rownorm_f32__asimd": 0.6, "unary_f32__asimd": 1,
+    "binary_f32__asimd": 1.7, "clip_f32__asimd": 2,
 })  # fmt: skip
 """Variant.title to units of its `work` (multiply-accumulates or elements) in one cycle of one core.
 

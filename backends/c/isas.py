@@ -32,25 +32,28 @@ AVX512VNNI = Isa(
     (*AVX2.flags, "-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mavx512vnni"),
 )  # fmt: skip
 AVXVNNI = Isa("avxvnni", AVX2.features | {"avx_vnni"}, (*AVX2.flags, "-mavxvnni"))
-NEON = Isa("neon", frozenset(("asimd",)), ())
-DOTPROD = Isa("dotprod", NEON.features | {"asimddp"}, ("-march=armv8.2-a+dotprod",))
+NEON = Isa("neon", frozenset(("neon",)), ())
+ASIMD = Isa("asimd", NEON.features | {"asimd"}, ())
+DOTPROD = Isa("dotprod", ASIMD.features | {"asimddp"}, ("-march=armv8.2-a+dotprod",))
 I8MM = Isa("i8mm", DOTPROD.features | {"i8mm"}, ("-march=armv8.2-a+dotprod+i8mm",))
-ISAS = (AVX512VNNI, AVXVNNI, AVX2, I8MM, DOTPROD, NEON)
-"""Best first. NEON is also what 32-bit ARM has: kernels for it are written for both."""
+ISAS = (AVX512VNNI, AVXVNNI, AVX2, I8MM, DOTPROD, ASIMD, NEON)
+"""Best first. NEON is also what 32-bit ARM has: kernels for it are written for both. ASIMD is what 64 bits add: floats
+that are divided, fused in a product and sum, and not flushed to zero where they are subnormal."""
 
 
 @lru_cache(maxsize=1)
 def features() -> frozenset[str]:
     """What /proc/cpuinfo says that this processor has; nothing where there is no such file.
 
-    32-bit ARM's word for its vectors, neon, is given as that of 64 bits, asimd.
+    64-bit ARM calls its vectors asimd; they can do what those of 32 bits, neon, can.
     """
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
         return frozenset()
     found = next((line.partition(":")[2] for line in lines if line.startswith(("flags", "Features"))), "")
-    return frozenset("asimd" if word == "neon" else word for word in found.split())
+    words = frozenset(found.split())
+    return words | {"neon"} if "asimd" in words else words
 
 
 def on_this_processor() -> tuple[str, ...]:

@@ -152,13 +152,15 @@ register_c_target(
 )  # fmt: skip
 register_c_target(CTarget("armv7-neon", ("neon",), ("-march=armv7-a", "-mfpu=neon", "-mfloat-abi=hard"), 64,
                           "C for 32-bit ARM with NEON"))  # fmt: skip
-register_c_target(CTarget("arm-neon", ("neon",), (), 64, "C for 64-bit ARM"))
+register_c_target(CTarget("arm-neon", ("neon", "asimd"), (), 64, "C for 64-bit ARM"))
 register_c_target(
-    CTarget("arm-neon-dotprod", ("dotprod", "neon"), DOTPROD.flags, 64, "C for 64-bit ARM with dot products (Armv8.2)")
-)
+    CTarget("arm-neon-dotprod", ("dotprod", "neon", "asimd"), DOTPROD.flags, 64,
+            "C for 64-bit ARM with dot products (Armv8.2)")
+)  # fmt: skip
 register_c_target(
-    CTarget("arm-neon-i8mm", ("i8mm", "dotprod", "neon"), I8MM.flags, 64, "C for 64-bit ARM with 8-bit matrix products")
-)
+    CTarget("arm-neon-i8mm", ("i8mm", "dotprod", "neon", "asimd"), I8MM.flags, 64,
+            "C for 64-bit ARM with 8-bit matrix products")
+)  # fmt: skip
 register_c_target(
     CTarget("native", on_this_processor(), ("-march=native",), 64, "C for the processor that compiles the network")
 )

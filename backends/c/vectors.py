@@ -36,7 +36,8 @@ class Vectors:
 
 
 VECTORS: Mapping[str, Vectors] = MappingProxyType({
-    row.isa: row for row in (Vectors("avx512vnni", "avx512", 16), Vectors("avx2", "avx2", 8))
+    row.isa: row
+    for row in (Vectors("avx512vnni", "avx512", 16), Vectors("avx2", "avx2", 8), Vectors("asimd", "asimd", 8))
 })  # fmt: skip
 """Best first."""
 

@@ -14,6 +14,7 @@
 typedef __m256 qir_avx2_f32;
 typedef __m256 qir_avx2_mask;
 #define QIR_AVX2_WIDTH 8
+#define QIR_AVX2_BY_LANE 0
 /* Rows of a tile of two vectors: their sums, two weights and a value fit the registers. */
 #define QIR_AVX2_TALLEST 6
 

@@ -10,6 +10,7 @@
 typedef __m512 qir_avx512_f32;
 typedef __mmask16 qir_avx512_mask;
 #define QIR_AVX512_WIDTH 16
+#define QIR_AVX512_BY_LANE 0
 /* Rows of a tile of two vectors: their sums, two weights and a value fit the registers. */
 #define QIR_AVX512_TALLEST 14
 

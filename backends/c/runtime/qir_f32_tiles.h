@@ -19,6 +19,23 @@
         low##i = QIR_FMA(value, w0, low##i);        \
         high##i = QIR_FMA(value, w1, high##i);      \
     }
+#define QIR_FOUR_OF(i) const QIR_FOUR four##i = QIR_LOAD_FOUR(&QIR_ROW_##i);
+#define QIR_LANE1(i) low##i = QIR_FMA_LANE(four##i, lane, w0, low##i);
+#define QIR_LANE2(i) QIR_LANE1(i) high##i = QIR_FMA_LANE(four##i, lane, w1, high##i);
+#define QIR_LANE(n, v, number)                                       \
+    {                                                                \
+        enum { lane = number };                                      \
+        QIR_WEIGHTS##v QIR_ROWS_##n(QIR_LANE##v) w += 2 * QIR_WIDTH; \
+    }
+/* Steps by fours, where one lane of a register can be a factor of whole vectors. */
+#if QIR_BY_LANE
+#define QIR_STEPS_BY_FOUR(n, v)                                                                           \
+    for (; length >= 4; length -= 4, x0 += 4, x3 += 4, x6 += 4, x9 += 4, x12 += 4) {                      \
+        QIR_ROWS_##n(QIR_FOUR_OF) QIR_LANE(n, v, 0) QIR_LANE(n, v, 1) QIR_LANE(n, v, 2) QIR_LANE(n, v, 3) \
+    }
+#else
+#define QIR_STEPS_BY_FOUR(n, v)
+#endif
 #define QIR_END1(i) QIR_STORE(to + i * step, QIR_MIN(most, QIR_MAX(least, low##i)));
 #define QIR_END2(i) \
     QIR_END1(i)     \
@@ -40,10 +57,10 @@
             const float *x0 = x + *segment++, *x3 = x0 + 3 * stride, *x6 = x3 + 3 * stride, *x9 = x6 + 3 * stride, \
                         *x12 = x9 + 3 * stride;                                                                    \
             int32_t length = t->length;                                                                            \
-            do {                                                                                                   \
+            QIR_STEPS_BY_FOUR(n, v) for (; length > 0; --length) {                                                 \
                 QIR_WEIGHTS##v                                                                                     \
                 QIR_ROWS_##n(QIR_STEP##v) ++x0, ++x3, ++x6, ++x9, ++x12, w += 2 * QIR_WIDTH;                       \
-            } while (--length);                                                                                    \
+            }                                                                                                      \
             (void)x3, (void)x6, (void)x9, (void)x12;                                                               \
         } while (--segments);                                                                                      \
         (void)second;                                                                                              \
@@ -54,7 +71,10 @@
 
 QIR_TILE_BODY(1, 1) QIR_TILE_BODY(2, 1) QIR_TILE_BODY(3, 1) QIR_TILE_BODY(4, 1)
 QIR_TILE_BODY(5, 1) QIR_TILE_BODY(6, 1) QIR_TILE_BODY(7, 1) QIR_TILE_BODY(8, 1)
-QIR_TILE_BODY(1, 2) QIR_TILE_BODY(2, 2) QIR_TILE_BODY(3, 2) QIR_TILE_BODY(4, 2) QIR_TILE_BODY(5, 2) QIR_TILE_BODY(6, 2)
+QIR_TILE_BODY(1, 2) QIR_TILE_BODY(2, 2) QIR_TILE_BODY(3, 2) QIR_TILE_BODY(4, 2)
+#if QIR_TALLEST > 4
+QIR_TILE_BODY(5, 2) QIR_TILE_BODY(6, 2)
+#endif
 #if QIR_TALLEST > 6
 QIR_TILE_BODY(7, 2) QIR_TILE_BODY(8, 2)
 #endif
@@ -84,8 +104,10 @@ static void QIR_TILE_LINE(const qir_f32_tile *t, const float *x, int32_t rows, f
             case 18: QIR_TILE_OF(2, 2)(t, x, y); break;
             case 19: QIR_TILE_OF(3, 2)(t, x, y); break;
             case 20: QIR_TILE_OF(4, 2)(t, x, y); break;
+#if QIR_TALLEST > 4
             case 21: QIR_TILE_OF(5, 2)(t, x, y); break;
             case 22: QIR_TILE_OF(6, 2)(t, x, y); break;
+#endif
 #if QIR_TALLEST > 6
             case 23: QIR_TILE_OF(7, 2)(t, x, y); break;
             case 24: QIR_TILE_OF(8, 2)(t, x, y); break;
@@ -170,6 +192,11 @@ QIR_ALONE static void QIR_TILE_PRODUCT(const qir_f32_tile *tile, const float *x,
 #undef QIR_WEIGHTS2
 #undef QIR_STEP1
 #undef QIR_STEP2
+#undef QIR_FOUR_OF
+#undef QIR_LANE1
+#undef QIR_LANE2
+#undef QIR_LANE
+#undef QIR_STEPS_BY_FOUR
 #undef QIR_END1
 #undef QIR_END2
 #undef QIR_TILE_BODY

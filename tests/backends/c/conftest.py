@@ -18,8 +18,13 @@ sys.path.insert(0, str(Path(__file__).parent))
 import elsewhere  # found through the line above
 
 VECTOR_TARGETS = [name for name, row in C_TARGETS.items() if name != "native" and row.isas and not row.dispatch]
-FLOAT_TARGETS = [name for name in VECTOR_TARGETS if C_TARGETS[name].isas[0] in VECTORS]
+FLOAT_TARGETS = [next(name for name in VECTOR_TARGETS if isa in C_TARGETS[name].isas) for isa in VECTORS]
 """One for each instruction set of the float kernels."""
+
+
+def float_isa(target: str) -> str:
+    """The instruction set of a target's float kernels on vectors; portable where there are none."""
+    return next((isa for isa in C_TARGETS[target].isas if isa in VECTORS), "portable")
 
 
 def prefer(
@@ -64,7 +69,7 @@ def any_target(
     return prefer(request.param, monkeypatch, evidence, need)
 
 
-@pytest.fixture(params=FLOAT_TARGETS)
+@pytest.fixture(params=here_or_emulated(FLOAT_TARGETS))
 def float_target(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, evidence: Callable[[str, str], None],
     need: Callable[[str], str],
@@ -73,10 +78,10 @@ def float_target(
     return prefer(request.param, monkeypatch, evidence, need)
 
 
-@pytest.fixture(params=["portable", *FLOAT_TARGETS])
+@pytest.fixture(params=["portable", *(name for name in FLOAT_TARGETS if name not in elsewhere.MACHINES)])
 def any_float_target(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, evidence: Callable[[str, str], None],
     need: Callable[[str], str],
 ) -> str:  # fmt: skip
-    """As `float_target`, or portable C."""
+    """As `float_target` but for this processor, or portable C."""
     return prefer(request.param, monkeypatch, evidence, need)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+import elsewhere
 import numpy as np
+from conftest import float_isa
 from graphs import Case, case, check_cases, joined
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,7 +15,6 @@ from onnx_results import check_with_onnxruntime
 from test_conv_f32 import SHARED, reals
 
 from qir.backends.c import compile_c
-from qir.backends.c.targets import C_TARGETS
 
 SPECIAL = np.array(
     [0.0, -0.0, 1e-40, -1e-40, 88.7, -88.7, 89.5, -104.5, 1e30, -1e30, np.inf, -np.inf, np.nan], np.float32
@@ -49,10 +50,9 @@ def run(cases: list[Case], target: str) -> list[np.ndarray]:
     """What each case gives, each by a kernel on vectors."""
     graph, b = joined(cases, [[np.zeros(one.arrays[0].shape, np.float32)] for one in cases])  # type: ignore[union-attr]
     module = compile_c(graph, target=target)
-    isas = C_TARGETS[target].isas
     kernels = [call.kernel.emitted for call in module.program.calls if call.op != "qir.Copy"]
-    assert not isas or all(name.endswith(f"__{isas[0]}") for name in kernels), kernels
-    found = module.run(b.feeds)
+    assert all(name.endswith(f"__{float_isa(target)}") for name in kernels), kernels
+    found = elsewhere.run(module, b.feeds)
     return [found[f"c{number}_o0"] for number in range(len(cases))]
 
 
