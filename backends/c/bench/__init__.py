@@ -11,9 +11,10 @@ from qir.backends.c import compile_c
 from qir.backends.c.bench.limits import TICK, bandwidth, clock, fastest, forget, peak, timer
 from qir.backends.c.bench.rows import Row, rows
 from qir.backends.c.costs import Cost, Costs
+from qir.backends.c.emit import arrays_of
 from qir.backends.c.kernels import families_of
 from qir.backends.c.module import CModule
-from qir.backends.c.program import Choice
+from qir.backends.c.program import Choice, data_key
 from qir.backends.c.targets import c_target
 from qir.ir.graph import Node
 
@@ -103,8 +104,12 @@ def _measured(row: Row, module: CModule, choice: Choice, seconds: float) -> Meas
 
 def _forgetful(module: CModule, row: Row) -> float:
     """Seconds of a run with the network's constants in no cache."""
-    for number, data in enumerate(module.program.data):
-        forget(module.library.address(f"{module.names.prefix}_w{number}"), data.array.nbytes)
+    arrays = arrays_of(module.program, module.names)
+    if arrays.form == "c":
+        for data in arrays.data:
+            forget(module.library.address(arrays.names[data_key(data)]), data.array.nbytes)
+    else:
+        forget(module.library.address(f"{module.names.prefix}_weights"), arrays.size)
     return module.timings(row.feeds, 1)[0]
 
 
