@@ -80,6 +80,7 @@ def x86_kernel(function: str, source: Path, site: Site, isa: str, *, offsets: bo
         "QIR_Y": site.output.ctype, "QIR_BY_TILES": f"qir_{isa}_{'offset_' if offsets else ''}tiles_{short}",
         "QIR_START": "QIR_WITH_OFFSET" if offsets else "QIR_WITHOUT_OFFSET", "QIR_CODES": str(found.codes),
         "QIR_WIDTH": str(found.lanes), "QIR_STEP_BYTES": str(16 * found.codes),
+        "QIR_AGAIN": "const int32_t *QIR_RESTRICT again," if found.codes == 8 else "",
     }  # fmt: skip
     name = f"{function.split('__')[0].replace('_T', f'_{short}')}__{isa}"
     return Kernel(function, source, name, tuple({**found.words, **stores, **own}.items()),

@@ -27,6 +27,7 @@
 #define QIR_NEXT_VECTOR 16
 #define QIR_STEP_BYTES 32
 #define QIR_CODES 2
+#define QIR_AGAIN
 #define QIR_WIDTH 8
 #define QIR_ROWS 6
 

@@ -18,11 +18,8 @@
    [group][panel][channel]. scratch: see qir_conv_u8_room. */
 void qir_conv_u8s8_T__x86(const qir_conv_u8_shape *s, const qir_conv_u8_blocks *b, const uint8_t *QIR_RESTRICT x,
                           const int8_t *QIR_RESTRICT w, const int32_t *QIR_RESTRICT bias,
-                          const float *QIR_RESTRICT multiplier,
-#if QIR_CODES == 8
-                          const int32_t *QIR_RESTRICT again,
-#endif
-                          void *QIR_RESTRICT scratch, QIR_Y *QIR_RESTRICT y) {
+                          const float *QIR_RESTRICT multiplier, QIR_AGAIN void *QIR_RESTRICT scratch,
+                          QIR_Y *QIR_RESTRICT y) {
     const int32_t panels = (s->out_channels + 15) / 16, wide = QIR_CODES == 2, steps = b->segments * b->steps;
     qir_conv_u8_block at = qir_conv_u8_first_block(s, b), last = {0, 0, 0, 0, 0, 0};
     qir_conv_u8_lists lists = qir_conv_u8_room(b, scratch);
@@ -45,7 +42,7 @@ void qir_conv_u8s8_T__x86(const qir_conv_u8_shape *s, const qir_conv_u8_blocks *
             for (p = 0; p < panels; p += QIR_WIDTH / 8) {
                 const ptrdiff_t place = (ptrdiff_t)group * panels + p;
                 t.weights = w + place * t.panel;
-#if QIR_CODES == 8
+                #if QIR_CODES == 8
                 {
                     const int32_t *const number = again + s->groups * panels + 1 + again[place];
                     int32_t i;
@@ -55,7 +52,7 @@ void qir_conv_u8s8_T__x86(const qir_conv_u8_shape *s, const qir_conv_u8_blocks *
                         lists.places[i] = lists.places[number[i - steps]];
                     }
                 }
-#endif
+                #endif
                 t.bias = bias + place * 16;
                 t.multiplier = multiplier + place * 16;
                 t.channels = s->out_channels - p * 16;
