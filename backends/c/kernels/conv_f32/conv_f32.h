@@ -8,7 +8,7 @@
 #ifndef QIR_CONV_F32_H
 #define QIR_CONV_F32_H
 
-#include "../../runtime/qir_tile_f32.h"
+#include "../../runtime/qir_dot_f32.h"
 #include "../../runtime/qir_window.h"
 
 typedef struct {

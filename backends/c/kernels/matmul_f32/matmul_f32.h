@@ -8,7 +8,7 @@
 #define QIR_MATMUL_F32_H
 
 #include "../../runtime/qir_broadcast.h"
-#include "../../runtime/qir_tile_f32.h"
+#include "../../runtime/qir_dot_f32.h"
 
 typedef struct {
     qir_broadcast batch; /* the innermost size is walked like the others */

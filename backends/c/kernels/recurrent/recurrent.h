@@ -15,7 +15,7 @@
 #ifndef QIR_RECURRENT_H
 #define QIR_RECURRENT_H
 
-#include "../../runtime/qir_tile_f32.h"
+#include "../../runtime/qir_dot_f32.h"
 
 #include <math.h>
 

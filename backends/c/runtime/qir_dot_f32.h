@@ -1,6 +1,6 @@
 /* Inner products of float rows with packed columns: what convolutions and matrix products spend their time in. */
-#ifndef QIR_TILE_F32_H
-#define QIR_TILE_F32_H
+#ifndef QIR_DOT_F32_H
+#define QIR_DOT_F32_H
 
 #include "qir_runtime.h"
 
