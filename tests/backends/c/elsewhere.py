@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from qir.backends.c import CModule
+from qir.backends.c.emit import emit
 from qir.backends.c.module import fitting
 from qir.backends.c.program import CTYPES
 
@@ -112,8 +113,8 @@ def run(
 
 def build(module: CModule, folder: Path, compiler: tuple[str, ...]) -> None:
     """Compiles a network called net, with a driver, to the static program `net`."""
-    for name, text in {**module.sources, "driver.c": driver(module)}.items():
-        (folder / name).write_text(text, encoding="utf-8")
+    for name, text in {**emit(module.program, module.name, "c"), "driver.c": driver(module)}.items():
+        (folder / name).write_text(str(text), encoding="utf-8")
     sources = ("net.c", "net_weights.c", "driver.c")
     line = [*compiler, "-std=c99", "-O2", *module.flags, "-static", *sources, "-o", "net", "-lm"]
     done = subprocess.run(line, cwd=folder, capture_output=True, text=True, check=False)
