@@ -232,23 +232,12 @@ QIR_AVX2 static QIR_INLINE void qir_avx2_row_f32(__m256i a, __m256i b, __m256i c
 }
 
 /* The first `count` of up to sixteen results. */
-QIR_AVX2 QIR_ALONE static void qir_avx2_first_u8(const uint8_t *part, int32_t count, uint8_t *y) {
-    int32_t i = 0;
-    if (count & 8) {
-        memcpy(y, part, 8);
-        i = 8;
-    }
-    if (count & 4) {
-        memcpy(y + i, part + i, 4);
-        i += 4;
-    }
-    for (; i < count; ++i) {
-        y[i] = part[i];
-    }
+QIR_AVX2 static QIR_INLINE void qir_avx2_first_u8(const uint8_t *part, int32_t count, uint8_t *y) {
+    qir_part16_u8(part, 1, count, y, 0);
 }
 
-QIR_AVX2 QIR_ALONE static void qir_avx2_first_f32(const float *part, int32_t count, float *y) {
-    memcpy(y, part, (size_t)count * sizeof(float));
+QIR_AVX2 static QIR_INLINE void qir_avx2_first_f32(const float *part, int32_t count, float *y) {
+    qir_part16_f32(part, 1, count, y, 0);
 }
 
 #endif
