@@ -33,9 +33,9 @@ How to add a family (one folder `kernels/<family>/`; it is discovered, nothing e
 How to add a variant for an instruction set: one file `<name>__<isa>.c` with the same contract, and its Variant in the
 family's table. It equals the portable kernel bit for bit and touches no byte outside its operands. On x86 functions
 carry the attribute that qir_x86.h defines, so that no compiler flag is needed; ARM's need those of their target, and
-say so by #error. Helpers are named after the instruction set too, because a network may use several variants. What several
-instruction sets do alike is one template (`<name>__x86.c`, in words that qir.backends.c.x86 fills in). A variant may
-bind several calls that do its work together (Bound.pieces).
+say so by #error. Helpers are named after the instruction set too, because a network may use several variants. What
+several instruction sets do alike is one template (`<name>__x86.c`, in words that qir.backends.c.x86 fills in). A
+variant may bind several calls that do its work together (Bound.pieces).
 
 Float kernels are written once for all of them: `<name>__vectors.c` in the words of runtime/qir_f32_words.h, which
 qir.backends.c.vectors fills in. They differ from portable C by rounding; tests hold them to 1e-5.
