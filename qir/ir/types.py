@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 import numpy as np
 
@@ -15,11 +15,20 @@ Dim: TypeAlias = int | str | None
 Shape: TypeAlias = tuple[Dim, ...]
 
 
+Rounding: TypeAlias = Literal["nearest", "ternary", "binary"]
+
+
 @dataclass(frozen=True, eq=False)
 class Affine:
-    """Uniform codes: `x = (q - zero_point) * scale`, `q = clamp(rint(x / scale) + zero_point, qmin, qmax)`.
+    """Codes that stand for reals in equal steps: `x = (q - zero_point) * scale`.
 
-    `rint` rounds halves to even. Scales are float32, positive and normal; real zero is always exact.
+    Which code a real takes is, by default, the nearest: `q = clamp(rint(x / scale) + zero_point, qmin, qmax)`, `rint`
+    rounding halves to even. Two other roundings are compares, with zero point 0:
+
+        ternary: q = +1 where x > threshold, -1 where x < -threshold, else 0
+        binary:  q = +1 where x >= threshold, else -1
+
+    Scales are float32, positive and normal. Real zero is exact, but for binary codes, which have none.
 
     Attributes:
         storage: integer type that holds a code.
@@ -28,7 +37,9 @@ class Affine:
         zero_point: read-only int32 of the same shape.
         axis: the axis that `scale` runs along; None per tensor.
         block_size: elements along `axis` that share a scale; 0 for one scale a slice.
-        qmin, qmax: the range that codes keep to, inside that of `storage`.
+        qmin, qmax: the range that codes keep to, inside that of `storage`; -1 and 1 for ternary and binary codes.
+        rounding: which code a real takes.
+        threshold: of ternary and binary codes, read-only float32 of the shape of `scale`; 0 otherwise.
     """
 
     storage: DType
@@ -38,19 +49,29 @@ class Affine:
     block_size: int = 0
     qmin: int = None  # type: ignore[assignment]  # the storage's own by default, filled in below
     qmax: int = None  # type: ignore[assignment]
+    rounding: Rounding = "nearest"
+    threshold: np.ndarray = None  # type: ignore[assignment]  # zeros
 
     def __post_init__(self) -> None:
-        for name, kind in (("scale", np.float32), ("zero_point", np.int32)):
+        if self.threshold is None:
+            object.__setattr__(self, "threshold", np.zeros(np.shape(self.scale)))
+        for name, kind in (("scale", np.float32), ("zero_point", np.int32), ("threshold", np.float32)):
             array = np.array(getattr(self, name), kind)
             array.setflags(write=False)
             object.__setattr__(self, name, array)
-        object.__setattr__(self, "qmin", self.storage.min if self.qmin is None else int(self.qmin))
-        object.__setattr__(self, "qmax", self.storage.max if self.qmax is None else int(self.qmax))
+        low, high = (self.storage.min, self.storage.max) if self.rounding == "nearest" else (-1, 1)
+        object.__setattr__(self, "qmin", low if self.qmin is None else int(self.qmin))
+        object.__setattr__(self, "qmax", high if self.qmax is None else int(self.qmax))
 
     @cached_property
     def _key(self) -> tuple[object, ...]:
         return (self.storage, self.scale.shape, self.scale.tobytes(), self.zero_point.tobytes(),
-                self.axis, self.block_size, self.qmin, self.qmax)  # fmt: skip
+                self.axis, self.block_size, self.qmin, self.qmax, self.rounding, self.threshold.tobytes())  # fmt: skip
+
+    @property
+    def levels(self) -> int:
+        """How many codes there are."""
+        return 2 if self.rounding == "binary" else self.qmax - self.qmin + 1
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Affine) and self._key == other._key
@@ -69,7 +90,12 @@ class Affine:
             text += f" axis={self.axis}"
         if self.block_size:
             text += f" block={self.block_size}"
-        if (self.qmin, self.qmax) != (self.storage.min, self.storage.max):
+        if self.rounding != "nearest":
+            text += f" {self.rounding}"
+            if self.threshold.any():
+                text += f" threshold={self.threshold.min():.6g}"
+                text += "" if self.threshold.size == 1 else f"..{self.threshold.max():.6g}"
+        elif (self.qmin, self.qmax) != (self.storage.min, self.storage.max):
             text += f" codes={self.qmin}..{self.qmax}"
         return f"<{text}>"
 

@@ -1,4 +1,4 @@
-"""Quantized types written out as QuantizeLinear/DequantizeLinear nodes, and qir's own operators as ONNX's."""
+"""Quantized types written out as QuantizeLinear/DequantizeLinear nodes or compares, qir's own operators as ONNX's."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from qir.errors import ModelError, UnsupportedError
-from qir.ir.dtype import FLOAT32, DType, of_array
+from qir.ir.dtype import BOOL, FLOAT32, DType, of_array
 from qir.ir.graph import Constant, Graph, Node, Stage
 from qir.ir.types import Affine, TensorType, ValueType
 from qir.onnxio.names import all_values, fresh, with_bodies
@@ -165,11 +165,41 @@ class _GraphWriter:
         self.types[result] = kind
         if kind.dtype is not FLOAT32:
             given = self._add("Cast", base, [given], TensorType(FLOAT32, kind.shape), origin, to=number_of(FLOAT32))
+        if quant.rounding != "nearest":
+            self._compared(base, given, result, quant, origin)
+            return
         given = self._limited(base, given, kind, quant, origin)
         codes = self._typed(f"{base}_quantized", TensorType(quant.storage, kind.shape))
         operands = [given, *self._parameters(base, quant)]
         self.nodes.append(self.owner.node("QuantizeLinear", base, operands, codes, origin, **_placement(quant)))
         self._dequantize(base, codes, result, quant, origin)
+
+    def _compared(self, base: str, given: str, result: str, quant: Affine, origin: tuple[str, ...]) -> None:
+        """Ternary and binary codes, which no QuantizeLinear makes: the reals that they stand for, chosen by compares.
+
+        Where(x >= t, s, -s), or Where(x > t, s, Where(x < -t, -s, 0)).
+        """
+        kind = self.types[base]
+        assert isinstance(kind, TensorType)
+        if kind.shape is None and quant.axis is not None:
+            raise ModelError("codes by compares, one threshold a channel, need a known rank", tensor=base)
+        rank = len(kind.shape or ())
+        high, low, above, below = (
+            self._parameter(f"{base}_{name}", along(array, quant.axis, (array.size,) * rank))
+            for name, array in (("high", quant.scale), ("low", -quant.scale), ("above", quant.threshold),
+                                ("below", -quant.threshold))
+        )  # fmt: skip
+        wide, test = TensorType(FLOAT32, kind.shape), TensorType(BOOL, kind.shape)
+        compare, otherwise = "GreaterOrEqual", low
+        if quant.rounding == "ternary":
+            zero = self._parameter(f"{base}_zero", np.zeros((), np.float32))
+            is_low = self._add("Less", base, [given, below], test, origin)
+            compare, otherwise = "Greater", self._add("Where", base, [is_low, low, zero], wide, origin)
+        is_high = self._add(compare, base, [given, above], test, origin)
+        real = result if kind.dtype is FLOAT32 else self._typed(f"{base}_real", wide)
+        self.nodes.append(self.owner.node("Where", base, [is_high, high, otherwise], real, origin))
+        if real != result:
+            self.nodes.append(self.owner.node("Cast", base, [real], result, origin, to=number_of(kind.dtype)))
 
     def _limited(self, base: str, given: str, kind: TensorType, quant: Affine, origin: tuple[str, ...]) -> str:
         """Codes narrower than their storage: the reals are clipped to what the outermost codes stand for.

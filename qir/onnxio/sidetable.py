@@ -109,7 +109,8 @@ def _value_of(item: Any) -> AttrValue:
 
 
 def affine_json(quant: Affine) -> Json:
-    """Scales are float32, which JSON's numbers hold exactly."""
+    """Scales and thresholds are float32, which JSON's numbers hold exactly."""
+    compares = {"rounding": quant.rounding, "threshold": quant.threshold.tolist()}
     return {
         "storage": quant.storage.name,
         "scale": quant.scale.tolist(),
@@ -117,6 +118,7 @@ def affine_json(quant: Affine) -> Json:
         "axis": quant.axis,
         "block_size": quant.block_size,
         "codes": [quant.qmin, quant.qmax],
+        **({} if quant.rounding == "nearest" else compares),
     }
 
 
@@ -124,7 +126,9 @@ def affine_of(item: Json) -> Affine:
     """The inverse of `affine_json`."""
     qmin, qmax = item["codes"]
     scale, zero_point = np.array(item["scale"], np.float32), np.array(item["zero_point"], np.int32)
-    return Affine(BY_NAME[item["storage"]], scale, zero_point, item["axis"], item["block_size"], qmin, qmax)
+    threshold = np.array(item.get("threshold", np.zeros(scale.shape)), np.float32)
+    return Affine(BY_NAME[item["storage"]], scale, zero_point, item["axis"], item["block_size"], qmin, qmax,
+                  item.get("rounding", "nearest"), threshold)  # fmt: skip
 
 
 def type_json(kind: ValueType) -> Any:

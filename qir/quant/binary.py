@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 
-from qir.quant.channels import per_channel, rows
+from qir.quant.channels import along, per_channel, rows
 
 
-def binary_codes(x: np.ndarray) -> np.ndarray:
-    """+1 where x >= 0 (either zero), else -1: int8 of the shape of `x`."""
-    return np.where(np.asarray(x) >= 0, np.int8(1), np.int8(-1))
+def binary_codes(x: np.ndarray, threshold: np.ndarray | float = 0.0, axis: int | None = None) -> np.ndarray:
+    """+1 where x >= threshold (for 0: either zero too), else -1: int8 of the shape of `x`.
+
+    Args:
+        x: reals.
+        threshold: [] or [C] along `axis`.
+    """
+    x = np.asarray(x)
+    return np.where(x >= along(np.asarray(threshold), axis, x.shape), np.int8(1), np.int8(-1))
 
 
 def binary_scale(weight: np.ndarray, axis: int | None = None) -> np.ndarray:

@@ -11,7 +11,9 @@ import numpy as np
 from qir.errors import DataError
 from qir.ir.dtype import INT8, DType
 from qir.ir.types import Affine
+from qir.quant.binary import binary_codes
 from qir.quant.channels import along, per_channel, rows
+from qir.quant.ternary import ternary_codes
 
 _FLOAT32 = np.finfo(np.float32)
 _INT32_MAX = 2**31 - 1
@@ -169,9 +171,10 @@ def dequantize(
 
 
 def encode(x: np.ndarray, quant: Affine) -> np.ndarray:
-    """`quantize` with the parameters of a type."""
-    assert quant.qmin is not None  # Affine fills both in
-    assert quant.qmax is not None
+    """The codes that a type's values are rounded to, of storage's numpy type and the shape of `x`."""
+    if quant.rounding != "nearest":
+        compare = binary_codes if quant.rounding == "binary" else ternary_codes
+        return compare(np.asarray(x), quant.threshold, quant.axis).astype(quant.storage.numpy)
     return quantize(
         x, quant.scale, quant.zero_point, quant.qmin, quant.qmax, quant.storage, quant.axis, quant.block_size
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 import onnx
 import pytest
@@ -12,6 +14,7 @@ from qir.ir.graph import Constant, Graph, Node, Stage
 from qir.ir.types import Affine, TensorType
 from qir.onnxio.export import export
 from qir.onnxio.lift import lift
+from qir.quant.scales import encode
 from tests.onnxio.running import imported, normal, parse, run
 
 
@@ -99,6 +102,27 @@ def test_narrow_codes_are_clipped_exactly(zero: int) -> None:
     graph = typed(lift(parse("g (float[n] x) => (float[n] y) { y = Neg(x) }")), y=quant)
     x = np.linspace(-1, 1, 4001).astype(np.float32)
     np.testing.assert_array_equal(run(graph, x=x)[0], rounded(-x, quant))
+
+
+@pytest.mark.parametrize("axis", [None, 1])
+@pytest.mark.parametrize("rounding", ["binary", "ternary"])
+def test_codes_by_compares(rounding: Literal["binary", "ternary"], axis: int | None) -> None:
+    scale, threshold = (np.array(v[:1] if axis is None else v, np.float32) for v in ([0.5, 2, 3], [0.25, 1, 0]))
+    if axis is None:
+        scale, threshold = scale[0], threshold[0]
+    quant = Affine(INT8, scale, np.zeros(scale.shape, np.int32), axis, rounding=rounding, threshold=threshold)
+    x = np.array([[0.25, 1, 0], [-0.25, -1, -0.0], [0.3, 2, 1e-9], [-0.3, -2, -1e-9]], np.float32)
+    signs = {"binary": [[1, 1, 1], [-1, -1, 1], [1, 1, 1], [-1, -1, -1]],
+             "ternary": [[0, 0, 0], [0, 0, 0], [1, 1, 1], [-1, -1, -1]]}[rounding]  # fmt: skip
+    if axis is None:
+        signs = {"binary": [[1, 1, -1], [-1, -1, -1], [1, 1, -1], [-1, -1, -1]],
+                 "ternary": [[0, 1, 0], [0, -1, 0], [1, 1, 0], [-1, -1, 0]]}[rounding]  # fmt: skip
+    graph = typed(lift(parse("g (float[4,3] x) => (float[4,3] y) { a = Identity(x) y = Neg(a) }")), a=quant)
+    proto = export(graph)
+    onnx.checker.check_model(proto, full_check=True)
+    assert "QuantizeLinear" not in ops(proto)
+    np.testing.assert_array_equal(run(proto, x=x)[0], -np.float32(signs) * scale)
+    np.testing.assert_array_equal(encode(x, quant), signs)
 
 
 def test_narrow_codes_per_channel() -> None:

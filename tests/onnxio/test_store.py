@@ -81,6 +81,7 @@ def test_a_lifted_model(tmp_path: Path) -> None:
 def test_everything_that_onnx_cannot_say(tmp_path: Path) -> None:
     channel = Affine(INT8, np.array([0.1, 0.3], np.float32), np.array([0, 0]), axis=0, qmin=-7, qmax=7)
     blocked = Affine(INT4, np.array([[0.1], [0.3]], np.float32), np.zeros((2, 1)), axis=1, block_size=3)
+    signs = Affine(INT8, np.array([0.1, 0.3], np.float32), np.array([0, 0]), 0, rounding="binary", threshold=[0, 0.2])
     codes = np.array([[1, 2, 3], [4, 5, -6]], np.int8)
     attrs = {"scale": 0.1, "exact": 0.5, "flag": True, "quant": channel, "list": (0.1, 0.2), "none": None,
              "axes": EmptyList("ints"), "many": np.array([0.1, 0.2], np.float32), "to": "uint8"}  # fmt: skip
@@ -90,8 +91,10 @@ def test_everything_that_onnx_cannot_say(tmp_path: Path) -> None:
         (Node("qir.Quantize", ("x",), ("q",), quantize, "same", origin=("a", "b")),
          Node("qir.Odd", ("q", "", "w"), ("y", ""), attrs, "same", origin=())),
         {"x": TensorType(UINT8, None), "y": TensorType(UINT8, ("N", None, 3), Affine(UINT8, 0.1, 3)),
-         "q": TensorType(UINT8), "w": TensorType(INT8, (2, 3), channel), "v": TensorType(INT8, (2, 3), blocked)},
-        {"w": Constant(codes * np.float32(0.1), codes), "v": Constant(codes * np.float32(0.3))},
+         "q": TensorType(UINT8), "w": TensorType(INT8, (2, 3), channel), "v": TensorType(INT8, (2, 3), blocked),
+         "s": TensorType(INT8, (2, 3), signs)},
+        {"w": Constant(codes * np.float32(0.1), codes), "v": Constant(codes * np.float32(0.3)),
+         "s": Constant(codes * np.float32(0.2))},
         stage=Stage.INT, opsets={"": 21, "qir": 1}, ranges={"x": (-0.1, 1e300), "y": (0.0, float("inf"))},
         metadata={"k": "v"},
     )  # fmt: skip
