@@ -44,9 +44,7 @@ class Walk:
         Raises:
             ModelError, DataError: where onnxruntime refuses the nodes.
         """
-        places = range(self._done, len(self._graph.nodes))
-        stop = next(place for place in places if self._graph.nodes[place].name == node.name) + 1
-        return self._advance(stop, node.outputs[0])
+        return self._advance(self._place(node) + 1, node.outputs[0])
 
     def outputs(self) -> dict[str, list[Any]]:
         """Runs what is left; the graph's outputs, those that are constants left out."""
@@ -54,8 +52,14 @@ class Walk:
             self._advance(len(self._graph.nodes))
         return {name: self.values[name] for name in self._graph.outputs if name in self.values}
 
+    def _place(self, node: Node) -> int:
+        places = range(self._done, len(self._graph.nodes))
+        return next(place for place in places if self._graph.nodes[place].name == node.name)
+
     def _advance(self, stop: int, real: str = "") -> list[Any]:
         """Runs the nodes in front of `stop`; gives the value `real` as it was before rounding."""
+        if stop == self._done:
+            return []
         nodes, last = self._graph.nodes[self._done : stop], self._last
         made = [name for one in nodes for name in one.outputs if name]
         given = tuple(dict.fromkeys(name for one in nodes for name in one.reads if name in self.values))
@@ -72,6 +76,15 @@ class Walk:
         self.values |= {name: [one[name] for one in found] for name in later}
         self._done = stop
         return [one.get(real) for one in found]
+
+    def before(self, node: Node, name: str) -> list[np.ndarray]:
+        """Runs the nodes in front of this one, which was not run yet; a value that it reads."""
+        self._advance(self._place(node))
+        return self.values[name]
+
+    def go_on(self, graph: Graph) -> None:
+        """Takes what is left to do from a graph with the same nodes, other constants and types of theirs."""
+        self._graph = graph
 
     def put(self, name: str, arrays: Sequence[np.ndarray]) -> None:
         """Replaces a value, real numbers, for all that follows; rounds it where it has codes."""

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from qir.cli import values
 from qir.errors import RecipeError
-from qir.recipe import ACTIVATION_BITS, ALIASES, METHODS, WEIGHT_BITS, Layer, Override, Recipe, recipe
+from qir.recipe import ACTIVATION_BITS, ALIASES, METHODS, PLANES, WEIGHT_BITS, Layer, Override, Recipe, recipe
 
 weight_bits = st.sampled_from([*WEIGHT_BITS, None])
 activation_bits = st.sampled_from([*ACTIVATION_BITS, None])
@@ -24,6 +24,7 @@ fields: dict[str, st.SearchStrategy[Any]] = {
     "weight_symmetric": st.booleans(),
     "power_of_two": st.booleans(),
     "range": ranges,
+    "planes": st.sampled_from(PLANES),
 }
 globs = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12)
 
@@ -31,7 +32,8 @@ globs = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=1
 @st.composite
 def recipes(draw: st.DrawFn) -> Recipe:
     default = Layer(**{name: draw(st.none() | ranges if name == "range" else fields[name]) for name in fields})
-    made = Recipe(default, draw(st.sampled_from(METHODS)), draw(st.floats(50, 100, exclude_min=True)))
+    ends = draw(st.none() | st.builds(Layer, weight_bits=weight_bits, activation_bits=activation_bits))
+    made = Recipe(default, draw(st.sampled_from(METHODS)), draw(st.floats(50, 100, exclude_min=True)), ends=ends)
     for _ in range(draw(st.integers(0, 3))):
         names = draw(st.sets(st.sampled_from(sorted(fields))))
         made = made.with_override(draw(globs), **{name: draw(fields[name]) for name in sorted(names)})
@@ -50,16 +52,62 @@ def test_toml_reads_back_to_an_equal_recipe(made: Recipe) -> None:
         ("w8a8", Layer(8, 8)),
         ("w8", Layer(8, None)),
         ("weights-int8", Layer(8, None)),
-        ("weights-int4", Layer(4, None)),
         ("int16", Layer(8, 16)),
-        ("w4a8", Layer(4, 8)),
-        ("w2", Layer(2, None)),
+        ("w5a8", Layer(5, 8)),
         ("w16a16", Layer(16, 16)),
+        ("mixed", Layer(8, 8)),
         ("float", Layer(None, None)),
     ],
 )
 def test_grammar_and_aliases(text: str, expected: Layer) -> None:
     assert Recipe(expected) == recipe(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected", "ends"),
+    [
+        ("weights-int4", Layer(4, None), Layer(8, None)),
+        ("w2", Layer(2, None), Layer(8, None)),
+        ("w4a8", Layer(4, 8), Layer(8, 8)),
+        ("w3a16", Layer(3, 16), Layer(8, 16)),
+        ("w8a4", Layer(8, 4), Layer(8, 8)),
+        ("ternary", Layer("t", 8), Layer(8, 8)),
+        ("wtat", Layer("t", "t"), Layer(8, 8)),
+        ("binary", Layer(1, 8), Layer(8, 8)),
+        ("w1a1", Layer(1, 1), Layer(8, 8)),
+        ("planes3", Layer(1, 8, planes=3), Layer(8, 8)),
+    ],
+)
+def test_few_bits_spare_the_ends(text: str, expected: Layer, ends: Layer) -> None:
+    assert Recipe(expected, ends=ends) == recipe(text)
+
+
+def test_ends_are_overrides_in_front_of_the_users() -> None:
+    made = recipe("planes3").with_override("stem", weight_bits=4).with_ends_at(["stem", "head[0]"], ["depth"])
+    assert made.ends is None
+    assert Layer(4, 8) == made.layer(["stem"], "Conv")
+    assert Layer(8, 8) == made.layer(["head[0]"], "Gemm") == made.layer(["depth"], "Conv")
+    assert Layer(1, 8, planes=3) == made.layer(["body"], "Conv")
+    assert made is made.with_ends_at(["body"], [])
+    narrow = recipe("w1a1").with_ends_at(["stem"], ["depth"])
+    assert Layer(8, 8) == narrow.layer(["stem"], "Conv")
+    assert Layer(8, 1) == narrow.layer(["depth"], "Conv")
+
+
+@pytest.mark.parametrize(
+    ("layer", "width", "planes", "few", "text"),
+    [
+        (Layer(), 8, 0, False, "w8a8"),
+        (Layer("t", 16), 2, 0, True, "wta16"),
+        (Layer(1, 1), 1, 1, True, "w1a1"),
+        (Layer(1, 8, planes=3), 3, 3, True, "w1x3a8"),
+        (Layer(8, 8, planes=3), 8, 0, False, "w8a8"),
+        (Layer(None, None), None, 0, False, "float"),
+    ],
+    ids=str,
+)
+def test_what_a_layer_says_of_its_weights(layer: Layer, width: int, planes: int, few: bool, text: str) -> None:
+    assert (width, planes, few, text) == (layer.weight_width, layer.weight_planes, layer.has_few_values, str(layer))
 
 
 @pytest.mark.parametrize("name", ALIASES)
@@ -69,7 +117,8 @@ def test_every_alias_is_understood(name: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "w", "w9", "a8", "w8a", "w8a8 ", "INT8", "w8a8a8", "int8.tom", "w1a8", "w12a8", "w4a4", "w16a", "w4a32"],
+    ["", "w", "w9", "a8", "w8a", "w8a8 ", "INT8", "w8a8a8", "int8.tom", "w0a8", "w12a8", "w4a3", "w16a", "w4a32", "wTa8",
+     "planes1", "planes5"],
 )
 def test_other_text_is_refused_with_the_choices(text: str) -> None:
     with pytest.raises(RecipeError, match="weights-int8"):
@@ -123,8 +172,10 @@ def test_overrides_match_by_operator_and_by_any_origin() -> None:
     [
         ({"bits": 8}, "bits"),
         ({"weight_bits": 9}, "weight_bits"),
-        ({"weight_bits": 1}, "weight_bits"),
-        ({"activation_bits": 4}, "activation_bits"),
+        ({"weight_bits": "T"}, "weight_bits"),
+        ({"activation_bits": 3}, "activation_bits"),
+        ({"planes": 5}, "planes"),
+        ({"planes": None}, "planes"),
         ({"weight_symmetric": 0}, "weight_symmetric"),
         ({"power_of_two": "yes"}, "power_of_two"),
         ({"weight_bits": True}, "weight_bits"),

@@ -1,10 +1,12 @@
 """`quantize`: gives every value that an integer operator reads or makes its codes.
 
 Ranges come from `calibrate`, bits from the recipe (passes/quantize/widths.py). Codes of 8 and 16 bits are the target's;
-int16 ones have their zero point at 0. 16-bit codes are fine enough to hold all that was observed, so nothing is clipped
-for their sake. Operators that only move codes share one Affine with their input. A Relu or Clip after an
-integer operator is part of it where its clamp is the codes' own (passes/quantize/clamp.py), so only its result is
-rounded. Values that have codes already keep them. Weights and biases are rounded by the passes that follow.
+int16 ones have their zero point at 0. Codes of 2 and 4 bits are the first few of the 8-bit ones. So are those of 1 bit
+and ternary ones where nothing is negative; else they are signs: -s or +s by `x >= 0`, and -s, 0 or +s by compares with
+s / 2. 16-bit codes are fine enough to hold all that was observed, so nothing is clipped for their sake. Operators that
+only move codes share one Affine with their input. A Relu or Clip after an integer operator is part of it where its clamp
+is the codes' own (passes/quantize/clamp.py), so only its result is rounded. Values that have codes already keep them.
+Weights and biases are rounded by the passes that follow.
 """
 
 from __future__ import annotations
@@ -15,14 +17,15 @@ from typing import ClassVar
 
 import numpy as np
 
-from qir.ir.dtype import FLOAT32, INT16
+from qir.ir.dtype import FLOAT32, INT8, INT16, DType
 from qir.ir.graph import Constant, Graph, Node, Stage
 from qir.ir.types import Affine, TensorType
 from qir.passes.quantize.clamp import bounds, fit, is_absorbed
 from qir.passes.quantize.placement import needs_code_output, place
-from qir.passes.quantize.widths import Width, widths
+from qir.passes.quantize.widths import Width, has_signs, widths
 from qir.passmanager.base import Context, Pass, Promise
 from qir.quant.scales import affine_params, encode
+from qir.recipe import whole_bits
 from qir.rewrite.bodies import map_bodies
 from qir.rewrite.editor import Editor
 
@@ -90,7 +93,7 @@ class _Codes:
         """The range of a value's codes: as calibrated, and all that was observed where there are codes enough."""
         low, high = self.ranges[name]
         statistics = self.context.statistics
-        if self.width(name).bits > 8 and statistics is not None and name in statistics:
+        if whole_bits(self.width(name).bits) > 8 and statistics is not None and name in statistics:
             least, most = statistics.histogram(name).range("minmax")
             low, high = min(low, least), max(high, most)
         return float(np.float32(low)), float(np.float32(high))
@@ -98,7 +101,11 @@ class _Codes:
     def of(self, name: str, low: float, high: float) -> Affine:
         """The codes of a value with this range."""
         width, target = self.width(name), self.context.target
-        storage = target.activation if width.bits == 8 else target.activation16
+        if has_signs(width, low):
+            return _signs(width, max(-low, high))
+        storage = target.activation if whole_bits(width.bits) <= 8 else target.activation16
+        if width.codes < 1 << 8:
+            return _few(width, low, high, storage)
         middle = storage == INT16
         scale, zero_point = affine_params(low, high, storage, symmetric=self.symmetric or middle,
                                           power_of_two=width.power_of_two)  # fmt: skip
@@ -113,7 +120,24 @@ class _Codes:
 
     def fixed(self, name: str, low: float, high: float) -> tuple[float, float]:
         """The range of codes for [low, high), the scale a power of two where the range is."""
-        return low, high - (high - low) / (1 << self.width(name).bits)
+        return low, high - (high - low) / self.width(name).codes
+
+
+def _signs(width: Width, scale: float) -> Affine:
+    """-s, +s by the sign, or -s, 0, +s by the nearest: `x > s / 2`, `x < -s / 2`."""
+    step = np.array(max(scale, float(np.finfo(np.float32).tiny)), np.float32)
+    zero = np.zeros((), np.int32)
+    if width.codes == 2:
+        return Affine(INT8, step, zero, rounding="binary")
+    return Affine(INT8, step, zero, rounding="ternary", threshold=step / 2)
+
+
+def _few(width: Width, low: float, high: float, storage: DType) -> Affine:
+    """Equal steps from the storage's code for zero on, as many as there are."""
+    qmin = 0 if storage.kind == "uint" else -(width.codes // 2)
+    qmax = qmin + width.codes - 1
+    scale, zero_point = affine_params(low, high, storage, power_of_two=width.power_of_two, qmin=qmin, qmax=qmax)
+    return Affine(storage, scale, zero_point, qmin=qmin, qmax=qmax)
 
 
 def _input(name: str, node: Node, edit: Editor, codes: _Codes) -> None:

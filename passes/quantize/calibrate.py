@@ -15,12 +15,16 @@ from qir.passes.quantize.choose_ranges import chosen_ranges
 from qir.passes.quantize.clamp import bounds
 from qir.passes.quantize.observed import observed, sole_clamp
 from qir.passes.quantize.placement import place
-from qir.passes.quantize.widths import widths
+from qir.passes.quantize.widths import Width, has_signs, widths
 from qir.passmanager.base import Context, Pass, Promise
 from qir.statistics import BINS, Histogram
+from qir.statistics.few import few_range
 
 _ROOM = 4.0
 """16-bit codes have two bits to spare for what calibration did not see; a clipped element costs more than those."""
+
+_MANY = 256
+"""Codes of which the ranges that layers judge are good enough."""
 
 
 @dataclass(frozen=True)
@@ -50,10 +54,20 @@ class Calibrate(Pass):
         ranges = {name: found.range(plain, **options) for name, found in histograms.items() if found.count}
         if method == "auto":
             ranges |= chosen_ranges(graph, statistics, context.target)
-            ranges |= {name: _roomy(name, histograms[name], graph) for name in _fine(graph, histograms, context)}
+            known = _widths(graph, histograms, context)
+            ranges |= {name: _range(name, width, histograms[name], graph) for name, width in known.items()
+                       if width.codes > BINS or width.codes < _MANY}  # fmt: skip
         if PIXELS in graph.metadata:
             ranges[graph.metadata[PIXELS]] = (0.0, 255.0)
         return _note(graph, "", ranges)
+
+
+def _range(name: str, width: Width, histogram: Histogram, graph: Graph) -> tuple[float, float]:
+    """That of few codes, whose every place counts, and of codes finer than the bins of histograms: clipping never pays
+    there, nor could it be judged."""
+    if width.codes > BINS:
+        return _roomy(name, histogram, graph)
+    return few_range(histogram, width.codes, signs=has_signs(width, histogram.low))
 
 
 def _roomy(name: str, histogram: Histogram, graph: Graph) -> tuple[float, float]:
@@ -64,12 +78,12 @@ def _roomy(name: str, histogram: Histogram, graph: Graph) -> tuple[float, float]
     return (low, high) if limits is None else (max(low, limits[0]), min(high, limits[1]))
 
 
-def _fine(graph: Graph, histograms: Mapping[str, Histogram], context: Context) -> set[str]:
-    """Values with codes finer than the bins of histograms: clipping never pays there, nor could it be judged."""
+def _widths(graph: Graph, histograms: Mapping[str, Histogram], context: Context) -> dict[str, Width]:
+    """Those of the values that will be codes."""
     whole = {name: found.range() for name, found in histograms.items() if found.count}
     rough = _note(graph, "", whole)
     known = widths(rough, place(rough, context), context)
-    return {name for name, width in known.items() if 2**width.bits > BINS and name in whole}
+    return {name: width for name, width in known.items() if name in whole}
 
 
 def _note(graph: Graph, scope: str, ranges: Mapping[str, tuple[float, float]]) -> Graph:

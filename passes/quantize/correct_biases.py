@@ -68,17 +68,18 @@ class CorrectBiases(Pass):
             simple, counted = _by_means(graph, layers, context)
             context.notes += [_said(counted, len(layers))] if counted else []
             return simple
-        batches, others = _first(graph, context.feeds, self.samples)
+        batches, others = _divided(first_samples(graph, context.feeds, self.samples))
         real, quant = Walk(without_codes(graph), batches), Walk(graph, batches)
         edit, corrected = Editor(graph), 0
         for node, slots in layers.items():
             wanted, found = real.run(node), quant.run(node)
             axis = 1 if node.op.startswith("Conv") else found[0].ndim - 1
-            pairs = [(_valid(a, batch), _valid(b, batch)) for a, b, batch in zip(wanted, found, batches, strict=True)]
+            pairs = [(valid_part(a, batch), valid_part(b, batch))
+                     for a, b, batch in zip(wanted, found, batches, strict=True)]  # fmt: skip
             move = _correction(pairs, axis, _clamps(node, graph))
             if move.any():
                 corrected += 1
-                _add(edit, node, slots, move)
+                add_to_bias(edit, node, slots, move)
                 shape = [-1 if i == axis else 1 for i in range(found[0].ndim)]
                 found = [array + move.reshape(shape) for array in found]
             quant.put(node.outputs[0], found)
@@ -122,7 +123,7 @@ def _by_means(graph: Graph, layers: Mapping[Node, Weighted], context: Context) -
         move = (off * means).sum(axis=1).astype(np.float32)
         if np.isfinite(move).all() and move.any():
             corrected += 1
-            _add(edit, node, slots, move)
+            add_to_bias(edit, node, slots, move)
     return edit.build(), corrected
 
 
@@ -145,21 +146,32 @@ def _input_means(node: Node, weight: np.ndarray, shape: tuple[int, int], context
 def _correctable(node: Node, graph: Graph) -> Weighted | None:
     """The slots of a layer with a rounded weight whose bias may change: none yet, or a real vector."""
     slots = weighted(node, graph)
-    if slots is None or slots.bias < 0 or graph.tensor(node.inputs[slots.weight]).quant is None:
+    if slots is None or graph.tensor(node.inputs[slots.weight]).quant is None:
         return None
+    return slots if may_move_bias(node, slots, graph) else None
+
+
+def may_move_bias(node: Node, slots: Weighted, graph: Graph) -> bool:
+    """Whether a layer can add another vector to its results: it has no bias yet, or a real vector."""
+    if slots.bias < 0 or node.attr("beta", 1.0) != 1.0:
+        return False
     name = node.input(slots.bias)
-    if node.attr("beta", 1.0) != 1.0:
-        return None
     if not name:
-        return slots
+        return True
     bias = graph.value(name)
     vector = bias is not None and bias.size in (1, bias.shape[-1] if bias.ndim else 1)
-    return slots if vector and graph.tensor(name).quant is None else None
+    return vector and graph.tensor(name).quant is None
 
 
-def _first(graph: Graph, feeds: Feeds, limit: int) -> tuple[list[Batch], list[Batch]]:
-    """Of the first samples, few at a time where the model leaves it open and cut to the memory that the walks may take,
-    three quarters to correct on and the others to judge by; all of them for both where those are too few."""
+def _divided(pieces: list[Batch]) -> tuple[list[Batch], list[Batch]]:
+    """Three quarters to correct on and the others to judge by; all for both where those are too few."""
+    first = len(pieces) * 3 // 4
+    judges = sum(piece.valid for piece in pieces[first:])
+    return (pieces[:first], pieces[first:]) if first and judges >= _JUDGES else (pieces, pieces)
+
+
+def first_samples(graph: Graph, feeds: Feeds, limit: int) -> list[Batch]:
+    """The first samples, few at a time where the model leaves it open, cut to the memory that walks may take."""
     axes, open_size = feeds.interface.batch_axes, not feeds.interface.fixed_batch
     pieces: list[Batch] = []
     count = 0
@@ -176,9 +188,7 @@ def _first(graph: Graph, feeds: Feeds, limit: int) -> tuple[list[Batch], list[Ba
             count += pieces[-1].valid
         if count >= limit:
             break
-    first = len(pieces) * 3 // 4
-    judges = sum(piece.valid for piece in pieces[first:])
-    return (pieces[:first], pieces[first:]) if first and judges >= _JUDGES else (pieces, pieces)
+    return pieces
 
 
 def _largest(graph: Graph, batch: Batch) -> int:
@@ -193,7 +203,8 @@ def _largest(graph: Graph, batch: Batch) -> int:
     return largest
 
 
-def _valid(array: np.ndarray, batch: Batch) -> np.ndarray:
+def valid_part(array: np.ndarray, batch: Batch) -> np.ndarray:
+    """What of a value's batch are data."""
     return array[: batch.valid] if array.shape[0] == batch.size != batch.valid else array
 
 
@@ -247,7 +258,8 @@ def _rows(arrays: list[np.ndarray], axis: int) -> np.ndarray:
     return np.concatenate(parts, axis=1)
 
 
-def _add(edit: Editor, node: Node, slots: Weighted, move: np.ndarray) -> None:
+def add_to_bias(edit: Editor, node: Node, slots: Weighted, move: np.ndarray) -> None:
+    """Moves a layer's results by a vector [C]; a layer without a bias gets one."""
     current = edit.current(node)
     name = current.input(slots.bias)
     if not name:

@@ -4,7 +4,8 @@ Channels of one value share a scale, so narrow ones beside wide ones get few cod
 and goes to layers, through Relu, Add, pools and the like (qir.coupling), a factor may go into the rows of the one and
 come out of the columns of the others. Factors minimise the noise of both, codes and weights (qir.quant.equalization),
 with what calibration saw; groups of channels that hardly gain stay. So this is cross-layer equalization, depthwise
-layers and residual sums included, and the smoothing of what LayerNorms give to matrix products.
+layers and residual sums included, and the smoothing of what LayerNorms give to matrix products. What layers read whose
+weights take few values stays too: these want columns of one size.
 
 The graph notes the factors (qir.rewrite.channel_scaling), and statistics are scaled too: nothing runs again. Behind a
 Clip to [0, b] a channel grows at most until the largest element seen is b: within what calibration saw the
@@ -29,6 +30,7 @@ from qir.passes.quantize.followed import ChannelMap, bounds_of, followed, given_
 from qir.passes.quantize.observed import gram_of, observed
 from qir.passmanager.base import Context, Pass, Promise
 from qir.quant.equalization import RangeTerm, Term, WeightTerm, equalized
+from qir.recipe import code_count
 from qir.rewrite.channel_scaling import STEPS, nearest_codes, scale_channels
 from qir.statistics import Histogram
 
@@ -92,8 +94,8 @@ def _terms(graph: Graph, coupling: Coupling, context: Context) -> Iterator[Term]
         costs[node.name] = cost
         layers.setdefault(name, []).append(node.name)
         treatment = context.recipe.layer((node.name, *node.origin), node.op)
-        if treatment.weight_bits is not None and treatment.weight_bits > 1:
-            levels = 2 ** (treatment.weight_bits - 1) - 1
+        if treatment.weight_width is not None and not treatment.has_few_values:
+            levels = 2 ** (treatment.weight_width - 1) - 1
             weights.append(WeightTerm(
                 ids, np.abs(cells).max(axis=3), variance / (12 * levels**2 * power), treatment.per_channel
             ))  # fmt: skip
@@ -108,7 +110,8 @@ def _terms(graph: Graph, coupling: Coupling, context: Context) -> Iterator[Term]
         if found is None or not heard or bits is None:
             continue
         low, high = np.minimum(found.low, 0).astype(np.float64), np.maximum(found.high, 0).astype(np.float64)
-        yield RangeTerm(channels.ids, low, high, np.sum(heard, axis=0)[channels.ids] / (12 * (2**bits - 1) ** 2))
+        steps = code_count(bits) - 1
+        yield RangeTerm(channels.ids, low, high, np.sum(heard, axis=0)[channels.ids] / (12 * steps**2))
 
 
 def _cells(node: Node, weight: np.ndarray) -> np.ndarray:
@@ -139,6 +142,12 @@ def _power(node: Node, weight: np.ndarray, cells: np.ndarray, context: Context) 
     return float((np.square(cells).sum(axis=3) * variance[:, None]).sum()), variance * taps
 
 
+def _reads_few_values(node: Node, graph: Graph, context: Context) -> bool:
+    """Whether a layer's weights have few values: no factor makes those better."""
+    layer = context.recipe.layer((node.name, *node.origin), node.op)
+    return layer.has_few_values and weighted(node, graph) is not None
+
+
 def _limits(graph: Graph, coupling: Coupling, context: Context) -> tuple[np.ndarray, np.ndarray]:
     """The smallest and the largest factor of each class."""
     assert context.statistics is not None
@@ -146,6 +155,8 @@ def _limits(graph: Graph, coupling: Coupling, context: Context) -> tuple[np.ndar
     lower, upper = np.zeros(count), np.full(count, np.inf)
     given = given_ranges(graph, context)
     for node in graph.nodes:
+        if _reads_few_values(node, graph, context) and node.inputs[0] in coupling.values:
+            lower[coupling.values[node.inputs[0]].ids] = upper[coupling.values[node.inputs[0]].ids] = 1
         for name in node.outputs:
             if name not in coupling.values:
                 continue

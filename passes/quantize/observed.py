@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -92,6 +93,16 @@ def gram_of(node: Node, weight: np.ndarray, context: Context) -> Gram | None:
         return None
     assert isinstance(found, Gram)
     return found if as_rows(node, weight).shape[1] == found.size else None
+
+
+def is_stale(node: Node, context: Context, prints: Mapping[str, str]) -> bool:
+    """Whether a layer's input has changed since its Gram matrix was collected.
+
+    Args:
+        prints: fingerprints of the graph as it is.
+    """
+    assert context.statistics is not None
+    return context.statistics.entries[Gram.kind, node.name].fingerprint not in ("", prints[node.inputs[0]])
 
 
 def as_rows(node: Node, weight: np.ndarray) -> np.ndarray:

@@ -82,8 +82,11 @@ class _Layer:
 def _candidate(node: Node, graph: Graph, context: Context) -> _Layer | None:
     slots = weighted(node, graph)
     names = (node.name, *node.origin)
-    bits = context.recipe.layer(names, node.op).weight_bits
-    if slots is None or bits is None or bits > _FEW or context.recipe.names("weight_bits", names, node.op):
+    layer = context.recipe.layer(names, node.op)
+    bits = layer.weight_width
+    if slots is None or bits is None or bits > _FEW or layer.has_few_values:
+        return None
+    if context.recipe.names("weight_bits", names, node.op):
         return None
     name = node.inputs[slots.weight]
     value, quant, codes = graph.constants[name].value, graph.tensor(name).quant, graph.constants[name].codes

@@ -1,12 +1,9 @@
 """`round-weights`: chooses weight codes that keep each layer's output, not each weight.
 
-With the Gram matrix G of a layer's inputs, columns are rounded one at a time in order of falling diag(G); the error
-of each is spread over the columns still to come, `W[:, k:] -= (w_j - q_j) / U_jj * U_j,k:` with `U^T U = (G +
-damping)^-1` upper triangular. Where a target adds neighbouring products in 16 bits, codes are kept within its pair
-limit while rounding. There, and up to 6 bits, several scales are tried, and each channel takes the one that leaves the
-least output error `dW G dW^T`. Nearest rounding is among the choices, so no channel gets worse by it.
-
-Source: GPTQ, arXiv 2210.17323; OBC, arXiv 2208.11580.
+The Gram matrix G of a layer's inputs tells how the error of one column is made good by others (qir.quant.gptq). Where a
+target adds neighbouring products in 16 bits, codes are kept within its pair limit while rounding. There, and up to 6
+bits, several scales are tried, and each channel takes the one that leaves the least output error `dW G dW^T`. Nearest
+rounding is among the choices, so no channel gets worse by it.
 """
 
 from __future__ import annotations
@@ -19,10 +16,11 @@ import numpy as np
 from qir.ir.graph import Graph, Node, Stage
 from qir.ir.types import Affine
 from qir.ops.weighted import Weighted, weighted
-from qir.passes.quantize.observed import as_rows, from_rows, gram_of
+from qir.passes.quantize.observed import as_rows, from_rows, gram_of, is_stale
 from qir.passes.quantize.saturation import pair_partners, worst_pair
 from qir.passes.quantize.weights import pair_limit, set_codes
 from qir.passmanager.base import Context, Pass, Promise
+from qir.quant.gptq import Choose, Factor, gptq, output_error
 from qir.quant.scales import decode, encode
 from qir.rewrite.editor import Editor
 from qir.statistics import Gram, fingerprints
@@ -32,10 +30,6 @@ _SHRINK = (1.0, 0.94, 0.88, 0.8)
 _FINE, _FEW = (1.0, 0.92, 1.08, 0.85, 1.16), 63
 """Scales tried for codes with at most so many steps (6 bits), as multiples of the one of least weight error."""
 _POWERS = (1.0, 0.5)
-_LEAST_DAMPING = 1e-6
-"""Keeps the matrix positive definite where inputs are always zero or always equal."""
-_BLOCK = 64
-"""Columns rounded before their error is spread over the rest at once."""
 
 
 @dataclass(frozen=True)
@@ -66,10 +60,12 @@ class RoundWeights(Pass):
                 continue
             if not _is_plain(quant, slots, len(kind.shape or ())) or _bias_has_codes(node, slots, graph):
                 continue
-            if context.statistics.entries[Gram.kind, node.name].fingerprint not in ("", prints[node.inputs[0]]):
+            if is_stale(node, context, prints):
                 stale.append(node.name)
                 continue
             layer = context.recipe.layer((node.name, *node.origin), node.op)
+            if layer.has_few_values:
+                continue
             limit = pair_limit(node, quant, graph, context)
             self._round(edit, node, slots, quant, gram, limit, layer.power_of_two)
         if stale:
@@ -98,11 +94,13 @@ class RoundWeights(Pass):
                 factor = Factor.of(matrix, self.damping)
                 here = slice(group * channels, (group + 1) * channels)
                 part = rows[here, columns]
-                errors[0, here] += output_error(part, choices[0][0][here, columns], choices[0][1][here], matrix)
-                for number, (codes, scale) in enumerate(choices[1:], 1):
-                    bounds = _bounds(codes[here], columns, partners, (low[here], high[here], limit))
-                    codes[here, columns], error = gptq(part, scale[here], factor, (*bounds, limit), beside)
-                    errors[number, here] += error
+                for number, (codes, scale) in enumerate(choices):
+                    step = scale[here, None].astype(np.float64)
+                    if number:
+                        bounds = _bounds(codes[here], columns, partners, (low[here], high[here], limit))
+                        found = gptq(part / step, factor, _rounding(*bounds, limit, beside))
+                        codes[here, columns] = found.astype(np.int32)
+                    errors[number, here] += output_error(part, codes[here, columns] * step, factor.gram)
         if partners is not None and limit is not None and worst_pair(node, nearest, partners).max(initial=0) > limit:
             errors[0] = np.inf
         best = errors.argmin(axis=0) if quant.axis is not None else np.full(len(rows), errors.sum(axis=1).argmin())
@@ -157,82 +155,21 @@ def _bias_has_codes(node: Node, slots: Weighted, graph: Graph) -> bool:
     return bool(name) and graph.tensor(name).quant is not None
 
 
-@dataclass(frozen=True)
-class Factor:
-    """What rounding needs of a Gram matrix: the matrix [K, K], the order of columns, and U in that order."""
-
-    gram: np.ndarray
-    order: np.ndarray
-    upper: np.ndarray
-
-    @staticmethod
-    def of(gram: np.ndarray, damping: float) -> Factor:
-        """The factor of a Gram matrix; an input that was always zero counts as uncorrelated."""
-        size = len(gram)
-        mean = float(np.trace(gram)) / size
-        if mean <= 0:
-            gram, mean = np.eye(size), 1.0
-        order = np.argsort(-np.diag(gram), kind="stable")
-        backward = gram[np.ix_(order, order)][::-1, ::-1]
-        damping = max(damping, _LEAST_DAMPING)
-        while True:
-            try:
-                # Of G = R R^T with R upper triangular, U = R^-1 has U^T U = G^-1.
-                lower = np.linalg.cholesky(backward + np.eye(size) * (damping * mean))
-                return Factor(gram, order, np.linalg.inv(lower)[::-1, ::-1])
-            except np.linalg.LinAlgError:  # the sums' rounding has left it indefinite
-                damping *= 10
-
-
-def gptq(
-    rows: np.ndarray,
-    scale: np.ndarray,
-    factor: Factor,
-    bounds: tuple[np.ndarray, np.ndarray, int | None],
-    partners: np.ndarray | None,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Codes of [M, K] weights, less their zero points, and each row's output error.
+def _rounding(low: np.ndarray, high: np.ndarray, limit: int | None, partners: np.ndarray | None) -> Choose:
+    """The nearest codes within bounds, which those of columns beside each other narrow.
 
     Args:
-        scale: [M].
-        bounds: least and largest such codes [K, M], and the largest sum of two neighbouring codes of one sign (None
-            for no limit).
+        low, high: least and largest codes [K, M]; narrowed in place.
+        limit: the largest sum of two neighbouring codes of one sign; None for no limit.
         partners: [K, P] columns that a kernel multiplies beside each column, -1 for none.
     """
-    least, largest, limit = bounds
-    count, size = rows.shape
-    gram, order, upper = factor.gram, factor.order, factor.upper
-    left = np.ascontiguousarray((rows[:, order].astype(np.float64) / scale[:, None].astype(np.float64)).T)
-    codes = np.zeros((size, count))
-    low, high = (np.asarray(bound, np.float64)[order] for bound in (least, largest))
-    beside: list[list[int]] = [[]] * size if partners is None else _reordered(partners, order)
-    reach = 0 if limit is None else limit
-    for start in range(0, size, _BLOCK):
-        stop = min(start + _BLOCK, size)
-        errors = np.zeros((stop - start, count))
-        for j in range(start, stop):
-            code = np.clip(np.rint(left[j]), low[j], high[j])
-            codes[j] = code
-            for other in beside[j]:
-                if other > j:
-                    high[other] = np.minimum(high[other], np.where(code > 0, reach - code, np.inf))
-                    low[other] = np.maximum(low[other], np.where(code < 0, -reach - code, -np.inf))
-            errors[j - start] = (left[j] - code) / upper[j, j]
-            left[j + 1 : stop] -= upper[j, j + 1 : stop, None] * errors[j - start]
-        left[stop:] -= upper[start:stop, stop:].T @ errors
-    placed = np.empty_like(codes)
-    placed[order] = codes
-    return placed.T.astype(np.int32), output_error(rows, placed.T, scale, gram)
 
+    def choose(column: int, wanted: np.ndarray) -> np.ndarray:
+        code: np.ndarray = np.clip(np.rint(wanted), low[column], high[column])
+        if partners is not None and limit is not None:
+            for other in {int(p) for p in partners[column] if p >= 0}:
+                high[other] = np.minimum(high[other], np.where(code > 0, limit - code, np.inf))
+                low[other] = np.maximum(low[other], np.where(code < 0, -limit - code, -np.inf))
+        return code
 
-def output_error(rows: np.ndarray, codes: np.ndarray, scale: np.ndarray, gram: np.ndarray) -> np.ndarray:
-    """Squared error of each output [M] when codes [M, K] stand for the weights [M, K]: `dw G dw^T`."""
-    off = codes * scale[:, None].astype(np.float64) - rows
-    return np.asarray(((off @ gram) * off).sum(axis=1))
-
-
-def _reordered(partners: np.ndarray, order: np.ndarray) -> list[list[int]]:
-    """Partners as positions in another order of the columns, without doubles."""
-    position = np.empty(order.size, np.int64)
-    position[order] = np.arange(order.size)
-    return [sorted({int(position[p]) for p in partners[column] if p >= 0}) for column in order]
+    return choose

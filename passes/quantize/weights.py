@@ -16,6 +16,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from qir.errors import PassError
 from qir.ir.dtype import FLOAT32, INT4, INT8, INT16, UINT4, UINT8, UINT16, DType, of_array
 from qir.ir.graph import Constant, Graph, Node, Stage
 from qir.ir.types import Affine, TensorType
@@ -52,7 +53,10 @@ def _quantize_weights(graph: Graph, context: Context) -> Graph:
     edit = Editor(graph)
     for node in graph.nodes:
         slots = weighted(node, graph)
-        if slots is not None and _wants_codes(node, slots, graph, context):
+        if slots is not None and wants_codes(node, slots, graph, context):
+            if context.recipe.layer((node.name, *node.origin), node.op).has_few_values:
+                raise PassError("nothing has fitted the few values that the recipe gives its weights", node=node.name,
+                                fix="Put ternarize, binarize or fit-planes in front of quantize-weights")  # fmt: skip
             set_codes(edit, node, slots.weight, weight_codes(node, slots, graph, context))
     return edit.build()
 
@@ -65,8 +69,8 @@ def weight_codes(node: Node, slots: Weighted, graph: Graph, context: Context, bi
     """
     weight = graph.constants[node.inputs[slots.weight]].value
     layer = context.recipe.layer((node.name, *node.origin), node.op)
-    axis = _axis(node, slots, weight) if layer.per_channel else None
-    width = bits or layer.weight_bits or 8
+    axis = scale_axis(node, slots, weight) if layer.per_channel else None
+    width = bits or layer.weight_width or 8
     storage = _storage(width, layer.weight_symmetric)
     quant = weight_params(weight, storage, axis, symmetric=layer.weight_symmetric, power_of_two=layer.power_of_two,
                           bits=width)  # fmt: skip
@@ -90,7 +94,7 @@ def pair_limit(node: Node, quant: Affine, graph: Graph, context: Context) -> int
     return context.target.max_pair_sum
 
 
-def _axis(node: Node, slots: Weighted, weight: np.ndarray) -> int | None:
+def scale_axis(node: Node, slots: Weighted, weight: np.ndarray) -> int | None:
     """The axis with a scale each; None where there can be only one scale."""
     if node.op == "ConvTranspose" and node.attr("group", 1) != 1:
         return None  # the weight's axis 1 counts channels of one group only
@@ -116,7 +120,7 @@ def _importance(node: Node, weight: np.ndarray, context: Context) -> np.ndarray 
     return np.asarray(squares[0] if node.attr("transB", 0) else squares[0][:, None])
 
 
-def _wants_codes(node: Node, slots: Weighted, graph: Graph, context: Context) -> bool:
+def wants_codes(node: Node, slots: Weighted, graph: Graph, context: Context) -> bool:
     layer = context.recipe.layer((node.name, *node.origin), node.op)
     weight, data = graph.tensor(node.inputs[slots.weight]), graph.tensor(node.inputs[0])
     if layer.weight_bits is None or weight.dtype != FLOAT32 or weight.quant is not None:

@@ -8,10 +8,12 @@ them, pass this on.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import reduce
 
 from qir.ir.graph import Graph, Node
 from qir.passes.quantize.placement import CLAMPS, Placement
 from qir.passmanager.base import Context
+from qir.recipe import ACTIVATION_BITS, Bits, code_count
 
 
 @dataclass(frozen=True)
@@ -19,16 +21,21 @@ class Width:
     """What the recipe asks of a value's codes.
 
     Attributes:
-        bits: 8 or 16.
+        bits: 1, "t", 2, 4, 8 or 16.
         power_of_two: of the scale.
     """
 
-    bits: int = 8
+    bits: Bits = 8
     power_of_two: bool = False
+
+    @property
+    def codes(self) -> int:
+        """How many there are."""
+        return code_count(self.bits)
 
     def joined(self, other: Width) -> Width:
         """What satisfies both."""
-        return Width(max(self.bits, other.bits), self.power_of_two or other.power_of_two)
+        return Width(max(self.bits, other.bits, key=ACTIVATION_BITS.index), self.power_of_two or other.power_of_two)
 
 
 def widths(graph: Graph, placed: Placement, context: Context) -> dict[str, Width]:
@@ -59,10 +66,14 @@ def _spread(found: dict[str, Width], links: list[tuple[str, ...]]) -> bool:
     """Gives all values of a link the width of the widest; False where nothing changed."""
     changed = False
     for names in links:
-        joined = Width()
-        for name in names:
-            joined = joined.joined(found.get(name, joined))
+        known = [found[name] for name in names if name in found]
+        joined = reduce(Width.joined, known) if known else Width()
         for name in names:
             if found.get(name, Width()) != joined:
                 found[name], changed = joined, True
     return changed
+
+
+def has_signs(width: Width, low: float) -> bool:
+    """Whether two or three codes are signs of a scale; of a value that is never negative they start at zero instead."""
+    return width.codes <= 3 and low < 0

@@ -11,7 +11,7 @@ from qir.applied import Applied
 from qir.budget.frontier import Option
 from qir.debug.report.text import bytes_text
 from qir.debug.sensitivity import LayerSensitivity, Sensitivity, sensitivity
-from qir.recipe import Recipe
+from qir.recipe import Recipe, whole_bits
 
 FLOAT = (("activation_bits", None), ("weight_bits", None))
 """The override of a layer that stays float."""
@@ -84,7 +84,7 @@ def wider(applied: Applied, again: Again) -> Options:
     weights: list[Changes] = [(("weight_bits", width),) for width in target.weight_bits
                               if any(8 * row.weight_bytes < width * row.weights for row in own.layers)]  # fmt: skip
     activations: list[Changes] = [(("activation_bits", width),) for width in target.activation_bits
-                                  if bits is not None and width > bits]  # fmt: skip
+                                  if bits is not None and width > whole_bits(bits)]  # fmt: skip
     rows = _rows(own, {changes: _measured(_all(applied, again, changes)) for changes in (*weights, *activations)})
     rows = {layer: {**known, FLOAT: _in_float(known[()])} for layer, known in rows.items() if () in known}
     total_bytes = max(sum(row.weight_bytes for row in own.layers), 1)

@@ -8,6 +8,8 @@ from math import prod
 from qir.ir.graph import Graph, Node
 from qir.ir.types import TensorType
 
+OPERATORS = ("Conv", "ConvTranspose", "Gemm", "MatMul")
+
 
 @dataclass(frozen=True)
 class Weighted:
@@ -38,6 +40,41 @@ def weighted(node: Node, graph: Graph) -> Weighted | None:
     return found if node.input(found.weight) in graph.constants else None
 
 
+def outer_layers(graph: Graph) -> tuple[str, ...]:
+    """Names of the layers with weights that no other such layer comes before, or comes after.
+
+    Weights may be computed from constants, as in a model that is not folded yet.
+    """
+    known, layers = set(graph.constants), set()
+    for node in graph.nodes:
+        if node.op in OPERATORS and node.inputs[0] not in known and node.input(1) in known:
+            layers.add(node.name)
+        if node.reads and known.issuperset(node.reads):
+            known.update(node.outputs)
+    first: set[str] = set()
+    behind: set[str] = set()
+    for node in graph.nodes:
+        if behind.isdisjoint(node.reads):
+            first |= layers & {node.name}
+        if node.name in layers or not behind.isdisjoint(node.reads):
+            behind.update(node.outputs)
+    last: set[str] = set()
+    before: set[str] = set()
+    for node in reversed(graph.nodes):
+        if before.isdisjoint(node.outputs):
+            last |= layers & {node.name}
+        if node.name in layers or not before.isdisjoint(node.outputs):
+            before.update(node.reads)
+    return tuple(node.name for node in graph.nodes if node.name in first | last)
+
+
+def depthwise_layers(graph: Graph) -> tuple[str, ...]:
+    """Names of the convolutions with one input channel an output."""
+    shapes = {name: kind.shape or () for name, kind in graph.types.items() if isinstance(kind, TensorType)}
+    convolutions = [node for node in graph.nodes if node.op == "Conv" and node.attr("group", 1) > 1]
+    return tuple(node.name for node in convolutions if shapes.get(node.inputs[1], ())[1:2] == (1,))
+
+
 def macs(node: Node, graph: Graph) -> int | None:
     """Multiply-accumulates of one evaluation of a Conv, ConvTranspose, Gemm or MatMul (or its integer form).
 
@@ -45,7 +82,7 @@ def macs(node: Node, graph: Graph) -> int | None:
         None for other operators and where shapes are not known numbers.
     """
     kind = node.op.removeprefix("qir.Int")
-    if kind not in ("Conv", "ConvTranspose", "Gemm", "MatMul"):
+    if kind not in OPERATORS:
         return None
     types = [graph.types.get(name) for name in (node.inputs[0], node.inputs[1], node.outputs[0])]
     if not all(isinstance(t, TensorType) and t.is_static for t in types):

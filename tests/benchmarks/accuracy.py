@@ -8,7 +8,7 @@ is the share of multiplications that onnxruntime ran as 8-bit integers, read fro
 on one thread beside float, the variants taking turns. Models without labelled data run on pictures: no accuracy; and
 those that do not classify have no answers that could agree.
 
-    python tests/benchmarks/accuracy.py [--samples N] [--rounds N] [--only VARIANT] [--ablate] [SUBJECT ...]
+    python tests/benchmarks/accuracy.py [--samples N] [--rounds N] [--only VARIANT] [--ablate | --few] [SUBJECT ...]
 """
 
 from __future__ import annotations
@@ -115,14 +115,17 @@ class Subject:
         return (large - mean) / std
 
 
-def by_qir(subject: Subject, result: Path, *, without: str = "", **options: Any) -> float:
+def by_qir(
+    subject: Subject, result: Path, *, without: tuple[str, ...] = (), instead: str = "", **options: Any
+) -> float:
+    """The default pipeline, some passes left out, one (`name{option=value}`) with other options."""
     samples = subject.calibration()
     started = time.perf_counter()
-    if without:
+    if without or instead:
         walk = qir.steps(subject.model, samples, **options)
-        passes = [step.applied for step in walk if step.applied.name != without]
+        passes = [str(step.applied) for step in walk if step.applied.name not in without]
         started = time.perf_counter()
-        options["passes"] = passes
+        options["passes"] = ",".join(instead if instead.startswith(f"{one}{{") else one for one in passes)
     qir.compile(subject.model, samples, **options).save(result)
     return time.perf_counter() - started
 
@@ -153,7 +156,7 @@ VARIANTS: Mapping[str, Callable[[Subject, Path], float]] = {
 }
 ABLATION: Mapping[str, Callable[[Subject, Path], float]] = {
     **{
-        f"qir without {name}": (lambda subject, result, name=name: by_qir(subject, result, without=name))
+        f"qir without {name}": (lambda subject, result, name=name: by_qir(subject, result, without=(name,)))
         for name in REMOVABLE
     },
     **{
@@ -163,6 +166,25 @@ ABLATION: Mapping[str, Callable[[Subject, Path], float]] = {
         for method in ("minmax", "percentile", "mse")
     },
 }
+
+FEW: Mapping[str, Callable[[Subject, Path], float]] = {
+    "int8": by_qir,
+    **{
+        recipe: (lambda subject, result, recipe=recipe: by_qir(subject, result, recipe=recipe))
+        for recipe in ("ternary", "planes2", "planes3", "planes4", "binary", "w2a8", "w4a4")
+    },
+    **{
+        name: (
+            lambda subject, result, recipe=recipe, instead=instead: by_qir(
+                subject, result, recipe=recipe, instead=instead, without=REMOVABLE
+            )
+        )
+        for name, recipe, instead in (
+            ("TWN", "ternary", "ternarize{method=twn}"), ("XNOR", "binary", "binarize{method=xnor}"),
+        )
+    },
+}  # fmt: skip
+"""Recipes of few bits; TWN and XNOR are those of the textbook, with the same ends but nothing else around them."""
 
 
 def cost(variant: str, subject: Subject, result: Path) -> tuple[float, float] | str:
@@ -287,6 +309,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=11, help="of the latency measurement")
     parser.add_argument("--only", action="append", metavar="VARIANT", help="variants whose name begins so")
     parser.add_argument("--ablate", action="store_true", help="also qir with one technique left out, or other ranges")
+    parser.add_argument("--few", action="store_true", help="recipes of few bits, beside TWN and XNOR")
     parser.add_argument("--worker", help=argparse.SUPPRESS)
     parser.add_argument("--result", type=Path, help=argparse.SUPPRESS)
     given = parser.parse_args()
@@ -294,14 +317,14 @@ def main() -> None:
     if not zoo or not Path(zoo).is_dir():
         raise SystemExit("QIR_ZOO does not name the folder of measuring models")
     if given.worker:
-        seconds = {**VARIANTS, **ABLATION}[given.worker](Subject(given.subjects[0], Path(zoo)), given.result)
+        seconds = {**VARIANTS, **ABLATION, **FEW}[given.worker](Subject(given.subjects[0], Path(zoo)), given.result)
         print(json.dumps([seconds, peak_bytes()]))
         return
-    variants = {**VARIANTS, **(ABLATION if given.ablate else {})}
+    variants = dict(FEW) if given.few else {**VARIANTS, **(ABLATION if given.ablate else {})}
     console = Console(width=max(Console().width, 140))
     console.print(f"{processor()}, onnxruntime {onnxruntime.__version__}, latency: {given.rounds} rounds")
     if importlib.util.find_spec("nncf") is None:
-        variants.pop("nncf")
+        variants.pop("nncf", None)
         console.print("nncf is not installed: left out")
     if given.only:
         variants = {name: run for name, run in variants.items() if name.startswith(tuple(given.only))}

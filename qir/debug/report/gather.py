@@ -95,8 +95,7 @@ def report_data(
 
 def _numbers(recipe: Recipe) -> str:
     layer, count = recipe.default, len(recipe.overrides)
-    parts = [f"{letter}{bits}" for letter, bits in (("w", layer.weight_bits), ("a", layer.activation_bits)) if bits]
-    return ("".join(parts) or "float") + (f" with {count} override{'s' if count > 1 else ''}" if count else "")
+    return str(layer) + (f" with {count} override{'s' if count > 1 else ''}" if count else "")
 
 
 def _nodes(graph: Graph, statistics: Statistics | None, kernels: Mapping[str, KernelFacts]) -> tuple[NodeFacts, ...]:

@@ -9,7 +9,7 @@ import qir
 from qir.ir.graph import Graph
 from qir.passmanager.manager import run
 from qir.passmanager.registry import parse_pipeline
-from qir.recipe import Recipe, recipe
+from qir.recipe import Layer, Recipe, recipe
 from tests.passes.graphs import net, normal
 from tests.passes.quantize.quantizing import ACTIVATIONS, apply, context, quant
 
@@ -71,7 +71,7 @@ def test_nothing_to_protect(text: str) -> None:
 
 @pytest.mark.parametrize("data", [True, False])
 def test_the_result_says_which(data: bool) -> None:
-    compiled = qir.compile(network(), normal(16, 8) if data else None, recipe="w4a8")
+    compiled = qir.compile(network(), normal(16, 8) if data else None, recipe=Recipe(Layer(4)))
     (note,) = [note for note in compiled.notes if "8 bits wide" in note]
     assert "2 of 4 layers" in note
     assert network().nodes[-1].name in note

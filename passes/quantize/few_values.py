@@ -1,0 +1,147 @@
+"""Weights that take a few values a channel, not steps of one size: what ternarize, binarize and fit-planes share.
+
+The codes are int8 with a scale a channel. They keep the layer's output as well as few values can: what is known of its
+inputs (few_inputs.py) weighs their errors, and the bias makes good for the mean (`correct-biases`); where nothing is
+known all weights count alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from qir.ir.dtype import INT8
+from qir.ir.graph import Graph, Node, Stage
+from qir.ir.types import Affine, Rounding
+from qir.ops.weighted import Weighted, weighted
+from qir.passes.quantize.correct_biases import may_move_bias
+from qir.passes.quantize.few_inputs import Inputs, Watch
+from qir.passes.quantize.weights import pair_limit, scale_axis, set_codes, wants_codes
+from qir.passmanager.base import Context
+from qir.quant.channels import per_channel, rows
+from qir.quant.levels import Blocks, Fit, fitted, improved, measured
+from qir.quant.planes import LARGEST, integer_scales
+from qir.recipe import Layer
+from qir.rewrite.bodies import map_bodies
+from qir.rewrite.editor import Editor
+
+
+@dataclass(frozen=True)
+class Group:
+    """Channels of a layer that read the same inputs.
+
+    Attributes:
+        rows: their weights, float64 [M, K].
+        blocks: what the inputs are like.
+        largest: code that kernels take.
+        power_of_two: of the scales.
+    """
+
+    rows: np.ndarray
+    blocks: Blocks
+    largest: int = LARGEST
+    power_of_two: bool = False
+
+    def plain(self) -> Group:
+        """The same as if nothing was known of the inputs."""
+        return replace(self, blocks=Blocks.plain(self.rows.shape[1]))
+
+
+@dataclass(frozen=True)
+class Few:
+    """What stands for the weights of some channels.
+
+    Attributes:
+        codes: [M, K].
+        scale: [M].
+        threshold: [M], where the rounding compares with one.
+        rounding: that gives a weight its code, but where others made good for it.
+    """
+
+    codes: np.ndarray
+    scale: np.ndarray
+    threshold: np.ndarray
+    rounding: Rounding = "nearest"
+
+
+def kept(group: Group, signs: np.ndarray, start: Fit) -> Few:
+    """Codes that keep the outputs of a group, found from planes and scales of plain weights.
+
+    Args:
+        signs: of the values that a weight may have, [L, P].
+        start: the best planes where nothing is known of the inputs.
+    """
+    nearest = measured(group.rows, group.blocks, start.planes, start.scales)
+    best = improved(group.rows, group.blocks, signs, nearest.better(fitted(group.rows, group.blocks, start.planes)))
+    return coded(group, best.planes, best.scales)
+
+
+def coded(group: Group, planes: np.ndarray, scales: np.ndarray) -> Few:
+    """Planes [M, P, K] with scales [M, P] as integers and one scale."""
+    square, aim = group.blocks.products(group.rows, planes)
+    multipliers, scale = integer_scales(square, aim, scales, group.largest, power_of_two=group.power_of_two)
+    codes = (multipliers[:, None] @ planes)[:, 0]
+    return Few(codes, scale, np.zeros(len(scale)))
+
+
+FitGroup = Callable[[Group, Layer], Few]
+
+
+def with_few_values(
+    graph: Graph, context: Context, chosen: Callable[[Layer], bool], fit: FitGroup, *, plain: bool = False
+) -> Graph:
+    """The graph with codes for the weights of the layers whose treatment is chosen.
+
+    Args:
+        plain: take nothing of the inputs as known, and leave biases alone.
+    """
+    graph = graph if graph.stage is Stage.QUANT else graph.with_(stage=Stage.QUANT)
+    unseen = replace(context, feeds=None, statistics=None)
+    graph = map_bodies(graph, lambda body: _with_few_values(body, unseen, chosen, fit))
+    return _with_few_values(graph, unseen if plain else context, chosen, fit)
+
+
+def _with_few_values(graph: Graph, context: Context, chosen: Callable[[Layer], bool], fit: FitGroup) -> Graph:
+    edit, watch = Editor(graph), None
+    for node in graph.nodes:
+        slots, layer = weighted(node, graph), context.recipe.layer((node.name, *node.origin), node.op)
+        if slots is not None and chosen(layer) and wants_codes(node, slots, graph, context):
+            watch = watch or Watch(graph, context)
+            _give(edit, node, slots, layer, context, watch, fit)
+    return edit.build()
+
+
+def _give(
+    edit: Editor, node: Node, slots: Weighted, layer: Layer, context: Context, watch: Watch, fit: FitGroup
+) -> None:
+    """Gives a layer's weight its codes."""
+    value = edit.constants[node.inputs[slots.weight]].value
+    axis = scale_axis(node, slots, value) if layer.per_channel else None
+    limit = pair_limit(node, Affine(INT8, np.ones(()), np.zeros(())), edit.graph, context)
+    centred = may_move_bias(node, slots, edit.graph)
+    seen = watch.inputs(node, value, centred) if axis is not None else None
+    matrix = rows(value.astype(np.float64), axis)
+    known = seen or [Inputs(matrix, Blocks.plain(matrix.shape[1]), np.zeros(matrix.shape[1]), np.zeros(len(matrix)))]
+    largest = LARGEST if limit is None else limit // 2
+    parts = [fit(Group(one.aim, one.blocks, largest, layer.power_of_two), layer) for one in known]
+    codes, scale, threshold = (np.concatenate([getattr(part, name) for part in parts])
+                               for name in ("codes", "scale", "threshold"))  # fmt: skip
+    most = int(np.abs(codes).max())
+    quant = Affine(INT8, per_channel(scale, axis), per_channel(np.zeros(scale.shape), axis), axis, 0, -most, most,
+                   parts[0].rounding, per_channel(threshold, axis))  # fmt: skip
+    codes = _restored(codes.astype(np.int8), value.shape, axis)
+    set_codes(edit, node, slots.weight, quant, codes)
+    if seen is not None:
+        found = [part.codes @ one.mean * part.scale for part, one in zip(parts, seen, strict=True)]
+        move = np.concatenate([one.wanted for one in seen]) - np.concatenate(found)
+        watch.round(node, slots, quant, codes, move if centred else None)
+
+
+def _restored(codes: np.ndarray, shape: tuple[int, ...], axis: int | None) -> np.ndarray:
+    """The inverse of qir.quant.channels.rows."""
+    if axis is None:
+        return codes.reshape(shape)
+    moved = codes.reshape(shape[axis], *(size for place, size in enumerate(shape) if place != axis))
+    return np.ascontiguousarray(np.moveaxis(moved, 0, axis))
