@@ -29,7 +29,7 @@ register_passes(
             "ternarize": "quantize.ternarize:Ternarize",
             "binarize": "quantize.binarize:Binarize",
             "fit-planes": "quantize.fit_planes:FitPlanes",
-            "quantize-weights": "quantize.weights:QuantizeWeights",
+            "quantize-weights": "quantize.quantize_weights:QuantizeWeights",
             "protect-weights": "quantize.protect:ProtectWeights",
             "round-weights": "quantize.round_weights:RoundWeights",
             "align-channels": "quantize.align:AlignChannels",

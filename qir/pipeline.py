@@ -20,7 +20,7 @@ from qir.passes.fuse.preprocess import FoldPreprocess
 from qir.passmanager.base import Context, Pass
 from qir.passmanager.registry import parse_pipeline
 from qir.plugins import load_plugins
-from qir.recipe import Layer, Recipe
+from qir.recipe import Recipe
 from qir.recipe import recipe as find_recipe
 from qir.statistics import Statistics
 from qir.target import Target
@@ -41,7 +41,6 @@ QUANTIZE_ESTIMATED = (
 )
 QUANTIZE_WEIGHTS = "quantize-weights,protect-weights"
 QUANTIZE_WEIGHTS_WITH_DATA = "collect,equalize,calibrate,quantize-weights,protect-weights,round-weights"
-TERNARY, BINARY, PLANES = "ternarize", "binarize", "fit-planes"
 ORIENT = "orient-weights,align-channels"
 BIND = "bind-batch,fold-constants,eliminate-identities,eliminate-dead-code"
 LOWER = "lower-integer"
@@ -75,10 +74,10 @@ def default_pipeline(
     estimated = activations and not has_data and batchnorms and stage is Stage.FLOAT
     parts = [CLEAN, ESTIMATE, FUSE] if estimated else [CLEAN, FUSE]
     if activations and (has_data or estimated):
-        parts.append(_with_few(QUANTIZE if has_data else QUANTIZE_ESTIMATED, layers))
+        parts.append(QUANTIZE if has_data else QUANTIZE_ESTIMATED)
         codes = True
     elif any(layer.weight_bits is not None for layer in layers):
-        parts.append(_with_few(QUANTIZE_WEIGHTS_WITH_DATA if has_data else QUANTIZE_WEIGHTS, layers))
+        parts.append(QUANTIZE_WEIGHTS_WITH_DATA if has_data else QUANTIZE_WEIGHTS)
         codes = True
     if codes and target.backend == "onnx":
         parts.append(ORIENT)
@@ -86,16 +85,6 @@ def default_pipeline(
         parts.append(BIND)
         parts += [LOWER] if codes else []
     return first + parse_pipeline(",".join(parts))
-
-
-def _with_few(passes: str, layers: Iterable[Layer]) -> str:
-    """Quantizing passes with those that some layers need whose weights take a few values."""
-    found = {TERNARY if layer.weight_bits == "t" else BINARY if layer.weight_planes == 1 else PLANES
-             for layer in layers if layer.has_few_values}  # fmt: skip
-    if not found:
-        return passes
-    with_few = passes.replace("quantize-weights", ",".join([*sorted(found), "quantize-weights"]))
-    return with_few.replace("correct-biases", "correct-biases{samples=256}")
 
 
 @dataclass(frozen=True)

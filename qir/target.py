@@ -78,6 +78,7 @@ class Target:
         activation16: preferred storage of 16-bit activations; int16 has its zero point at 0.
         weight_bits: widths of weights that take the room of their bits in what is emitted, falling; narrower ones take
             that of the next.
+        few_values: recipes (ternary, binary, planes2, ...) whose weights take the room of their bits too.
         activation_bits: widths of activations that run as integers; wider ones run in float between conversions.
         max_pair_sum: largest sum of two neighbouring weight codes of one sign, where the target's kernels add pairs of
             products in 16 bits (255 * 128 still fits); None where accumulation is exact.
@@ -92,6 +93,7 @@ class Target:
     activation: DType = UINT8
     activation16: DType = UINT16
     weight_bits: tuple[int, ...] = (8,)
+    few_values: tuple[str, ...] = ()
     activation_bits: tuple[int, ...] = (8,)
     max_pair_sum: int | None = None
     costs: Costs | None = None

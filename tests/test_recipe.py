@@ -117,8 +117,8 @@ def test_every_alias_is_understood(name: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "w", "w9", "a8", "w8a", "w8a8 ", "INT8", "w8a8a8", "int8.tom", "w0a8", "w12a8", "w4a3", "w16a", "w4a32", "wTa8",
-     "planes1", "planes5"],
+    ["", "w", "w9", "a8", "w8a", "w8a8 ", "INT8", "w8a8a8", "int8.tom", "w0a8", "w12a8", "w4a3", "w16a", "w4a32",
+     "wTa8", "planes1", "planes5"],
 )
 def test_other_text_is_refused_with_the_choices(text: str) -> None:
     with pytest.raises(RecipeError, match="weights-int8"):

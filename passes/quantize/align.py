@@ -175,22 +175,24 @@ def _widened(graph: Graph, group: _Group, target: Target) -> Graph | None:
 
 
 def _pad(edit: Editor, node: Node, name: str, axis: int, size: int, wide: int) -> bool:
-    """Appends zeros to a constant along an axis; one that is broadcast there stays. False where others read it too."""
+    """Appends zeros to a constant along an axis; one that is broadcast there stays. False where others read it too,
+    and for codes that have no zero."""
     kind, constant = edit.types[name], edit.constants[name]
     assert isinstance(kind, TensorType)
     if axis < 0 or constant.value.shape[axis] == 1 != size:
         return True
     quant = kind.quant
     if edit.graph.index.sole_consumer(name) is not node or constant.value.shape[axis] != size or (
-        quant is not None and quant.block_size
+        quant is not None and (quant.block_size or quant.rounding == "binary")
     ):  # fmt: skip
         return False
     more = [(0, wide - size if place == axis else 0) for place in range(constant.value.ndim)]
     value, codes = np.pad(constant.value, more), None
     if quant is not None:
         if quant.axis is not None and quant.axis % value.ndim == axis:
-            quant = replace(quant, scale=np.pad(quant.scale, (0, wide - size), "edge"),
-                            zero_point=np.pad(quant.zero_point, (0, wide - size), "edge"))  # fmt: skip
+            scale, zero, limit = (np.pad(array, (0, wide - size), "edge")
+                                  for array in (quant.scale, quant.zero_point, quant.threshold))  # fmt: skip
+            quant = replace(quant, scale=scale, zero_point=zero, threshold=limit)
         if constant.codes is not None:
             codes = np.array(encode(value, quant))
             codes[tuple(slice(length) for length in constant.value.shape)] = constant.codes

@@ -8,23 +8,23 @@ making good for the errors of those before (qir.quant.levels).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 
 from qir.errors import PassError
 from qir.ir.graph import Graph, Stage
-from qir.passes.quantize.few_values import Few, Group, kept, with_few_values
+from qir.passes.quantize.few_values import Few, Group, fit_binary, with_few_values
 from qir.passmanager.base import Context, Pass, Promise
 from qir.quant.binary import binary_codes, binary_scale
-from qir.quant.levels import measured, signs
 from qir.recipe import Layer
 
 
 @dataclass(frozen=True)
 class Binarize(Pass):
-    """Gives binary codes to the weights of the layers for which the recipe says 1 bit.
+    """Gives binary codes to the weights of the layers for which the recipe says 1 bit; in front of `quantize-weights`,
+    which does so by the method gram.
 
     Attributes:
         method: gram, l2 or xnor.
@@ -44,10 +44,6 @@ class Binarize(Pass):
                                plain=self.method != "gram")  # fmt: skip
 
     def _fit(self, group: Group, layer: Layer) -> Few:
-        codes, scale = binary_codes(group.rows), binary_scale(group.rows, 0)
-        found = Few(codes, scale, np.zeros(len(scale)), "binary")
         if self.method == "gram":
-            planes, scales = codes[:, None].astype(np.float64), scale[:, None].astype(np.float64)
-            start = measured(group.rows, group.plain().blocks, planes, scales)
-            return replace(kept(group, signs(1), start), rounding="binary")
-        return found
+            return fit_binary(group, layer)
+        return Few(binary_codes(group.rows), binary_scale(group.rows, 0), np.zeros(len(group.rows)), "binary")

@@ -17,7 +17,7 @@ Source: Nagel et al., arXiv 1906.04721, section 4.2; the shrinkage is the positi
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -52,7 +52,8 @@ class CorrectBiases(Pass):
     Layers inside the bodies of If, Loop and Scan keep theirs.
 
     Attributes:
-        samples: how many to look at, at most; fewer where their values would need more than 200 MB.
+        samples: how many to look at, at most; four times as many where weights take few values, as there is more to
+            correct, but fewer where their values would need more than 200 MB.
     """
 
     name: ClassVar[str] = "correct-biases"
@@ -68,7 +69,7 @@ class CorrectBiases(Pass):
             simple, counted = _by_means(graph, layers, context)
             context.notes += [_said(counted, len(layers))] if counted else []
             return simple
-        batches, others = _divided(first_samples(graph, context.feeds, self.samples))
+        batches, others = _divided(first_samples(graph, context.feeds, self.samples * _often(layers, context)))
         real, quant = Walk(without_codes(graph), batches), Walk(graph, batches)
         edit, corrected = Editor(graph), 0
         for node, slots in layers.items():
@@ -95,6 +96,11 @@ class CorrectBiases(Pass):
         chosen, note = min(choices, key=lambda choice: _error(goal, Walk(choice[0], others).outputs()))
         context.notes.append(note)
         return chosen
+
+
+def _often(layers: Iterable[Node], context: Context) -> int:
+    treatments = [context.recipe.layer((node.name, *node.origin), node.op) for node in layers]
+    return 4 if any(layer.has_few_values for layer in treatments) else 1
 
 
 def _error(goal: Mapping[str, list[Any]], found: Mapping[str, list[Any]]) -> float:

@@ -34,6 +34,8 @@ from qir.walk import Walk, without_codes
 _SAMPLES = 256
 _DAMPING = 0.01
 """Added to the diagonal of S, as a share of its mean."""
+_BYTES = 1 << 27
+"""Of a layer's rows, at most."""
 _RIDGES = (0.01, 0.1, 1.0)
 """Likewise."""
 
@@ -105,7 +107,8 @@ class Watch:
             part = im2col_rows(node, valid_part(array, batch), weight.shape, first, self._context.seed)
             if part is None:
                 return None
-            parts.append(part)
+            most = max(1, _BYTES // (8 * part.shape[0] * part.shape[2] * len(arrays)))
+            parts.append(part[:, :: -(-part.shape[1] // most)])
             first += batch.valid
         return np.concatenate(parts, axis=1)
 

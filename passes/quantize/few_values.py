@@ -1,4 +1,4 @@
-"""Weights that take a few values a channel, not steps of one size: what ternarize, binarize and fit-planes share.
+"""Weights that take a few values a channel, not steps of one size: sums of planes, ternary and binary.
 
 The codes are int8 with a scale a channel. They keep the layer's output as well as few values can: what is known of its
 inputs (few_inputs.py) weighs their errors, and the bias makes good for the mean (`correct-biases`); where nothing is
@@ -20,9 +20,11 @@ from qir.passes.quantize.correct_biases import may_move_bias
 from qir.passes.quantize.few_inputs import Inputs, Watch
 from qir.passes.quantize.weights import pair_limit, scale_axis, set_codes, wants_codes
 from qir.passmanager.base import Context
+from qir.quant.binary import binary_codes, binary_scale
 from qir.quant.channels import per_channel, rows
-from qir.quant.levels import Blocks, Fit, fitted, improved, measured
+from qir.quant.levels import TERNARY, Blocks, fitted, greedy, improved, measured, signs
 from qir.quant.planes import LARGEST, integer_scales
+from qir.quant.ternary import optimal_ternary, ternary_codes
 from qir.recipe import Layer
 from qir.rewrite.bodies import map_bodies
 from qir.rewrite.editor import Editor
@@ -44,10 +46,6 @@ class Group:
     largest: int = LARGEST
     power_of_two: bool = False
 
-    def plain(self) -> Group:
-        """The same as if nothing was known of the inputs."""
-        return replace(self, blocks=Blocks.plain(self.rows.shape[1]))
-
 
 @dataclass(frozen=True)
 class Few:
@@ -66,27 +64,48 @@ class Few:
     rounding: Rounding = "nearest"
 
 
-def kept(group: Group, signs: np.ndarray, start: Fit) -> Few:
-    """Codes that keep the outputs of a group, found from planes and scales of plain weights.
+def _kept(group: Group, allowed: np.ndarray, planes: np.ndarray, scales: np.ndarray) -> Few:
+    """Codes that keep the outputs of a group.
 
     Args:
-        signs: of the values that a weight may have, [L, P].
-        start: the best planes where nothing is known of the inputs.
+        allowed: signs of the values that a weight may have, [L, P].
+        planes, scales: to begin with, [M, P, K] and [M, P].
     """
-    nearest = measured(group.rows, group.blocks, start.planes, start.scales)
-    best = improved(group.rows, group.blocks, signs, nearest.better(fitted(group.rows, group.blocks, start.planes)))
-    return coded(group, best.planes, best.scales)
-
-
-def coded(group: Group, planes: np.ndarray, scales: np.ndarray) -> Few:
-    """Planes [M, P, K] with scales [M, P] as integers and one scale."""
-    square, aim = group.blocks.products(group.rows, planes)
-    multipliers, scale = integer_scales(square, aim, scales, group.largest, power_of_two=group.power_of_two)
-    codes = (multipliers[:, None] @ planes)[:, 0]
-    return Few(codes, scale, np.zeros(len(scale)))
+    rows, blocks, planes = group.rows, group.blocks, planes.astype(np.float64)
+    nearest = measured(rows, blocks, planes, scales.astype(np.float64))
+    best = improved(rows, blocks, allowed, nearest.better(fitted(rows, blocks, planes)))
+    square, aim = blocks.products(rows, best.planes)
+    multipliers, scale = integer_scales(square, aim, best.scales, group.largest, power_of_two=group.power_of_two)
+    return Few((multipliers[:, None] @ best.planes)[:, 0], scale, np.zeros(len(scale)))
 
 
 FitGroup = Callable[[Group, Layer], Few]
+
+
+def fit_ternary(group: Group, layer: Layer) -> Few:
+    """Ternary codes, from those nearest to the weights on."""
+    threshold, scale = optimal_ternary(group.rows, 0)
+    return _kept(group, TERNARY, ternary_codes(group.rows, threshold, 0)[:, None], scale[:, None])
+
+
+def fit_binary(group: Group, layer: Layer) -> Few:
+    """Binary codes, from the signs of the weights on."""
+    found = _kept(group, signs(1), binary_codes(group.rows)[:, None], binary_scale(group.rows, 0)[:, None])
+    return replace(found, rounding="binary")
+
+
+def fit_planes(group: Group, count: int) -> Few:
+    """Sums of binary planes, from those nearest to the weights on: greedy, then rounding and least squares in turns."""
+    plain = Blocks.plain(group.rows.shape[1])
+    start = improved(group.rows, plain, signs(count), fitted(group.rows, plain, greedy(group.rows, count)))
+    return _kept(group, signs(count), start.planes, start.scales)
+
+
+def fit_few(group: Group, layer: Layer) -> Few:
+    """What the recipe asks for."""
+    if layer.weight_bits == "t":
+        return fit_ternary(group, layer)
+    return fit_binary(group, layer) if layer.weight_planes == 1 else fit_planes(group, layer.weight_planes)
 
 
 def with_few_values(

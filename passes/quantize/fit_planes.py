@@ -12,15 +12,15 @@ from typing import ClassVar
 
 from qir.errors import PassError
 from qir.ir.graph import Graph, Stage
-from qir.passes.quantize.few_values import Few, Group, kept, with_few_values
+from qir.passes.quantize.few_values import Few, Group, fit_planes, with_few_values
 from qir.passmanager.base import Context, Pass, Promise
-from qir.quant.levels import fitted, greedy, improved, signs
 from qir.recipe import PLANES, Layer
 
 
 @dataclass(frozen=True)
 class FitPlanes(Pass):
-    """Gives planes to the weights of the layers for which the recipe says 1 bit, and how many.
+    """Gives planes to the weights of the layers for which the recipe says 1 bit; in front of `quantize-weights`, which
+    gives each as many as the recipe says.
 
     Attributes:
         k: planes of every such layer, 2 to 4; 0 for as many as the recipe gives it.
@@ -40,6 +40,4 @@ class FitPlanes(Pass):
         return with_few_values(graph, context, lambda layer: layer.weight_planes >= least, self._fit)
 
     def _fit(self, group: Group, layer: Layer) -> Few:
-        count, plain = self.k or layer.planes, group.plain().blocks
-        start = fitted(group.rows, plain, greedy(group.rows, count))
-        return kept(group, signs(count), improved(group.rows, plain, signs(count), start))
+        return fit_planes(group, self.k or layer.planes)

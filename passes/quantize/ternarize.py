@@ -19,16 +19,16 @@ import numpy as np
 
 from qir.errors import PassError
 from qir.ir.graph import Graph, Stage
-from qir.passes.quantize.few_values import Few, Group, kept, with_few_values
+from qir.passes.quantize.few_values import Few, Group, fit_ternary, with_few_values
 from qir.passmanager.base import Context, Pass, Promise
-from qir.quant.levels import TERNARY, measured
 from qir.quant.ternary import optimal_ternary, ternary_codes, ternary_scale, twn_threshold
 from qir.recipe import Layer
 
 
 @dataclass(frozen=True)
 class Ternarize(Pass):
-    """Gives ternary codes to the weights of the layers for which the recipe says "t".
+    """Gives ternary codes to the weights of the layers for which the recipe says "t"; in front of `quantize-weights`,
+    which does so by the method gram.
 
     Attributes:
         method: gram, l2, twn or fixed.
@@ -58,9 +58,7 @@ class Ternarize(Pass):
             threshold = twn_threshold(rows, 0) if self.method == "twn" else np.full(len(rows), self.delta, np.float32)
             codes = ternary_codes(rows.astype(np.float32), threshold, 0)
             return Few(codes, ternary_scale(rows, codes, 0), threshold, "ternary")
+        if self.method == "gram":
+            return fit_ternary(group, layer)
         threshold, scale = optimal_ternary(rows, 0)
-        codes = ternary_codes(rows, threshold, 0)
-        if self.method == "l2":
-            return Few(codes, scale, np.zeros(len(rows)))
-        planes, scales = codes[:, None].astype(np.float64), scale[:, None].astype(np.float64)
-        return kept(group, TERNARY, measured(rows, group.plain().blocks, planes, scales))
+        return Few(ternary_codes(rows, threshold, 0), scale, np.zeros(len(rows)))

@@ -1,64 +1,26 @@
-"""`quantize-weights`: rounds weights, one scale an output channel (or one a tensor), in the recipe's format.
-
-Symmetric codes of b bits are `q = clamp(rint(w / s), -m, m)`, `m = 2^(b-1) - 1`, `s = max|w| / m`; up to 4 bits the
-code -2^(b-1) is used as well. Up to 6 bits, and for scales that are powers of two, the scale is the one that leaves the
-least squared error, weighted by the mean square of the inputs where they were observed (qir.quant.clipping). Asymmetric
-codes are unsigned with a zero point for every scale. Storage is 4 bits wide up to 4 bits, 8 up to 8, else 16.
-
-Weights of layers whose input is codes run as integers; with a recipe that only quantizes weights they are stored as
-codes and computed in float.
-"""
+"""The format of a layer's weight, and giving a constant its codes."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import ClassVar
+from dataclasses import replace
 
 import numpy as np
 
-from qir.errors import PassError
 from qir.ir.dtype import FLOAT32, INT4, INT8, INT16, UINT4, UINT8, UINT16, DType, of_array
-from qir.ir.graph import Constant, Graph, Node, Stage
+from qir.ir.graph import Constant, Graph, Node
 from qir.ir.types import Affine, TensorType
-from qir.ops.weighted import Weighted, weighted
+from qir.ops.weighted import Weighted
 from qir.passes.quantize.observed import gram_of
 from qir.passes.quantize.saturation import without_saturation
-from qir.passmanager.base import Context, Pass, Promise
+from qir.passmanager.base import Context
 from qir.quant.clipping import searched, searched_power_of_two
 from qir.quant.scales import encode, weight_params
-from qir.rewrite.bodies import map_bodies
 from qir.rewrite.editor import Editor
 
 _ALL_CODES = 4
 """Up to so many bits the lowest code is used too, which has no positive partner."""
 _SEARCHED = 6
 """Up to so many bits the scale is searched; above, clipping costs more than the finer step gains."""
-
-
-@dataclass(frozen=True)
-class QuantizeWeights(Pass):
-    """Rounds the weights of every layer that the recipe quantizes."""
-
-    name: ClassVar[str] = "quantize-weights"
-    gives: ClassVar[Stage | None] = Stage.QUANT
-    promise: ClassVar[Promise] = Promise.LOSSY
-
-    def run(self, graph: Graph, context: Context) -> Graph:
-        graph = graph if graph.stage is Stage.QUANT else graph.with_(stage=Stage.QUANT)
-        graph = map_bodies(graph, lambda body: _quantize_weights(body, context))
-        return _quantize_weights(graph, context)
-
-
-def _quantize_weights(graph: Graph, context: Context) -> Graph:
-    edit = Editor(graph)
-    for node in graph.nodes:
-        slots = weighted(node, graph)
-        if slots is not None and wants_codes(node, slots, graph, context):
-            if context.recipe.layer((node.name, *node.origin), node.op).has_few_values:
-                raise PassError("nothing has fitted the few values that the recipe gives its weights", node=node.name,
-                                fix="Put ternarize, binarize or fit-planes in front of quantize-weights")  # fmt: skip
-            set_codes(edit, node, slots.weight, weight_codes(node, slots, graph, context))
-    return edit.build()
 
 
 def weight_codes(node: Node, slots: Weighted, graph: Graph, context: Context, bits: int | None = None) -> Affine:

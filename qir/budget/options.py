@@ -11,7 +11,7 @@ from qir.applied import Applied
 from qir.budget.frontier import Option
 from qir.debug.report.text import bytes_text
 from qir.debug.sensitivity import LayerSensitivity, Sensitivity, sensitivity
-from qir.recipe import Recipe, whole_bits
+from qir.recipe import ALIASES, Layer, Recipe, whole_bits
 
 FLOAT = (("activation_bits", None), ("weight_bits", None))
 """The override of a layer that stays float."""
@@ -100,13 +100,21 @@ def wider(applied: Applied, again: Again) -> Options:
 
 def narrower(applied: Applied, again: Again) -> Options:
     """Options for the weights, down to the fewest bits; costs are bytes."""
-    own = _measured(applied)
-    tried: list[Changes] = [(("weight_bits", width),) for width in applied.context.target.weight_bits]
+    own, target = _measured(applied), applied.context.target
+    few: dict[Changes, Layer] = {(("planes", layer.planes), ("weight_bits", layer.weight_bits)): layer
+                                 for layer in map(ALIASES.__getitem__, target.few_values)}  # fmt: skip
+    tried: list[Changes] = [*((("weight_bits", width),) for width in target.weight_bits), *few]
     rows = _rows(own, {changes: _measured(_all(applied, again, changes)) for changes in tried})
     for known in rows.values():
+        known.update({changes: _packed(known[changes], layer) for changes, layer in few.items() if changes in known})
         known.setdefault((), _in_float(next(iter(known.values()))))  # rounded by a variant alone: the recipe's is float
     rows = {layer: known for layer, known in rows.items() if known[()].weights}
     return _options(applied, own, rows, lambda changes, row: row.weight_bytes)
+
+
+def _packed(row: LayerSensitivity, layer: Layer) -> LayerSensitivity:
+    """With weights in the room of their bits, though their codes are int8."""
+    return replace(row, weight_bytes=-(-row.weights * (layer.weight_width or 8) // 8))
 
 
 def _measured(applied: Applied) -> Sensitivity:

@@ -116,16 +116,16 @@ class Subject:
 
 
 def by_qir(
-    subject: Subject, result: Path, *, without: tuple[str, ...] = (), instead: str = "", **options: Any
+    subject: Subject, result: Path, *, without: tuple[str, ...] = (), first: str = "", **options: Any
 ) -> float:
-    """The default pipeline, some passes left out, one (`name{option=value}`) with other options."""
+    """The default pipeline, some passes left out, another put in front of quantize-weights."""
     samples = subject.calibration()
     started = time.perf_counter()
-    if without or instead:
+    if without or first:
         walk = qir.steps(subject.model, samples, **options)
         passes = [str(step.applied) for step in walk if step.applied.name not in without]
         started = time.perf_counter()
-        options["passes"] = ",".join(instead if instead.startswith(f"{one}{{") else one for one in passes)
+        options["passes"] = ",".join(f"{first},{one}" if first and one == "quantize-weights" else one for one in passes)
     qir.compile(subject.model, samples, **options).save(result)
     return time.perf_counter() - started
 
@@ -175,11 +175,11 @@ FEW: Mapping[str, Callable[[Subject, Path], float]] = {
     },
     **{
         name: (
-            lambda subject, result, recipe=recipe, instead=instead: by_qir(
-                subject, result, recipe=recipe, instead=instead, without=REMOVABLE
+            lambda subject, result, recipe=recipe, first=first: by_qir(
+                subject, result, recipe=recipe, first=first, without=REMOVABLE
             )
         )
-        for name, recipe, instead in (
+        for name, recipe, first in (
             ("TWN", "ternary", "ternarize{method=twn}"), ("XNOR", "binary", "binarize{method=xnor}"),
         )
     },

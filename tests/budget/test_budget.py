@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 import qir
+from qir.applied import Applied, apply
 from qir.budget import byte_count, measured
+from qir.budget.frontier import chosen, frontier
+from qir.budget.options import narrower
+from qir.pipeline import prepare
 from tests.debug.small import network, samples
 from tests.models import images, tiny_cnn, uncorrected
 
@@ -71,6 +77,30 @@ def test_the_result_fits_and_no_layer_is_narrower_than_need_be() -> None:
         assert f"max_bytes {limit:,} holds" in " ".join(net.notes)
         assert qir.compile(network(), data, recipe=net.recipe).sizes == net.sizes
         previous = net.sizes["model"]
+
+
+@pytest.mark.slow
+def test_weights_may_take_few_values_where_the_target_packs_them() -> None:
+    """Ternary weights and planes count with the room of their bits, and the least noise decides between them."""
+    work = prepare(network(), samples(32, 1), "portable", "mixed", None, None, None, None, None, 0)
+    forms = ("ternary", "planes3")
+    work = replace(work, context=replace(work.context, target=replace(work.context.target, few_values=forms)))
+    applied = apply(work)
+
+    def again(numbers: qir.Recipe) -> Applied:
+        return apply(work, recipe=numbers, statistics=applied.context.collected)
+
+    table = narrower(applied, again)
+    changes = {dict(option.changes).get("planes") for options in table.ways.values() for option in options}
+    assert {None, 0, 3} == changes
+    for layer, options in table.ways.items():
+        costs = {str(dict(option.changes)): option.cost for option in options}
+        count = table.rows[layer][()].weights
+        assert -(-count * 3 // 8) == costs["{'planes': 3, 'weight_bits': 1}"]
+        assert -(-count * 2 // 8) == costs["{'planes': 0, 'weight_bits': 't'}"]
+    choice = chosen(table.ways, frontier(table.ways)[:3])
+    assert any("weight_bits" in line for line in table.reasons(choice))
+    assert again(table.with_choice(choice)).graph.nodes
 
 
 def test_enough_bytes_change_nothing() -> None:

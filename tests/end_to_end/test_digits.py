@@ -41,6 +41,15 @@ def test_accuracy_is_kept(target: str, recipe: str, calibrated: bool, digits: Mo
     assert (found.argmax(1) == real.argmax(1)).mean() >= 0.99
 
 
+@pytest.mark.parametrize(("recipe", "most"), [("ternary", 8), ("planes3", 3)])
+def test_few_bits_cost_few_answers(recipe: str, most: int, digits: ModuleType, real: np.ndarray) -> None:
+    """Of 540, beside the float model's."""
+    data = digits.load()
+    found = logits(qir.compile(str(digits.MODEL), data.calibration, recipe=recipe), data.test_images)
+    right, wanted = ((one.argmax(1) == data.test_labels).sum() for one in (found, real))
+    assert wanted - right <= most
+
+
 def test_flags_of_the_processor_change_no_bit(digits: ModuleType) -> None:
     data = digits.load()
     portable, native = (

@@ -41,8 +41,8 @@ def test_multipliers_are_the_ones_that_all_codes_need() -> None:
 
 @pytest.mark.parametrize(
     ("codes", "planes"),
-    [([[0, 1, -1]], None), ([[128, -128]], None), ([list(range(-9, 10))], None), ([[1, -1], [-1, -1]], 1), ([[0, 0]], 2),
-     ([[3, -3], [0, 2]], 2), ([[]], None), ([list(range(-15, 16, 2))], 4)],
+    [([[0, 1, -1]], None), ([[128, -128]], None), ([list(range(-9, 10))], None), ([[1, -1], [-1, -1]], 1),
+     ([[0, 0]], 2), ([[3, -3], [0, 2]], 2), ([[]], None), ([list(range(-15, 16, 2))], 4)],
 )  # fmt: skip
 def test_how_many_planes(codes: list[list[int]], planes: int | None) -> None:
     found = plane_codes(np.array(codes, np.int64))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from qir.ir.graph import Graph
@@ -9,7 +10,8 @@ from qir.passes.quantize.placement import place
 from qir.passes.quantize.widths import Width, widths
 from qir.passmanager.manager import run
 from qir.passmanager.registry import parse_pipeline
-from qir.recipe import Recipe
+from qir.quant.scales import encode
+from qir.recipe import Bits, Recipe
 from tests.passes.graphs import net, normal
 from tests.passes.quantize.quantizing import ALL, apply, context, quant
 
@@ -48,5 +50,42 @@ def test_a_layer_of_16_bits_reads_and_makes_16(position: int) -> None:
     assert bits == {"x": 16 if position == 0 else 8, "r": 16, "p": 16, "t": 16}
 
 
+@pytest.mark.parametrize("where", ["onnx", "portable"])
+@pytest.mark.parametrize(
+    ("bits", "signs", "counts"), [(1, "binary", 2), ("t", "ternary", 3), (2, "nearest", 4), (4, "nearest", 16)]
+)
+def test_few_codes(bits: Bits, signs: str, counts: int, where: str) -> None:
+    """x has negative elements, those of r are clamped at 0."""
+    given = context(chain(), where, Recipe().with_override("*", activation_bits=bits))
+    after = run(chain(), parse_pipeline("calibrate,quantize"), given)
+    found = {name: quant(after, name) for name in "xrp"}
+    assert found["r"] == found["p"]
+    assert all(one is not None and one.levels == counts for one in found.values())
+    x, r = found["x"], found["r"]
+    assert x is not None
+    assert r is not None
+    assert (signs, "nearest") == (x.rounding, r.rounding)
+    assert r.zero_point == r.qmin
+    assert given.feeds is not None
+    values = np.concatenate([batch["x"] for batch in given.feeds])
+    codes = encode(values, x)
+    assert counts == len(np.unique(codes))
+    if bits == "t":
+        scale = float(x.scale)
+        np.testing.assert_array_equal(np.where(values > scale / 2, 1, np.where(values < -scale / 2, -1, 0)), codes)
+    if bits == 1:
+        np.testing.assert_array_equal(np.where(values >= 0, 1, -1), codes)
+        assert float(x.scale) == pytest.approx(np.abs(values).mean(), rel=1e-2)
+
+
+def test_few_codes_join_the_many() -> None:
+    name = chain().nodes[0].name
+    recipe = Recipe().with_override("*", activation_bits="t").with_override(name, activation_bits=8)
+    graph = apply("calibrate,quantize", chain(), "portable", recipe)
+    assert [256] * 3 == [found.levels for value in "xrp" if (found := quant(graph, value)) is not None]
+
+
 def test_joining_asks_for_both() -> None:
     assert Width(8, True).joined(Width(16, False)) == Width(16, True)
+    assert Width(1).joined(Width("t")) == Width("t").joined(Width("t")) == Width("t")
+    assert Width("t").joined(Width(2)) == Width(2)
