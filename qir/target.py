@@ -79,6 +79,8 @@ class Target:
         weight_bits: widths of weights that take the room of their bits in what is emitted, falling; narrower ones take
             that of the next.
         activation_bits: widths of activations that run as integers; wider ones run in float between conversions.
+        bit_products: of a weight and an activation, bits times bits: up to so many, products run on packed bits; above,
+            or where it is 0, on unpacked codes.
         max_pair_sum: largest sum of two neighbouring weight codes of one sign, where the target's kernels add pairs of
             products in 16 bits (255 * 128 still fits); None where accumulation is exact.
         costs: estimates by which a pass leaves in float what codes would slow down; None where nothing is known.
@@ -93,6 +95,7 @@ class Target:
     activation16: DType = UINT16
     weight_bits: tuple[int, ...] = (8,)
     activation_bits: tuple[int, ...] = (8,)
+    bit_products: int = 0
     max_pair_sum: int | None = None
     costs: Costs | None = None
     isas: tuple[str, ...] = field(default=("portable",))

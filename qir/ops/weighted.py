@@ -7,6 +7,7 @@ from math import prod
 
 from qir.ir.graph import Graph, Node
 from qir.ir.types import TensorType
+from qir.ops.window import window
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,10 @@ def macs(node: Node, graph: Graph) -> int | None:
         None for other operators and where shapes are not known numbers.
     """
     kind = node.op.removeprefix("qir.Int")
+    if kind in ("BitConv", "BitGemm"):
+        packed, weight = graph.tensor(node.inputs[0]).sizes, graph.tensor(node.inputs[1]).sizes
+        pixels = packed[:-1] if kind == "BitGemm" else (packed[0], *window(node, packed[1:-1], weight[2:]).output)
+        return prod(pixels) * prod(weight)
     if kind not in ("Conv", "ConvTranspose", "Gemm", "MatMul"):
         return None
     types = [graph.types.get(name) for name in (node.inputs[0], node.inputs[1], node.outputs[0])]
