@@ -35,5 +35,6 @@ def _bind(site: Site) -> Bound:
 
 
 FAMILY = Family(
-    "conv_bits", ("qir.IntBitConv", "qir.IntBitGemm"), _orders, (Variant("portable", _SOURCE, accepts, _bind, work=macs),)
-)
+    "conv_bits", ("qir.IntBitConv", "qir.IntBitGemm"), _orders,
+    (Variant("portable", _SOURCE, accepts, _bind, work=macs),),
+)  # fmt: skip
