@@ -39,6 +39,15 @@ def weighted(node: Node, graph: Graph) -> Weighted | None:
     return found if node.input(found.weight) in graph.constants else None
 
 
+_FEW = 16
+
+
+def reads_few_codes(node: Node, graph: Graph) -> bool:
+    """Whether a layer's input has at most 16 codes, so that the unit of its sums is coarse and the sums are small."""
+    kind = graph.types.get(node.input(0))
+    return isinstance(kind, TensorType) and kind.quant is not None and kind.quant.levels <= _FEW
+
+
 def macs(node: Node, graph: Graph) -> int | None:
     """Multiply-accumulates of one evaluation of a Conv, ConvTranspose, Gemm or MatMul (or its integer form).
 
