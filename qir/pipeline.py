@@ -41,7 +41,7 @@ QUANTIZE_ESTIMATED = (
 )
 QUANTIZE_WEIGHTS = "quantize-weights,protect-weights"
 QUANTIZE_WEIGHTS_WITH_DATA = "collect,equalize,calibrate,quantize-weights,protect-weights,round-weights"
-QUANTIZE_REST = "quantize-biases"
+QUANTIZE_REST = "quantize-biases,absorb-activations"
 QUANTIZE_REST_WITH_DATA = (
     "collect,calibrate,quantize,quantize-weights,protect-weights,round-weights,quantize-biases,absorb-activations"
 )
@@ -87,7 +87,7 @@ def default_pipeline(
         parts.append(QUANTIZE if has_data else QUANTIZE_ESTIMATED)
         codes = True
     elif any(layer.weight_bits is not None for layer in layers):
-        parts.append(QUANTIZE_WEIGHTS_WITH_DATA if has_data else QUANTIZE_WEIGHTS)
+        parts.append(QUANTIZE_WEIGHTS_WITH_DATA if has_data and not quantized else QUANTIZE_WEIGHTS)
         codes = True
     if codes and target.backend == "onnx":
         parts.append(ORIENT)

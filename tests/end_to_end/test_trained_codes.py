@@ -66,6 +66,28 @@ def test_what_comes_with_codes_is_not_rounded_again(activation: str, weight: str
     assert "comes with codes" in " ".join(qir.compile(model).notes)
 
 
+def test_layers_on_8_bit_codes_run_as_integers() -> None:
+    """The BatchNorm joins the weight, the Relu the codes, and the bias is rounded: no samples are needed."""
+    call, norm = "qonnx.custom_op.general.Quant", NORM.format(0)
+    given = "float s = {0.05}, float z = {0}, float b = {8}, float[4,1,1,1] k = {0.01,0.02,0.03,0.04}, float t = {0.1}"
+    model = parse(f"""g (float[1,3,8,8] x) => (float[1,4,6,6] y) <{given}> {{
+        q = {call}<signed=0>(x, s, z, b) v0 = {call}<narrow=1>(w0, k, z, b) m0 = Conv(q, v0, bias) n = {norm}
+        r = Relu(n) h = {call}<signed=0>(r, t, z, b) v1 = {call}<narrow=1>(w1, k, z, b) m1 = Conv(h, v1)
+        y = {call}(m1, t, z, b) }}""", imports=', "qonnx.custom_op.general": 1')  # fmt: skip
+    arrays = {"w0": normal(4, 3, 3, 3) / 2, "w1": normal(4, 4, 1, 1) / 4, "bias": normal(4), "var0": normal(4) ** 2 + 1}
+    arrays |= {f"{key}0": normal(4, seed=index) for index, key in enumerate(("g", "b", "mean"))}
+    for name, value in arrays.items():
+        model.graph.initializer.append(onnx.numpy_helper.from_array(value, name))
+    net, x = qir.compile(model), 3 * np.abs(normal(1, 3, 8, 8))
+    assert ["Conv", "Conv"] == [node.op for node in net.graph.nodes]
+    assert 3 == len(codes(net.graph))  # two weights, one bias
+    assert "2 of 2 nodes run on integers" in str(net.fusion_report())
+    # A bias moves by half a unit of the sums: so does a hidden value by at most one code, and with them the result.
+    step, most = 0.1, np.abs(arrays["w1"]).sum(axis=1).max()
+    reference = Runner(lift(model))({"x": x})["y"]
+    np.testing.assert_allclose(net.run({"x": x})["y"], reference, rtol=0, atol=(most + 1) * step)
+
+
 def test_weights_alone_are_rounded_where_that_is_asked() -> None:
     plain = parse("g (float[N,20] x) => (float[N,5] y) { q = qonnx.custom_op.general.BipolarQuant(x, one)"
                   " h = MatMul(q, v) y = MatMul(h, w) }", imports=', "qonnx.custom_op.general": 1')  # fmt: skip
