@@ -74,7 +74,8 @@ def compile(
             (with `preprocess`), or a callable that gives an iterable; or what `qir.calibrate` learned of them. Without
             it weights are quantized, and activations as far as the BatchNormalizations of the model tell their ranges:
             what lies behind one, not the model's input or what follows an operator that the estimate does not know.
-            Such ranges are rougher than calibrated ones; `notes` of the result says how many were found.
+            Such ranges are rougher than calibrated ones; `notes` of the result says how many were found. A model whose
+            layers come with codes (Q/DQ pairs, QONNX, signs and thresholds) keeps them, and needs no samples.
         target: see `qir.targets()`.
         recipe: an alias (int8, int16, weights-int4, ...), the grammar (w4a8), a .toml file, or a qir.Recipe.
         shapes: sizes for dimension symbols, `{"N": 1}`, or whole shapes by input name.
