@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from qir.backends.c.absorb import absorb_clamps
@@ -10,8 +11,22 @@ from qir.backends.c.kernels import family_of, select
 from qir.backends.c.layout import Layout, Placed, lay_out, live_nodes, static_type
 from qir.backends.c.memory import check, place
 from qir.backends.c.pieces import in_pieces
-from qir.backends.c.program import Arg, Buffer, Call, Choice, Input, Output, Port, Program, Scratch, Stored, ctype
+from qir.backends.c.program import (
+    Arg,
+    Buffer,
+    Call,
+    Choice,
+    Input,
+    Output,
+    Port,
+    Program,
+    Scratch,
+    Stored,
+    ctype,
+    turns,
+)
 from qir.backends.c.site import Operand, Site, plain, same_bytes
+from qir.backends.c.strips import in_strips
 from qir.backends.c.targets import CTarget
 from qir.ir.graph import Graph, Node
 from qir.ops.weighted import macs
@@ -56,7 +71,10 @@ def plan(graph: Graph, target: CTarget, *, source_hash: str = "") -> Program:
         port, notes = _port(graph, name, value, leaves.get(name), layout, target)
         outputs.append(port)
         chosen += notes
-    memory = _buffers(layout, calls, inputs, outputs)
+    memory = _buffers(layout, calls, {}, inputs, outputs)
+    if target.threads == 1:
+        found = in_strips(calls, layout.operands, _arena(memory, inputs, outputs)[0], _alone(memory))
+        memory = _buffers(layout, list(found.calls), found.room, inputs, outputs) if found.room else memory
     return _finish(graph, target, layout, memory, inputs, outputs, chosen, source_hash)
 
 
@@ -152,23 +170,32 @@ class _Memory:
     scratch: list[Buffer]
 
 
-def _buffers(layout: Layout, calls: list[Call], inputs: list[Port], outputs: list[Port]) -> _Memory:
-    """Lifetimes by value group; element-wise results take over the bytes of an operand that dies."""
+def _buffers(
+    layout: Layout, calls: list[Call], room: Mapping[str, int], inputs: list[Port], outputs: list[Port]
+) -> _Memory:
+    """Lifetimes by value group; element-wise results take over the bytes of an operand that dies.
+
+    Args:
+        room: bytes of values that are never there as a whole.
+    """
     group, end = dict(layout.root), len(calls)
     first: dict[str, int] = {port.value: -1 for port in inputs}
     last: dict[str, int] = {}
     nbytes: dict[str, int] = {}
     scratch: dict[str, Buffer] = {}
-    for number, call in enumerate(calls):
+    spans: list[tuple[int, int]] = []
+    for together in turns(calls):
+        spans += [(len(spans), len(spans) + len(together) - 1)] * len(together)
+    for call, (begin, until) in zip(calls, spans, strict=True):
         for arg in call.args:
             if isinstance(arg, Input):
-                last[group[arg.value]] = number
+                last[group[arg.value]] = until
             elif isinstance(arg, Output):
-                first.setdefault(group[arg.value], number)
-                last[group[arg.value]] = max(number, last.get(group[arg.value], number))
+                first.setdefault(group[arg.value], begin)
+                last[group[arg.value]] = max(until, last.get(group[arg.value], until))
         for arg in (arg for args in call.made for arg in args):
             if isinstance(arg, Scratch):
-                scratch[arg.name] = Buffer(arg.name, arg.nbytes, "arena", 0, number, number)
+                scratch[arg.name] = Buffer(arg.name, arg.nbytes, "arena", 0, begin, until)
     for port in outputs:
         last[group[port.value]] = end
     fixed = {port.value for port in inputs}
@@ -187,7 +214,7 @@ def _buffers(layout: Layout, calls: list[Call], inputs: list[Port], outputs: lis
         if old in results:
             results.add(new)
     for value, operand in layout.operands.items():
-        nbytes[group[value]] = max(nbytes.get(group[value], 0), operand.nbytes)
+        nbytes[group[value]] = max(nbytes.get(group[value], 0), room.get(value, operand.nbytes))
     return _Memory(group, last, first, nbytes, calls, list(scratch.values()))
 
 
@@ -212,10 +239,8 @@ def _donor(
     return None
 
 
-def _finish(
-    graph: Graph, target: CTarget, layout: Layout, memory: _Memory, inputs: list[Port], outputs: list[Port],
-    chosen: Iterable[Choice], source_hash: str,
-) -> Program:  # fmt: skip
+def _arena(memory: _Memory, inputs: list[Port], outputs: list[Port]) -> tuple[list[Buffer], list[Buffer]]:
+    """What lies in the arena, at no offset yet, and what lies with the caller."""
     ports: dict[str, tuple[str, int, bool]] = {}
     for side, row in (("input", inputs), ("output", outputs)):
         for number, port in enumerate(row):
@@ -230,6 +255,20 @@ def _finish(
         side, number, quantized = ports.get(root, ("arena", -1, True))
         buffer = Buffer(root, size, side, 0, first, last, number)
         (arena if quantized else outside).append(buffer)
+    return arena, outside
+
+
+def _alone(memory: _Memory) -> frozenset[str]:
+    """Values whose bytes no other value shares."""
+    sharing = Counter(memory.group.values())
+    return frozenset(value for value, root in memory.group.items() if sharing[root] == 1)
+
+
+def _finish(
+    graph: Graph, target: CTarget, layout: Layout, memory: _Memory, inputs: list[Port], outputs: list[Port],
+    chosen: Iterable[Choice], source_hash: str,
+) -> Program:  # fmt: skip
+    arena, outside = _arena(memory, inputs, outputs)
     placement = place(arena, target.alignment)
     check(placement.buffers, placement.arena_bytes, target.alignment)
     buffers = (*placement.buffers, *outside)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import inf, prod
 from pathlib import Path
@@ -148,6 +148,7 @@ class Call:
     macs: int = 0
     origin: tuple[str, ...] = ()
     pieces: tuple[tuple[Arg, ...], ...] = ()
+    joined: bool = False
 
     @property
     def made(self) -> tuple[tuple[Arg, ...], ...]:
@@ -173,6 +174,17 @@ class Call:
     def scratch(self) -> tuple[str, ...]:
         """Names of the buffers that it alone uses."""
         return tuple(arg.name for args in self.made for arg in args if isinstance(arg, Scratch))
+
+
+def turns(calls: Sequence[Call]) -> list[tuple[Call, ...]]:
+    """The calls in order: those that are joined together, each other one alone."""
+    found: list[tuple[Call, ...]] = []
+    for number, call in enumerate(calls):
+        if number and calls[number - 1].joined:
+            found[-1] += (call,)
+        else:
+            found.append((call,))
+    return found
 
 
 @dataclass(frozen=True)
