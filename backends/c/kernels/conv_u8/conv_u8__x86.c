@@ -16,6 +16,7 @@
    follow in a panel; again: how many there are before each panel, and in all, then the numbers of the steps whose codes
    they take. Bias, with -x_zero_point * sum of w where codes are taken as they are, and multiplier:
    [group][panel][channel]. scratch: see qir_conv_u8_room. */
+QIR_ALONE
 void qir_conv_u8s8_T__x86(const qir_conv_u8_shape *s, const qir_conv_u8_blocks *b, const uint8_t *QIR_RESTRICT x,
                           const int8_t *QIR_RESTRICT w, const int32_t *QIR_RESTRICT bias,
                           const float *QIR_RESTRICT multiplier, QIR_AGAIN void *QIR_RESTRICT scratch,
