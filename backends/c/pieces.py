@@ -24,7 +24,7 @@ from qir.backends.c.site import Operand
 _LEAST = 1 << 18
 """Multiply-accumulates of a piece: on vectors a few microseconds, several times what handing it over takes."""
 _WINDOWS = ("qir_conv_u8_shape", "qir_pool_u8_shape", "qir_conv_f32_shape", "qir_pool_f32_shape")
-"""Structs of kernels that compute output pixels one by one from pixels of their only operand, in order of storage."""
+"""Structs of kernels that compute output pixels one by one from pixels of their first operand, in order of storage."""
 _MATRICES = ("qir_gemm_u8_shape",)
 """The same for rows of a product of matrices."""
 
@@ -38,7 +38,7 @@ def in_pieces(call: Call, operands: Mapping[str, Operand], threads: int) -> Call
     shape = next((arg for arg in call.args if isinstance(arg, Struct)), None)
     if threads < 2 or call.pieces or shape is None or shape.kind not in (*_WINDOWS, *_MATRICES):
         return call
-    if len(call.reads) != 1 or len(call.writes) != 1:
+    if len({arg.value for arg in call.args if isinstance(arg, Input) and not arg.beside}) != 1 or len(call.writes) != 1:
         return call
     fields, y = dict(shape.fields), operands[call.writes[0]]
     if shape.kind in _MATRICES:
@@ -90,9 +90,9 @@ def _part(
     def moved(arg: Arg) -> Arg:
         if arg is shape:
             return own
-        if isinstance(arg, Input):
+        if isinstance(arg, Input) and not arg.beside:
             return replace(arg, skip=x.size // skipped_of * skip)
-        if isinstance(arg, Output):
+        if isinstance(arg, (Input, Output)):
             return replace(arg, skip=y.size // count * first)
         return replace(arg, name=f"{arg.name}/piece{number}") if isinstance(arg, Scratch) else arg
 

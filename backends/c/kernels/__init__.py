@@ -35,7 +35,7 @@ family's table. It equals the portable kernel bit for bit and touches no byte ou
 carry the attribute that qir_x86.h defines, so that no compiler flag is needed; ARM's need those of their target, and
 say so by #error. Helpers are named after the instruction set too, because a network may use several variants. What
 several instruction sets do alike is one template (`<name>__x86.c`, in words that qir.backends.c.x86 fills in). A
-variant may bind several calls that do its work together (Bound.pieces).
+variant may bind several calls that do its work together (Bound.pieces), and take over what follows it (clamps, sums).
 
 Float kernels are written once for all of them: `<name>__vectors.c` in the words of runtime/qir_f32_words.h, which
 qir.backends.c.vectors fills in. They differ from portable C by rounding; tests hold them to 1e-5.
@@ -88,6 +88,7 @@ class Variant:
         work: multiply-accumulates, or elements, that it goes through, padding of its tiles included; with its entry
             in qir.backends.c.costs they give the cycles by which variants are compared.
         clamps: bind honours `Site.bounds`.
+        sums: bind honours `Site.added`; element i of what is added is read before element i is written.
     """
 
     isa: str
@@ -97,6 +98,7 @@ class Variant:
     name: str = ""
     work: Callable[[Site], float] = field(default=lambda site: site.output.size)
     clamps: bool = False
+    sums: bool = False
 
     @property
     def title(self) -> str:

@@ -1,10 +1,9 @@
 #include "../../runtime/qir_avx2.h"
+#include "../../runtime/qir_sum.h"
 #include "conv_u8_blocks.h"
 
 /* template: begin */
-#define QIR_Y uint8_t
-#define QIR_STORE16 qir_avx2_store16_u8
-#define QIR_PART16 qir_part16_u8
+#include "../../runtime/qir_x86_words.h"
 /* template: end */
 
 /* Windows of three by three taps, one pixel apart, by Winograd's F(2x2, 3x3): of a tile of four by four codes d and a
@@ -28,6 +27,8 @@ typedef struct {
     int32_t steps;   /* pairs of input channels */
     int16_t *codes;  /* [place][room][2 steps] */
     int32_t *sums;   /* [place][room][16] */
+    const qir_sum *sum;   /* where results are sums with other codes */
+    const uint8_t *other; /* these, from the panel's first channel on */
 } qir_conv_u8s8_winograd_T_avx2_block;
 
 /* A tile's sixteen pixels to the sixteen places, sixteen channels at a time; the last ones may lap over. */
@@ -144,36 +145,55 @@ QIR_AVX2 static void qir_conv_u8s8_winograd_T_avx2_results(const qir_conv_u8_sha
     const ptrdiff_t place = (ptrdiff_t)b->room * 16, step = s->out_channels;
     const qir_requant8 q = qir_widen_requant8(&s->requant);
     const __m256 scale = _mm256_loadu_ps(multiplier), scale2 = _mm256_loadu_ps(multiplier + 8);
+    const int32_t whole = channels >= 16;
     int32_t tile, i;
+#if QIR_SUMS
+    const QIR_SUM_NUMBERS numbers = QIR_WIDEN_SUM(b->sum);
+#define QIR_REAL(sums, scale, other) QIR_SUM(QIR_SCALED(sums, scale), &numbers, other, b->sum->own_first)
+#else
+#define QIR_REAL(sums, scale, other) QIR_SCALED(sums, scale)
+#endif
     for (tile = 0; tile < b->tiles; ++tile) {
         const int32_t row = (first + tile) / in_row * 2, column = (first + tile) % in_row * 2;
+        const int32_t both = column + 1 < across;
         __m256i low[4], upper[4];
         qir_conv_u8s8_winograd_T_avx2_out(b->sums + 16 * tile, place, bias, low);
         qir_conv_u8s8_winograd_T_avx2_out(b->sums + 16 * tile + 8, place, bias + 8, upper);
-        for (i = 0; i < 4; ++i) {
-            const int32_t to_row = row + i / 2, to_column = column + i % 2;
-            QIR_Y *const to = y + ((ptrdiff_t)to_row * across + to_column) * step;
-            if (to_row >= high || to_column >= across) {
-                continue;
+        for (i = 0; i < 2 && row + i < high; ++i) {
+            const ptrdiff_t left = ((ptrdiff_t)(row + i) * across + column) * step, right = left + step;
+            QIR_Y part[32];
+#if QIR_SUMS
+            const uint8_t *other = b->other + left, *other2 = both ? b->other + right : other;
+            uint8_t beside[32];
+            if (!whole) {
+                memset(beside, 0, sizeof beside);
+                QIR_PART(other, channels, beside);
+                QIR_PART(other2, channels, beside + 16);
+                other = beside;
+                other2 = beside + 16;
             }
-            if (channels >= 16) {
-                QIR_STORE16(low[i], upper[i], scale, scale2, q, to);
-            } else {
-                QIR_Y part[16];
-                QIR_STORE16(low[i], upper[i], scale, scale2, q, part);
-                QIR_PART16(part, 1, channels, to, 0);
+#endif
+            QIR_PAIR(QIR_REAL(low[2 * i], scale, other), QIR_REAL(upper[2 * i], scale2, other + 8),
+                     QIR_REAL(low[2 * i + 1], scale, other2), QIR_REAL(upper[2 * i + 1], scale2, other2 + 8), q,
+                     whole ? y + left : part, whole && both ? y + right : part + 16);
+            if (!whole) {
+                QIR_PART(part, channels, y + left);
+            }
+            if (!whole && both) {
+                QIR_PART(part + 16, channels, y + right);
             }
         }
     }
+#undef QIR_REAL
 }
 
 /* At least sixteen input channels. Weights: [panel of 16 channels][place][pair of input channels][16][2]; bias, with
-   -x_zero_point * sum of w, and multiplier: [panel][16]. scratch: codes and sums of a block of `room` tiles, and a
-   pixel of the zero point for what lies outside the input. */
+   -x_zero_point * sum of w, and multiplier: [panel][16]. sum, other: as in conv_u8__x86.c. scratch: codes and sums of a
+   block of `room` tiles, and a pixel of the zero point for what lies outside the input. */
 void qir_conv_u8s8_winograd_T__avx2(const qir_conv_u8_shape *s, int32_t room, const uint8_t *QIR_RESTRICT x,
                                     const int16_t *QIR_RESTRICT w, const int32_t *QIR_RESTRICT bias,
-                                    const float *QIR_RESTRICT multiplier, void *QIR_RESTRICT scratch,
-                                    QIR_Y *QIR_RESTRICT y) {
+                                    const float *QIR_RESTRICT multiplier, QIR_SUMMED void *QIR_RESTRICT scratch,
+                                    QIR_Y *y) {
     const qir_window *const win = &s->window;
     const int32_t channels = s->in_channels, in_row = (win->out[2] + 1) / 2, all = in_row * ((win->out[1] + 1) / 2);
     const uint8_t *pixel[16];
@@ -202,11 +222,18 @@ void qir_conv_u8s8_winograd_T__avx2(const qir_conv_u8_shape *s, int32_t room, co
             }
             for (channel = 0; channel < s->out_channels; channel += 16) {
                 qir_conv_u8s8_winograd_T_avx2_products(&b, w + (ptrdiff_t)channel * 16 * b.steps * 2);
+#if QIR_SUMS
+                b.sum = sum;
+                b.other = other + channel;
+#endif
                 qir_conv_u8s8_winograd_T_avx2_results(s, &b, first, s->out_channels - channel, bias + channel,
                                                       multiplier + channel, y + channel);
             }
         }
         x += (ptrdiff_t)win->in[1] * win->in[2] * channels;
         y += (ptrdiff_t)win->out[1] * win->out[2] * s->out_channels;
+#if QIR_SUMS
+        other += (ptrdiff_t)win->out[1] * win->out[2] * s->out_channels;
+#endif
     }
 }

@@ -9,9 +9,10 @@ import numpy as np
 from qir.backends.c.kernels import Bound, Variant
 from qir.backends.c.kernels.conv_u8.blocks import PANEL, in_panels
 from qir.backends.c.kernels.conv_u8.contract import accepts, conv_shape, conv_window
-from qir.backends.c.program import Data, Kernel, Scalar, Scratch
-from qir.backends.c.requant import output_types, per_channel, vector_types, weight_sums
+from qir.backends.c.program import Data, Scalar, Scratch
+from qir.backends.c.requant import added, per_channel, weight_sums
 from qir.backends.c.site import Site
+from qir.backends.c.x86 import x86_kernel
 
 _SOURCE = Path(__file__).parent / "conv_u8_winograd__avx2.c"
 _ROOM = 24
@@ -68,10 +69,9 @@ def _bind(site: Site) -> Bound:
     data = (_packed(w), in_panels(bias, 1, "bias"),
             in_panels(per_channel(site.constant(3), w.shape[0]), 1, "multipliers"))  # fmt: skip
     scratch = Scratch(16 * room * (PANEL * 4 + pairs * 2 * 2) + w.shape[1])
-    function = "qir_conv_u8s8_winograd_T__avx2"
-    name, types = output_types(site, function)
-    kernel = Kernel(function, _SOURCE, name, (*types, *vector_types(site, "avx2", "store16")))
-    return Bound(kernel, (conv_shape(site), Scalar(room), site.input(0).read, *data, scratch, site.output.write))
+    kernel = x86_kernel("qir_conv_u8s8_winograd_T__avx2", _SOURCE, site, "avx2")
+    args = (conv_shape(site), Scalar(room), site.input(0).read, *data, *added(site), scratch, site.output.write)
+    return Bound(kernel, args)
 
 
-WINOGRAD = Variant("avx2", _SOURCE, _accepts, _bind, work=_work)
+WINOGRAD = Variant("avx2", _SOURCE, _accepts, _bind, work=_work, sums=True)
