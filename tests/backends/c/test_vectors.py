@@ -317,6 +317,14 @@ def test_transformed_weights_keep_to_their_range(extreme: int) -> None:
     assert (1840 * 9 * 255 * abs(extreme) >= 1 << 29) == refused
 
 
+@pytest.mark.parametrize("scale", [0.0, 1e-38, 1e-37])
+def test_winograd_refuses_multipliers_of_which_a_quarter_is_subnormal(scale: float) -> None:
+    one = shaped(0, 16, (4, 4), 16, (3, 3), pads=(1, 1, 1, 1), real=True)
+    x, w, bias, multiplier = one.arrays
+    graph, _ = joined([Case(one.node, (x, w, bias, np.full_like(multiplier, scale)))])
+    assert ("multiplier could be subnormal" in compile_c(graph, target="x86-avx2").explain()) == (scale == 1e-38)
+
+
 def network(most: int = 128) -> tuple[Builder, list[str]]:
     """Convolutions that read the caller's own bytes and write into them: NHWC codes in and out.
 
