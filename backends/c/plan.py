@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from qir.backends.c.absorb import absorb
+from qir.backends.c.grow import grow
 from qir.backends.c.kernels import family_of, select
 from qir.backends.c.layout import Layout, Placed, lay_out, live_nodes, static_type
 from qir.backends.c.memory import check, place
@@ -41,6 +42,7 @@ def plan(graph: Graph, target: CTarget, *, source_hash: str = "") -> Program:
     free |= {node.inputs[0] for node in leaves.values() if _reorders(graph, node)}
     layout = lay_out(graph, [n for n in nodes if id(n) not in borders], inner_inputs, inner_outputs, free)
     absorb(layout, target)
+    grow(layout, target)
 
     calls, chosen = [], []
     for placed in layout.placed:
@@ -84,7 +86,7 @@ def _reorders(graph: Graph, node: Node) -> bool:
 
 def _call(graph: Graph, placed: Placed, target: CTarget) -> tuple[Call, Choice]:
     node, site = placed.site.node, placed.site
-    selected = select(placed.family, site, target.isas, target.costs)
+    selected = select(placed.family, site, target.isas, target.costs, lean=placed.lean)
     bound = selected.variant.bind(site)
     args, *pieces = _with_scratch((bound.args, *bound.pieces), node.name or node.outputs[0], target.threads > 1)
     known = all(name in graph.types for name in (*node.inputs[:2], node.outputs[0]) if name)

@@ -89,6 +89,7 @@ class Variant:
             in qir.backends.c.costs they give the cycles by which variants are compared.
         clamps: bind honours `Site.bounds`.
         sums: bind honours `Site.added`; element i of what is added is read before element i is written.
+        grows: its packed weights are larger than the codes.
     """
 
     isa: str
@@ -99,10 +100,19 @@ class Variant:
     work: Callable[[Site], float] = field(default=lambda site: site.output.size)
     clamps: bool = False
     sums: bool = False
+    grows: bool = False
 
     @property
     def title(self) -> str:
         return self.name or self.source.stem
+
+    def refuses(self, site: Site, lean: bool = False) -> str | None:
+        """Why it cannot take a site, with what was joined to it; `lean`: its weights must not grow."""
+        if site.added is not None and not self.sums:
+            return "it cannot add other codes to its own"
+        if site.bounds != (-inf, inf) and not self.clamps:
+            return "it cannot clamp its results"
+        return "its larger weights are more bytes than are to be had" if lean and self.grows else self.accepts(site)
 
     def cycles(self, site: Site, costs: Costs = DEFAULTS) -> float:
         """By a table of costs; infinite for variants that are not in it."""
@@ -211,8 +221,13 @@ def family_of(site: Site) -> Family:
     )
 
 
-def select(family: Family, site: Site, isas: tuple[str, ...], costs: Costs = DEFAULTS) -> Selection:
+def select(
+    family: Family, site: Site, isas: tuple[str, ...], costs: Costs = DEFAULTS, *, lean: bool = False
+) -> Selection:
     """The cheapest variant that accepts the site; of equal ones the first by ISA in the order given, portable last.
+
+    Args:
+        lean: none whose weights grow.
 
     Raises:
         UnsupportedError: where no variant does, with every reason.
@@ -222,7 +237,7 @@ def select(family: Family, site: Site, isas: tuple[str, ...], costs: Costs = DEF
     for isa in dict.fromkeys((*isas, "portable")):
         for variant in family.variants:
             if variant.isa == isa:
-                reason = variant.accepts(site)
+                reason = variant.refuses(site, lean)
                 if reason is None:
                     accepted.append((variant.cycles(site, costs), variant))
                 else:

@@ -80,4 +80,4 @@ def _bind(site: Site) -> Bound:
     return Bound(kernel, args)
 
 
-WINOGRAD = Variant("avx2", _SOURCE, _accepts, _bind, work=_work, sums=True)
+WINOGRAD = Variant("avx2", _SOURCE, _accepts, _bind, work=_work, sums=True, grows=True)
