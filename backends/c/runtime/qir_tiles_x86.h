@@ -47,7 +47,7 @@ QIR_TARGET static QIR_INLINE void QIR_NAME(added)(const qir_tiles *t, const qir_
             QIR_PART(t->other + pixel[i].to, t->channels, beside + at[i].to);
         }
     }
-#define QIR_REAL(i, next, scale) \
+    #define QIR_REAL(i, next, scale) \
     QIR_SUM(QIR_SCALED(QIR_LOAD(kept + 32 * (i) + next), scale), &numbers, other + at[i].to + next, own_first)
     for (i = 0; i < count; i += two ? 2 : 4) {
         const int32_t j = i + 1 < last ? i + 1 : last, k = i + 2 < last ? i + 2 : last, l = i + 3 < last ? i + 3 : last;
@@ -59,7 +59,7 @@ QIR_TARGET static QIR_INLINE void QIR_NAME(added)(const qir_tiles *t, const qir_
                      to + at[i].to, to + at[j].to, to + at[k].to, to + at[l].to);
         }
     }
-#undef QIR_REAL
+    #undef QIR_REAL
     for (i = 0; i < count && !whole; ++i) {
         QIR_PART(part + at[i].to, t->channels, y + pixel[i].to);
     }

@@ -30,9 +30,9 @@ void qir_conv_u8s8_T__x86(const qir_conv_u8_shape *s, const qir_conv_u8_blocks *
     t.pixels = lists.pixels;
     t.places = lists.places;
     t.requant = &s->requant;
-#if QIR_SUMS
+    #if QIR_SUMS
     t.sum = sum;
-#endif
+    #endif
     for (; qir_conv_u8_block_left(s, &at); qir_conv_u8_next_block(s, b, &at)) {
         const ptrdiff_t first = qir_conv_u8_pixel(b, &at) * s->groups * s->out_channels;
         int32_t group, p;
@@ -60,9 +60,9 @@ void qir_conv_u8s8_T__x86(const qir_conv_u8_shape *s, const qir_conv_u8_blocks *
                 t.bias = bias + place * 16;
                 t.multiplier = multiplier + place * 16;
                 t.channels = s->out_channels - p * 16;
-#if QIR_SUMS
+    #if QIR_SUMS
                 t.other = other + first + (ptrdiff_t)group * s->out_channels + p * 16;
-#endif
+    #endif
                 QIR_BY_TILES(&t, at.rows * at.columns, y + first + (ptrdiff_t)group * s->out_channels + p * 16);
             }
         }

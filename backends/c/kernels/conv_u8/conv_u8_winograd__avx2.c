@@ -149,12 +149,12 @@ QIR_AVX2 static void qir_conv_u8s8_winograd_T_avx2_results(const qir_conv_u8_sha
     const __m256 scale = _mm256_loadu_ps(multiplier), scale2 = _mm256_loadu_ps(multiplier + 8);
     const int32_t whole = channels >= 16;
     int32_t row = first / in_row * 2, column = first % in_row * 2, tile, i;
-#if QIR_SUMS
+    #if QIR_SUMS
     const QIR_SUM_NUMBERS numbers = QIR_WIDEN_SUM(b->sum);
-#define QIR_REAL(sums, scale, other) QIR_SUM(QIR_SCALED(sums, scale), &numbers, other, b->sum->own_first)
-#else
-#define QIR_REAL(sums, scale, other) QIR_SCALED(sums, scale)
-#endif
+    #define QIR_REAL(sums, scale, other) QIR_SUM(QIR_SCALED(sums, scale), &numbers, other, b->sum->own_first)
+    #else
+    #define QIR_REAL(sums, scale, other) QIR_SCALED(sums, scale)
+    #endif
     for (tile = 0; tile < b->tiles; ++tile) {
         const int32_t both = column + 1 < across;
         __m256i low[4], upper[4];
@@ -163,7 +163,7 @@ QIR_AVX2 static void qir_conv_u8s8_winograd_T_avx2_results(const qir_conv_u8_sha
         for (i = 0; i < 2 && row + i < high; ++i) {
             const ptrdiff_t left = ((ptrdiff_t)(row + i) * across + column) * step, right = left + step;
             QIR_Y part[32];
-#if QIR_SUMS
+    #if QIR_SUMS
             const uint8_t *other = b->other + left, *other2 = both ? b->other + right : other;
             uint8_t beside[32];
             if (!whole) {
@@ -173,7 +173,7 @@ QIR_AVX2 static void qir_conv_u8s8_winograd_T_avx2_results(const qir_conv_u8_sha
                 other = beside;
                 other2 = beside + 16;
             }
-#endif
+    #endif
             QIR_PAIR(QIR_REAL(low[2 * i], scale, other), QIR_REAL(upper[2 * i], scale2, other + 8),
                      QIR_REAL(low[2 * i + 1], scale, other2), QIR_REAL(upper[2 * i + 1], scale2, other2 + 8), q,
                      whole ? y + left : part, whole && both ? y + right : part + 16);
@@ -190,7 +190,7 @@ QIR_AVX2 static void qir_conv_u8s8_winograd_T_avx2_results(const qir_conv_u8_sha
             row += 2;
         }
     }
-#undef QIR_REAL
+    #undef QIR_REAL
 }
 
 /* At least sixteen input channels. Weights: [panel of 16 channels][place][pair of input channels][16][2]; four times
@@ -236,18 +236,18 @@ void qir_conv_u8s8_winograd_T__avx2(const qir_conv_u8_shape *s, int32_t room, co
             for (channel = 0; channel < s->out_channels; channel += 16) {
                 qir_conv_u8s8_winograd_T_avx2_products(&b, w + (ptrdiff_t)channel * 16 * b.steps * 2,
                                                        bias + channel);
-#if QIR_SUMS
+    #if QIR_SUMS
                 b.sum = sum;
                 b.other = other + channel;
-#endif
+    #endif
                 qir_conv_u8s8_winograd_T_avx2_results(s, &b, first, s->out_channels - channel,
                                                       multiplier + channel, y + channel);
             }
         }
         x += (ptrdiff_t)win->in[1] * win->in[2] * channels;
         y += (ptrdiff_t)win->out[1] * win->out[2] * s->out_channels;
-#if QIR_SUMS
+    #if QIR_SUMS
         other += (ptrdiff_t)win->out[1] * win->out[2] * s->out_channels;
-#endif
+    #endif
     }
 }
