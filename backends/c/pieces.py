@@ -26,7 +26,7 @@ _LEAST = 1 << 18
 _WINDOWS = (
     "qir_conv_u8_shape", "qir_pool_u8_shape", "qir_conv_f32_shape", "qir_pool_f32_shape", "qir_maxpool_shape",
 )  # fmt: skip
-"""Structs of kernels that compute output pixels one by one from pixels of their only operand, in order of storage."""
+"""Structs of kernels that compute output pixels one by one from pixels of their first operand, in order of storage."""
 _MATRICES = ("qir_gemm_u8_shape",)
 """The same for rows of a product of matrices."""
 
@@ -92,7 +92,7 @@ def rows_of(call: Call, operands: Mapping[str, Operand]) -> Rows | None:
     shape = next((arg for arg in call.args if isinstance(arg, Struct)), None)
     if call.pieces or shape is None or shape.kind not in (*_WINDOWS, *_MATRICES):
         return None
-    if len(call.reads) != 1 or len(call.writes) != 1:
+    if len({arg.value for arg in call.args if isinstance(arg, Input) and not arg.beside}) != 1 or len(call.writes) != 1:
         return None
     fields, y = dict(shape.fields), operands[call.writes[0]]
     if shape.kind in _MATRICES:
@@ -113,9 +113,9 @@ def part(call: Call, rows: Rows, operands: Mapping[str, Operand], first: int, la
     def moved(arg: Arg) -> Arg:
         if arg is rows.shape:
             return own
-        if isinstance(arg, Input):
+        if isinstance(arg, Input) and not arg.beside:
             return replace(arg, skip=x.size // (outer * rows.taken) * rows.under(first, last)[0])
-        return replace(arg, skip=y.size // rows.count * first) if isinstance(arg, Output) else arg
+        return replace(arg, skip=y.size // rows.count * first) if isinstance(arg, (Input, Output)) else arg
 
     return tuple(map(moved, call.args))
 

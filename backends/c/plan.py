@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from qir.backends.c.absorb import absorb_clamps
+from qir.backends.c.absorb import absorb
+from qir.backends.c.grow import grow
 from qir.backends.c.kernels import family_of, select
 from qir.backends.c.layout import Layout, Placed, lay_out, live_nodes, static_type
 from qir.backends.c.memory import check, place
@@ -55,7 +56,8 @@ def plan(graph: Graph, target: CTarget, *, source_hash: str = "") -> Program:
     free = {node.outputs[0] for node in entries.values() if _reorders(graph, node)}
     free |= {node.inputs[0] for node in leaves.values() if _reorders(graph, node)}
     layout = lay_out(graph, [n for n in nodes if id(n) not in borders], inner_inputs, inner_outputs, free)
-    absorb_clamps(layout, target)
+    absorb(layout, target)
+    grow(layout, target)
 
     calls, chosen = [], []
     for placed in layout.placed:
@@ -102,7 +104,7 @@ def _reorders(graph: Graph, node: Node) -> bool:
 
 def _call(graph: Graph, placed: Placed, target: CTarget) -> tuple[Call, Choice]:
     node, site = placed.site.node, placed.site
-    selected = select(placed.family, site, target.isas, target.costs)
+    selected = select(placed.family, site, target.isas, target.costs, lean=placed.lean)
     bound = selected.variant.bind(site)
     args, *pieces = _with_scratch((bound.args, *bound.pieces), node.name or node.outputs[0], target.threads > 1)
     known = all(name in graph.types for name in (*node.inputs[:2], node.outputs[0]) if name)
@@ -225,16 +227,17 @@ def _donor(
     if site.outputs[0] is None or len([y for y in site.outputs if y]) != 1:
         return None
     y = site.output
-    stored = [x for x in site.inputs if x is not None and x.value is None]
-    for slot in placed.family.in_place:
+    slots = (len(site.inputs) - 1,) if site.added else placed.family.in_place
+    stored = [(slot, x) for slot, x in enumerate(site.inputs) if x is not None and x.value is None]
+    for slot in slots:
         x = site.optional(slot)
         if x is None or x.value is not None or x.dtype != y.dtype or x.shape != y.shape:
             continue
         root = group[x.name]
         if not same_bytes(x.shape, x.order, y.order) or root in fixed or root in results or last[root] != number:
             continue
-        others = [o for o in stored if group[o.name] == root]
-        if all(o.shape == x.shape and same_bytes(o.shape, o.order, x.order) for o in others):
+        others = [(number, o) for number, o in stored if group[o.name] == root]
+        if all(i in slots and o.shape == x.shape and same_bytes(o.shape, o.order, x.order) for i, o in others):
             return root
     return None
 

@@ -41,10 +41,14 @@ def ctype(dtype: DType, *, node: str | None = None, tensor: str | None = None) -
 
 @dataclass(frozen=True)
 class Input:
-    """A kernel's argument: a pointer to the bytes of a value, less its first `skip` elements, only read."""
+    """A kernel's argument: a pointer to the bytes of a value, less its first `skip` elements, only read.
+
+    `beside`: element i is read for element i of the result, and for no other.
+    """
 
     value: str
     skip: int = 0
+    beside: bool = False
 
 
 @dataclass(frozen=True)

@@ -117,6 +117,7 @@ class CTarget:
         dispatch: the code holds plans for each of `isas` and for none, and chooses at run time.
         bit_products: as of Target: above it, products of unpacked codes take less time.
         threads: heavy calls are cut into up to so many pieces, for threads that the caller may give.
+        spare_bytes: that constants may take beyond those of kernels whose weights do not grow; None is any number.
     """
 
     name: str
@@ -128,6 +129,7 @@ class CTarget:
     dispatch: bool = False
     bit_products: int = 2
     threads: int = 1
+    spare_bytes: int | None = None
 
 
 C_TARGETS: dict[str, CTarget] = {}

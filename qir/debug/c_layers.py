@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from qir.backends.c.program import Call, Port, Program
 from qir.backends.c.taps import Moment, Stray, Taps
 from qir.errors import DataError, QirError
 from qir.evaluate import node_results
-from qir.ir.graph import Graph
+from qir.ir.graph import Graph, Node
 
 _TOLERANCE = 1e-5
 _SHOWN = 12
@@ -301,15 +301,25 @@ def _isolated(moment: Moment, graph: Graph, expected: Mapping[str, Any]) -> dict
     if all(_same(array, expected[name]) for name, array in given.items()):
         return {value: expected[stored[value].holds] for value in moment.call.writes}
     values = {**expected, **given}
+    kept = {of.holds for of in stored.values()}
     for call in moment.calls:
         maker = graph.index.producer(call.writes[0])
         if maker is None or stored[call.writes[0]].holds != call.writes[0]:  # a copy that the plan put in
             continue
         try:
-            values |= zip(maker.outputs, node_results(maker, graph, values), strict=False)
+            values |= _found(maker, graph, values, kept)
         except QirError:  # an earlier call's wrong result, such as an index that is out of range
             return {value: moment.result(value) for value in moment.call.writes}
     return {value: values[stored[value].holds] for value in moment.call.writes}
+
+
+def _found(node: Node, graph: Graph, values: dict[str, Any], stored: Set[str]) -> dict[str, Any]:
+    """The results of a node. A call can compute several nodes: what is stored nowhere in between is computed first."""
+    for name in node.reads:
+        maker = graph.index.producer(name)
+        if maker is not None and name not in stored:
+            values |= _found(maker, graph, values, stored)
+    return dict(zip(node.outputs, node_results(node, graph, values), strict=False))
 
 
 def _same(first: np.ndarray, second: Any) -> bool:
