@@ -74,7 +74,8 @@ def compile(
             (with `preprocess`), or a callable that gives an iterable; or what `qir.calibrate` learned of them. Without
             it weights are quantized, and activations as far as the BatchNormalizations of the model tell their ranges:
             what lies behind one, not the model's input or what follows an operator that the estimate does not know.
-            Such ranges are rougher than calibrated ones; `notes` of the result says how many were found.
+            Such ranges are rougher than calibrated ones; `notes` of the result says how many were found. A model whose
+            layers come with codes (Q/DQ pairs, QONNX, signs and thresholds) keeps them, and needs no samples.
         target: see `qir.targets()`.
         recipe: an alias (int8, int16, weights-int4, ...), the grammar (w4a8), a .toml file, or a qir.Recipe.
         shapes: sizes for dimension symbols, `{"N": 1}`, or whole shapes by input name.
@@ -92,6 +93,7 @@ def compile(
             bytes and work; `recipe` and `notes` of the result say which, and why. Compiles up to ten times.
         max_bytes: 65536, "64k" or "64Ki": the weights of single layers get so few bits that the .onnx file, or the
             constants of the C, fit, with the least noise at the outputs; widths are those that the target stores.
+            In C, faster kernels with weights larger than the codes are taken as far as there is room.
         costs: a file from `qir bench kernels --save`: what kernels cost on the processor that the C is for, by which
             they are chosen.
         threads: of C: into how many pieces heavy layers are cut at most, which net_run_on runs on threads that its
@@ -150,7 +152,7 @@ def compile(
     digest = hashlib.sha256(graph_text(source).encode()).hexdigest()
     vectors = _vectors(graph, sample, seed)
     module = compile_c(graph, name=name, target=where.name, test_vectors=vectors, source_hash=digest, costs=table,
-                       threads=threads)  # fmt: skip
+                       threads=threads, max_bytes=most_bytes)  # fmt: skip
     return CompiledC(**facts, notes=tuple(context.notes), seconds=time.perf_counter() - start, module=module)
 
 
@@ -199,15 +201,17 @@ def _within(
     """The result of a pipeline within the budgets that were given."""
     if max_drop is not None:
         return within_drop(applied, again, max_drop)
-    return applied if max_bytes is None else within_bytes(applied, again, partial(_emitted_bytes, costs), max_bytes)
+    if max_bytes is None:
+        return applied
+    return within_bytes(applied, again, partial(_emitted_bytes, costs, max_bytes), max_bytes)
 
 
-def _emitted_bytes(costs: Costs | None, applied: Applied) -> int:
+def _emitted_bytes(costs: Costs | None, max_bytes: int, applied: Applied) -> int:
     """Bytes of the .onnx file, or of the C's constants."""
     target = applied.context.target
     if target.backend == "onnx":
         return OnnxModule.of(applied.graph).model_bytes
-    return compile_c(applied.graph, target=target.name, costs=costs).weight_bytes
+    return compile_c(applied.graph, target=target.name, costs=costs, max_bytes=max_bytes).weight_bytes
 
 
 def steps(

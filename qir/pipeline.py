@@ -14,6 +14,7 @@ import qir.passes  # noqa: F401  (names the passes)
 from qir.calibration import Feeds, Preprocess, feeds
 from qir.errors import DataError, ModelError, RecipeError
 from qir.ir.graph import Graph, Stage
+from qir.ir.types import TensorType
 from qir.onnxio.lift import lift
 from qir.ops.weighted import depthwise_layers, outer_layers
 from qir.passes.fuse.preprocess import FoldPreprocess
@@ -28,8 +29,8 @@ from qir.target import target as find_target
 
 CLEAN = "expand-functions,fold-constants,eliminate-identities,merge-duplicates,cancel-transposes,eliminate-dead-code"
 FUSE = (
-    "recognize-layernorm,recognize-activations,fuse-matmul-add,fuse-pad,fold-batchnorm,fold-affine,fuse-pad,"
-    "fold-constants,eliminate-identities,eliminate-dead-code"
+    "recognize-codes,recognize-layernorm,recognize-activations,fuse-matmul-add,fuse-pad,fold-batchnorm,fold-affine,"
+    "fuse-pad,fold-constants,eliminate-identities,eliminate-dead-code"
 )
 QUANTIZE = (
     "collect,absorb-biases,equalize,calibrate,drop-slow-islands,quantize,quantize-weights,protect-weights,"
@@ -41,9 +42,14 @@ QUANTIZE_ESTIMATED = (
 )
 QUANTIZE_WEIGHTS = "quantize-weights,protect-weights"
 QUANTIZE_WEIGHTS_WITH_DATA = "collect,equalize,calibrate,quantize-weights,protect-weights,round-weights"
+QUANTIZE_REST = "quantize-biases,absorb-activations"
+QUANTIZE_REST_WITH_DATA = (
+    "collect,calibrate,quantize,quantize-weights,protect-weights,round-weights,quantize-biases,absorb-activations"
+)
 ORIENT = "orient-weights,align-channels"
 BIND = "bind-batch,fold-constants,eliminate-identities,eliminate-dead-code"
 LOWER = "lower-integer"
+_LAYERS = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 
 
 def default_pipeline(
@@ -52,6 +58,7 @@ def default_pipeline(
     *,
     has_data: bool,
     stage: Stage = Stage.FLOAT,
+    quantized: bool = False,
     batchnorms: bool = False,
     preprocess: Preprocess | None = None,
 ) -> tuple[Pass, ...]:
@@ -61,6 +68,8 @@ def default_pipeline(
         has_data: whether there are calibration samples; without them only weights are quantized, and those
             activations whose ranges BatchNorms tell.
         stage: of the model as lifted; QUANT where it holds Q/DQ pairs already.
+        quantized: whether layers of the model come with codes. These stay, and nothing moves what was trained with
+            them; what is real between integer layers is rounded where there are samples, else it stays.
         batchnorms: whether the model holds BatchNormalization nodes.
         preprocess: normalisation to fold into the model, which then takes pixels.
     """
@@ -73,11 +82,13 @@ def default_pipeline(
     activations = any(layer.activation_bits is not None for layer in layers)
     estimated = activations and not has_data and batchnorms and stage is Stage.FLOAT
     parts = [CLEAN, ESTIMATE, FUSE] if estimated else [CLEAN, FUSE]
-    if activations and (has_data or estimated):
+    if activations and quantized:
+        parts.append(QUANTIZE_REST_WITH_DATA if has_data else QUANTIZE_REST)
+    elif activations and (has_data or estimated):
         parts.append(QUANTIZE if has_data else QUANTIZE_ESTIMATED)
         codes = True
     elif any(layer.weight_bits is not None for layer in layers):
-        parts.append(QUANTIZE_WEIGHTS_WITH_DATA if has_data else QUANTIZE_WEIGHTS)
+        parts.append(QUANTIZE_WEIGHTS_WITH_DATA if has_data and not quantized else QUANTIZE_WEIGHTS)
         codes = True
     if codes and target.backend == "onnx":
         parts.append(ORIENT)
@@ -122,17 +133,24 @@ def prepare(
     samples = None if calibration is None or known is not None else _samples(calibration, source, preprocess)
     numbers = numbers.with_ends_at(outer_layers(source), depthwise_layers(source))
     context = Context(where, numbers, samples, seed, known, executor=executor)
-    has_data = calibration is not None
+    has_data, quantized = calibration is not None, _layers_have_codes(source)
     if passes is None:
         norms = any(node.op == "BatchNormalization" for node in source.nodes)
-        chosen = default_pipeline(numbers, where, has_data=has_data, stage=source.stage, batchnorms=norms,
-                                  preprocess=preprocess)  # fmt: skip
+        chosen = default_pipeline(numbers, where, has_data=has_data, stage=source.stage, quantized=quantized,
+                                  batchnorms=norms, preprocess=preprocess)  # fmt: skip
     else:
         chosen = as_passes(passes)
-    if not has_data and numbers.default.activation_bits is not None:
+    if not has_data and numbers.default.activation_bits is not None and quantized:
+        context.notes.append("the model comes with codes: no calibration data, so that what else it holds stays float")
+    elif not has_data and numbers.default.activation_bits is not None:
         rest = "those that no BatchNorm tells of stay" if any(one.name == ESTIMATE for one in chosen) else "stay"
         context.notes.append(f"no calibration data: weights are quantized, activations {rest} float")
     return Work(source, chosen, context)
+
+
+def _layers_have_codes(graph: Graph) -> bool:
+    kinds = (inner.types.get(name) for inner, node in graph.walk() if node.op in _LAYERS for name in node.inputs)
+    return any(isinstance(kind, TensorType) and kind.quant is not None for kind in kinds)
 
 
 def _samples(calibration: Any, source: Graph, preprocess: Preprocess | None) -> Feeds:

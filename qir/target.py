@@ -80,6 +80,8 @@ class Target:
             that of the next.
         few_values: recipes (ternary, binary, planes2, ...) whose weights take the room of their bits too.
         activation_bits: widths of activations that run as integers; wider ones run in float between conversions.
+        bit_products: of a weight and an activation, bits times bits: up to so many, products run on packed bits; above,
+            or where it is 0, on unpacked codes.
         max_pair_sum: largest sum of two neighbouring weight codes of one sign, where the target's kernels add pairs of
             products in 16 bits (255 * 128 still fits); None where accumulation is exact.
         costs: estimates by which a pass leaves in float what codes would slow down; None where nothing is known.
@@ -95,6 +97,7 @@ class Target:
     weight_bits: tuple[int, ...] = (8,)
     few_values: tuple[str, ...] = ()
     activation_bits: tuple[int, ...] = (8,)
+    bit_products: int = 0
     max_pair_sum: int | None = None
     costs: Costs | None = None
     isas: tuple[str, ...] = field(default=("portable",))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from qir.backends.c.costs import Costs
@@ -9,6 +10,7 @@ from qir.backends.c.dispatch import choices, joined
 from qir.backends.c.kernels import Bound, Family, Variant, register_kernel
 from qir.backends.c.module import CModule, Vectors
 from qir.backends.c.plan import plan as make_program
+from qir.backends.c.program import Program
 from qir.backends.c.targets import c_target
 from qir.errors import RecipeError
 from qir.ir.graph import Graph
@@ -18,7 +20,7 @@ __all__ = ["Bound", "CModule", "Family", "Variant", "compile_c", "register_kerne
 
 def compile_c(
     graph: Graph, *, name: str = "net", target: str = "portable", test_vectors: Vectors = (), source_hash: str = "",
-    costs: Costs | None = None, threads: int = 1,
+    costs: Costs | None = None, threads: int = 1, max_bytes: int | None = None,
 ) -> CModule:  # fmt: skip
     """Compiles a graph to C.
 
@@ -30,6 +32,7 @@ def compile_c(
         source_hash: identifies the user's model in the emitted header.
         costs: by which kernels are chosen, instead of the defaults; see qir.backends.c.costs.
         threads: into how many pieces heavy layers are cut at most, for threads that the caller may give.
+        max_bytes: of constants: faster kernels whose weights are larger than the codes are taken as far as these fit.
 
     Raises:
         UnsupportedError: for operators and types that no kernel takes.
@@ -40,5 +43,28 @@ def compile_c(
         raise RecipeError(f"{threads} threads cannot run anything", fix="Give 1 or more")
     row = replace(c_target(target), threads=threads)
     row = row if costs is None else replace(row, costs=costs)
-    program = joined([make_program(graph, choice, source_hash=source_hash) for choice in choices(row)])
-    return CModule(program, name, row.flags, test_vectors)
+
+    def planned(spare_bytes: int | None) -> Program:
+        targets = choices(replace(row, spare_bytes=spare_bytes))
+        return joined([make_program(graph, choice, source_hash=source_hash) for choice in targets])
+
+    return CModule(_fitting(planned, max_bytes), name, row.flags, test_vectors)
+
+
+def _fitting(planned: Callable[[int | None], Program], max_bytes: int | None) -> Program:
+    """The plan with most of the larger weights whose constants fit; the one with none of them where nothing fits.
+
+    Args:
+        planned: by how many bytes constants may grow. Arrays that calls share count more than once there.
+    """
+    program = planned(None)
+    if max_bytes is None or program.weight_bytes <= max_bytes:
+        return program
+    least = planned(0)
+    spare = max_bytes - least.weight_bytes
+    while spare > 0:
+        program = planned(spare)
+        if program.weight_bytes <= max_bytes:
+            return program
+        spare -= program.weight_bytes - max_bytes
+    return least

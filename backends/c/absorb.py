@@ -1,58 +1,81 @@
-"""Relu and Clip of floats become the clamp of the product before them, where its kernel has one."""
+"""A product takes over the one node that reads its result, where its kernel can: clamps of floats, sums of codes."""
 
 from __future__ import annotations
 
+from collections.abc import Set
 from dataclasses import replace
 from math import inf
 
 from qir.backends.c.kernels import select
 from qir.backends.c.kernels.clip import bounds
 from qir.backends.c.layout import Layout, Placed
-from qir.backends.c.site import same_bytes
+from qir.backends.c.site import Operand, Site, same_bytes
 from qir.backends.c.targets import CTarget
-from qir.ir.graph import Node
 
 
-def absorb_clamps(layout: Layout, target: CTarget) -> None:
-    """Joins each product with the clamp that alone reads its result."""
+def absorb(layout: Layout, target: CTarget) -> None:
+    """Joins each product with the node that alone reads its result, where this is one of them."""
     shared = set(layout.outputs) | {root for name, root in layout.root.items() if name != root}
     readers: dict[str, list[Placed]] = {}
     for placed in layout.placed:
         for name in {x.name for x in placed.site.inputs if x is not None}:
             readers.setdefault(name, []).append(placed)
+    ready = set(layout.root.values()) - {name for placed in layout.placed for name in _results(placed, layout)}
     gone: set[int] = set()
     joined = []
     for placed in layout.placed:
         if id(placed) in gone:
             continue
-        users = readers.get(placed.site.outputs[0].name, []) if placed.site.outputs[0] is not None else []
-        limits = _limits(placed, users[0]) if len(users) == 1 else None
-        name = placed.site.output.name if limits else ""
-        if limits is None or name in shared or not _clamps(placed, target):
-            joined.append(placed)
-            continue
-        gone.add(id(users[0]))
-        del layout.operands[name], layout.root[name]
-        site, result = placed.site, users[0].site.output
-        node = site.node.with_(outputs=(result.name,), origin=_origins(site.node, users[0].site.node))
-        joined.append(Placed(replace(site, node=node, outputs=(result,), bounds=limits), placed.family))
+        result = placed.site.outputs[0]
+        users = readers.get(result.name, []) if result is not None and result.name not in shared else []
+        site = _joined(placed, users[0].site, ready, layout, target) if len(users) == 1 else None
+        if site is not None and result is not None:
+            gone.add(id(users[0]))
+            del layout.operands[result.name], layout.root[result.name]
+            placed = Placed(site, placed.family)
+        joined.append(placed)
+        ready.update(_results(placed, layout))
     layout.placed[:] = joined
 
 
-def _clamps(placed: Placed, target: CTarget) -> bool:
-    """Whether the kernel that computes a product has a clamp."""
-    return select(placed.family, placed.site, target.isas, target.costs).variant.clamps
+def _results(placed: Placed, layout: Layout) -> list[str]:
+    """The values whose bytes a node writes."""
+    return [layout.root[y.name] for y in placed.site.outputs if y is not None]
 
 
-def _limits(placed: Placed, user: Placed) -> tuple[float, float] | None:
-    """The bounds of a clamp that keeps its input's order and type; None for other nodes."""
-    x, y = placed.site.output, user.site.outputs[0]
-    if y is None or x.dtype.name != "float32" or x.shape != y.shape or not same_bytes(x.shape, x.order, y.order):
+def _joined(placed: Placed, user: Site, ready: Set[str], layout: Layout, target: CTarget) -> Site | None:
+    """A product and what follows it as one site; None where its kernel cannot take that over."""
+    site, result = placed.site, user.outputs[0]
+    if result is None or not _alike(site.output, result):
         return None
-    if user.site.node.op == "Relu":
+    limits, other = _limits(site, user), _other(site, user)
+    if limits is None and (other is None or layout.root[other.name] not in ready):
+        return None
+    variant = select(placed.family, site, target.isas, target.costs).variant
+    origin = tuple(dict.fromkeys((*site.node.origin, *user.node.origin)))
+    whole = replace(site, node=site.node.with_(outputs=(result.name,), origin=origin), outputs=(result,))
+    if limits is not None:
+        return replace(whole, bounds=limits) if variant.clamps else None
+    return replace(whole, inputs=(*site.inputs, other), added=user.node) if variant.sums else None
+
+
+def _limits(site: Site, user: Site) -> tuple[float, float] | None:
+    """The bounds of a clamp of floats; None for other nodes."""
+    if site.output.dtype.name != "float32":
+        return None
+    if user.node.op == "Relu":
         return 0.0, inf
-    return bounds(user.site) if user.site.node.op == "Clip" and user.site.input(0).name == x.name else None
+    return bounds(user) if user.node.op == "Clip" and user.input(0).name == site.output.name else None
 
 
-def _origins(first: Node, second: Node) -> tuple[str, ...]:
-    return tuple(dict.fromkeys((*first.origin, *second.origin)))
+def _other(site: Site, user: Site) -> Operand | None:
+    """What a qir.IntAdd adds to a product, element by element; None for other nodes."""
+    if user.node.op != "qir.IntAdd" or site.output.dtype.name != "uint8":
+        return None
+    others = [x for x in user.inputs if x is not None and x.value is None and x.name != site.output.name]
+    return others[0] if len(others) == 1 and _alike(site.output, others[0]) else None
+
+
+def _alike(x: Operand, y: Operand) -> bool:
+    """Whether two operands have the same type and places for their elements."""
+    return x.dtype == y.dtype and x.shape == y.shape and same_bytes(x.shape, x.order, y.order)

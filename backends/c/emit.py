@@ -22,6 +22,7 @@ from qir.backends.c.program import (
     Scratch,
     Struct,
     data_key,
+    turns,
 )
 from qir.backends.c.source import gather, prefixed
 from qir.backends.c.threads import alone, declared, given, running, sharing, task, within
@@ -186,14 +187,21 @@ class _Code:
             return f"memory + {self.program.buffers[self.program.values[arg.name]].offset}"
         return f"&{self.structs.setdefault(arg, f'{self.names.prefix}_s{len(self.structs)}')}"
 
-    def call(self, number: int, call: Call, caller: str = "") -> str:
-        """One call; `caller`: at a border, what its array is called there."""
-        listed = [", ".join(self.argument(arg, caller) for arg in args) for args in call.made]
-        made = [f"{call.kernel.emitted}({args});" for args in listed]
-        lines = [f"    /* {comment(call.op)} {comment(call.node)} */", f"    {self.shared(made)}"]
-        for value in call.writes:
+    def call(self, number: int, *calls: Call, caller: str = "") -> str:
+        """One call, or several that take turns.
+
+        Args:
+            number: of the last one.
+            caller: at a border, what its array is called there.
+        """
+        made = []
+        for turn in zip(*(call.made for call in calls), strict=True):
+            for call, args in zip(calls, turn, strict=True):
+                made.append(f"{call.kernel.emitted}({', '.join(self.argument(arg, caller) for arg in args)});")
+        lines = [f"    /* {comment(call.op)} {comment(call.node)} */" for call in calls] + [f"    {self.shared(made)}"]
+        for value in calls[-1].writes:
             seen = f"{self.argument(Output(value), caller)}, {self.program.stored[value].nbytes}"
-            lines.append(f"    QIR_LAYER({number}, {string(call.node)}, {seen});")
+            lines.append(f"    QIR_LAYER({number}, {string(calls[-1].node)}, {seen});")
         return "\n".join(lines)
 
     def shared(self, made: list[str]) -> str:
@@ -206,7 +214,11 @@ class _Code:
 
     def calls(self) -> list[str]:
         """The calls of net_calls."""
-        return [self.call(i, call) for i, call in enumerate(self.program.calls, len(self.program.entry))]
+        lines, number = [], len(self.program.entry) - 1
+        for together in turns(self.program.calls):
+            number += len(together)
+            lines.append(self.call(number, *together))
+        return lines
 
     def run(self, codes: bool) -> list[str]:
         """What net_run, or net_run_q, does: calls at the borders, which have one number at one port, and between."""
@@ -215,7 +227,7 @@ class _Code:
                                     len(program.entry) + len(program.calls))):  # fmt: skip
             coded = [(port, text) for port, text in zip(ports, spelt, strict=True) if port.border]
             listed = [(port.reorder if codes else port.border, text) for port, text in coded]
-            sides.append([self.call(i, call, text) for i, (call, text) in enumerate(listed, first) if call])
+            sides.append([self.call(i, call, caller=text) for i, (call, text) in enumerate(listed, first) if call])
             for port, text in zip(ports, spelt, strict=True):
                 args.append(self.pointer(port.value, "", True) if (port.reorder if codes else port.border) else text)
         args = ["context", *args] if program.threads > 1 else args
@@ -292,7 +304,8 @@ def _code(program: Program, names: Names, arrays: Arrays) -> str:
 
 _HOOK = """/* To watch the layers build with -DQIR_HOOK=function: it is called after each layer, once for each of its
    results, with the layer's number, its name and the result, which lies in the order that suits the kernels. What
-   turns real inputs into codes, and codes into real outputs, is a layer too. */
+   turns real inputs into codes, and codes into real outputs, is a layer too. Layers in strips, a few rows of each in
+   turn, have numbers of their own, but only the last of them has a result as a whole, and is told of. */
 #ifdef QIR_HOOK
 void QIR_HOOK(int layer, const char *name, const void *result, size_t bytes);
 #define QIR_LAYER(layer, name, result, bytes) QIR_HOOK(layer, name, result, bytes)

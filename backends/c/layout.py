@@ -24,10 +24,11 @@ ALIASES = RESHAPES | {"Transpose"}
 
 @dataclass(frozen=True)
 class Placed:
-    """A node with its family and operands."""
+    """A node with its family and operands; `lean`: its kernel's weights must not grow."""
 
     site: Site
     family: Family
+    lean: bool = False
 
 
 @dataclass

@@ -26,10 +26,11 @@ def overlaps(a: Buffer, b: Buffer) -> bool:
     return a.first <= b.last and b.first <= a.last
 
 
-def lower_bound(buffers: Sequence[Buffer]) -> int:
-    """The most bytes alive at once."""
-    times = {b.first for b in buffers}
-    return max((sum(b.nbytes for b in buffers if b.first <= t <= b.last) for t in times), default=0)
+def fullest(buffers: Sequence[Buffer]) -> tuple[int, int]:
+    """The most bytes alive at once, and the first time when they are."""
+    times = sorted({b.first for b in buffers})
+    held = [(sum(b.nbytes for b in buffers if b.first <= t <= b.last), t) for t in times]
+    return max(held, key=lambda one: one[0], default=(0, 0))
 
 
 def check(buffers: Sequence[Buffer], arena_bytes: int, alignment: int) -> None:
@@ -69,7 +70,7 @@ def place(buffers: Sequence[Buffer], alignment: int) -> Placement:
         buffers: arena buffers with their lifetimes; offsets are ignored.
         alignment: of every offset, bytes.
     """
-    bound = lower_bound(buffers)
+    bound, _ = fullest(buffers)
     if not buffers:
         return Placement((), 0, 0)
     conflicts = [{j for j, b in enumerate(buffers) if j != i and overlaps(a, b)} for i, a in enumerate(buffers)]

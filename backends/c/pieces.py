@@ -1,10 +1,10 @@
-"""Heavy calls cut into pieces for threads: the same kernel on parts of its operands, equal bit for bit.
+"""Parts of a call: the same kernel on some rows of its result, equal bit for bit. Heavy calls are cut up for threads.
 
 Output rows o .. of a window that slides by `stride` over an axis start at the input's row o stride - pad. With
 
     skip = max(o stride - pad, 0)      rows of the input that none of them reads
     pad' = skip - (o stride - pad)     what is still before the first row
-    in'  = in - skip
+    in'  = what they read after those
 
 the window of output row o + i starts at i stride - pad' of the input without its first `skip` rows: the rows are a
 convolution, or pool, of their own, and a kernel computes each row as before.
@@ -13,8 +13,8 @@ convolution, or pool, of their own, and a kernel computes each row as before.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
-from itertools import pairwise
+from dataclasses import dataclass, replace
+from itertools import pairwise, starmap
 from math import prod
 from typing import TypeAlias, cast
 
@@ -23,8 +23,10 @@ from qir.backends.c.site import Operand
 
 _LEAST = 1 << 18
 """Multiply-accumulates of a piece: on vectors a few microseconds, several times what handing it over takes."""
-_WINDOWS = ("qir_conv_u8_shape", "qir_pool_u8_shape", "qir_conv_f32_shape", "qir_pool_f32_shape")
-"""Structs of kernels that compute output pixels one by one from pixels of their only operand, in order of storage."""
+_WINDOWS = (
+    "qir_conv_u8_shape", "qir_pool_u8_shape", "qir_conv_f32_shape", "qir_pool_f32_shape", "qir_maxpool_shape",
+)  # fmt: skip
+"""Structs of kernels that compute output pixels one by one from pixels of their first operand, in order of storage."""
 _MATRICES = ("qir_gemm_u8_shape",)
 """The same for rows of a product of matrices."""
 
@@ -33,81 +35,119 @@ Window: TypeAlias = "tuple[int, Three, Three, Three, Three, Three, Three]"
 """A qir_window: batch, in, out, kernel, stride, dilation, pad."""
 
 
-def in_pieces(call: Call, operands: Mapping[str, Operand], threads: int) -> Call:
-    """The call with up to `threads` pieces, where it is heavy and its kernel is known to take parts."""
+@dataclass(frozen=True)
+class Rows:
+    """A call by rows of its result, each of which sees some rows of its operand.
+
+    Attributes:
+        shape: its argument that says how many there are.
+        window: None for a product of matrices.
+        axis: the outermost one of which there is more than one output; -1 is the batch.
+        count, taken: rows of the result and of the operand.
+        unit: rows that kernels compute together: Winograd's in pairs, and pixels in a row fill tiles.
+        work: multiply-accumulates.
+    """
+
+    shape: Struct
+    window: Window | None
+    axis: int
+    count: int
+    taken: int
+    unit: int
+    work: int
+
+    @property
+    def outermost(self) -> bool:
+        """Whether the rows of the operand follow each other in memory."""
+        return self.window is None or self.axis < 1 or prod(self.window[1][: self.axis]) == 1
+
+    def under(self, first: int, last: int) -> tuple[int, int]:
+        """The first row of the operand that rows `first` .. `last` - 1 of the result see, and the one after the last;
+        these are none where all is padding."""
+        if self.window is None or self.axis < 0:
+            return first, last
+        _, _, _, kernel, stride, dilation, pad = (_at(values, self.axis) for values in self.window)
+        end = (last - 1) * stride - pad + (kernel - 1) * dilation + 1
+        return max(first * stride - pad, 0), min(end, self.taken)
+
+    def part(self, first: int, last: int) -> Struct:
+        """The shape of those rows."""
+        changed: dict[str, Field] = {"rows": last - first}
+        if self.window is not None:
+            start, stop = self.under(first, last)
+            batch, inputs, outputs, kernel, stride, dilation, pad = self.window
+            window: Window = (last - first, *self.window[1:])
+            if self.axis >= 0:
+                skipped = start - first * stride[self.axis] + pad[self.axis]
+                window = (batch, _with(inputs, self.axis, stop - start), _with(outputs, self.axis, last - first),
+                          kernel, stride, dilation, _with(pad, self.axis, skipped))  # fmt: skip
+                end = cast(Three, dict(self.shape.fields).get("counted_end", (0, 0, 0)))
+                changed["counted_end"] = _with(end, self.axis, end[self.axis] - start)
+            changed["window"] = window
+        return Struct(self.shape.kind, tuple((name, changed.get(name, value)) for name, value in self.shape.fields))
+
+
+def rows_of(call: Call, operands: Mapping[str, Operand]) -> Rows | None:
+    """The call by rows, where its kernel is known to take parts."""
     shape = next((arg for arg in call.args if isinstance(arg, Struct)), None)
-    if threads < 2 or call.pieces or shape is None or shape.kind not in (*_WINDOWS, *_MATRICES):
-        return call
-    if len(call.reads) != 1 or len(call.writes) != 1:
-        return call
+    if call.pieces or shape is None or shape.kind not in (*_WINDOWS, *_MATRICES):
+        return None
+    if len({arg.value for arg in call.args if isinstance(arg, Input) and not arg.beside}) != 1 or len(call.writes) != 1:
+        return None
     fields, y = dict(shape.fields), operands[call.writes[0]]
     if shape.kind in _MATRICES:
-        window, axis = None, 0
-        count, unit, work = cast(int, fields["rows"]), 4, call.macs
-    else:
-        window = cast(Window, fields["window"])
-        axis = _axis(window)
-        count = window[0] if axis < 0 else window[2][axis]
-        unit = (1, 2, 2, 16)[axis + 1]  # Winograd computes rows in pairs; pixels in a row fill tiles
-        work = max(call.macs, y.size * prod(window[3]))
-    pieces = min(threads, count // unit, work // _LEAST)
-    if pieces < 2:
-        return call
-    ends = [count * number // pieces // unit * unit for number in range(pieces)] + [count]
-    if window and axis >= 0 and _slid(window, axis, ends[-2], count)[1] >= window[1][axis]:
-        return call  # the last rows see padding alone
-    parts = [_part(call, shape, operands, first, last, number)
-             for number, (first, last) in enumerate(pairwise(ends))]  # fmt: skip
-    return replace(call, pieces=tuple(parts))
+        count = cast(int, fields["rows"])
+        return Rows(shape, None, 0, count, count, 4, call.macs)
+    window = cast(Window, fields["window"])
+    batch, inputs, outputs, kernel, *_ = window
+    axis = -1 if batch != 1 else next((axis for axis in range(3) if outputs[axis] != 1), 2)
+    count, taken = (batch, batch) if axis < 0 else (outputs[axis], inputs[axis])
+    return Rows(shape, window, axis, count, taken, (1, 2, 2, 16)[axis + 1], max(call.macs, y.size * prod(kernel)))
 
 
-def _axis(window: Window) -> int:
-    """The outermost axis of which there is more than one output; -1 is the batch."""
-    return -1 if window[0] != 1 else next((axis for axis in range(3) if window[2][axis] != 1), 2)
-
-
-def _part(
-    call: Call, shape: Struct, operands: Mapping[str, Operand], first: int, last: int, number: int
-) -> tuple[Arg, ...]:
-    """The arguments that compute rows `first` .. `last` - 1 of the result, with scratch of their own."""
-    x, y = operands[call.reads[0]], operands[call.writes[0]]
-    fields = dict(shape.fields)
-    if shape.kind in _MATRICES:
-        skip, skipped_of, count = first, cast(int, fields["rows"]), cast(int, fields["rows"])
-        changed: dict[str, Field] = {"rows": last - first}
-    else:
-        window = cast(Window, fields["window"])
-        axis = _axis(window)
-        part, skip = _slid(window, axis, first, last)
-        skipped_of = window[0] * prod(window[1][: axis + 1])
-        count = window[0] * prod(window[2][: axis + 1])
-        changed = {"window": cast(Field, part)}
-        if "counted_end" in fields and axis >= 0:
-            end = cast(Three, fields["counted_end"])
-            changed["counted_end"] = _with(end, axis, end[axis] - skip)
-    own = Struct(shape.kind, tuple((name, changed.get(name, value)) for name, value in shape.fields))
+def part(call: Call, rows: Rows, operands: Mapping[str, Operand], first: int, last: int) -> tuple[Arg, ...]:
+    """The arguments that compute rows `first` .. `last` - 1 of the result."""
+    x, y, own = operands[call.reads[0]], operands[call.writes[0]], rows.part(first, last)
+    outer = prod(rows.window[1][: rows.axis]) if rows.window and rows.axis > 0 else 1
 
     def moved(arg: Arg) -> Arg:
-        if arg is shape:
+        if arg is rows.shape:
             return own
-        if isinstance(arg, Input):
-            return replace(arg, skip=x.size // skipped_of * skip)
-        if isinstance(arg, Output):
-            return replace(arg, skip=y.size // count * first)
-        return replace(arg, name=f"{arg.name}/piece{number}") if isinstance(arg, Scratch) else arg
+        if isinstance(arg, Input) and not arg.beside:
+            return replace(arg, skip=x.size // (outer * rows.taken) * rows.under(first, last)[0])
+        return replace(arg, skip=y.size // rows.count * first) if isinstance(arg, (Input, Output)) else arg
 
     return tuple(map(moved, call.args))
 
 
-def _slid(window: Window, axis: int, first: int, last: int) -> tuple[Window, int]:
-    """The window of some output rows, and how many rows of the input lie before those that it sees."""
-    batch, inputs, outputs, kernel, stride, dilation, pad = window
-    if axis < 0:
-        return (last - first, inputs, outputs, kernel, stride, dilation, pad), first
-    start = first * stride[axis] - pad[axis]
-    skip = max(start, 0)
-    inputs, outputs = _with(inputs, axis, inputs[axis] - skip), _with(outputs, axis, last - first)
-    return (batch, inputs, outputs, kernel, stride, dilation, _with(pad, axis, skip - start)), skip
+def in_pieces(call: Call, operands: Mapping[str, Operand], threads: int) -> Call:
+    """The call with up to `threads` pieces, where it is heavy and its kernel is known to take parts."""
+    rows = rows_of(call, operands)
+    if threads < 2 or rows is None:
+        return call
+    pieces = min(threads, rows.count // rows.unit, rows.work // _LEAST)
+    if pieces < 2:
+        return call
+    ends = rows_apart(rows.count, pieces, rows.unit)
+    if any(start >= stop for start, stop in starmap(rows.under, pairwise(ends))):
+        return call  # some rows see padding alone
+    parts = [_alone(part(call, rows, operands, first, last), number)
+             for number, (first, last) in enumerate(pairwise(ends))]  # fmt: skip
+    return replace(call, pieces=tuple(parts))
+
+
+def rows_apart(count: int, parts: int, unit: int) -> list[int]:
+    """Where parts of some rows begin and end, nearly equal and in whole units."""
+    return [count * number // parts // unit * unit for number in range(parts)] + [count]
+
+
+def _alone(args: tuple[Arg, ...], number: int) -> tuple[Arg, ...]:
+    """With scratch that no other piece has."""
+    return tuple(replace(a, name=f"{a.name}/piece{number}") if isinstance(a, Scratch) else a for a in args)
+
+
+def _at(values: int | Three, axis: int) -> int:
+    return values if isinstance(values, int) else values[axis]
 
 
 def _with(values: Three, axis: int, value: int) -> Three:

@@ -2,16 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from qir.backends.c.absorb import absorb_clamps
+from qir.backends.c.absorb import absorb
+from qir.backends.c.grow import grow
 from qir.backends.c.kernels import family_of, select
 from qir.backends.c.layout import Layout, Placed, lay_out, live_nodes, static_type
 from qir.backends.c.memory import check, place
 from qir.backends.c.pieces import in_pieces
-from qir.backends.c.program import Arg, Buffer, Call, Choice, Input, Output, Port, Program, Scratch, Stored, ctype
+from qir.backends.c.program import (
+    Arg,
+    Buffer,
+    Call,
+    Choice,
+    Input,
+    Output,
+    Port,
+    Program,
+    Scratch,
+    Stored,
+    ctype,
+    turns,
+)
 from qir.backends.c.site import Operand, Site, plain, same_bytes
+from qir.backends.c.strips import in_strips
 from qir.backends.c.targets import CTarget
 from qir.ir.graph import Graph, Node
 from qir.ops.weighted import macs
@@ -40,7 +56,8 @@ def plan(graph: Graph, target: CTarget, *, source_hash: str = "") -> Program:
     free = {node.outputs[0] for node in entries.values() if _reorders(graph, node)}
     free |= {node.inputs[0] for node in leaves.values() if _reorders(graph, node)}
     layout = lay_out(graph, [n for n in nodes if id(n) not in borders], inner_inputs, inner_outputs, free)
-    absorb_clamps(layout, target)
+    absorb(layout, target)
+    grow(layout, target)
 
     calls, chosen = [], []
     for placed in layout.placed:
@@ -56,7 +73,10 @@ def plan(graph: Graph, target: CTarget, *, source_hash: str = "") -> Program:
         port, notes = _port(graph, name, value, leaves.get(name), layout, target)
         outputs.append(port)
         chosen += notes
-    memory = _buffers(layout, calls, inputs, outputs)
+    memory = _buffers(layout, calls, {}, inputs, outputs)
+    if target.threads == 1:
+        found = in_strips(calls, layout.operands, _arena(memory, inputs, outputs)[0], _alone(memory))
+        memory = _buffers(layout, list(found.calls), found.room, inputs, outputs) if found.room else memory
     return _finish(graph, target, layout, memory, inputs, outputs, chosen, source_hash)
 
 
@@ -84,7 +104,7 @@ def _reorders(graph: Graph, node: Node) -> bool:
 
 def _call(graph: Graph, placed: Placed, target: CTarget) -> tuple[Call, Choice]:
     node, site = placed.site.node, placed.site
-    selected = select(placed.family, site, target.isas, target.costs)
+    selected = select(placed.family, site, target.isas, target.costs, lean=placed.lean)
     bound = selected.variant.bind(site)
     args, *pieces = _with_scratch((bound.args, *bound.pieces), node.name or node.outputs[0], target.threads > 1)
     known = all(name in graph.types for name in (*node.inputs[:2], node.outputs[0]) if name)
@@ -152,23 +172,32 @@ class _Memory:
     scratch: list[Buffer]
 
 
-def _buffers(layout: Layout, calls: list[Call], inputs: list[Port], outputs: list[Port]) -> _Memory:
-    """Lifetimes by value group; element-wise results take over the bytes of an operand that dies."""
+def _buffers(
+    layout: Layout, calls: list[Call], room: Mapping[str, int], inputs: list[Port], outputs: list[Port]
+) -> _Memory:
+    """Lifetimes by value group; element-wise results take over the bytes of an operand that dies.
+
+    Args:
+        room: bytes of values that are never there as a whole.
+    """
     group, end = dict(layout.root), len(calls)
     first: dict[str, int] = {port.value: -1 for port in inputs}
     last: dict[str, int] = {}
     nbytes: dict[str, int] = {}
     scratch: dict[str, Buffer] = {}
-    for number, call in enumerate(calls):
+    spans: list[tuple[int, int]] = []
+    for together in turns(calls):
+        spans += [(len(spans), len(spans) + len(together) - 1)] * len(together)
+    for call, (begin, until) in zip(calls, spans, strict=True):
         for arg in call.args:
             if isinstance(arg, Input):
-                last[group[arg.value]] = number
+                last[group[arg.value]] = until
             elif isinstance(arg, Output):
-                first.setdefault(group[arg.value], number)
-                last[group[arg.value]] = max(number, last.get(group[arg.value], number))
+                first.setdefault(group[arg.value], begin)
+                last[group[arg.value]] = max(until, last.get(group[arg.value], until))
         for arg in (arg for args in call.made for arg in args):
             if isinstance(arg, Scratch):
-                scratch[arg.name] = Buffer(arg.name, arg.nbytes, "arena", 0, number, number)
+                scratch[arg.name] = Buffer(arg.name, arg.nbytes, "arena", 0, begin, until)
     for port in outputs:
         last[group[port.value]] = end
     fixed = {port.value for port in inputs}
@@ -187,7 +216,7 @@ def _buffers(layout: Layout, calls: list[Call], inputs: list[Port], outputs: lis
         if old in results:
             results.add(new)
     for value, operand in layout.operands.items():
-        nbytes[group[value]] = max(nbytes.get(group[value], 0), operand.nbytes)
+        nbytes[group[value]] = max(nbytes.get(group[value], 0), room.get(value, operand.nbytes))
     return _Memory(group, last, first, nbytes, calls, list(scratch.values()))
 
 
@@ -198,24 +227,23 @@ def _donor(
     if site.outputs[0] is None or len([y for y in site.outputs if y]) != 1:
         return None
     y = site.output
-    stored = [x for x in site.inputs if x is not None and x.value is None]
-    for slot in placed.family.in_place:
+    slots = (len(site.inputs) - 1,) if site.added else placed.family.in_place
+    stored = [(slot, x) for slot, x in enumerate(site.inputs) if x is not None and x.value is None]
+    for slot in slots:
         x = site.optional(slot)
         if x is None or x.value is not None or x.dtype != y.dtype or x.shape != y.shape:
             continue
         root = group[x.name]
         if not same_bytes(x.shape, x.order, y.order) or root in fixed or root in results or last[root] != number:
             continue
-        others = [o for o in stored if group[o.name] == root]
-        if all(o.shape == x.shape and same_bytes(o.shape, o.order, x.order) for o in others):
+        others = [(number, o) for number, o in stored if group[o.name] == root]
+        if all(i in slots and o.shape == x.shape and same_bytes(o.shape, o.order, x.order) for i, o in others):
             return root
     return None
 
 
-def _finish(
-    graph: Graph, target: CTarget, layout: Layout, memory: _Memory, inputs: list[Port], outputs: list[Port],
-    chosen: Iterable[Choice], source_hash: str,
-) -> Program:  # fmt: skip
+def _arena(memory: _Memory, inputs: list[Port], outputs: list[Port]) -> tuple[list[Buffer], list[Buffer]]:
+    """What lies in the arena, at no offset yet, and what lies with the caller."""
     ports: dict[str, tuple[str, int, bool]] = {}
     for side, row in (("input", inputs), ("output", outputs)):
         for number, port in enumerate(row):
@@ -230,6 +258,20 @@ def _finish(
         side, number, quantized = ports.get(root, ("arena", -1, True))
         buffer = Buffer(root, size, side, 0, first, last, number)
         (arena if quantized else outside).append(buffer)
+    return arena, outside
+
+
+def _alone(memory: _Memory) -> frozenset[str]:
+    """Values whose bytes no other value shares."""
+    sharing = Counter(memory.group.values())
+    return frozenset(value for value, root in memory.group.items() if sharing[root] == 1)
+
+
+def _finish(
+    graph: Graph, target: CTarget, layout: Layout, memory: _Memory, inputs: list[Port], outputs: list[Port],
+    chosen: Iterable[Choice], source_hash: str,
+) -> Program:  # fmt: skip
+    arena, outside = _arena(memory, inputs, outputs)
     placement = place(arena, target.alignment)
     check(placement.buffers, placement.arena_bytes, target.alignment)
     buffers = (*placement.buffers, *outside)

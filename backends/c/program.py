@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import inf, prod
 from pathlib import Path
@@ -41,10 +41,14 @@ def ctype(dtype: DType, *, node: str | None = None, tensor: str | None = None) -
 
 @dataclass(frozen=True)
 class Input:
-    """A kernel's argument: a pointer to the bytes of a value, less its first `skip` elements, only read."""
+    """A kernel's argument: a pointer to the bytes of a value, less its first `skip` elements, only read.
+
+    `beside`: element i is read for element i of the result, and for no other.
+    """
 
     value: str
     skip: int = 0
+    beside: bool = False
 
 
 @dataclass(frozen=True)
@@ -148,6 +152,7 @@ class Call:
     macs: int = 0
     origin: tuple[str, ...] = ()
     pieces: tuple[tuple[Arg, ...], ...] = ()
+    joined: bool = False
 
     @property
     def made(self) -> tuple[tuple[Arg, ...], ...]:
@@ -173,6 +178,17 @@ class Call:
     def scratch(self) -> tuple[str, ...]:
         """Names of the buffers that it alone uses."""
         return tuple(arg.name for args in self.made for arg in args if isinstance(arg, Scratch))
+
+
+def turns(calls: Sequence[Call]) -> list[tuple[Call, ...]]:
+    """The calls in order: those that are joined together, each other one alone."""
+    found: list[tuple[Call, ...]] = []
+    for number, call in enumerate(calls):
+        if number and calls[number - 1].joined:
+            found[-1] += (call,)
+        else:
+            found.append((call,))
+    return found
 
 
 @dataclass(frozen=True)

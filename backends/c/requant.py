@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
-from qir.backends.c.program import Field, Struct
+from qir.backends.c.program import Arg, Field, Input, Struct
 from qir.backends.c.site import Site
 from qir.ir.graph import Node
 
@@ -24,6 +26,24 @@ def requant_struct(zero_point: int, qmin: int, qmax: int) -> Struct:
         ("low", float(qmin - zero_point)), ("high", float(qmax - zero_point)), ("zero_point", zero_point),
     )  # fmt: skip
     return Struct("qir_requant", fields)
+
+
+def added(site: Site) -> tuple[Arg, ...]:
+    """What a kernel takes besides where its results are sums with other codes: a qir_sum, and these."""
+    if site.added is None:
+        return ()
+    other = site.inputs[-1]
+    assert other is not None
+    first = site.added.inputs[1] == other.name
+    own, others = ("a_multiplier", "b_multiplier") if first else ("b_multiplier", "a_multiplier")
+    fields: tuple[tuple[str, Field], ...] = (
+        ("own_multiplier", float(np.float32(site.added.attr(own)))),
+        ("other_multiplier", float(np.float32(site.added.attr(others)))),
+        ("offset", float(np.float32(site.added.attr("offset")))), ("own_first", int(first)),
+        ("requant", requant(site.node)),
+    )  # fmt: skip
+    beside = replace(other.read, beside=True) if isinstance(other.read, Input) else other.read
+    return Struct("qir_sum", fields), beside
 
 
 def output_types(site: Site, function: str) -> tuple[str, tuple[tuple[str, str], ...]]:

@@ -136,12 +136,15 @@ class Site:
         inputs: one entry an input slot; None where omitted.
         outputs: one entry an output slot; None where nobody wants it.
         bounds: to which results are clamped besides what the operator says; only kernels whose variant `clamps` see it.
+        added: a qir.IntAdd of codes that the last input is added to as they are stored; `outputs` are its own. Only
+            kernels whose variant `sums` see it.
     """
 
     node: Node
     inputs: tuple[Operand | None, ...]
     outputs: tuple[Operand | None, ...]
     bounds: tuple[float, float] = (-inf, inf)
+    added: Node | None = None
 
     def input(self, slot: int) -> Operand:
         """The operand at a slot that must be there.

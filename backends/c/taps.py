@@ -11,7 +11,7 @@ import numpy as np
 from qir.backends.c.build import Files, Library, shared_library
 from qir.backends.c.isas import require
 from qir.backends.c.module import CModule, fitting
-from qir.backends.c.program import Call, Port, Program
+from qir.backends.c.program import Call, Port, Program, turns
 from qir.errors import BuildError, DataError, QirError
 
 _GUARD = 4096
@@ -98,7 +98,7 @@ class Room:
             return slice(start, start + size)
         program = self.program
         buffer = program.buffers[program.values[value]]
-        size = program.stored[value].nbytes if value in program.stored else buffer.nbytes
+        size = min(program.stored[value].nbytes, buffer.nbytes) if value in program.stored else buffer.nbytes
         start = self.arena[0] + buffer.offset
         if buffer.place != "arena":
             port = (program.inputs if buffer.place == "input" else program.outputs)[buffer.port]
@@ -108,25 +108,30 @@ class Room:
 
 @dataclass(frozen=True, eq=False)
 class Moment:
-    """The memory around one call.
+    """The memory around one call, or calls in strips.
 
     Attributes:
         number: of the call, in Program.every_call.
-        call: what was called.
+        calls: what was called: one, or several that took turns; the number is of the last one.
         room: where the values lie.
         before, after: its bytes.
         held: values that were there before and are not the call's to write.
     """
 
     number: int
-    call: Call
+    calls: tuple[Call, ...]
     room: Room
     before: np.ndarray
     after: np.ndarray
     held: tuple[str, ...]
 
+    @property
+    def call(self) -> Call:
+        """The one whose result there is."""
+        return self.calls[-1]
+
     def operand(self, value: str) -> np.ndarray:
-        """A value that the call read, in ONNX's order, as it was before the call."""
+        """A value that the first call read, in ONNX's order, as it was before the call."""
         return self.room.program.stored[value].plain(self.before[self.room.span(value)])
 
     def result(self, value: str) -> np.ndarray:
@@ -137,8 +142,9 @@ class Moment:
     def strays(self) -> tuple[Stray, ...]:
         """What it changed beside its results."""
         changed = self.before != self.after
-        for name in (*self.call.writes, *self.call.scratch):
-            changed[self.room.span(name)] = False
+        for call in self.calls:
+            for name in (*call.writes, *call.scratch):
+                changed[self.room.span(name)] = False
         if not changed.any():
             return ()
         arena, found = self.room.arena, []
@@ -228,13 +234,14 @@ class _Run:
         if number == self.number:
             return  # a further result of the same call
         program = self.room.program
-        if number != self.number + 1 or number >= len(program.every_call):
+        calls = program.every_call[self.number + 1 : number + 1]
+        if not calls or number >= len(program.every_call) or len(turns(calls)) != 1 or calls[-1].joined:
             raise BuildError(f"call {number} follows call {self.number}", fix="Save the files again; these are edited")
-        self.number, call = number, program.every_call[number]
+        self.number, call = number, calls[-1]
         time = min(max(number - len(program.entry), -1), len(program.calls))
         own = {program.values[name] for name in call.writes if name in program.values}
         held = tuple(name for buffer, name in self.held.items() if buffer not in own)
-        self.watch(Moment(number, call, self.room, self.before, self.room.bytes, held))
+        self.watch(Moment(number, calls, self.room, self.before, self.room.bytes, held))
         self.held |= {program.values[name]: name for name in call.writes if name in program.values}
         self.held = {buffer: name for buffer, name in self.held.items() if program.buffers[buffer].last > time}
         self._scramble()

@@ -115,7 +115,9 @@ class CTarget:
         description: one line for help texts.
         costs: by which the cheapest kernel is chosen.
         dispatch: the code holds plans for each of `isas` and for none, and chooses at run time.
+        bit_products: as of Target: above it, products of unpacked codes take less time.
         threads: heavy calls are cut into up to so many pieces, for threads that the caller may give.
+        spare_bytes: that constants may take beyond those of kernels whose weights do not grow; None is any number.
     """
 
     name: str
@@ -125,7 +127,9 @@ class CTarget:
     description: str = ""
     costs: Costs = field(default_factory=lambda: DEFAULTS, repr=False, compare=False)
     dispatch: bool = False
+    bit_products: int = 2
     threads: int = 1
+    spare_bytes: int | None = None
 
 
 C_TARGETS: dict[str, CTarget] = {}
@@ -135,7 +139,8 @@ def register_c_target(row: CTarget) -> CTarget:
     """Adds a target of the C backend, also to those that passes see."""
     isas = (*row.isas, "portable")
     register_target(Target(row.name, "c", INTEGER, activation16=INT16, weight_bits=(8, 4, 3, 2),
-                           activation_bits=(8, 16), isas=isas, description=row.description))  # fmt: skip
+                           activation_bits=(8, 16), bit_products=row.bit_products, isas=isas,
+                           description=row.description))  # fmt: skip
     C_TARGETS[row.name] = row
     return row
 

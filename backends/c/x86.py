@@ -11,6 +11,7 @@ from qir.backends.c.program import Kernel
 from qir.backends.c.site import Site
 
 _RUNTIME = Path(__file__).parent / "runtime"
+SUMS = _RUNTIME / "qir_sum_x86.h"
 
 
 @dataclass(frozen=True)
@@ -31,13 +32,14 @@ class Vectors:
 _WORDS = {"QIR_VECTOR": "__m256i", "QIR_REALS": "__m256", "QIR_REQUANT": "qir_requant8", "QIR_LOAD": "qir_avx2_vector",
           "QIR_LOAD_REALS": "_mm256_loadu_ps", "QIR_SPREAD": "_mm256_set1_epi32", "QIR_ADD": "_mm256_add_epi32",
           "QIR_WIDEN_REQUANT": "qir_widen_requant8", "QIR_ROWS": "6", "QIR_TAKEN": "__m256i",
-          "QIR_TAKE": "qir_avx2_take_four"}  # fmt: skip
+          "QIR_TAKE": "qir_avx2_take_four", "QIR_SCALED": "qir_avx2_scaled", "QIR_MM": "QIR_MM256"}  # fmt: skip
 _STORES = {"QIR_FOUR": "four", "QIR_PAIR": "pair", "QIR_ROW": "row", "QIR_PART": "first"}
 _WIDER = {name: text.replace("256", "512").replace("requant8", "requant16") for name, text in _WORDS.items()}
 
 X86: Mapping[str, Vectors] = MappingProxyType({
     "avx512vnni": Vectors(4, 16, {
         **_WIDER, "QIR_LOAD": "_mm512_loadu_si512", "QIR_TAKE": "qir_avx512_take_four",
+        "QIR_SCALED": "qir_avx512_scaled",
         "QIR_TARGET": "QIR_AVX512VNNI", "QIR_DOT": "QIR_DOT4",
         "QIR_WEIGHTS": "_mm512_loadu_si512", "QIR_NEXT_VECTOR": "t->panel", "QIR_ROWS": "8",
     }),
@@ -65,6 +67,21 @@ PROVEN: Mapping[str, Vectors] = MappingProxyType({
 TEMPLATES: Mapping[str, Vectors] = MappingProxyType({**X86, **PROVEN})
 
 
+def x86_words(isa: str, *, sums: bool) -> dict[str, str]:
+    """The words of a template, those for sums with other codes included.
+
+    Args:
+        isa: key of TEMPLATES.
+        sums: results are such sums.
+    """
+    found = TEMPLATES[isa]
+    return {
+        **found.words, "QIR_CODES": str(found.codes), "QIR_WIDTH": str(found.lanes), "QIR_SUMS": str(int(sums)),
+        "QIR_SUMMED": "const qir_sum *sum, const uint8_t *other," if sums else "", "QIR_SUM": f"qir_{isa}_sum_with",
+        "QIR_SUM_NUMBERS": f"qir_{isa}_sum_numbers", "QIR_WIDEN_SUM": f"qir_{isa}_widen_sum",
+    }  # fmt: skip
+
+
 def x86_kernel(function: str, source: Path, site: Site, isa: str, *, offsets: bool = False) -> Kernel:
     """An instance of a template for an instruction set and the type of a site's result.
 
@@ -73,15 +90,15 @@ def x86_kernel(function: str, source: Path, site: Site, isa: str, *, offsets: bo
         isa: key of TEMPLATES.
         offsets: its pixels have offsets.
     """
-    found, short = TEMPLATES[isa], site.output.short
+    found, sums = TEMPLATES[isa], site.added is not None
+    short = f"sum_{site.output.short}" if sums else site.output.short
     family = "avx512" if found.lanes == 16 else "avx2"
-    stores = {word: f"qir_{family}_{part}_{short}" for word, part in _STORES.items()}
+    stores = {word: f"qir_{family}_{part}_{site.output.short}" for word, part in _STORES.items()}
     own = {
         "QIR_Y": site.output.ctype, "QIR_BY_TILES": f"qir_{isa}_{'offset_' if offsets else ''}tiles_{short}",
-        "QIR_START": "QIR_WITH_OFFSET" if offsets else "QIR_WITHOUT_OFFSET", "QIR_CODES": str(found.codes),
-        "QIR_WIDTH": str(found.lanes), "QIR_STEP_BYTES": str(16 * found.codes),
+        "QIR_START": "QIR_WITH_OFFSET" if offsets else "QIR_WITHOUT_OFFSET", "QIR_STEP_BYTES": str(16 * found.codes),
         "QIR_AGAIN": "const int32_t *QIR_RESTRICT again," if found.codes == 8 else "",
     }  # fmt: skip
     name = f"{function.split('__')[0].replace('_T', f'_{short}')}__{isa}"
-    return Kernel(function, source, name, tuple({**found.words, **stores, **own}.items()),
-                  (_RUNTIME / f"qir_{family}.h",))  # fmt: skip
+    headers = (_RUNTIME / f"qir_{family}.h", *((SUMS,) if sums else ()))
+    return Kernel(function, source, name, tuple({**x86_words(isa, sums=sums), **stores, **own}.items()), headers)

@@ -1,6 +1,7 @@
 """`fold-constants`: what can be known at compile time becomes known.
 
     y = op(constants)                              ->  constant y
+    y = Transpose(constant with codes)             ->  constant y with codes; also Reshape, Squeeze, Unsqueeze, Identity
     Reshape(x, Concat(Gather(Shape(x), 0), -1))    ->  Reshape(x, [0, -1])
 
 Nodes without chance or state whose operands are all constants are evaluated; shape arithmetic is followed through
@@ -13,7 +14,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -22,7 +23,7 @@ from qir.errors import QirError
 from qir.evaluate import Runner
 from qir.ir.dtype import BOOL, FLOAT16, FLOAT32, FLOAT64, of_array
 from qir.ir.graph import Constant, Graph, Node, Stage
-from qir.ir.types import Shape, TensorType, ValueType
+from qir.ir.types import Affine, Shape, TensorType, ValueType
 from qir.onnxio.infer import infer_types
 from qir.passes.clean import sizes
 from qir.passes.clean.purity import is_pure
@@ -32,10 +33,10 @@ from qir.passes.clean.targets import STATIC_OPERANDS, static_operand
 from qir.passmanager.base import Context, Pass
 from qir.rewrite.bodies import everywhere
 from qir.rewrite.editor import Editor
-from qir.rewrite.guards import is_quantized
 
 logger = logging.getLogger(__name__)
 _NATIVE = (FLOAT16, FLOAT32, FLOAT64, BOOL)
+_MOVES_CODES = ("Identity", "Reshape", "Squeeze", "Transpose", "Unsqueeze")
 _SMALL = 256
 """Integer values of more elements than this are not followed as shape arithmetic."""
 
@@ -70,7 +71,10 @@ class _Folder:
         for node in self.graph.nodes:
             if self.refined & {*node.reads}:
                 self._retype(node)
-            if node.domain == "qir" or any(is_quantized(self.graph, name) for name in (*node.reads, *node.outputs)):
+            if any(self._quant(name) is not None for name in (*node.reads, *node.outputs)):
+                self._move_codes(node)
+                continue
+            if node.domain == "qir":
                 continue
             if not self._fold(node):
                 self._follow(node)
@@ -115,6 +119,29 @@ class _Folder:
             if name and array is not None:
                 self._set(name, array)
         return True
+
+    def _quant(self, name: str) -> Affine | None:
+        kind = self.edit.types.get(name)
+        return kind.quant if isinstance(kind, TensorType) else None
+
+    def _move_codes(self, node: Node) -> None:
+        """Moves the codes of a constant as its reals; the scales follow their axis."""
+        constants, quant = self.edit.constants, self._quant(node.inputs[0]) if node.inputs else None
+        if node.op not in _MOVES_CODES or quant is None or any(name not in constants for name in node.inputs):
+            return
+        if quant.block_size or self._quant(node.outputs[0]) is not None:
+            return
+        old, *others = (constants[name] for name in node.inputs)
+        value, codes = (None if array is None else MOVES[node.op](node, [array, *(one.value for one in others)])
+                        for array in (old.value, old.codes))  # fmt: skip
+        axis = None if value is None or quant.axis is None else _axis_after(node, old.value.shape, quant.axis, value)
+        if value is None or (quant.axis is not None and axis is None):
+            return
+        self.edit.remove(node)
+        self.edit.set_constant(node.outputs[0], Constant(np.ascontiguousarray(value), codes))
+        kind = TensorType(of_array(value), value.shape, replace(quant, axis=axis))
+        self.edit.set_type(node.outputs[0], kind)
+        self.refined.add(node.outputs[0])
 
     def _evaluate(self, node: Node) -> Sequence[np.ndarray | None] | None:
         constants = self.edit.constants
@@ -215,6 +242,17 @@ class _Folder:
 
 
 _PURPOSE = {"Reshape": "shape", "Expand": "shape", "Slice": "end"}
+
+
+def _axis_after(node: Node, before: tuple[int, ...], axis: int, moved: np.ndarray) -> int | None:
+    """Where an axis of an array is after a move; None where it is split or joined with others."""
+    if node.op == "Transpose":
+        perm = node.attr("perm") or range(len(before))[::-1]
+        return list(perm).index(axis)
+    for place, length in enumerate(moved.shape):
+        if length == before[axis] and np.prod(moved.shape[:place]) == np.prod(before[:axis]):
+            return place
+    return None
 
 
 def _followed(kind: TensorType) -> bool:

@@ -5,8 +5,9 @@
     ((x * a) + b) * c - d ...                ->  x * s + t
 
 s and t come from Mul, Div, Add and Sub with a scalar or a constant a channel, on values without another use and without
-rounding to codes. Before a Conv that pads, t would have to reach into the padding: there the scale alone is folded,
-x * s + t becoming (x + t/s) * s first; the Add stays. Everything is calculated in float64 and rounded once.
+rounding to codes; the codes of a weight in front of them stay (linear.py). Before a Conv that pads, t would have to
+reach into the padding: there the scale alone is folded, x * s + t becoming (x + t/s) * s first; the Add stays.
+Everything is calculated in float64 and rounded once.
 """
 
 from __future__ import annotations
@@ -18,12 +19,13 @@ import numpy as np
 
 from qir.ir.graph import Graph, Node
 from qir.passes.clean.facts import same_shape
-from qir.passes.fuse.linear import LINEAR, Linear, feature_count, per_channel, read
+from qir.passes.fuse.linear import LINEAR, Linear, feature_count, per_channel, read, with_exact_sums
 from qir.passmanager.base import Context, Pass
 from qir.rewrite.driver import apply_rules
 from qir.rewrite.editor import Editor
 from qir.rewrite.guards import is_quantized, unrounded
 from qir.rewrite.pattern import Match, Refused, Rule, closed_match
+from qir.target import Target
 
 _ARITHMETIC = ("Mul", "Div", "Add", "Sub")
 
@@ -35,7 +37,7 @@ class FoldAffine(Pass):
     name: ClassVar[str] = "fold-affine"
 
     def run(self, graph: Graph, context: Context) -> Graph:
-        return apply_rules(graph, _RULES)
+        return apply_rules(graph, _rules(context.target))
 
 
 @dataclass(frozen=True)
@@ -203,9 +205,10 @@ def _join_chain(found: Match, edit: Editor) -> str | Refused:
     return value
 
 
-_RULES = (
-    Rule("affine-behind", _find_behind, unrounded(fold_behind)),
-    Rule("affine-before", _find_before, unrounded(_fold_before)),
-    Rule("scale-before-padding", _find_scaled_before_padding, unrounded(_fold_scale_before_padding)),
-    Rule("affine-chain", _find_chain, unrounded(_join_chain)),
-)
+def _rules(target: Target) -> tuple[Rule, ...]:
+    return (
+        Rule("affine-behind", _find_behind, with_exact_sums(unrounded(fold_behind, constants=False), target)),
+        Rule("affine-before", _find_before, unrounded(_fold_before)),
+        Rule("scale-before-padding", _find_scaled_before_padding, unrounded(_fold_scale_before_padding)),
+        Rule("affine-chain", _find_chain, unrounded(_join_chain)),
+    )

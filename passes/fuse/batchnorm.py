@@ -5,8 +5,8 @@
 
 Behind a Conv, ConvTranspose, Gemm or (of two dimensions) MatMul always; before a Conv where it pads nothing or all t
 are zero, since the padding would have to be -t/s; before a Gemm or MatMul, also through a Flatten. In between, no other
-use and no rounding to codes. The numbers are calculated in float64 and rounded once. A BatchNormalization that meets
-none of these stays.
+use and no rounding to codes. The numbers are calculated in float64 and rounded once; the codes of a weight in front of
+it stay (linear.py). A BatchNormalization that meets none of these stays.
 """
 
 from __future__ import annotations
@@ -17,12 +17,13 @@ from typing import ClassVar
 import numpy as np
 
 from qir.ir.graph import Graph, Node
-from qir.passes.fuse.linear import LINEAR, Linear, read
+from qir.passes.fuse.linear import LINEAR, Linear, read, with_exact_sums
 from qir.passmanager.base import Context, Pass
 from qir.rewrite.driver import apply_rules
 from qir.rewrite.editor import Editor
-from qir.rewrite.guards import unrounded
+from qir.rewrite.guards import is_quantized, unrounded
 from qir.rewrite.pattern import Match, Refused, Rule, closed_match
+from qir.target import Target
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class FoldBatchNorm(Pass):
     name: ClassVar[str] = "fold-batchnorm"
 
     def run(self, graph: Graph, context: Context) -> Graph:
-        return apply_rules(graph, _RULES)
+        return apply_rules(graph, _rules(context.target))
 
 
 def scale_and_shift(graph: Graph, node: Node) -> tuple[np.ndarray, np.ndarray] | Refused:
@@ -40,8 +41,8 @@ def scale_and_shift(graph: Graph, node: Node) -> tuple[np.ndarray, np.ndarray] |
     if node.attr("training_mode", 0):
         return Refused("it is in training mode")
     arrays = [graph.value(name) for name in node.inputs[1:5]]
-    if any(array is None for array in arrays):
-        return Refused("its parameters are not constant")
+    if any(array is None for array in arrays) or any(is_quantized(graph, name) for name in node.inputs[1:5]):
+        return Refused("its parameters are not real constants")
     gamma, beta, mean, variance = (array.astype(np.float64) for array in arrays if array is not None)
     s = gamma / np.sqrt(variance + float(node.attr("epsilon", 1e-5)))
     return s, beta - s * mean
@@ -120,7 +121,9 @@ def _flatten_again(found: Match, edit: Editor) -> str:
     return edit.node("Flatten", (norm.inputs[0],), flatten.attrs, origin=(flatten,), outputs=(hint,), types=(kind,))[0]
 
 
-_RULES = (
-    Rule("batchnorm-behind", _find_behind, unrounded(_fold_behind)),
-    Rule("batchnorm-before", _find_before, unrounded(_fold_before)),
-)
+def _rules(target: Target) -> tuple[Rule, ...]:
+    behind = with_exact_sums(unrounded(_fold_behind, constants=False), target)
+    return (
+        Rule("batchnorm-behind", _find_behind, behind),
+        Rule("batchnorm-before", _find_before, unrounded(_fold_before)),
+    )

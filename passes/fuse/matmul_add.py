@@ -18,12 +18,13 @@ from typing import ClassVar
 from qir.ir.graph import Graph, Node
 from qir.ir.types import TensorType
 from qir.passes.fuse.affine import affine_step, fold_behind
-from qir.passes.fuse.linear import LINEAR, read
+from qir.passes.fuse.linear import LINEAR, read, with_exact_sums
 from qir.passmanager.base import Context, Pass
 from qir.rewrite.driver import apply_rules
 from qir.rewrite.editor import Editor
 from qir.rewrite.guards import is_quantized, put, unrounded
 from qir.rewrite.pattern import Match, Refused, Rule, closed_match
+from qir.target import Target
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class FuseMatMulAdd(Pass):
     name: ClassVar[str] = "fuse-matmul-add"
 
     def run(self, graph: Graph, context: Context) -> Graph:
-        return apply_rules(graph, _RULES)
+        return apply_rules(graph, _rules(context.target))
 
 
 def _find_sum(node: Node, graph: Graph) -> Match | None:
@@ -72,8 +73,9 @@ def _transpose_apart(found: Match, edit: Editor) -> str | Refused:
     return put(found, edit, "Gemm", (*moved, *node.inputs[1:]), attrs)
 
 
-_RULES = (
-    Rule("sum-to-bias", _find_sum, unrounded(fold_behind)),
-    Rule("gemm-factors", _find_factors, unrounded(_fold_factors)),
-    Rule("gemm-transpose", _find_transposed, _transpose_apart),
-)
+def _rules(target: Target) -> tuple[Rule, ...]:
+    return (
+        Rule("sum-to-bias", _find_sum, with_exact_sums(unrounded(fold_behind, constants=False), target)),
+        Rule("gemm-factors", _find_factors, unrounded(_fold_factors)),
+        Rule("gemm-transpose", _find_transposed, _transpose_apart),
+    )

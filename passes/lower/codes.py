@@ -11,10 +11,13 @@ import numpy as np
 from qir.errors import UnsupportedError
 from qir.ir.dtype import FLOAT32, INT8, INT16, UINT8, UINT16, DType, of_array
 from qir.ir.graph import Constant, Graph, Node, Stage
-from qir.ir.types import Affine, TensorType
+from qir.ir.types import Affine, Rounding, TensorType
+from qir.ops.integer_bits import packed_bytes
+from qir.quant.binary import binary_codes
 from qir.quant.bitpack import signed_bits
 from qir.quant.fixedpoint import largest
-from qir.quant.scales import decode, encode
+from qir.quant.scales import decode, dequantize, encode, quantize
+from qir.quant.ternary import ternary_codes
 
 _STORED = {UINT8: (UINT8, 0), INT8: (UINT8, 128), INT16: (INT16, 0), UINT16: (INT16, -(1 << 15))}
 """Storage in stage QUANT to storage in stage INT, and how far codes move."""
@@ -22,18 +25,39 @@ _STORED = {UINT8: (UINT8, 0), INT8: (UINT8, 128), INT16: (INT16, 0), UINT16: (IN
 
 @dataclass(frozen=True)
 class Codes:
-    """Per-tensor codes of stage INT: `x = (q - zero_point) * scale`, q in [qmin, qmax], stored as uint8 or int16."""
+    """Per-tensor codes of stage INT: `x = (q - zero_point) * scale`, q in [qmin, qmax], stored as uint8 or int16.
+
+    Ternary and binary codes are those next to the zero point; which one a real takes is decided by a compare.
+    """
 
     scale: np.float32
     zero_point: int
     qmin: int
     qmax: int
     storage: DType = UINT8
+    rounding: Rounding = "nearest"
+    threshold: float = 0.0
+
+    def encode(self, reals: np.ndarray) -> np.ndarray:
+        """The codes of reals."""
+        if self.rounding == "nearest":
+            return quantize(reals, float(self.scale), self.zero_point, self.qmin, self.qmax, self.storage)
+        compare = binary_codes if self.rounding == "binary" else ternary_codes
+        return (compare(reals, self.threshold).astype(np.int32) + self.zero_point).astype(self.storage.numpy)
+
+    def decode(self, codes: np.ndarray) -> np.ndarray:
+        """The reals of codes."""
+        return dequantize(codes, float(self.scale), self.zero_point)
 
     @property
-    def affine(self) -> Affine:
-        """As a type's codes."""
-        return Affine(self.storage, np.array(self.scale), np.array(self.zero_point), qmin=self.qmin, qmax=self.qmax)
+    def step(self) -> int:
+        """From one code to the next: binary ones leave out the zero point."""
+        return 2 if self.rounding == "binary" else 1
+
+    @property
+    def levels(self) -> int:
+        """How many codes there are."""
+        return (self.qmax - self.qmin) // self.step + 1
 
     @property
     def attrs(self) -> dict[str, Any]:
@@ -57,19 +81,26 @@ def stored(quant: Affine | None) -> Codes | None:
         return None
     storage, shift = _STORED[quant.storage]
     zero_point = int(quant.zero_point.reshape(-1)[0]) + shift
-    return Codes(np.float32(quant.scale.reshape(-1)[0]), zero_point, quant.qmin + shift, quant.qmax + shift, storage)
+    return Codes(np.float32(quant.scale.reshape(-1)[0]), zero_point, quant.qmin + shift, quant.qmax + shift, storage,
+                 quant.rounding, float(quant.threshold.reshape(-1)[0]))  # fmt: skip
 
 
 class Lowering:
     """Builds the INT graph node by node. A value keeps its name for its codes, or for its reals if it has none."""
 
-    def __init__(self, graph: Graph) -> None:
-        self.graph = graph
+    def __init__(self, graph: Graph, bit_products: int = 0) -> None:
+        """
+        Args:
+            graph: stage QUANT.
+            bit_products: the target's.
+        """
+        self.graph, self.bit_products = graph, bit_products
         self._nodes: list[Node] = []
         self._types = {name: kind for name, kind in graph.types.items() if name not in graph.constants}
         self._constants: dict[str, Constant] = {}
         self._codes: dict[str, str] = {}
         self._reals: dict[str, str] = {}
+        self._packed: dict[str, str] = {}
         self._names = {node.name for node in graph.nodes}
         self._interface = {*graph.inputs, *graph.outputs}
         self._outside = {*graph.captures} | {*graph.inputs} & {*graph.outputs}
@@ -88,6 +119,11 @@ class Lowering:
         """The same as stage INT stores them; None where the value is real or has codes that it does not know."""
         return stored(self.quant(name))
 
+    def rounded(self, name: str) -> Codes | None:
+        """The same for a result that arithmetic rounds to the nearest code; None where a compare decides its code."""
+        found = self.stored(name)
+        return found if found is not None and found.rounding == "nearest" else None
+
     def define(self, name: str, real: str) -> None:
         """Says that `real` holds the unrounded reals of a value; quantizes them if the value's type asks for codes."""
         quant = self.quant(name)
@@ -103,7 +139,8 @@ class Lowering:
     def quantize(self, real: str, codes: str, to: Codes) -> None:
         """Appends a node that rounds reals."""
         attrs = {"scale": float(to.scale), "zero_point": to.zero_point, "qmin": to.qmin, "qmax": to.qmax, **to.to}
-        self.add("qir.Quantize", (real,), (codes,), attrs, origin=())
+        compared = {} if to.rounding == "nearest" else {"rounding": to.rounding, "threshold": to.threshold}
+        self.add("qir.Quantize", (real,), (codes,), {**attrs, **compared}, origin=())
 
     def dequantize(self, codes: str, real: str, source: Codes) -> None:
         """Appends a node that gives the reals of codes."""
@@ -171,6 +208,23 @@ class Lowering:
         self.add("qir.Dequantize", (kept,), (self._reals[name],), attrs, origin=())
         return self._reals[name]
 
+    def packed(self, name: str, bits: int, axis: int) -> str:
+        """The codes of a value packed along an axis (qir.ops.integer_bits)."""
+        if name not in self._packed:
+            codes, found = self.codes(name), self.stored(name)
+            assert found is not None
+            attrs = {"bits": bits, "qmin": found.qmin, "step": found.step, "axis": axis}
+            self.add("qir.IntPackBits", (codes,), (self.packed_name(name, bits, axis),), attrs, ())
+        return self._packed[name]
+
+    def packed_name(self, name: str, bits: int, axis: int) -> str:
+        """Reserves the name of a value's packed codes and types it."""
+        shape = [*(self.graph.tensor(name).shape or ())]
+        channels = shape.pop(axis)
+        assert isinstance(channels, int)
+        self._packed[name] = self.value(f"{name}_bits", TensorType(UINT8, (*shape, packed_bytes(channels, bits))))
+        return self._packed[name]
+
     def constant(self, hint: str, value: np.ndarray) -> str:
         """Adds a constant; returns its name."""
         name = self.fresh(hint)
@@ -199,14 +253,19 @@ class Lowering:
             name = f"{hint}_{count}"
         return name
 
+    def free(self, hint: str) -> str:
+        """A node's name not in use."""
+        name, count = hint, 1
+        while name in self._names:
+            count += 1
+            name = f"{hint}_{count}"
+        self._names.add(name)
+        return name
+
     def add(self, op: str, inputs: Sequence[str], outputs: Sequence[str], attrs: Mapping[str, Any],
             origin: tuple[str, ...], name: str = "") -> None:  # fmt: skip
         """Appends a node under a unique name."""
-        label, count = name or f"{outputs[0]}_{op.rpartition('.')[2].lower()}", 1
-        base = label
-        while label in self._names and label != name:
-            count += 1
-            label = f"{base}_{count}"
+        label = name or self.free(f"{outputs[0]}_{op.rpartition('.')[2].lower()}")
         self._names.add(label)
         self._nodes.append(Node(op, tuple(inputs), tuple(outputs), attrs, label, origin=origin,
                                 domain=op.rpartition(".")[0]))  # fmt: skip
@@ -219,6 +278,21 @@ class Lowering:
         else:
             self._reals[output] = target = output
         self.add(op, inputs, (target,), attrs, node.origin, node.name)
+
+    def sums(self, node: Node, op: str, inputs: Sequence[str], attrs: Mapping[str, Any], bias: np.ndarray,
+             axis: int) -> None:  # fmt: skip
+        """Appends an integer form whose results are reals, and the sum of these with a real bias [C] along an axis."""
+        output = node.outputs[0]
+        kind = TensorType(FLOAT32, self.graph.tensor(output).shape)
+        sums = self.value(f"{output}_sums", kind)
+        self.add(op, inputs, (sums,), attrs, node.origin, node.name)
+        if not bias.any():
+            self.define(output, sums)
+            return
+        form = [1] * len(kind.shape or ())
+        form[axis] = bias.size
+        added = self.constant(f"{node.name}_bias", bias.astype(np.float32).reshape(form))
+        self.emit(Node("Add", (sums, added), (output,), {}, self.free(f"{output}_add"), origin=node.origin), (output,))
 
     def emit(self, node: Node, outputs: Sequence[str]) -> None:
         """Appends a node that computes on reals; `outputs` are the QUANT graph's names of its results."""

@@ -14,6 +14,7 @@ from qir.ir.dtype import FLOAT32, UINT8, of_array
 from qir.ir.graph import Constant, Graph, Node, Stage
 from qir.ir.types import Affine, TensorType
 from qir.ops.window import window
+from qir.passes.lower.bits import on_bits
 from qir.passes.lower.codes import Codes, Lowering, stored
 from qir.passes.lower.rows import layernorm, softmax
 from qir.passes.lower.weighted import conv, conv_transpose, gemm, matmul
@@ -81,7 +82,7 @@ def _recoded(codes: str, name: str, source: Codes, to: Codes, low: Lowering) -> 
 def _recode(codes: str, result: str, source: Codes, to: Codes, low: Lowering, origin: tuple[str, ...] = ()) -> None:
     """Moves codes to another scale and zero point: 8-bit ones by a table, others by way of their reals."""
     if source.storage == UINT8:
-        table = encode(decode(np.arange(256, dtype=np.uint8), source.affine), to.affine)
+        table = to.encode(source.decode(np.arange(256, dtype=np.uint8)))
         low.add("qir.Lookup", (codes, low.constant(f"{result}_table", table)), (result,), {}, origin)
     else:
         real = low.value(f"{result}_real", replace(low.type(codes), dtype=FLOAT32))
@@ -122,8 +123,8 @@ def _pad(node: Node, low: Lowering) -> bool:
     if source is None or low.stored(node.outputs[0]) != source or (filler and filler not in low.graph.constants):
         return False
     value = float(low.graph.constants[filler].value.reshape(-1)[0]) if filler else 0.0
-    code = encode(np.array(value, np.float32), source.affine)
-    if abs(float(decode(code, source.affine)) - value) > 0.5 * float(source.scale):
+    code = source.encode(np.array(value, np.float32))
+    if abs(float(source.decode(code)) - value) > 0.5 * float(source.scale):
         return False
     rest = [low.real(name) if name else "" for name in node.inputs[3:]]
     inputs = (low.codes(node.inputs[0]), low.real(node.inputs[1]), low.constant(f"{node.name}_code", code), *rest)
@@ -143,7 +144,7 @@ def _concat(node: Node, low: Lowering) -> bool:
 
 
 def _operands(node: Node, low: Lowering) -> tuple[Codes, Codes, Codes] | None:
-    a, b, y = (low.stored(name) for name in (*node.inputs[:2], node.outputs[0]))
+    a, b, y = low.stored(node.inputs[0]), low.stored(node.inputs[1]), low.rounded(node.outputs[0])
     return None if a is None or b is None or y is None else (a, b, y)
 
 
@@ -175,7 +176,7 @@ def _mul(node: Node, low: Lowering) -> bool:
 
 
 def _average(node: Node, low: Lowering) -> tuple[Codes, dict[str, object]] | None:
-    x, y = low.stored(node.inputs[0]), low.stored(node.outputs[0])
+    x, y = low.stored(node.inputs[0]), low.rounded(node.outputs[0])
     if x is None or y is None:
         return None
     return x, {"x_zero_point": x.zero_point, "multiplier": float(x.scale / y.scale), **y.attrs}
@@ -226,12 +227,12 @@ FORMS: dict[str, Form] = {
     "Mul": lambda node, low: _mul(node, low) or _lookup(node, low),
     "AveragePool": _average_pool,
     "Concat": _concat,
-    "Conv": conv,
+    "Conv": lambda node, low: on_bits(node, low) or conv(node, low),
     "ConvTranspose": conv_transpose,
-    "Gemm": gemm,
+    "Gemm": lambda node, low: on_bits(node, low) or gemm(node, low),
     "GlobalAveragePool": _mean,
     "LayerNormalization": layernorm,
-    "MatMul": matmul,
+    "MatMul": lambda node, low: on_bits(node, low) or matmul(node, low),
     "Pad": _pad,
     "ReduceMean": _mean,
     "Resize": _resize,

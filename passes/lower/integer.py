@@ -18,6 +18,7 @@ from qir.passes.lower.forms import FORMS
 from qir.passmanager.base import Context, Pass, Promise
 from qir.rewrite.bodies import map_bodies
 from qir.rewrite.editor import rename_inputs
+from qir.target import Target
 
 
 @dataclass(frozen=True)
@@ -30,12 +31,12 @@ class LowerInteger(Pass):
     promise: ClassVar[Promise] = Promise.LOSSY
 
     def run(self, graph: Graph, context: Context) -> Graph:
-        graph = map_bodies(graph, _lower)
-        return _lower(graph)
+        graph = map_bodies(graph, lambda body: _lower(body, context.target))
+        return _lower(graph, context.target)
 
 
-def _lower(graph: Graph) -> Graph:
-    low = Lowering(graph)
+def _lower(graph: Graph, target: Target) -> Graph:
+    low = Lowering(graph, target.bit_products)
     for name in graph.inputs:
         low.define(name, name)
     for node in graph.nodes:

@@ -12,7 +12,7 @@ from qir.passes.lower.codes import Lowering
 
 def softmax(node: Node, low: Lowering) -> bool:
     """exp(x - max) depends on the difference of two codes alone: a table of its 256 values."""
-    x, y, shape = low.stored(node.inputs[0]), low.stored(node.outputs[0]), low.graph.tensor(node.inputs[0]).shape
+    x, y, shape = low.stored(node.inputs[0]), low.rounded(node.outputs[0]), low.graph.tensor(node.inputs[0]).shape
     if x is None or x.storage != UINT8 or shape is None or (y is None and low.quant(node.outputs[0]) is not None):
         return False
     attrs = {"axis": node.attr("axis", -1) % len(shape),
@@ -28,7 +28,7 @@ def layernorm(node: Node, low: Lowering) -> bool:
 
     (x - mean) / sqrt(var + eps) = (n q - sum q) / sqrt(n sum q^2 - (sum q)^2 + eps n^2 / s^2)
     """
-    x, y, shape = low.stored(node.inputs[0]), low.stored(node.outputs[0]), low.graph.tensor(node.inputs[0]).shape
+    x, y, shape = low.stored(node.inputs[0]), low.rounded(node.outputs[0]), low.graph.tensor(node.inputs[0]).shape
     if x is None or y is None or x.storage != UINT8 or not shape or any(node.outputs[1:]):
         return False
     size = shape[-1]

@@ -6,6 +6,7 @@ accumulator times `m = float32(float32(s_x * s_w) / s_y)` is the result in units
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,11 +18,30 @@ from qir.passes.lower.codes import Codes, Lowering
 from qir.quant.bitpack import signed_bits
 from qir.quant.channels import along
 from qir.quant.fixedpoint import multiplier
-from qir.quant.scales import encode
+from qir.quant.scales import decode, encode
 
 _STORAGES = (INT4, UINT4, INT8, UINT8, INT16, UINT16)
+FEW_LEVELS = 16
+"""Activations with at most so many codes."""
 _EXACT = 2**53
 """Sums below it are exact in the float64 of the references; kernels that add in int64 hold more."""
+
+
+@dataclass(frozen=True)
+class _Bias:
+    """What is added to a layer's sums of products.
+
+    Attributes:
+        sums: in units of the accumulator, int64 [channels].
+        reals: what is added once they are reals, float32 [channels]; None where the result is made of them as they are.
+    """
+
+    sums: np.ndarray
+    reals: np.ndarray | None = None
+
+    def less(self, term: np.ndarray) -> _Bias:
+        """With a term taken off the sums."""
+        return replace(self, sums=self.sums - term)
 
 
 def _activation(name: str, low: Lowering) -> Codes | None:
@@ -30,7 +50,7 @@ def _activation(name: str, low: Lowering) -> Codes | None:
     return None if found is None or (found.storage == INT16 and found.zero_point) else found
 
 
-def _weight(name: str, channel_axis: int, low: Lowering) -> tuple[np.ndarray, np.ndarray] | None:
+def weight_codes(name: str, channel_axis: int, low: Lowering) -> tuple[np.ndarray, np.ndarray] | None:
     """Signed weight codes with zero point 0 and their scales ([] or one a channel); None where that is not exact."""
     constant, quant = low.graph.constants.get(name), low.quant(name)
     if constant is None or quant is None or quant.block_size or quant.storage not in _STORAGES:
@@ -45,11 +65,11 @@ def _weight(name: str, channel_axis: int, low: Lowering) -> tuple[np.ndarray, np
     return centred.astype(kind.numpy), quant.scale.reshape(-1) if quant.axis is not None else quant.scale.reshape(())
 
 
-def _bias(node: Node, slot: int, scale: np.ndarray, channels: int, low: Lowering) -> np.ndarray | None:
-    """Bias in accumulator units, int64 [channels]; None where it is not a constant per channel."""
+def real_bias(node: Node, slot: int, channels: int, low: Lowering) -> np.ndarray | None:
+    """The real values of a bias, [channels], zeros where there is none; None where it is not a constant per channel."""
     name = node.input(slot)
     if not name:
-        return np.zeros(channels, np.int64)
+        return np.zeros(channels, np.float32)
     constant, quant = low.graph.constants.get(name), low.quant(name)
     if (
         constant is None
@@ -57,11 +77,33 @@ def _bias(node: Node, slot: int, scale: np.ndarray, channels: int, low: Lowering
         or (constant.value.ndim > 1 and max(constant.value.shape[:-1]) > 1)
     ):
         return None
-    if quant is not None and constant.codes is not None and np.array_equal(quant.scale.reshape(-1), scale.reshape(-1)):
-        codes = constant.codes.astype(np.int64).reshape(-1)
-    else:
-        codes = np.rint(constant.value.reshape(-1).astype(np.float64) / scale.reshape(-1)).astype(np.int64)
-    return np.broadcast_to(codes, (channels,)).copy()
+    value = constant.value if quant is None or constant.codes is None else decode(constant.codes, quant)
+    return np.broadcast_to(value.reshape(-1), (channels,)).copy()
+
+
+def _bias(node: Node, slot: int, scale: np.ndarray, channels: int, low: Lowering) -> np.ndarray | None:
+    """Bias in accumulator units, int64 [channels]; None where it is not a constant per channel."""
+    real, name = real_bias(node, slot, channels, low), node.input(slot)
+    if real is None or not name:
+        return None if real is None else np.zeros(channels, np.int64)
+    codes, quant = low.graph.constants[name].codes, low.quant(name)
+    if quant is not None and codes is not None and np.array_equal(quant.scale.reshape(-1), scale.reshape(-1)):
+        return np.broadcast_to(codes.astype(np.int64).reshape(-1), (channels,)).copy()
+    return np.asarray(np.rint(real.astype(np.float64) / scale.reshape(-1)), np.int64)
+
+
+def _in_sums(node: Node, slot: int, x: Codes, scale: np.ndarray, channels: int, low: Lowering) -> _Bias | None:
+    """The bias of a layer; None where it is not a constant per channel.
+
+    It joins the accumulator where that is fine enough: not beside activations of few levels, whose codes are large
+    steps. There, and where a compare decides the result's code, the accumulators become reals to which it is added.
+    """
+    compared = low.quant(node.outputs[0]) is not None and low.rounded(node.outputs[0]) is None
+    if compared or (x.levels <= FEW_LEVELS and node.input(slot)):
+        real = real_bias(node, slot, channels, low)
+        return None if real is None else _Bias(np.zeros(channels, np.int64), real)
+    sums = _bias(node, slot, scale, channels, low)
+    return None if sums is None else _Bias(sums)
 
 
 def _finish(
@@ -70,20 +112,20 @@ def _finish(
     x: Codes,
     weight: np.ndarray,
     scale: np.ndarray,
-    bias: np.ndarray,
+    bias: _Bias,
     attrs: dict[str, Any],
     low: Lowering,
 ) -> bool:
     """Adds the node unless its accumulator could overflow or its result has codes of another kind."""
     output = node.outputs[0]
-    result = low.stored(output)
-    if low.quant(output) is not None and result is None:
+    result = low.rounded(output) if bias.reals is None else None
+    if bias.reals is None and low.quant(output) is not None and result is None:
         return False
     products = x.largest * np.abs(weight.astype(np.int64)).sum(axis=_reduced(op, weight)).max(initial=0)
-    most = np.abs(bias).max(initial=0) + products
+    most = np.abs(bias.sums).max(initial=0) + products
     if most >= (2**31 if x.storage == UINT8 and weight.dtype == np.int8 else _EXACT):
         return False
-    channels = bias.size
+    channels = bias.sums.size
     factor = (
         multiplier(float(x.scale), scale, float(result.scale)) if result is not None else np.float32(x.scale) * scale
     )
@@ -91,11 +133,15 @@ def _finish(
     names = (
         low.codes(node.inputs[0]),
         low.constant(f"{node.inputs[1]}_codes", weight),
-        low.constant(f"{node.name}_bias", bias.astype(np.int32 if most < 2**31 else np.int64)),
+        low.constant(f"{node.name}_bias", bias.sums.astype(np.int32 if most < 2**31 else np.int64)),
         low.constant(f"{node.name}_multiplier", factors),
     )
     narrow = {"weight_bits": signed_bits(weight)} if most < 2**31 and _is_narrow(node, weight, low) else {}
-    low.integer(node, op, names, {**attrs, **narrow, **(result.attrs if result is not None else {})})
+    attrs = {**attrs, **narrow, **(result.attrs if result is not None else {})}
+    if bias.reals is None:
+        low.integer(node, op, names, attrs)
+    else:
+        low.sums(node, op, names, attrs, bias.reals, -1 if op == "qir.IntGemm" else 1)
     return True
 
 
@@ -113,34 +159,33 @@ def _reduced(op: str, weight: np.ndarray) -> tuple[int, ...]:
 
 def conv(node: Node, low: Lowering) -> bool:
     """Conv to qir.IntConv: padding becomes explicit and pads with the zero point's code."""
-    x, found = _activation(node.inputs[0], low), _weight(node.inputs[1], 0, low)
+    x, found = _activation(node.inputs[0], low), weight_codes(node.inputs[1], 0, low)
     kind = low.graph.tensor(node.inputs[0])
     if x is None or found is None or (not kind.is_static and node.attr("auto_pad", "NOTSET") != "NOTSET"):
         return False
     weight, scale = found
-    bias = _bias(node, 2, np.float32(x.scale) * scale, weight.shape[0], low)
+    bias = _in_sums(node, 2, x, np.float32(x.scale) * scale, weight.shape[0], low)
     if bias is None:
         return False
-    bias -= x.zero_point * weight.astype(np.int64).sum(axis=tuple(range(1, weight.ndim)))
-    rank = weight.ndim - 2
-    if kind.is_static:
-        win = window(node, kind.sizes[2:], weight.shape[2:])
-        pads = (*win.begin, *win.declared_end)
-    else:
-        pads = tuple(node.attr("pads") or (0,) * (2 * rank))
-    attrs = {
-        "strides": tuple(node.attr("strides") or (1,) * rank),
-        "dilations": tuple(node.attr("dilations") or (1,) * rank),
-        "pads": pads,
-        "group": node.attr("group", 1),
-        "x_zero_point": x.zero_point,
-    }
+    bias = bias.less(x.zero_point * weight.astype(np.int64).sum(axis=tuple(range(1, weight.ndim))))
+    attrs = {**geometry(node, weight.shape[2:], low), "group": node.attr("group", 1), "x_zero_point": x.zero_point}
     return _finish(node, "qir.IntConv", x, weight, scale, bias, attrs, low)
+
+
+def geometry(node: Node, kernel: tuple[int, ...], low: Lowering) -> dict[str, Any]:
+    """Strides, dilations and explicit pads of a convolution."""
+    kind, rank = low.graph.tensor(node.inputs[0]), len(kernel)
+    pads = tuple(node.attr("pads") or (0,) * (2 * rank))
+    if kind.is_static:
+        win = window(node, kind.sizes[2:], kernel)
+        pads = (*win.begin, *win.declared_end)
+    return {"strides": tuple(node.attr("strides") or (1,) * rank),
+            "dilations": tuple(node.attr("dilations") or (1,) * rank), "pads": pads}  # fmt: skip
 
 
 def conv_transpose(node: Node, low: Lowering) -> bool:
     """ConvTranspose to qir.IntConvTranspose, which subtracts the zero point itself: taps are absent at borders."""
-    x, found = _activation(node.inputs[0], low), _weight(node.inputs[1], 1, low)
+    x, found = _activation(node.inputs[0], low), weight_codes(node.inputs[1], 1, low)
     if x is None or found is None:
         return False
     weight, scale = found
@@ -151,7 +196,8 @@ def conv_transpose(node: Node, low: Lowering) -> bool:
     if bias is None:
         return False
     attrs = {key: value for key, value in node.attrs.items() if key != "kernel_shape"}
-    return _finish(node, "qir.IntConvTranspose", x, weight, scale, bias, {**attrs, "x_zero_point": x.zero_point}, low)
+    attrs["x_zero_point"] = x.zero_point
+    return _finish(node, "qir.IntConvTranspose", x, weight, scale, _Bias(bias), attrs, low)
 
 
 def gemm(node: Node, low: Lowering) -> bool:
@@ -166,7 +212,7 @@ def matmul(node: Node, low: Lowering) -> bool:
     """MatMul by a constant matrix to qir.IntGemm, of two activations to qir.IntMatMul."""
     if node.inputs[1] in low.graph.constants:
         return low.graph.constants[node.inputs[1]].value.ndim == 2 and _int_gemm(node, 1, False, 3, low)
-    a, b, y = (low.stored(name) for name in (*node.inputs, node.outputs[0]))
+    a, b, y = low.stored(node.inputs[0]), low.stored(node.inputs[1]), low.rounded(node.outputs[0])
     if a is None or b is None or (y is None and low.quant(node.outputs[0]) is not None):
         return False
     shapes = [low.graph.tensor(name).shape for name in node.inputs]
@@ -186,13 +232,13 @@ def matmul(node: Node, low: Lowering) -> bool:
 
 
 def _int_gemm(node: Node, channel_axis: int, transposed: bool, bias_slot: int, low: Lowering) -> bool:
-    x, found = _activation(node.inputs[0], low), _weight(node.inputs[1], channel_axis, low)
+    x, found = _activation(node.inputs[0], low), weight_codes(node.inputs[1], channel_axis, low)
     if x is None or found is None:
         return False
     weight, scale = found
     matrix = weight.T if transposed else weight
-    bias = _bias(node, bias_slot, np.float32(x.scale) * scale, matrix.shape[1], low)
+    bias = _in_sums(node, bias_slot, x, np.float32(x.scale) * scale, matrix.shape[1], low)
     if bias is None:
         return False
-    bias -= x.zero_point * matrix.astype(np.int64).sum(axis=0)
+    bias = bias.less(x.zero_point * matrix.astype(np.int64).sum(axis=0))
     return _finish(node, "qir.IntGemm", x, np.ascontiguousarray(matrix), scale, bias, {}, low)

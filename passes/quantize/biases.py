@@ -3,7 +3,8 @@
 Where a bias would leave int32 because s_x * s_w is tiny, the channel's weight scale is raised and its weight rounded
 again (qir.quant.scales.bias_params). Beside 16-bit codes the bias takes a coarser scale of its own there: targets that
 run such layers as integers accumulate in 64 bits and round its real values, and onnxruntime, which runs them in float,
-would let a real bias saturate in units of s_x * s_w.
+would let a real bias saturate in units of s_x * s_w. Beside an input of at most 16 codes that unit is too coarse for a
+bias, which stays real.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import numpy as np
 from qir.ir.dtype import INT32
 from qir.ir.graph import Graph, Node, Stage
 from qir.ir.types import Affine
-from qir.ops.weighted import Weighted, weighted
+from qir.ops.weighted import Weighted, reads_few_codes, weighted
 from qir.passes.quantize.weights import set_codes
 from qir.passmanager.base import Context, Pass, Promise
 from qir.quant.channels import along
@@ -45,6 +46,8 @@ def _quantize_biases(graph: Graph) -> Graph:
             continue
         data, weight = graph.tensor(node.inputs[0]).quant, graph.tensor(node.inputs[slots.weight]).quant
         if data is None or weight is None or graph.tensor(node.inputs[slots.bias]).quant is not None:
+            continue
+        if reads_few_codes(node, graph):
             continue
         _round(edit, node, slots, data, weight)
     return edit.build()

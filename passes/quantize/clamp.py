@@ -1,7 +1,8 @@
 """Relu and Clip as clamps of codes.
 
 Rounding to codes clamps to [qmin, qmax]. A Clip to [a, b] before it changes nothing exactly where the bounds lie
-outside the codes: `rint(a / scale) + zero_point <= qmin` and `rint(b / scale) + zero_point >= qmax`.
+outside the codes: `rint(a / scale) + zero_point <= qmin` and `rint(b / scale) + zero_point >= qmax`. Codes by compares
+lose nothing where the clamp leaves either side of their thresholds.
 """
 
 from __future__ import annotations
@@ -48,6 +49,11 @@ def is_absorbed(limits: tuple[float, float], quant: Affine) -> bool:
     """Whether rounding to these per-tensor codes does all that a clamp to real bounds does."""
     if quant.axis is not None:
         return False
+    if quant.rounding != "nearest":
+        threshold = float(quant.threshold)
+        if quant.rounding == "binary":
+            return limits[0] < threshold <= limits[1]
+        return limits[0] < -threshold and threshold < limits[1]
     scale, zero = np.float32(quant.scale), int(quant.zero_point)
     low = -np.inf if limits[0] == -np.inf else np.rint(np.float32(limits[0]) / scale) + zero
     high = np.inf if limits[1] == np.inf else np.rint(np.float32(limits[1]) / scale) + zero

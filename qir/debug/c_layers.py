@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from qir.backends.c.program import Call, Port, Program
 from qir.backends.c.taps import Moment, Stray, Taps
 from qir.errors import DataError, QirError
 from qir.evaluate import node_results
-from qir.ir.graph import Graph
+from qir.ir.graph import Graph, Node
 
 _TOLERANCE = 1e-5
 _SHOWN = 12
@@ -99,11 +99,13 @@ class CComparison:
         rows: every result of every call, in execution order.
         edits: where the files that were built are not what qir emits.
         samples: how many times the C ran on data.
+        parts: values that are never there as a whole; what is made of them has a row.
     """
 
     rows: tuple[CRow, ...]
     edits: tuple[Edit, ...]
     samples: int
+    parts: tuple[str, ...] = ()
 
     @property
     def first(self) -> CRow | None:
@@ -117,10 +119,12 @@ class CComparison:
     def as_json(self) -> dict[str, Any]:
         """Everything as plain dicts, lists, numbers and text."""
         return {"ok": self.ok, "samples": self.samples, "rows": [row.as_json() for row in self.rows],
-                "edits": [str(edit) for edit in self.edits], "text": str(self)}  # fmt: skip
+                "parts": list(self.parts), "edits": [str(edit) for edit in self.edits], "text": str(self)}  # fmt: skip
 
     def __str__(self) -> str:
         lines = [self._sentence(), *(f"{edit}." for edit in self.edits)]
+        if self.parts:
+            lines.append(f"In strips, and seen only by what is made of them: {', '.join(self.parts)}.")
         shown = [row for row in self.rows if row.departs or row.accumulated.count]
         if not self.ok:
             lines += ["", *_table(shown[:_SHOWN])]
@@ -186,7 +190,8 @@ def compare_layers(
         if not number:  # a byte that was written with just what the noise had there shows now
             taps.run(sample, lambda moment: tallies[moment.number].add_strays(moment), seed=number, flipped=True)
     rows = tuple(row for tally in tallies for row in tally.rows(taps.program, graph))
-    return CComparison(rows, () if files is None else edits(module, files), count)
+    parts = tuple(value for call in taps.program.calls if call.joined for value in call.writes)
+    return CComparison(rows, () if files is None else edits(module, files), count, parts)
 
 
 def _samples(program: Program, feeds: Mapping[str, np.ndarray]) -> Iterator[dict[str, np.ndarray]]:
@@ -272,7 +277,7 @@ class _Tally:
     def rows(self, program: Program, graph: Graph) -> Iterator[CRow]:
         call, strays = self.call, self.strays
         source = f"{call.kernel.source.parent.name}/{call.kernel.source.name}"
-        for value in call.writes:
+        for value in () if call.joined else call.writes:
             origin = call.origin or _origin(graph, program.stored[value].holds)
             yield CRow(
                 call.node, call.op, origin, call.kernel.emitted, source, value, self.elements[value],
@@ -291,19 +296,30 @@ def _origin(graph: Graph, value: str) -> tuple[str, ...]:
 
 def _isolated(moment: Moment, graph: Graph, expected: Mapping[str, Any]) -> dict[str, Any]:
     """What the call should have made of the operands that it read: written value to array."""
-    stored, call = moment.room.program.stored, moment.call
-    given = {stored[value].holds: moment.operand(value) for value in call.reads}
+    stored, first = moment.room.program.stored, moment.calls[0]
+    given = {stored[value].holds: moment.operand(value) for value in first.reads}
     if all(_same(array, expected[name]) for name, array in given.items()):
-        return {value: expected[stored[value].holds] for value in call.writes}
+        return {value: expected[stored[value].holds] for value in moment.call.writes}
     values = {**expected, **given}
-    maker = graph.index.producer(call.writes[0])
-    if maker is None or stored[call.writes[0]].holds != call.writes[0]:  # a copy that the plan put in
-        return {value: values[stored[value].holds] for value in call.writes}
-    try:
-        found = dict(zip(maker.outputs, node_results(maker, graph, values), strict=False))
-    except QirError:  # an earlier call's wrong result, such as an index that is out of range
-        return {value: moment.result(value) for value in call.writes}
-    return {value: found[value] for value in call.writes}
+    kept = {of.holds for of in stored.values()}
+    for call in moment.calls:
+        maker = graph.index.producer(call.writes[0])
+        if maker is None or stored[call.writes[0]].holds != call.writes[0]:  # a copy that the plan put in
+            continue
+        try:
+            values |= _found(maker, graph, values, kept)
+        except QirError:  # an earlier call's wrong result, such as an index that is out of range
+            return {value: moment.result(value) for value in moment.call.writes}
+    return {value: values[stored[value].holds] for value in moment.call.writes}
+
+
+def _found(node: Node, graph: Graph, values: dict[str, Any], stored: Set[str]) -> dict[str, Any]:
+    """The results of a node. A call can compute several nodes: what is stored nowhere in between is computed first."""
+    for name in node.reads:
+        maker = graph.index.producer(name)
+        if maker is not None and name not in stored:
+            values |= _found(maker, graph, values, stored)
+    return dict(zip(node.outputs, node_results(node, graph, values), strict=False))
 
 
 def _same(first: np.ndarray, second: Any) -> bool:

@@ -13,6 +13,7 @@ from qir.ir.graph import Constant, Graph, Node
 from qir.ir.types import UNKNOWN, Dim, OptionalType, SequenceType, TensorType, ValueType
 from qir.onnxio.names import with_bodies
 from qir.onnxio.protos import dtype_of, read_type
+from qir.onnxio.qonnx import is_qonnx
 from qir.onnxio.write import DEFAULT_OPSET, model_proto, opset_of
 from qir.ops import OPS
 
@@ -56,6 +57,8 @@ def infer_types(
     known = [types.get(name, UNKNOWN) for name in node.inputs]
     if definition is not None:
         return definition.infer(node, [kind if isinstance(kind, TensorType) else UNKNOWN for kind in known])
+    if is_qonnx(node) and known:
+        return (TensorType(UNKNOWN.dtype, known[0].shape if isinstance(known[0], TensorType) else None),)
     symbols = {dim for name in node.reads for dim in _dims(types.get(name)) if isinstance(dim, str)}
     reads = tuple(dict.fromkeys(node.reads))
     near = {name: constants[name] for name in reads if name in constants and constants[name].value.size <= BIG}

@@ -1,4 +1,4 @@
-"""ONNX to the IR: read, bind, normalise, type, and turn Q/DQ pairs into types."""
+"""ONNX to the IR: read, bind, normalise, type, and turn what rounds values to codes into types."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from qir.onnxio.bind import bind_inputs, bind_shapes
 from qir.onnxio.infer import infer_graph
 from qir.onnxio.inline_if import inline_ifs
 from qir.onnxio.protos import TensorReader
+from qir.onnxio.qonnx import expand_qonnx
 from qir.onnxio.quantized import fold_qdq
 from qir.onnxio.read import read_model
 from qir.onnxio.source import inline_functions, open_source
@@ -26,7 +27,8 @@ def lift(
     bind: Mapping[str, Any] | None = None,
     example_inputs: Any = None,
 ) -> Graph:
-    """Reads a model into a graph of stage FLOAT, or QUANT where it holds Q/DQ pairs.
+    """Reads a model into a graph of stage FLOAT, or QUANT where it rounds values to codes: by Q/DQ pairs, QONNX's
+    operators, or compares and arithmetic that amount to the same.
 
     Args:
         model: a path, bytes, an onnx.ModelProto, or a torch.nn.Module.
@@ -49,7 +51,7 @@ def lift(
     check_opset(graph)
     graph = bind_shapes(bind_inputs(graph, bind or {}), shapes or {})
     graph = infer_graph(graph)
-    upgraded = upgrade(graph)
+    upgraded = expand_qonnx(upgrade(graph))
     if upgraded is not graph:
         graph = infer_graph(upgraded)
     for _ in range(_ROUNDS):

@@ -1,9 +1,8 @@
-"""Q/DQ pairs of a lifted model turned into quantized types; the inverse of what `qdq` writes."""
+"""What rounds values to codes in a lifted model turned into quantized types; the inverse of what `qdq` writes."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -12,17 +11,20 @@ from qir.ir.graph import Constant, Graph, Node, Stage
 from qir.ir.types import Affine, TensorType, ValueType
 from qir.onnxio.names import renamed, with_bodies
 from qir.onnxio.protos import dtype_of
+from qir.onnxio.rounding import ROOTS, Forms, Rounded
 from qir.quant.scales import decode, encode
 
 _PRECISION, _OUTPUT = "precision", "output_dtype"
 
 
 def fold_qdq(graph: Graph) -> Graph:
-    """The graph with Q/DQ pairs as quantized types, in stage QUANT if there were any.
+    """The graph with Q/DQ pairs and other forms of rounding (qir.onnxio.rounding) as quantized types, in stage QUANT
+    if there were any.
 
-    A pair on a computed value or input becomes that value's type, one on a value that is used elsewhere too becomes
-    qir.Requantize, DequantizeLinear of a constant becomes a constant with codes. Whatever does not fit (scales that
-    are computed, not positive, or not float32; a lone Q or DQ; codes that others read) stays as nodes.
+    One on a computed value or input becomes that value's type, one on a value that is used elsewhere too becomes
+    qir.Requantize, DequantizeLinear of a constant becomes a constant with codes, and so does any form on a constant.
+    Whatever does not fit (scales that are computed, not positive, or not float32; a lone Q or DQ; codes that others
+    read; a second rounding behind a first) stays as nodes.
     """
     folded = _fold(graph, {})
     return graph if folded is graph else _staged(folded)
@@ -42,18 +44,9 @@ def _fold(graph: Graph, outer: Mapping[str, Constant]) -> Graph:
     ]
     if any(a is not b for a, b in zip(nodes, graph.nodes, strict=True)):
         graph = graph.with_(nodes=tuple(nodes))
-    if not any(node.op == "DequantizeLinear" for node in graph.nodes):
+    if not any(node.op == "DequantizeLinear" or node.op in ROOTS for node in graph.nodes):
         return graph
     return _Folder(graph, constants).run()
-
-
-@dataclass(frozen=True)
-class _Pair:
-    """A QuantizeLinear with all the DequantizeLinear nodes that read it."""
-
-    quantize: Node
-    dequantize: tuple[Node, ...]
-    quant: Affine
 
 
 class _Folder:
@@ -64,17 +57,24 @@ class _Folder:
         self.renamed: dict[str, str] = {}
         self.gone: set[str] = set()
         self.added: dict[str, Node] = {}
+        self.made: set[str] = set()
 
     def run(self) -> Graph:
-        pairs: dict[str, list[_Pair]] = {}
+        forms, found = Forms(self.graph, self.known), []
         for node in self.graph.nodes:
             if node.op == "DequantizeLinear":
                 self._constant(node)
             elif node.op == "QuantizeLinear":
                 pair = self._pair(node)
-                if pair is not None:
-                    pairs.setdefault(node.inputs[0], []).append(pair)
-        for source, group in pairs.items():
+                found.append(None if pair is None else forms.clamped(pair))
+            elif node.op in ROOTS:
+                found.append(forms.ending(node))
+        groups: dict[str, list[Rounded]] = {}
+        for one in found:
+            if one is not None:
+                groups.setdefault(one.source, []).append(one)
+                self.made.update(one.results)
+        for source, group in groups.items():
             self._attach(source, group)
         if not self.gone:
             return self.graph
@@ -116,7 +116,8 @@ class _Folder:
             self._put(node.outputs[0], Constant(decode(codes.value, quant), codes.value), quant)
             self.gone.add(node.name)
 
-    def _pair(self, node: Node) -> _Pair | None:
+    def _pair(self, node: Node) -> Rounded | None:
+        """A QuantizeLinear with all the DequantizeLinear nodes that read it."""
         index, name = self.graph.index, node.outputs[0]
         readers = index.consumers(name)
         if index.is_output(name) or not readers or any(item.op != "DequantizeLinear" for item in readers):
@@ -130,7 +131,8 @@ class _Folder:
         quant = self._affine(node, codes, source)
         if quant is None or any(self._affine(item, codes, source) != quant for item in readers):
             return None
-        return _Pair(node, readers, quant)
+        results = tuple(item.outputs[0] for item in readers)
+        return Rounded(node.inputs[0], quant, (node, *readers), (node,), results)
 
     def _codes_type(self, node: Node, source: TensorType) -> ValueType | None:
         zero = self.known.get(node.input(2)) if node.input(2) else None
@@ -139,31 +141,36 @@ class _Folder:
         dtype = dtype_of(node.attr(_OUTPUT, 0)) if node.attr(_OUTPUT, 0) else UINT8
         return None if dtype is None else TensorType(dtype, source.shape)
 
-    def _attach(self, source: str, group: list[_Pair]) -> None:
+    def _attach(self, source: str, group: list[Rounded]) -> None:
         constant = self.known.get(source)
         if constant is not None:
-            for pair in group:
-                codes = encode(constant.value, pair.quant)
-                for item in pair.dequantize:
-                    self._put(item.outputs[0], Constant(constant.value, codes), pair.quant)
-                self.gone |= {pair.quantize.name, *(item.name for item in pair.dequantize)}
+            for one in group:
+                codes = encode(constant.value, one.quant)
+                # A Q/DQ pair is rounding that a tool has added; all other forms the network was trained with.
+                pair = one.nodes[-1].op == "DequantizeLinear"
+                real = constant.value if pair else decode(codes, one.quant)
+                for name in one.results:
+                    self._put(name, Constant(real, codes), one.quant)
+                self.gone |= {node.name for node in one.nodes}
             return
         index = self.graph.index
         quant = group[0].quant
-        everyone = {pair.quantize.name for pair in group} == {item.name for item in index.consumers(source)}
-        whole = everyone and not index.is_output(source) and all(pair.quant == quant for pair in group)
-        results = [item.outputs[0] for pair in group for item in pair.dequantize]
+        readers = {node.name for one in group for node in one.readers}
+        everyone = readers == {item.name for item in index.consumers(source)}
+        whole = everyone and not index.is_output(source) and all(one.quant == quant for one in group)
+        results = [name for one in group for name in one.results]
         public = [name for name in results if index.is_output(name)]
         producer = index.producer(source)
-        twice = producer is not None and producer.op in ("DequantizeLinear", "qir.Requantize")
+        codes_already = producer is not None and producer.op in ("DequantizeLinear", "qir.Requantize")
+        twice = codes_already or source in self.made
         if whole and not twice:
             self._own(source, quant, results, public, group)
         elif not everyone or len(group) > 1:
-            for pair in group:
-                self._requantize(source, pair)
+            for one in group:
+                self._requantize(source, one)
 
-    def _own(self, source: str, quant: Affine, results: list[str], public: list[str], group: list[_Pair]) -> None:
-        """The pair's quantization becomes the type of the value itself."""
+    def _own(self, source: str, quant: Affine, results: list[str], public: list[str], group: list[Rounded]) -> None:
+        """The rounding becomes the type of the value itself."""
         is_input = source in self.graph.inputs
         local = is_input or self.graph.index.producer(source) is not None
         if not local or len(public) > 1 or (public and is_input):
@@ -171,21 +178,20 @@ class _Folder:
         target = public[0] if public else source
         self.types[target] = _quantized(self.types[source], quant)
         self.renamed |= {name: target for name in (*results, source) if name != target}
-        self.gone |= {node.name for pair in group for node in (pair.quantize, *pair.dequantize)}
+        self.gone |= {node.name for one in group for node in one.nodes}
 
-    def _requantize(self, source: str, pair: _Pair) -> None:
+    def _requantize(self, source: str, one: Rounded) -> None:
         """Others use the value as it is, or with other codes."""
-        results = [item.outputs[0] for item in pair.dequantize]
-        public = [name for name in results if self.graph.index.is_output(name)]
+        public = [name for name in one.results if self.graph.index.is_output(name)]
         if len(public) > 1:
             return
-        target = public[0] if public else results[0]
-        self.types[target] = _quantized(self.types[source], pair.quant)
-        self.renamed |= {name: target for name in results if name != target}
-        first = pair.quantize
-        origin = tuple(dict.fromkeys(name for node in (first, *pair.dequantize) for name in node.origin))
+        target = public[0] if public else one.results[0]
+        self.types[target] = _quantized(self.types[source], one.quant)
+        self.renamed |= {name: target for name in one.results if name != target}
+        first = one.nodes[0]
+        origin = tuple(dict.fromkeys(name for node in one.nodes for name in node.origin))
         self.added[first.name] = Node("qir.Requantize", (source,), (target,), {}, first.name, origin=origin)
-        self.gone |= {first.name, *(item.name for item in pair.dequantize)}
+        self.gone |= {node.name for node in one.nodes}
 
     def _put(self, name: str, constant: Constant, quant: Affine) -> None:
         self.constants[name] = constant

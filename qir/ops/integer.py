@@ -17,7 +17,7 @@ from qir.ir.dtype import BY_NAME, FLOAT32, DType
 from qir.ir.graph import Node
 from qir.ir.types import Shape, TensorType
 from qir.ops.registry import OpDef, register_op
-from qir.ops.window import transposed_window, window
+from qir.ops.window import Window, transposed_window, window
 from qir.quant.fixedpoint import clamp_round, requantize_float32
 
 
@@ -40,25 +40,30 @@ def result_type(node: Node, shape: Shape | None) -> tuple[TensorType, ...]:
     return (TensorType(_storage(node) if "y_zero_point" in node.attrs or "qmin" in node.attrs else FLOAT32, shape),)
 
 
-def _per_channel(values: np.ndarray, rank: int) -> np.ndarray:
+def per_channel(values: np.ndarray, rank: int) -> np.ndarray:
+    """Values [C] along axis 1 of a tensor of that rank."""
     return values.reshape((1, -1) + (1,) * (rank - 2))
+
+
+def convolved(padded: np.ndarray, w: np.ndarray, win: Window, group: int) -> np.ndarray:
+    """Sums of products, float64 [N, M, ...], of a padded input [N, C, ...] with integer weights [M, C / group, ...]."""
+    batch, per_group = padded.shape[0], w.shape[0] // group
+    kernels = w.astype(np.float64).reshape(*w.shape[:2], -1)
+    accumulator = np.zeros((batch, w.shape[0], *win.output))
+    for tap, slices in win.taps():
+        seen = padded[(slice(None), slice(None), *slices)].reshape(batch, group, w.shape[1], -1)
+        taps = kernels[..., np.ravel_multi_index(tap, win.kernel)].reshape(group, per_group, w.shape[1])
+        accumulator += np.matmul(taps, seen).reshape(accumulator.shape)
+    return accumulator
 
 
 def _conv(node: Node, arrays: Sequence[np.ndarray]) -> tuple[np.ndarray, ...]:
     x, w, bias, multiplier = arrays
     win = window(node, x.shape[2:], w.shape[2:])
-    group, rank = node.attr("group", 1), x.ndim
     pads = ((0, 0), (0, 0), *zip(win.begin, win.end, strict=True))
     padded = np.pad(x, pads, constant_values=node.attr("x_zero_point", 0)).astype(np.float64)
-    batch, out_channels, per_group = x.shape[0], w.shape[0], w.shape[0] // group
-    accumulator = np.zeros((batch, out_channels, *win.output))
-    for tap, slices in win.taps():
-        seen = padded[(slice(None), slice(None), *slices)].reshape(batch, group, w.shape[1], -1)
-        taps = w.reshape(*w.shape[:2], -1)[..., np.ravel_multi_index(tap, win.kernel)].astype(np.float64)
-        taps = taps.reshape(group, per_group, w.shape[1])
-        accumulator += np.matmul(taps, seen).reshape(accumulator.shape)
-    accumulator += _per_channel(bias, rank)
-    return (finish(node, accumulator, _per_channel(multiplier, rank)),)
+    accumulator = convolved(padded, w, win, node.attr("group", 1)) + per_channel(bias, x.ndim)
+    return (finish(node, accumulator, per_channel(multiplier, x.ndim)),)
 
 
 def _conv_type(node: Node, types: Sequence[TensorType]) -> tuple[TensorType, ...]:
@@ -90,8 +95,8 @@ def _conv_transpose(node: Node, arrays: Sequence[np.ndarray]) -> tuple[np.ndarra
                 slice(first * step + offset, max((last - 1) * step + offset + 1, first * step + offset), step)
             )
         accumulator[tuple(target)] += product[tuple(source)]
-    accumulator += _per_channel(bias, rank)
-    return (finish(node, accumulator, _per_channel(multiplier, rank)),)
+    accumulator += per_channel(bias, rank)
+    return (finish(node, accumulator, per_channel(multiplier, rank)),)
 
 
 def _conv_transpose_type(node: Node, types: Sequence[TensorType]) -> tuple[TensorType, ...]:

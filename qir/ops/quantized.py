@@ -10,7 +10,9 @@ from qir.ir.dtype import BY_NAME, FLOAT32
 from qir.ir.graph import Graph, Node
 from qir.ir.types import TensorType
 from qir.ops.registry import OpDef, register_op
+from qir.quant.binary import binary_codes
 from qir.quant.fixedpoint import clamp_round
+from qir.quant.ternary import ternary_codes
 
 
 def _along(values: object, axis: int | None, rank: int) -> np.ndarray:
@@ -23,6 +25,11 @@ def _along(values: object, axis: int | None, rank: int) -> np.ndarray:
 
 
 def _quantize(node: Node, arrays: Sequence[np.ndarray]) -> tuple[np.ndarray, ...]:
+    """To the nearest code; where the node says `rounding`, to one of ternary or binary codes around the zero point."""
+    if "rounding" in node.attrs:
+        compare = binary_codes if node.attr("rounding") == "binary" else ternary_codes
+        signs = compare(arrays[0], float(node.attr("threshold")))
+        return ((signs.astype(np.int32) + node.attr("zero_point")).astype(BY_NAME[node.attr("to", "uint8")].numpy),)
     codes = clamp_round(
         arrays[0] / np.float32(node.attr("scale")), node.attr("zero_point"), node.attr("qmin"), node.attr("qmax")
     )

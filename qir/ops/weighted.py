@@ -7,6 +7,7 @@ from math import prod
 
 from qir.ir.graph import Graph, Node
 from qir.ir.types import TensorType
+from qir.ops.window import window
 
 OPERATORS = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 
@@ -38,6 +39,15 @@ def weighted(node: Node, graph: Graph) -> Weighted | None:
     else:
         return None
     return found if node.input(found.weight) in graph.constants else None
+
+
+_FEW = 16
+
+
+def reads_few_codes(node: Node, graph: Graph) -> bool:
+    """Whether a layer's input has at most 16 codes, so that the unit of its sums is coarse and the sums are small."""
+    kind = graph.types.get(node.input(0))
+    return isinstance(kind, TensorType) and kind.quant is not None and kind.quant.levels <= _FEW
 
 
 def outer_layers(graph: Graph) -> tuple[str, ...]:
@@ -82,6 +92,10 @@ def macs(node: Node, graph: Graph) -> int | None:
         None for other operators and where shapes are not known numbers.
     """
     kind = node.op.removeprefix("qir.Int")
+    if kind in ("BitConv", "BitGemm"):
+        packed, weight = graph.tensor(node.inputs[0]).sizes, graph.tensor(node.inputs[1]).sizes
+        pixels = packed[:-1] if kind == "BitGemm" else (packed[0], *window(node, packed[1:-1], weight[2:]).output)
+        return prod(pixels) * prod(weight)
     if kind not in OPERATORS:
         return None
     types = [graph.types.get(name) for name in (node.inputs[0], node.inputs[1], node.outputs[0])]

@@ -51,17 +51,25 @@ class Editor:
         self._changed = True
         return name
 
-    def revised(self, name: str, value: np.ndarray, users: Iterable[Node]) -> str:
+    def revised(
+        self,
+        name: str,
+        value: np.ndarray,
+        users: Iterable[Node],
+        *,
+        codes: np.ndarray | None = None,
+        quant: Quant | None = None,
+    ) -> str:
         """A constant with other content for the nodes that will stand for `users`.
 
         Returns:
             Its own name if nothing else reads it, else that of a new constant.
         """
         if self.graph.index.is_output(name) or {*self.graph.index.consumers(name)} - {*users}:
-            return self.constant(name, value)
+            return self.constant(name, value, constant=Constant(np.asarray(value), codes), quant=quant)
         array = np.asarray(value)
-        self.constants[name] = Constant(array)
-        self.types[name] = TensorType(of_array(array), array.shape)
+        self.constants[name] = Constant(array, codes)
+        self.types[name] = TensorType(of_array(array), array.shape, quant)
         self._changed = True
         return name
 

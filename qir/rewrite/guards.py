@@ -18,14 +18,19 @@ def is_quantized(graph: Graph, name: str) -> bool:
     return isinstance(kind, TensorType) and kind.quant is not None
 
 
-def unrounded(rewrite: Rewrite) -> Rewrite:
-    """A rewrite that refuses where a rounding would be lost: at quantized inner values and quantized constants."""
+def unrounded(rewrite: Rewrite, *, constants: bool = True) -> Rewrite:
+    """A rewrite that refuses where a rounding would be lost: at quantized inner values and quantized constants.
+
+    Args:
+        constants: False where the rewrite itself looks after the codes of constants.
+    """
 
     def guarded(found: Match, edit: Editor) -> str | Refused:
         graph = found.graph
         for node in found.inner:
             inner = () if node is found.root else node.outputs
-            for name in (*inner, *(n for n in node.inputs if n in graph.constants)):
+            operands = [name for name in node.inputs if constants and name in graph.constants]
+            for name in (*inner, *operands):
                 if is_quantized(graph, name):
                     return Refused(f"{name} is quantized")
         return rewrite(found, edit)

@@ -29,8 +29,8 @@ def _survives(path: Path, saved: Path) -> None:
     emitted = export(graph).SerializeToString(deterministic=True)
     try:
         original = _session(path.read_bytes())
-    except Exception:  # operators of other projects
-        assert any(node.domain for _, node in graph.walk())
+    except Exception:  # operators of QONNX, which onnxruntime does not have
+        assert "qonnx" in path.parts
         return
     random = np.random.default_rng(0)
     feeds = {

@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qir.ir.graph import Graph
+from qir.ir.graph import Graph, Stage
 from qir.onnxio.lift import lift
 from tests.passes.graphs import apply, assert_same, count, net, normal
 
 PASSES = (
     "fold-constants", "eliminate-identities", "merge-duplicates", "eliminate-dead-code", "cancel-transposes",
-    "fuse-pad",
+    "fuse-pad", "recognize-codes",
     "recognize-activations", "recognize-layernorm", "fold-batchnorm", "fuse-matmul-add", "fold-affine",
 )  # fmt: skip
 ALL = ",".join((*PASSES, "eliminate-dead-code"))
@@ -90,5 +90,6 @@ def test_measuring_models(zoo: Path, model: str) -> None:
     graph = lift(str(zoo / model / "model.onnx"))
     after = apply(ALL, graph, tolerance=1e-4)
     assert_same(graph, after, tolerance=1e-4)
-    assert not GONE & set(count(after))
+    kept = {"BatchNormalization"} if graph.stage is Stage.QUANT else set()  # exact sums of few codes stay exact
+    assert not (GONE - kept) & set(count(after))
     assert len(after.nodes) <= len(graph.nodes)

@@ -35,7 +35,7 @@ family's table. It equals the portable kernel bit for bit and touches no byte ou
 carry the attribute that qir_x86.h defines, so that no compiler flag is needed; ARM's need those of their target, and
 say so by #error. Helpers are named after the instruction set too, because a network may use several variants. What
 several instruction sets do alike is one template (`<name>__x86.c`, in words that qir.backends.c.x86 fills in). A
-variant may bind several calls that do its work together (Bound.pieces).
+variant may bind several calls that do its work together (Bound.pieces), and take over what follows it (clamps, sums).
 
 Float kernels are written once for all of them: `<name>__vectors.c` in the words of runtime/qir_f32_words.h, which
 qir.backends.c.vectors fills in. They differ from portable C by rounding; tests hold them to 1e-5.
@@ -88,6 +88,8 @@ class Variant:
         work: multiply-accumulates, or elements, that it goes through, padding of its tiles included; with its entry
             in qir.backends.c.costs they give the cycles by which variants are compared.
         clamps: bind honours `Site.bounds`.
+        sums: bind honours `Site.added`; element i of what is added is read before element i is written.
+        grows: its packed weights are larger than the codes.
     """
 
     isa: str
@@ -97,10 +99,20 @@ class Variant:
     name: str = ""
     work: Callable[[Site], float] = field(default=lambda site: site.output.size)
     clamps: bool = False
+    sums: bool = False
+    grows: bool = False
 
     @property
     def title(self) -> str:
         return self.name or self.source.stem
+
+    def refuses(self, site: Site, lean: bool = False) -> str | None:
+        """Why it cannot take a site, with what was joined to it; `lean`: its weights must not grow."""
+        if site.added is not None and not self.sums:
+            return "it cannot add other codes to its own"
+        if site.bounds != (-inf, inf) and not self.clamps:
+            return "it cannot clamp its results"
+        return "its larger weights are more bytes than are to be had" if lean and self.grows else self.accepts(site)
 
     def cycles(self, site: Site, costs: Costs = DEFAULTS) -> float:
         """By a table of costs; infinite for variants that are not in it."""
@@ -209,8 +221,13 @@ def family_of(site: Site) -> Family:
     )
 
 
-def select(family: Family, site: Site, isas: tuple[str, ...], costs: Costs = DEFAULTS) -> Selection:
+def select(
+    family: Family, site: Site, isas: tuple[str, ...], costs: Costs = DEFAULTS, *, lean: bool = False
+) -> Selection:
     """The cheapest variant that accepts the site; of equal ones the first by ISA in the order given, portable last.
+
+    Args:
+        lean: none whose weights grow.
 
     Raises:
         UnsupportedError: where no variant does, with every reason.
@@ -220,7 +237,7 @@ def select(family: Family, site: Site, isas: tuple[str, ...], costs: Costs = DEF
     for isa in dict.fromkeys((*isas, "portable")):
         for variant in family.variants:
             if variant.isa == isa:
-                reason = variant.accepts(site)
+                reason = variant.refuses(site, lean)
                 if reason is None:
                     accepted.append((variant.cycles(site, costs), variant))
                 else:

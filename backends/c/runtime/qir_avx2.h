@@ -1,4 +1,5 @@
-/* Accumulators to results, eight by eight, as qir_store_u8 and qir_store_f32 do it for one. */
+/* Accumulators to results, eight by eight, as qir_store_u8 and qir_store_f32 do it for one: first to reals, then, where
+   results are codes, these to codes. */
 #ifndef QIR_AVX2_H
 #define QIR_AVX2_H
 
@@ -110,10 +111,16 @@ QIR_AVX2 static QIR_INLINE qir_requant8 qir_widen_requant8(const qir_requant *q)
     return wide;
 }
 
+/* Eight sums of products as reals, in units of the result's scale where that is codes. */
+QIR_AVX2 static QIR_INLINE __m256 qir_avx2_scaled(__m256i acc, __m256 multiplier) {
+    return _mm256_mul_ps(_mm256_cvtepi32_ps(acc), multiplier);
+}
+
 /* Codes without their zero point in 32-bit lanes, clamped above only: the bound is an integer, so it may stand before
-   the conversion, which rounds halves to even. What lies below int32 becomes the least int32. */
-QIR_AVX2 static QIR_INLINE __m256i qir_steps8(__m256i acc, __m256 multiplier, qir_requant8 q) {
-    return _mm256_cvtps_epi32(_mm256_min_ps(_mm256_mul_ps(_mm256_cvtepi32_ps(acc), multiplier), q.high));
+   the conversion, which rounds halves to even. What lies below int32 becomes the least int32. Of two operands, one of
+   them NaN, vminps takes the second; the conversion makes the least int32 of NaN, and packing qmin. */
+QIR_AVX2 static QIR_INLINE __m256i qir_steps8(__m256 real, qir_requant8 q) {
+    return _mm256_cvtps_epi32(_mm256_min_ps(q.high, real));
 }
 
 /* Two vectors of steps as 16-bit lanes, with the zero point. Saturation keeps what is far below zero there, so that
@@ -136,12 +143,9 @@ QIR_AVX2 static QIR_INLINE __m128i qir_neighbours16(const uint8_t *from, int32_t
     return step ? _mm_loadu_si128((const __m128i *)(const void *)from) : _mm_set1_epi8((char)*from);
 }
 
-/* Sixteen reals, in units of the result's scale, as codes or as they are. Of two operands, one of them NaN, vminps
-   takes the second; the conversion makes the least int32 of NaN, and packing qmin. */
+/* Sixteen reals as codes or as they are. */
 QIR_AVX2 static QIR_INLINE void qir_avx2_reals16_u8(__m256 first, __m256 second, qir_requant8 q, uint8_t *y) {
-    const __m256i low = _mm256_cvtps_epi32(_mm256_min_ps(q.high, first));
-    const __m256i high = _mm256_cvtps_epi32(_mm256_min_ps(q.high, second));
-    _mm_storeu_si128((__m128i *)(void *)y, qir_codes_in_order(low, high, q));
+    _mm_storeu_si128((__m128i *)(void *)y, qir_codes_in_order(qir_steps8(first, q), qir_steps8(second, q), q));
 }
 
 QIR_AVX2 static QIR_INLINE void qir_avx2_reals16_f32(__m256 first, __m256 second, qir_requant8 q, float *y) {
@@ -152,28 +156,26 @@ QIR_AVX2 static QIR_INLINE void qir_avx2_reals16_f32(__m256 first, __m256 second
 
 QIR_AVX2 static QIR_INLINE void qir_avx2_store16_u8(__m256i first, __m256i second, __m256 scale, __m256 scale2,
                                                     qir_requant8 q, uint8_t *y) {
-    const __m128i codes = qir_codes_in_order(qir_steps8(first, scale, q), qir_steps8(second, scale2, q), q);
-    _mm_storeu_si128((__m128i *)(void *)y, codes);
+    qir_avx2_reals16_u8(qir_avx2_scaled(first, scale), qir_avx2_scaled(second, scale2), q, y);
 }
 
 QIR_AVX2 static QIR_INLINE void qir_avx2_store16_f32(__m256i first, __m256i second, __m256 scale, __m256 scale2,
                                                      qir_requant8 q, float *y) {
-    (void)q;
-    _mm256_storeu_ps(y, _mm256_mul_ps(_mm256_cvtepi32_ps(first), scale));
-    _mm256_storeu_ps(y + 8, _mm256_mul_ps(_mm256_cvtepi32_ps(second), scale2));
+    qir_avx2_reals16_f32(qir_avx2_scaled(first, scale), qir_avx2_scaled(second, scale2), q, y);
 }
 
-/* Four vectors of steps as bytes, one vector after the other: packing leaves four bytes of each in either half. */
-QIR_AVX2 static QIR_INLINE __m256i qir_avx2_codes(__m256i a, __m256i b, __m256i c, __m256i d, qir_requant8 q) {
-    const __m256i codes = _mm256_max_epu8(_mm256_packus_epi16(qir_codes16(a, b, q), qir_codes16(c, d, q)), q.least);
+/* Four vectors of reals as bytes, one vector after the other: packing leaves four bytes of each in either half. */
+QIR_AVX2 static QIR_INLINE __m256i qir_avx2_codes(__m256 a, __m256 b, __m256 c, __m256 d, qir_requant8 q) {
+    const __m256i ab = qir_codes16(qir_steps8(a, q), qir_steps8(b, q), q);
+    const __m256i cd = qir_codes16(qir_steps8(c, q), qir_steps8(d, q), q);
+    const __m256i codes = _mm256_max_epu8(_mm256_packus_epi16(ab, cd), q.least);
     return _mm256_permutevar8x32_epi32(codes, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
 }
 
-/* Four rows of eight accumulators, under one scale. */
-QIR_AVX2 static QIR_INLINE void qir_avx2_four_u8(__m256i a, __m256i b, __m256i c, __m256i d, __m256 scale,
-                                                 qir_requant8 q, uint8_t *y0, uint8_t *y1, uint8_t *y2, uint8_t *y3) {
-    const __m256i codes = qir_avx2_codes(qir_steps8(a, scale, q), qir_steps8(b, scale, q), qir_steps8(c, scale, q),
-                                         qir_steps8(d, scale, q), q);
+/* Four rows of eight reals. */
+QIR_AVX2 static QIR_INLINE void qir_avx2_four_u8(__m256 a, __m256 b, __m256 c, __m256 d, qir_requant8 q, uint8_t *y0,
+                                                 uint8_t *y1, uint8_t *y2, uint8_t *y3) {
+    const __m256i codes = qir_avx2_codes(a, b, c, d, q);
     const __m128i low = _mm256_castsi256_si128(codes), high = _mm256_extracti128_si256(codes, 1);
     _mm_storel_epi64((__m128i *)(void *)y0, low);
     _mm_storel_epi64((__m128i *)(void *)y1, _mm_unpackhi_epi64(low, low));
@@ -181,54 +183,35 @@ QIR_AVX2 static QIR_INLINE void qir_avx2_four_u8(__m256i a, __m256i b, __m256i c
     _mm_storel_epi64((__m128i *)(void *)y3, _mm_unpackhi_epi64(high, high));
 }
 
-/* Two rows of sixteen accumulators. */
-QIR_AVX2 static QIR_INLINE void qir_avx2_pair_u8(__m256i a, __m256i b, __m256i c, __m256i d, __m256 scale,
-                                                 __m256 scale2, qir_requant8 q, uint8_t *y0, uint8_t *y1) {
-    const __m256i codes = qir_avx2_codes(qir_steps8(a, scale, q), qir_steps8(b, scale2, q), qir_steps8(c, scale, q),
-                                         qir_steps8(d, scale2, q), q);
+QIR_AVX2 static QIR_INLINE void qir_avx2_four_f32(__m256 a, __m256 b, __m256 c, __m256 d, qir_requant8 q, float *y0,
+                                                  float *y1, float *y2, float *y3) {
+    (void)q;
+    _mm256_storeu_ps(y0, a);
+    _mm256_storeu_ps(y1, b);
+    _mm256_storeu_ps(y2, c);
+    _mm256_storeu_ps(y3, d);
+}
+
+/* Two rows of sixteen reals. */
+QIR_AVX2 static QIR_INLINE void qir_avx2_pair_u8(__m256 a, __m256 b, __m256 c, __m256 d, qir_requant8 q, uint8_t *y0,
+                                                 uint8_t *y1) {
+    const __m256i codes = qir_avx2_codes(a, b, c, d, q);
     _mm_storeu_si128((__m128i *)(void *)y0, _mm256_castsi256_si128(codes));
     _mm_storeu_si128((__m128i *)(void *)y1, _mm256_extracti128_si256(codes, 1));
 }
 
-/* One row of thirty-two accumulators. */
-QIR_AVX2 static QIR_INLINE void qir_avx2_row_u8(__m256i a, __m256i b, __m256i c, __m256i d, const float *multiplier,
-                                                qir_requant8 q, uint8_t *y) {
-    const __m256i first = qir_steps8(a, _mm256_loadu_ps(multiplier), q);
-    const __m256i second = qir_steps8(b, _mm256_loadu_ps(multiplier + 8), q);
-    const __m256i third = qir_steps8(c, _mm256_loadu_ps(multiplier + 16), q);
-    const __m256i fourth = qir_steps8(d, _mm256_loadu_ps(multiplier + 24), q);
-    _mm256_storeu_si256((__m256i *)(void *)y, qir_avx2_codes(first, second, third, fourth, q));
+QIR_AVX2 static QIR_INLINE void qir_avx2_pair_f32(__m256 a, __m256 b, __m256 c, __m256 d, qir_requant8 q, float *y0,
+                                                  float *y1) {
+    qir_avx2_four_f32(a, b, c, d, q, y0, y0 + 8, y1, y1 + 8);
 }
 
-QIR_AVX2 static QIR_INLINE void qir_avx2_real(__m256i acc, __m256 scale, float *y) {
-    _mm256_storeu_ps(y, _mm256_mul_ps(_mm256_cvtepi32_ps(acc), scale));
+/* One row of thirty-two reals. */
+QIR_AVX2 static QIR_INLINE void qir_avx2_row_u8(__m256 a, __m256 b, __m256 c, __m256 d, qir_requant8 q, uint8_t *y) {
+    _mm256_storeu_si256((__m256i *)(void *)y, qir_avx2_codes(a, b, c, d, q));
 }
 
-QIR_AVX2 static QIR_INLINE void qir_avx2_four_f32(__m256i a, __m256i b, __m256i c, __m256i d, __m256 scale,
-                                                  qir_requant8 q, float *y0, float *y1, float *y2, float *y3) {
-    (void)q;
-    qir_avx2_real(a, scale, y0);
-    qir_avx2_real(b, scale, y1);
-    qir_avx2_real(c, scale, y2);
-    qir_avx2_real(d, scale, y3);
-}
-
-QIR_AVX2 static QIR_INLINE void qir_avx2_pair_f32(__m256i a, __m256i b, __m256i c, __m256i d, __m256 scale,
-                                                  __m256 scale2, qir_requant8 q, float *y0, float *y1) {
-    (void)q;
-    qir_avx2_real(a, scale, y0);
-    qir_avx2_real(b, scale2, y0 + 8);
-    qir_avx2_real(c, scale, y1);
-    qir_avx2_real(d, scale2, y1 + 8);
-}
-
-QIR_AVX2 static QIR_INLINE void qir_avx2_row_f32(__m256i a, __m256i b, __m256i c, __m256i d, const float *multiplier,
-                                                 qir_requant8 q, float *y) {
-    (void)q;
-    qir_avx2_real(a, _mm256_loadu_ps(multiplier), y);
-    qir_avx2_real(b, _mm256_loadu_ps(multiplier + 8), y + 8);
-    qir_avx2_real(c, _mm256_loadu_ps(multiplier + 16), y + 16);
-    qir_avx2_real(d, _mm256_loadu_ps(multiplier + 24), y + 24);
+QIR_AVX2 static QIR_INLINE void qir_avx2_row_f32(__m256 a, __m256 b, __m256 c, __m256 d, qir_requant8 q, float *y) {
+    qir_avx2_four_f32(a, b, c, d, q, y, y + 8, y + 16, y + 24);
 }
 
 /* The first `count` of up to sixteen results. */

@@ -1,4 +1,5 @@
-/* Accumulators to results, sixteen by sixteen, as qir_store_u8 and qir_store_f32 do it for one. */
+/* Accumulators to results, sixteen by sixteen, as qir_store_u8 and qir_store_f32 do it for one: first to reals, then,
+   where results are codes, these to codes. */
 #ifndef QIR_AVX512_H
 #define QIR_AVX512_H
 
@@ -34,84 +35,68 @@ QIR_AVX512VNNI static QIR_INLINE qir_requant16 qir_widen_requant16(const qir_req
     return wide;
 }
 
-/* Codes without their zero point, clamped above only: the bound is an integer, so it may stand before the conversion,
-   which rounds halves to even. What lies below int32 becomes the least int32. */
-QIR_AVX512VNNI static QIR_INLINE __m512i qir_steps16(__m512i acc, __m512 multiplier, qir_requant16 q) {
-    return _mm512_cvtps_epi32(_mm512_min_ps(q.high, _mm512_mul_ps(_mm512_cvtepi32_ps(acc), multiplier)));
+/* Sixteen sums of products as reals, in units of the result's scale where that is codes. */
+QIR_AVX512VNNI static QIR_INLINE __m512 qir_avx512_scaled(__m512i acc, __m512 multiplier) {
+    return _mm512_mul_ps(_mm512_cvtepi32_ps(acc), multiplier);
 }
 
-/* Four vectors of steps as bytes, one vector after the other. Saturation keeps what is far below zero there, so that
+/* Codes without their zero point, clamped above only: the bound is an integer, so it may stand before the conversion,
+   which rounds halves to even. What lies below int32 becomes the least int32. */
+QIR_AVX512VNNI static QIR_INLINE __m512i qir_steps16(__m512 real, qir_requant16 q) {
+    return _mm512_cvtps_epi32(_mm512_min_ps(q.high, real));
+}
+
+/* Four vectors of reals as bytes, one vector after the other. Saturation keeps what is far below zero there, so that
    packing to bytes makes it 0 and `least` clamps it. Packing goes by quarters of 128 bits, of which each then holds
    four bytes of every vector; `order` puts them right. */
-QIR_AVX512VNNI static QIR_INLINE __m512i qir_avx512_codes(__m512i a, __m512i b, __m512i c, __m512i d,
-                                                          qir_requant16 q) {
-    const __m512i ab = _mm512_adds_epi16(_mm512_packs_epi32(a, b), q.zero_point);
-    const __m512i cd = _mm512_adds_epi16(_mm512_packs_epi32(c, d), q.zero_point);
+QIR_AVX512VNNI static QIR_INLINE __m512i qir_avx512_codes(__m512 a, __m512 b, __m512 c, __m512 d, qir_requant16 q) {
+    const __m512i ab = _mm512_adds_epi16(_mm512_packs_epi32(qir_steps16(a, q), qir_steps16(b, q)), q.zero_point);
+    const __m512i cd = _mm512_adds_epi16(_mm512_packs_epi32(qir_steps16(c, q), qir_steps16(d, q)), q.zero_point);
     const __m512i codes = _mm512_max_epu8(_mm512_packus_epi16(ab, cd), q.least);
     return _mm512_permutexvar_epi32(q.order, codes);
 }
 
-/* Four rows of sixteen accumulators, under one scale. */
-QIR_AVX512VNNI static QIR_INLINE void qir_avx512_four_u8(__m512i a, __m512i b, __m512i c, __m512i d, __m512 scale,
-                                                         qir_requant16 q, uint8_t *y0, uint8_t *y1, uint8_t *y2,
-                                                         uint8_t *y3) {
-    const __m512i codes = qir_avx512_codes(qir_steps16(a, scale, q), qir_steps16(b, scale, q),
-                                           qir_steps16(c, scale, q), qir_steps16(d, scale, q), q);
+/* Four rows of sixteen reals. */
+QIR_AVX512VNNI static QIR_INLINE void qir_avx512_four_u8(__m512 a, __m512 b, __m512 c, __m512 d, qir_requant16 q,
+                                                         uint8_t *y0, uint8_t *y1, uint8_t *y2, uint8_t *y3) {
+    const __m512i codes = qir_avx512_codes(a, b, c, d, q);
     _mm_storeu_si128((__m128i *)(void *)y0, _mm512_castsi512_si128(codes));
     _mm_storeu_si128((__m128i *)(void *)y1, _mm512_extracti32x4_epi32(codes, 1));
     _mm_storeu_si128((__m128i *)(void *)y2, _mm512_extracti32x4_epi32(codes, 2));
     _mm_storeu_si128((__m128i *)(void *)y3, _mm512_extracti32x4_epi32(codes, 3));
 }
 
-/* Two rows of thirty-two accumulators. */
-QIR_AVX512VNNI static QIR_INLINE void qir_avx512_pair_u8(__m512i a, __m512i b, __m512i c, __m512i d, __m512 scale,
-                                                         __m512 scale2, qir_requant16 q, uint8_t *y0, uint8_t *y1) {
-    const __m512i codes = qir_avx512_codes(qir_steps16(a, scale, q), qir_steps16(b, scale2, q),
-                                           qir_steps16(c, scale, q), qir_steps16(d, scale2, q), q);
+QIR_AVX512VNNI static QIR_INLINE void qir_avx512_four_f32(__m512 a, __m512 b, __m512 c, __m512 d, qir_requant16 q,
+                                                          float *y0, float *y1, float *y2, float *y3) {
+    (void)q;
+    _mm512_storeu_ps(y0, a);
+    _mm512_storeu_ps(y1, b);
+    _mm512_storeu_ps(y2, c);
+    _mm512_storeu_ps(y3, d);
+}
+
+/* Two rows of thirty-two reals. */
+QIR_AVX512VNNI static QIR_INLINE void qir_avx512_pair_u8(__m512 a, __m512 b, __m512 c, __m512 d, qir_requant16 q,
+                                                         uint8_t *y0, uint8_t *y1) {
+    const __m512i codes = qir_avx512_codes(a, b, c, d, q);
     _mm256_storeu_si256((__m256i *)(void *)y0, _mm512_castsi512_si256(codes));
     _mm256_storeu_si256((__m256i *)(void *)y1, _mm512_extracti64x4_epi64(codes, 1));
 }
 
-/* One row of sixty-four accumulators. */
-QIR_AVX512VNNI static QIR_INLINE void qir_avx512_row_u8(__m512i a, __m512i b, __m512i c, __m512i d,
-                                                        const float *multiplier, qir_requant16 q, uint8_t *y) {
-    const __m512i first = qir_steps16(a, _mm512_loadu_ps(multiplier), q);
-    const __m512i second = qir_steps16(b, _mm512_loadu_ps(multiplier + 16), q);
-    const __m512i third = qir_steps16(c, _mm512_loadu_ps(multiplier + 32), q);
-    const __m512i fourth = qir_steps16(d, _mm512_loadu_ps(multiplier + 48), q);
-    _mm512_storeu_si512(y, qir_avx512_codes(first, second, third, fourth, q));
+QIR_AVX512VNNI static QIR_INLINE void qir_avx512_pair_f32(__m512 a, __m512 b, __m512 c, __m512 d, qir_requant16 q,
+                                                          float *y0, float *y1) {
+    qir_avx512_four_f32(a, b, c, d, q, y0, y0 + 16, y1, y1 + 16);
 }
 
-QIR_AVX512VNNI static QIR_INLINE void qir_avx512_real(__m512i acc, __m512 scale, float *y) {
-    _mm512_storeu_ps(y, _mm512_mul_ps(_mm512_cvtepi32_ps(acc), scale));
+/* One row of sixty-four reals. */
+QIR_AVX512VNNI static QIR_INLINE void qir_avx512_row_u8(__m512 a, __m512 b, __m512 c, __m512 d, qir_requant16 q,
+                                                        uint8_t *y) {
+    _mm512_storeu_si512(y, qir_avx512_codes(a, b, c, d, q));
 }
 
-QIR_AVX512VNNI static QIR_INLINE void qir_avx512_four_f32(__m512i a, __m512i b, __m512i c, __m512i d, __m512 scale,
-                                                          qir_requant16 q, float *y0, float *y1, float *y2,
-                                                          float *y3) {
-    (void)q;
-    qir_avx512_real(a, scale, y0);
-    qir_avx512_real(b, scale, y1);
-    qir_avx512_real(c, scale, y2);
-    qir_avx512_real(d, scale, y3);
-}
-
-QIR_AVX512VNNI static QIR_INLINE void qir_avx512_pair_f32(__m512i a, __m512i b, __m512i c, __m512i d, __m512 scale,
-                                                          __m512 scale2, qir_requant16 q, float *y0, float *y1) {
-    (void)q;
-    qir_avx512_real(a, scale, y0);
-    qir_avx512_real(b, scale2, y0 + 16);
-    qir_avx512_real(c, scale, y1);
-    qir_avx512_real(d, scale2, y1 + 16);
-}
-
-QIR_AVX512VNNI static QIR_INLINE void qir_avx512_row_f32(__m512i a, __m512i b, __m512i c, __m512i d,
-                                                         const float *multiplier, qir_requant16 q, float *y) {
-    (void)q;
-    qir_avx512_real(a, _mm512_loadu_ps(multiplier), y);
-    qir_avx512_real(b, _mm512_loadu_ps(multiplier + 16), y + 16);
-    qir_avx512_real(c, _mm512_loadu_ps(multiplier + 32), y + 32);
-    qir_avx512_real(d, _mm512_loadu_ps(multiplier + 48), y + 48);
+QIR_AVX512VNNI static QIR_INLINE void qir_avx512_row_f32(__m512 a, __m512 b, __m512 c, __m512 d, qir_requant16 q,
+                                                         float *y) {
+    qir_avx512_four_f32(a, b, c, d, q, y, y + 16, y + 32, y + 48);
 }
 
 /* The first `count` of up to thirty-two results. */

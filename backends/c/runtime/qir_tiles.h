@@ -7,6 +7,7 @@
 #define QIR_TILES_H
 
 #include "qir_panels.h"
+#include "qir_sum.h"
 
 typedef struct {
     const uint8_t *x;
@@ -19,6 +20,8 @@ typedef struct {
     const int32_t *bias;
     const float *multiplier;
     const qir_requant *requant;
+    const qir_sum *sum;    /* where results are sums with other codes */
+    const uint8_t *other;  /* these, as y is */
 } qir_tiles;
 
 /* Pixels are stored by twos or by fours; one that lacks its fellows is stored again. */

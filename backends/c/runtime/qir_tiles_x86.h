@@ -24,42 +24,108 @@
     codes = QIR_TAKE(x##i + at); \
     QIR_DOT(a##i, codes, w0);   \
     QIR_DOT(b##i, codes, w1);
-#define QIR_TO(i) (last + to[i].to)
-#define QIR_END1(i, j, k, l) QIR_FOUR(a##i, a##j, a##k, a##l, scale, q, QIR_TO(i), QIR_TO(j), QIR_TO(k), QIR_TO(l));
-#define QIR_END2(i, j) QIR_PAIR(a##i, b##i, a##j, b##j, scale, scale2, q, QIR_TO(i), QIR_TO(j));
-#define QIR_REST(i) QIR_PART(part + to[i].to, t->channels, y + pixel[i].to);
 
 /* Where the results of a tile go that fill no vector, before they go where they belong. */
 static const qir_row QIR_NAME(apart)[8] = {{0, 0, 0},   {0, 32, 0},  {0, 64, 0},  {0, 96, 0},
                                            {0, 128, 0}, {0, 160, 0}, {0, 192, 0}, {0, 224, 0}};
 
+#if QIR_SUMS
+/* Results that are sums with other codes: of up to eight pixels, whose sums of products are `kept` 32 apart. */
+QIR_TARGET static QIR_INLINE void QIR_NAME(added)(const qir_tiles *t, const qir_row *pixel, int32_t count,
+                                                  const int32_t *kept, int32_t own_first, QIR_Y *y) {
+    const int32_t two = t->channels > QIR_WIDTH, whole = t->channels >= QIR_WIDTH << two, last = count - 1;
+    const QIR_SUM_NUMBERS numbers = QIR_WIDEN_SUM(t->sum);
+    const QIR_REQUANT q = QIR_WIDEN_REQUANT(t->requant);
+    const QIR_REALS scale = QIR_LOAD_REALS(t->multiplier), scale2 = QIR_LOAD_REALS(t->multiplier + QIR_WIDTH * two);
+    const qir_row *const at = whole ? pixel : QIR_NAME(apart);
+    uint8_t part[8 * 32], beside[8 * 32], *const to = whole ? y : part;
+    const uint8_t *const other = whole ? t->other : beside;
+    int32_t i;
+    if (!whole) {
+        memset(beside, 0, sizeof beside);
+        for (i = 0; i < count; ++i) {
+            QIR_PART(t->other + pixel[i].to, t->channels, beside + at[i].to);
+        }
+    }
+    #define QIR_REAL(i, next, scale) \
+    QIR_SUM(QIR_SCALED(QIR_LOAD(kept + 32 * (i) + next), scale), &numbers, other + at[i].to + next, own_first)
+    for (i = 0; i < count; i += two ? 2 : 4) {
+        const int32_t j = i + 1 < last ? i + 1 : last, k = i + 2 < last ? i + 2 : last, l = i + 3 < last ? i + 3 : last;
+        if (two) {
+            QIR_PAIR(QIR_REAL(i, 0, scale), QIR_REAL(i, QIR_WIDTH, scale2), QIR_REAL(j, 0, scale),
+                     QIR_REAL(j, QIR_WIDTH, scale2), q, to + at[i].to, to + at[j].to);
+        } else {
+            QIR_FOUR(QIR_REAL(i, 0, scale), QIR_REAL(j, 0, scale), QIR_REAL(k, 0, scale), QIR_REAL(l, 0, scale), q,
+                     to + at[i].to, to + at[j].to, to + at[k].to, to + at[l].to);
+        }
+    }
+    #undef QIR_REAL
+    for (i = 0; i < count && !whole; ++i) {
+        QIR_PART(part + at[i].to, t->channels, y + pixel[i].to);
+    }
+}
+
+QIR_TARGET QIR_ALONE static void QIR_NAME(sums)(const qir_tiles *t, const qir_row *pixel, int32_t count,
+                                                const int32_t *kept, QIR_Y *y) {
+    if (t->sum->own_first) {
+        QIR_NAME(added)(t, pixel, count, kept, 1, y);
+    } else {
+        QIR_NAME(added)(t, pixel, count, kept, 0, y);
+    }
+}
+
+#define QIR_END1(i) memcpy(kept + 32 * i, &a##i, sizeof a##i);
+#define QIR_END2(i) QIR_END1(i) memcpy(kept + 32 * i + QIR_WIDTH, &b##i, sizeof b##i);
+#define QIR_ROOM(n, width) int32_t kept[n * 32];
+#define QIR_RESULTS1(n) QIR_EACH_##n(QIR_END1) QIR_NAME(sums)(t, pixel, n, kept, y);
+#define QIR_RESULTS2(n) QIR_EACH_##n(QIR_END2) QIR_NAME(sums)(t, pixel, n, kept, y);
+#else
+#define QIR_TO(i) (last + to[i].to)
+#define QIR_END1(i, j, k, l)                                                                                    \
+    QIR_FOUR(QIR_SCALED(a##i, scale), QIR_SCALED(a##j, scale), QIR_SCALED(a##k, scale), QIR_SCALED(a##l, scale), \
+             q, QIR_TO(i), QIR_TO(j), QIR_TO(k), QIR_TO(l));
+#define QIR_END2(i, j)                                                                                             \
+    QIR_PAIR(QIR_SCALED(a##i, scale), QIR_SCALED(b##i, scale2), QIR_SCALED(a##j, scale), QIR_SCALED(b##j, scale2), \
+             q, QIR_TO(i), QIR_TO(j));
+#define QIR_REST(i) QIR_PART(part + to[i].to, t->channels, y + pixel[i].to);
+#define QIR_ROOM(n, width)                                     \
+    const int32_t whole = t->channels >= width;                \
+    const qir_row *to = whole ? pixel : QIR_NAME(apart);       \
+    QIR_Y part[n * 32], *const last = whole ? y : part;        \
+    QIR_REQUANT q;                                             \
+    QIR_REALS scale;
+#define QIR_RESULTS(n, ends)                     \
+    q = QIR_WIDEN_REQUANT(t->requant);           \
+    scale = QIR_LOAD_REALS(t->multiplier);       \
+    ends                                         \
+    if (!whole) {                                \
+        QIR_EACH_##n(QIR_REST)                   \
+    }                                            \
+    to += whole ? n : 0;
+#define QIR_RESULTS1(n) QIR_RESULTS(n, QIR_FOURS_##n(QIR_END1))
+#define QIR_RESULTS2(n)                                                           \
+    {                                                                             \
+        const QIR_REALS scale2 = QIR_LOAD_REALS(t->multiplier + QIR_WIDTH);       \
+        QIR_RESULTS(n, QIR_PAIRS_##n(QIR_END2))                                   \
+    }
+#endif
+
 #define QIR_TILE1(n)                                                                                               \
     QIR_TARGET QIR_ALONE static void QIR_NAME(n##x1)(const qir_tiles *t, const qir_row *pixel, int32_t times,      \
                                                  QIR_Y *y) {                                                       \
-        const int32_t whole = t->channels >= QIR_WIDTH;                                                            \
-        QIR_Y part[n * 32], *const last = whole ? y : part;                                                        \
-        const qir_row *to = whole ? pixel : QIR_NAME(apart);                                                       \
-        const ptrdiff_t step = whole ? n : 0;                                                                      \
-        do {                                                                                                       \
+        QIR_ROOM(n, QIR_WIDTH) do {                                                                                \
             const QIR_VECTOR first = QIR_LOAD(t->bias);                                                            \
             const int8_t *w = t->weights;                                                                          \
             const int32_t *place = t->places;                                                                      \
             int32_t steps = t->steps;                                                                              \
-            QIR_REQUANT q;                                                                                         \
-            QIR_REALS scale;                                                                                       \
             QIR_EACH_##n(QIR_POINT) QIR_EACH_##n(QIR_BEGIN1) do {                                                  \
                 const ptrdiff_t at = *place++;                                                                     \
                 const QIR_TAKEN w0 = QIR_WEIGHTS(w);                                                               \
                 QIR_TAKEN codes;                                                                                   \
                 QIR_EACH_##n(QIR_STEP1) w += QIR_STEP_BYTES;                                                       \
             } while (--steps);                                                                                     \
-            q = QIR_WIDEN_REQUANT(t->requant);                                                                     \
-            scale = QIR_LOAD_REALS(t->multiplier);                                                                 \
-            QIR_FOURS_##n(QIR_END1) if (!whole) {                                                                  \
-                QIR_EACH_##n(QIR_REST)                                                                             \
-            }                                                                                                      \
+            QIR_RESULTS1(n)                                                                                        \
             pixel += n;                                                                                            \
-            to += step;                                                                                            \
         } while (--times);                                                                                         \
     }
 
@@ -67,31 +133,19 @@ static const qir_row QIR_NAME(apart)[8] = {{0, 0, 0},   {0, 32, 0},  {0, 64, 0},
     QIR_TARGET QIR_ALONE static void QIR_NAME(n##x2)(const qir_tiles *t, const qir_row *pixel, int32_t times,      \
                                                  QIR_Y *y) {                                                       \
         const ptrdiff_t next = QIR_NEXT_VECTOR;                                                                    \
-        const int32_t whole = t->channels >= 2 * QIR_WIDTH;                                                        \
-        QIR_Y part[n * 32], *const last = whole ? y : part;                                                        \
-        const qir_row *to = whole ? pixel : QIR_NAME(apart);                                                       \
-        const ptrdiff_t step = whole ? n : 0;                                                                      \
-        do {                                                                                                       \
+        QIR_ROOM(n, 2 * QIR_WIDTH) do {                                                                            \
             const QIR_VECTOR first = QIR_LOAD(t->bias), second = QIR_LOAD(t->bias + QIR_WIDTH);                    \
             const int8_t *w = t->weights;                                                                          \
             const int32_t *place = t->places;                                                                      \
             int32_t steps = t->steps;                                                                              \
-            QIR_REQUANT q;                                                                                         \
-            QIR_REALS scale, scale2;                                                                               \
             QIR_EACH_##n(QIR_POINT) QIR_EACH_##n(QIR_BEGIN2) do {                                                  \
                 const ptrdiff_t at = *place++;                                                                     \
                 const QIR_TAKEN w0 = QIR_WEIGHTS(w), w1 = QIR_WEIGHTS(w + next);                                   \
                 QIR_TAKEN codes;                                                                                   \
                 QIR_EACH_##n(QIR_STEP2) w += QIR_STEP_BYTES;                                                       \
             } while (--steps);                                                                                     \
-            q = QIR_WIDEN_REQUANT(t->requant);                                                                     \
-            scale = QIR_LOAD_REALS(t->multiplier);                                                                 \
-            scale2 = QIR_LOAD_REALS(t->multiplier + QIR_WIDTH);                                                    \
-            QIR_PAIRS_##n(QIR_END2) if (!whole) {                                                                  \
-                QIR_EACH_##n(QIR_REST)                                                                             \
-            }                                                                                                      \
+            QIR_RESULTS2(n)                                                                                        \
             pixel += n;                                                                                            \
-            to += step;                                                                                            \
         } while (--times);                                                                                         \
     }
 
@@ -150,6 +204,10 @@ static void QIR_BY_TILES(const qir_tiles *t, int32_t count, QIR_Y *y) {
 #undef QIR_END1
 #undef QIR_END2
 #undef QIR_REST
+#undef QIR_ROOM
+#undef QIR_RESULTS
+#undef QIR_RESULTS1
+#undef QIR_RESULTS2
 #undef QIR_TILE1
 #undef QIR_TILE2
 #undef QIR_NAME

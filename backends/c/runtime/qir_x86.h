@@ -16,6 +16,10 @@
 #define QIR_AVX512VNNI
 #endif
 
+/* Instructions on vectors of 256 or 512 bits, for templates. */
+#define QIR_MM256(instruction) _mm256_##instruction
+#define QIR_MM512(instruction) _mm512_##instruction
+
 /* A product that is to be added: clang's -ffp-contract=fast would fuse the two. */
 #if defined(__GNUC__)
 #define QIR_KEEP_PRODUCT(product) __asm__("" : "+x"(product))

@@ -12,12 +12,14 @@
 #define QIR_ROW qir_avx2_row_u8
 #define QIR_PART qir_avx2_first_u8
 #define QIR_TARGET QIR_AVX2
+#define QIR_MM QIR_MM256
 #define QIR_VECTOR __m256i
 #define QIR_REALS __m256
 #define QIR_REQUANT qir_requant8
 #define QIR_WIDEN_REQUANT qir_widen_requant8
 #define QIR_LOAD qir_avx2_vector
 #define QIR_LOAD_REALS _mm256_loadu_ps
+#define QIR_SCALED qir_avx2_scaled
 #define QIR_SPREAD _mm256_set1_epi32
 #define QIR_ADD _mm256_add_epi32
 #define QIR_TAKEN __m256i
@@ -28,6 +30,11 @@
 #define QIR_STEP_BYTES 32
 #define QIR_CODES 2
 #define QIR_AGAIN
+#define QIR_SUMS 0
+#define QIR_SUMMED
+#define QIR_SUM qir_avx2_sum_with
+#define QIR_SUM_NUMBERS qir_avx2_sum_numbers
+#define QIR_WIDEN_SUM qir_avx2_widen_sum
 #define QIR_WIDTH 8
 #define QIR_ROWS 6
 

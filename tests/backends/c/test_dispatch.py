@@ -167,4 +167,4 @@ def test_tools_work_on_it(module: CModule, tmp_path: Path) -> None:
     report = json.loads(str(module.files()["report.json"]))
     assert [plan.processor for plan in module.program.plans] == [plan["processor"] for plan in report["plans"]]
     assert report["layers"] == report["plans"][0]["layers"]
-    assert len(report["layers"]) == len(module.program.every_call)
+    assert len(report["layers"]) == len(module.program.plans[0].every_call)

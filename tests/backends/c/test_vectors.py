@@ -317,6 +317,14 @@ def test_transformed_weights_keep_to_their_range(extreme: int) -> None:
     assert (1840 * 9 * 255 * abs(extreme) >= 1 << 29) == refused
 
 
+@pytest.mark.parametrize("scale", [0.0, 1e-38, 1e-37])
+def test_winograd_refuses_multipliers_of_which_a_quarter_is_subnormal(scale: float) -> None:
+    one = shaped(0, 16, (4, 4), 16, (3, 3), pads=(1, 1, 1, 1), real=True)
+    x, w, bias, multiplier = one.arrays
+    graph, _ = joined([Case(one.node, (x, w, bias, np.full_like(multiplier, scale)))])
+    assert ("multiplier could be subnormal" in compile_c(graph, target="x86-avx2").explain()) == (scale == 1e-38)
+
+
 def network(most: int = 128) -> tuple[Builder, list[str]]:
     """Convolutions that read the caller's own bytes and write into them: NHWC codes in and out.
 
@@ -336,6 +344,11 @@ def network(most: int = 128) -> tuple[Builder, list[str]]:
         planes = b.transpose(x, (0, 3, 1, 2), f"p{number}")
         y = b.node("qir.IntConv", [planes, weight, bias, scale], f"y{number}", group=group, x_zero_point=0,
                    y_zero_point=100, qmin=0, qmax=255)  # fmt: skip
+        if number in (0, 1, 5):
+            like = b.values[y].transpose(0, 2, 3, 1).shape
+            other = b.feed(f"other{number}", rng.integers(0, 256, like).astype(np.uint8))
+            y = b.node("qir.IntAdd", [b.transpose(other, (0, 3, 1, 2), f"o{number}"), y], f"sum{number}", offset=3.0,
+                       a_multiplier=0.5, b_multiplier=0.4, qmin=0, qmax=255)  # fmt: skip
         outputs.append(b.transpose(y, (0, 2, 3, 1), f"z{number}"))
     rows = b.feed("rows", rng.integers(0, 256, (1, 37)).astype(np.uint8))
     matrix = b.constant("matrix", rng.integers(-most, most, (37, 19)).astype(np.int8))
@@ -478,5 +491,5 @@ def test_features_are_known_where_linux_tells_them() -> None:
 def test_explanations_say_what_slower_kernels_cost() -> None:
     b, outputs = network()
     lines = compile_c(b.graph(outputs), target="x86-avx512vnni").explain().splitlines()
-    assert any(line.startswith("node_y1: qir_conv_u8s8_u8__avx512vnni (about ") for line in lines)
+    assert any(line.startswith("node_y3: qir_conv_u8s8_u8__avx512vnni (about ") for line in lines)
     assert any(line.startswith("    not conv_u8__avx2: ") and line.endswith(" times the cycles") for line in lines)

@@ -5,8 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from qir.ir.dtype import FLOAT32, INT8
+from qir.ir.graph import Constant, Stage
+from qir.ir.types import Affine, Rounding, TensorType
 from qir.passes.clean.fold_constants import FoldConstants
 from qir.passmanager.base import Context
+from qir.quant.scales import encode
 from qir.target import Target
 from tests.passes.graphs import apply, count, net, normal, ops, quantized, unchanged
 
@@ -151,3 +155,45 @@ def test_bodies_are_folded_too() -> None:
     after = apply("fold-constants", graph)
     assert count(after) == {"If": 1, "Add": 1, "Sub": 1}
     assert set(after.constants) == {"k"}
+
+
+@pytest.mark.parametrize(
+    ("call", "operand", "axis"),
+    [("Transpose(w)", None, 1), ("Transpose<perm=[2,0,1]>(w)", None, 2), ("Reshape(w, s)", [0, 1, 3, 4], 2),
+     ("Reshape(w, s)", [6, 4], None), ("Unsqueeze(w, s)", [0, 2], 3), ("Identity(w)", None, 1)],
+)  # fmt: skip
+@pytest.mark.parametrize("rounding", ["nearest", "binary"])
+def test_codes_of_a_constant_move_with_it(
+    call: str, operand: list[int] | None, axis: int | None, rounding: Rounding
+) -> None:
+    constants = {"w": normal(2, 3, 4)} | ({} if operand is None else {"s": np.array(operand)})
+    graph = net(f"(float[1] x) => (float[] z) {{ y = {call} z = Add(x, y) }}", **constants)
+    quant = Affine(INT8, [0.1, 0.2, 0.3], [0, 0, 0], axis=1, rounding=rounding)
+    kind = TensorType(FLOAT32, (2, 3, 4), quant)
+    coded = graph.with_(types={**graph.types, "w": kind}, stage=Stage.QUANT)
+    coded = coded.with_(constants={**coded.constants, "w": Constant(constants["w"], encode(constants["w"], quant))})
+    if axis is None:  # channels and other elements would mix
+        assert unchanged("fold-constants", coded)
+        return
+    after = apply("fold-constants", coded, tolerance=0)
+    assert ["Add"] == ops(after)
+    found = after.tensor("y").quant
+    assert found is not None
+    assert (axis, 3, rounding) == (found.axis, found.scale.size, found.rounding)
+    codes = after.constants["y"].codes
+    assert codes is not None
+    assert codes.dtype == np.int8
+    np.testing.assert_array_equal(encode(after.constants["y"].value, found), codes)
+
+
+def test_a_second_move_of_codes_follows_the_first() -> None:
+    graph = quantized(net("(float[1] x) => (float[4,2] z) { t = Transpose(w) y = Identity(t) z = Add(x, y) }",
+                          w=normal(2, 4)), "w")  # fmt: skip
+    after = apply("fold-constants", graph, tolerance=0)
+    assert (["Add"], (4, 2)) == (ops(after), after.constants["y"].value.shape)
+    assert graph.tensor("w").quant == after.tensor("y").quant
+
+
+def test_arithmetic_on_codes_stays() -> None:
+    graph = quantized(net("(float[1] x) => (float[4] z) { y = Neg(w) z = Add(x, y) }", w=normal(4)), "w")
+    assert unchanged("fold-constants", graph)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from qir.evaluate import evaluate
 from qir.ir.dtype import FLOAT32, INT8, UINT8, DType
 from qir.ir.graph import Stage
-from qir.ir.types import Affine, TensorType
+from qir.ir.types import Affine, Rounding, TensorType
 from qir.onnxio.export import export
 from qir.passes.quantize.clamp import fit, is_absorbed
 from qir.passmanager.registry import parse_pipeline
@@ -154,6 +154,17 @@ def test_a_clamp_inside_the_codes_does_not_fit() -> None:
     scale, zero = affine_params(-1.0, 1.0, UINT8)
     assert fit((0.0, float("inf")), Affine(UINT8, scale, zero)) is None
     assert not is_absorbed((0.0, 1.0), Affine(INT8, np.ones(3), np.zeros(3), axis=1))
+
+
+@pytest.mark.parametrize("rounding", ["binary", "ternary"])
+@pytest.mark.parametrize("threshold", [0.0, 0.5, 1.0, 2.0])
+@pytest.mark.parametrize("limits", [(-1.0, 1.0), (0.0, 1.0), (0.0, 6.0), (0.0, float("inf")), (-2.0, 0.5)])
+def test_a_clamp_before_compares(limits: tuple[float, float], threshold: float, rounding: Rounding) -> None:
+    """It is absorbed exactly where it moves no code."""
+    quant = Affine(INT8, np.float32(1), 0, rounding=rounding, threshold=np.float32(threshold))
+    x = np.arange(-32, 33, dtype=np.float32) / 8
+    same = np.array_equal(encode(np.clip(x, *limits), quant), encode(x, quant))
+    assert same == is_absorbed(limits, quant)
 
 
 ABSORB = "calibrate{method=minmax},quantize"

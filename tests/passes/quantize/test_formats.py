@@ -154,7 +154,8 @@ def test_zero_points_count_where_products_may_overflow() -> None:
     weight = np.zeros((70_000, 1), np.float32)
     weight[:2, 0] = (-1, 1)
     graph = net("(float[2,70000] x) => (float[2,1] y) { y = Gemm (x, w, b) }", w=weight, b=normal(1))
-    after = apply(ALL, graph, "onnx", recipe("w8a8").with_override("*", weight_symmetric=False))
+    nearest = ALL.replace(",round-weights", "")  # which knows of a Gram matrix as large as these weights are many
+    after = apply(nearest, graph, "onnx", recipe("w8a8").with_override("*", weight_symmetric=False))
     found = quant(after, "b")
     assert found is not None
     assert found.storage == INT32

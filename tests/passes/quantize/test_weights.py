@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from qir.evaluate import evaluate
 from qir.ir.dtype import INT8, INT32
-from qir.ir.graph import Graph, Node
+from qir.ir.graph import Graph, Node, Stage
+from qir.ir.types import Affine, TensorType
 from qir.passes.quantize.saturation import pair_partners, without_saturation, worst_pair
 from qir.quant.scales import decode, encode, weight_params
 from qir.recipe import Recipe
@@ -226,3 +227,14 @@ def test_products_that_could_overflow_leave_the_bias_real() -> None:
     after = apply("calibrate{method=minmax},quantize,quantize-weights,quantize-biases", before,
                   data={"x": normal(2, 70_000)})  # fmt: skip
     assert after.tensor("b").quant is None
+
+
+@pytest.mark.parametrize(("codes", "rounded"), [((-1, 1), False), ((0, 15), False), ((-8, 7), False), ((0, 16), True)])
+def test_biases_beside_few_codes_stay_real(codes: tuple[int, int], rounded: bool) -> None:
+    before = gemm(normal(8, 3), normal(3))
+    kind = before.tensor("x")
+    quant = Affine(INT8, np.float32(0.3), 0, qmin=codes[0], qmax=codes[1])
+    before = before.with_(types={**before.types, "x": TensorType(kind.dtype, kind.shape, quant)}, stage=Stage.QUANT)
+    after = apply("quantize-weights,quantize-biases", before)
+    assert after.tensor("w").quant is not None
+    assert rounded == (after.tensor("b").quant is not None)

@@ -25,7 +25,7 @@ from qir.backends.c.kernels.conv_u8.depthwise_neon import ON_ARM
 from qir.backends.c.kernels.conv_u8.winograd import WINOGRAD
 from qir.backends.c.orders import CHANNELS_LAST
 from qir.backends.c.program import Data, Scratch
-from qir.backends.c.requant import per_channel
+from qir.backends.c.requant import added, per_channel
 from qir.backends.c.site import Site
 from qir.backends.c.weights import (
     activation_rows,
@@ -36,7 +36,7 @@ from qir.backends.c.weights import (
     tap_kernel,
     taps,
 )
-from qir.backends.c.x86 import PROVEN, X86
+from qir.backends.c.x86 import PROVEN, TEMPLATES, X86
 
 _HERE = Path(__file__).parent
 _GENERIC, _DEPTHWISE = _HERE / "conv_u8__portable.c", _HERE / "conv_u8_depthwise__portable.c"
@@ -88,7 +88,8 @@ def _bind_panels(site: Site, isa: str) -> Bound:
     w, bias, _ = conv_parts(site)
     b = _repeating(site, isa)
     data = panel_data(w, bias if isa == "avx2" else np.asarray(site.constant(2)), site.constant(3), b)
-    args = (conv_shape(site, b.window_field), b.struct, site.input(0).read, *data, b.scratch, site.output.write)
+    args = (conv_shape(site, b.window_field), b.struct, site.input(0).read, *data, *added(site), b.scratch,
+            site.output.write)  # fmt: skip
     return Bound(panel_kernel(site, "qir_conv_u8s8_T", isa, weights=data[:1]), args)
 
 
@@ -100,7 +101,7 @@ def _accepts_panels(site: Site, isa: str) -> str | None:
 def _on_panels(isa: str) -> Variant:
     accept, bind = partial(_accepts_panels, isa=isa), partial(_bind_panels, isa=isa)
     return Variant(isa.partition("_")[0], panel_source(isa), accept, bind, f"conv_u8__{isa}",
-                   partial(_panel_work, isa=isa))  # fmt: skip
+                   partial(_panel_work, isa=isa), sums=isa in TEMPLATES)  # fmt: skip
 
 
 FAMILY = Family(

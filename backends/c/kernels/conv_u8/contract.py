@@ -31,7 +31,7 @@ def conv_shape(site: Site, win: Field | None = None) -> Struct:
     return Struct("qir_conv_u8_shape", (
         ("window", win or window_fields(x.shape[0], conv_window(site))), ("groups", groups),
         ("in_channels", w.shape[1]), ("out_channels", w.shape[0] // groups),
-        ("x_zero_point", int(node.attr("x_zero_point", 0))), ("requant", requant(node)),
+        ("x_zero_point", int(node.attr("x_zero_point", 0))), ("requant", requant(site.added or node)),
     ))  # fmt: skip
 
 

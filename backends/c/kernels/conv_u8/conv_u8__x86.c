@@ -15,11 +15,13 @@
    code; a step of eight codes has the first four of every channel, then the other four. Only with these further steps
    follow in a panel; again: how many there are before each panel, and in all, then the numbers of the steps whose codes
    they take. Bias, with -x_zero_point * sum of w where codes are taken as they are, and multiplier:
-   [group][panel][channel]. scratch: see qir_conv_u8_room. */
+   [group][panel][channel]. sum, other: where results are sums with other codes, which lie as those of y do and may
+   share their bytes. scratch: see qir_conv_u8_room. */
+QIR_ALONE
 void qir_conv_u8s8_T__x86(const qir_conv_u8_shape *s, const qir_conv_u8_blocks *b, const uint8_t *QIR_RESTRICT x,
                           const int8_t *QIR_RESTRICT w, const int32_t *QIR_RESTRICT bias,
-                          const float *QIR_RESTRICT multiplier, QIR_AGAIN void *QIR_RESTRICT scratch,
-                          QIR_Y *QIR_RESTRICT y) {
+                          const float *QIR_RESTRICT multiplier, QIR_AGAIN QIR_SUMMED void *QIR_RESTRICT scratch,
+                          QIR_Y *y) {
     const int32_t panels = (s->out_channels + 15) / 16, wide = QIR_CODES == 2, steps = b->segments * b->steps;
     qir_conv_u8_block at = qir_conv_u8_first_block(s, b), last = {0, 0, 0, 0, 0, 0};
     qir_conv_u8_lists lists = qir_conv_u8_room(b, scratch);
@@ -29,6 +31,9 @@ void qir_conv_u8s8_T__x86(const qir_conv_u8_shape *s, const qir_conv_u8_blocks *
     t.pixels = lists.pixels;
     t.places = lists.places;
     t.requant = &s->requant;
+    #if QIR_SUMS
+    t.sum = sum;
+    #endif
     for (; qir_conv_u8_block_left(s, &at); qir_conv_u8_next_block(s, b, &at)) {
         const ptrdiff_t first = qir_conv_u8_pixel(b, &at) * s->groups * s->out_channels;
         int32_t group, p;
@@ -56,6 +61,9 @@ void qir_conv_u8s8_T__x86(const qir_conv_u8_shape *s, const qir_conv_u8_blocks *
                 t.bias = bias + place * 16;
                 t.multiplier = multiplier + place * 16;
                 t.channels = s->out_channels - p * 16;
+    #if QIR_SUMS
+                t.other = other + first + (ptrdiff_t)group * s->out_channels + p * 16;
+    #endif
                 QIR_BY_TILES(&t, at.rows * at.columns, y + first + (ptrdiff_t)group * s->out_channels + p * 16);
             }
         }

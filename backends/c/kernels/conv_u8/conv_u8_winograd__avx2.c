@@ -1,10 +1,9 @@
 #include "../../runtime/qir_avx2.h"
+#include "../../runtime/qir_sum.h"
 #include "conv_u8_blocks.h"
 
 /* template: begin */
-#define QIR_Y uint8_t
-#define QIR_STORE16 qir_avx2_store16_u8
-#define QIR_PART16 qir_part16_u8
+#include "../../runtime/qir_x86_words.h"
 /* template: end */
 
 /* Windows of three by three taps, one pixel apart, by Winograd's F(2x2, 3x3): of a tile of four by four codes d and a
@@ -18,7 +17,9 @@
 
    The packed weights are 4 G g G', integers of at most 9 * 128; B' d B lies within 4 * 255: both fit int16, so
    vpmaddwd multiplies them exactly. What comes out is four times the convolution; the binder checks that this fits
-   int32, so sums may wrap around on the way, and a shift by two gives it exactly.
+   int32, so sums may wrap around on the way. The place in the second row and column goes into all four outputs, once:
+   its sums start from four times the bias. A factor of four changes no mantissa: results are those of the convolution
+   where a quarter of the multiplier is given.
 
    Tiles go by blocks: their codes transformed to [place][tile][channel], then for each panel of sixteen output channels
    sixteen products of matrices to [place][tile][16], then back. */
@@ -28,6 +29,8 @@ typedef struct {
     int32_t steps;   /* pairs of input channels */
     int16_t *codes;  /* [place][room][2 steps] */
     int32_t *sums;   /* [place][room][16] */
+    const qir_sum *sum;   /* where results are sums with other codes */
+    const uint8_t *other; /* these, from the panel's first channel on */
 } qir_conv_u8s8_winograd_T_avx2_block;
 
 /* A tile's sixteen pixels to the sixteen places, sixteen channels at a time; the last ones may lap over. */
@@ -60,7 +63,7 @@ QIR_AVX2 static void qir_conv_u8s8_winograd_T_avx2_in(const uint8_t *const pixel
 }
 
 /* One to six tiles by sixteen output channels, at one place. */
-#define QIR_BEGIN(i) __m256i a##i = _mm256_setzero_si256(), b##i = _mm256_setzero_si256();
+#define QIR_BEGIN(i) __m256i a##i = first, b##i = second;
 #define QIR_STEP(i)                                                               \
     codes = _mm256_set1_epi32(qir_four_bytes((i < 3 ? x : x3) + i % 3 * stride)); \
     QIR_DOT2(a##i, codes, w0);                                                    \
@@ -70,7 +73,9 @@ QIR_AVX2 static void qir_conv_u8s8_winograd_T_avx2_in(const uint8_t *const pixel
     _mm256_storeu_si256((__m256i *)(void *)(y + 16 * i + 8), b##i);
 #define QIR_TILE(n)                                                                                         \
     QIR_AVX2 QIR_ALONE static void qir_conv_u8s8_winograd_T_avx2_##n(int32_t steps, const int16_t *x,       \
-                                                                     const int16_t *w, int32_t *y) {        \
+                                                                     const int16_t *w, const int32_t *start, \
+                                                                     int32_t *y) {                          \
+        const __m256i first = qir_avx2_vector(start), second = qir_avx2_vector(start + 8);                  \
         const ptrdiff_t stride = (ptrdiff_t)steps * 2;                                                      \
         const int16_t *x3 = x + 3 * stride;                                                                 \
         QIR_EACH_##n(QIR_BEGIN) do {                                                                        \
@@ -89,31 +94,33 @@ QIR_TILE(1) QIR_TILE(2) QIR_TILE(3) QIR_TILE(4) QIR_TILE(5) QIR_TILE(6)
 #undef QIR_TILE
 
 /* All places of a panel; its weights: [place][pair of channels][16][2]. */
-static void qir_conv_u8s8_winograd_T_avx2_products(const qir_conv_u8s8_winograd_T_avx2_block *b, const int16_t *w) {
+static void qir_conv_u8s8_winograd_T_avx2_products(const qir_conv_u8s8_winograd_T_avx2_block *b, const int16_t *w,
+                                                   const int32_t *bias) {
+    static const int32_t zeros[16] = {0};
     const ptrdiff_t depth = (ptrdiff_t)b->steps * 2;
     int32_t place, tile, count;
     for (place = 0; place < 16; ++place, w += depth * 16) {
+        const int32_t *const start = place == 5 ? bias : zeros;
         for (tile = 0; tile < b->tiles; tile += count) {
             const ptrdiff_t at = (ptrdiff_t)place * b->room + tile;
             const int16_t *const x = b->codes + at * depth;
             int32_t *const y = b->sums + at * 16;
             count = qir_piece(b->tiles - tile, 6);
             switch (count) {
-                case 1: qir_conv_u8s8_winograd_T_avx2_1(b->steps, x, w, y); break;
-                case 2: qir_conv_u8s8_winograd_T_avx2_2(b->steps, x, w, y); break;
-                case 3: qir_conv_u8s8_winograd_T_avx2_3(b->steps, x, w, y); break;
-                case 4: qir_conv_u8s8_winograd_T_avx2_4(b->steps, x, w, y); break;
-                case 5: qir_conv_u8s8_winograd_T_avx2_5(b->steps, x, w, y); break;
-                default: qir_conv_u8s8_winograd_T_avx2_6(b->steps, x, w, y); break;
+                case 1: qir_conv_u8s8_winograd_T_avx2_1(b->steps, x, w, start, y); break;
+                case 2: qir_conv_u8s8_winograd_T_avx2_2(b->steps, x, w, start, y); break;
+                case 3: qir_conv_u8s8_winograd_T_avx2_3(b->steps, x, w, start, y); break;
+                case 4: qir_conv_u8s8_winograd_T_avx2_4(b->steps, x, w, start, y); break;
+                case 5: qir_conv_u8s8_winograd_T_avx2_5(b->steps, x, w, start, y); break;
+                default: qir_conv_u8s8_winograd_T_avx2_6(b->steps, x, w, start, y); break;
             }
         }
     }
 }
 
-/* Eight channels of a tile: sums at sixteen places, `place` apart, to four outputs with their bias. */
+/* Eight channels of a tile: sums at sixteen places, `place` apart, to four outputs. */
 QIR_AVX2 static QIR_INLINE void qir_conv_u8s8_winograd_T_avx2_out(const int32_t *sums, ptrdiff_t place,
-                                                                  const int32_t *bias, __m256i out[4]) {
-    const __m256i start = _mm256_loadu_si256((const __m256i *)(const void *)bias);
+                                                                  __m256i out[4]) {
     __m256i above[4], below[4];
     int32_t j;
     for (j = 0; j < 4; ++j) {
@@ -125,61 +132,80 @@ QIR_AVX2 static QIR_INLINE void qir_conv_u8s8_winograd_T_avx2_out(const int32_t 
         above[j] = _mm256_add_epi32(_mm256_add_epi32(m0, m1), m2);
         below[j] = _mm256_sub_epi32(_mm256_sub_epi32(m1, m2), m3);
     }
-#define QIR_LEFT(row) _mm256_add_epi32(_mm256_add_epi32(row[0], row[1]), row[2])
-#define QIR_RIGHT(row) _mm256_sub_epi32(_mm256_sub_epi32(row[1], row[2]), row[3])
-    out[0] = _mm256_add_epi32(_mm256_srai_epi32(QIR_LEFT(above), 2), start);
-    out[1] = _mm256_add_epi32(_mm256_srai_epi32(QIR_RIGHT(above), 2), start);
-    out[2] = _mm256_add_epi32(_mm256_srai_epi32(QIR_LEFT(below), 2), start);
-    out[3] = _mm256_add_epi32(_mm256_srai_epi32(QIR_RIGHT(below), 2), start);
-#undef QIR_LEFT
-#undef QIR_RIGHT
+    out[0] = _mm256_add_epi32(_mm256_add_epi32(above[0], above[1]), above[2]);
+    out[1] = _mm256_sub_epi32(_mm256_sub_epi32(above[1], above[2]), above[3]);
+    out[2] = _mm256_add_epi32(_mm256_add_epi32(below[0], below[1]), below[2]);
+    out[3] = _mm256_sub_epi32(_mm256_sub_epi32(below[1], below[2]), below[3]);
 }
 
 /* The block's tiles, counted from `first` row by row, to results of one panel; tiles may reach beyond the output. */
 QIR_AVX2 static void qir_conv_u8s8_winograd_T_avx2_results(const qir_conv_u8_shape *s,
                                                            const qir_conv_u8s8_winograd_T_avx2_block *b,
-                                                           int32_t first, int32_t channels, const int32_t *bias,
-                                                           const float *multiplier, QIR_Y *y) {
+                                                           int32_t first, int32_t channels, const float *multiplier,
+                                                           QIR_Y *y) {
     const int32_t high = s->window.out[1], across = s->window.out[2], in_row = (across + 1) / 2;
     const ptrdiff_t place = (ptrdiff_t)b->room * 16, step = s->out_channels;
     const qir_requant8 q = qir_widen_requant8(&s->requant);
     const __m256 scale = _mm256_loadu_ps(multiplier), scale2 = _mm256_loadu_ps(multiplier + 8);
-    int32_t tile, i;
+    const int32_t whole = channels >= 16;
+    int32_t row = first / in_row * 2, column = first % in_row * 2, tile, i;
+    #if QIR_SUMS
+    const QIR_SUM_NUMBERS numbers = QIR_WIDEN_SUM(b->sum);
+    #define QIR_REAL(sums, scale, other) QIR_SUM(QIR_SCALED(sums, scale), &numbers, other, b->sum->own_first)
+    #else
+    #define QIR_REAL(sums, scale, other) QIR_SCALED(sums, scale)
+    #endif
     for (tile = 0; tile < b->tiles; ++tile) {
-        const int32_t row = (first + tile) / in_row * 2, column = (first + tile) % in_row * 2;
+        const int32_t both = column + 1 < across;
         __m256i low[4], upper[4];
-        qir_conv_u8s8_winograd_T_avx2_out(b->sums + 16 * tile, place, bias, low);
-        qir_conv_u8s8_winograd_T_avx2_out(b->sums + 16 * tile + 8, place, bias + 8, upper);
-        for (i = 0; i < 4; ++i) {
-            const int32_t to_row = row + i / 2, to_column = column + i % 2;
-            QIR_Y *const to = y + ((ptrdiff_t)to_row * across + to_column) * step;
-            if (to_row >= high || to_column >= across) {
-                continue;
+        qir_conv_u8s8_winograd_T_avx2_out(b->sums + 16 * tile, place, low);
+        qir_conv_u8s8_winograd_T_avx2_out(b->sums + 16 * tile + 8, place, upper);
+        for (i = 0; i < 2 && row + i < high; ++i) {
+            const ptrdiff_t left = ((ptrdiff_t)(row + i) * across + column) * step, right = left + step;
+            QIR_Y part[32];
+    #if QIR_SUMS
+            const uint8_t *other = b->other + left, *other2 = both ? b->other + right : other;
+            uint8_t beside[32];
+            if (!whole) {
+                memset(beside, 0, sizeof beside);
+                QIR_PART(other, channels, beside);
+                QIR_PART(other2, channels, beside + 16);
+                other = beside;
+                other2 = beside + 16;
             }
-            if (channels >= 16) {
-                QIR_STORE16(low[i], upper[i], scale, scale2, q, to);
-            } else {
-                QIR_Y part[16];
-                QIR_STORE16(low[i], upper[i], scale, scale2, q, part);
-                QIR_PART16(part, 1, channels, to, 0);
+    #endif
+            QIR_PAIR(QIR_REAL(low[2 * i], scale, other), QIR_REAL(upper[2 * i], scale2, other + 8),
+                     QIR_REAL(low[2 * i + 1], scale, other2), QIR_REAL(upper[2 * i + 1], scale2, other2 + 8), q,
+                     whole ? y + left : part, whole && both ? y + right : part + 16);
+            if (!whole) {
+                QIR_PART(part, channels, y + left);
+            }
+            if (!whole && both) {
+                QIR_PART(part + 16, channels, y + right);
             }
         }
+        column += 2;
+        if (column >= across) {
+            column = 0;
+            row += 2;
+        }
     }
+    #undef QIR_REAL
 }
 
-/* At least sixteen input channels. Weights: [panel of 16 channels][place][pair of input channels][16][2]; bias, with
-   -x_zero_point * sum of w, and multiplier: [panel][16]. scratch: codes and sums of a block of `room` tiles, and a
-   pixel of the zero point for what lies outside the input. */
+/* At least sixteen input channels. Weights: [panel of 16 channels][place][pair of input channels][16][2]; four times
+   the bias, with -x_zero_point * sum of w, and a quarter of the multiplier: [panel][16]. sum, other: as in conv_u8__x86.c. scratch: codes and sums of a
+   block of `room` tiles, and a pixel of the zero point for what lies outside the input. */
 void qir_conv_u8s8_winograd_T__avx2(const qir_conv_u8_shape *s, int32_t room, const uint8_t *QIR_RESTRICT x,
                                     const int16_t *QIR_RESTRICT w, const int32_t *QIR_RESTRICT bias,
-                                    const float *QIR_RESTRICT multiplier, void *QIR_RESTRICT scratch,
-                                    QIR_Y *QIR_RESTRICT y) {
+                                    const float *QIR_RESTRICT multiplier, QIR_SUMMED void *QIR_RESTRICT scratch,
+                                    QIR_Y *y) {
     const qir_window *const win = &s->window;
     const int32_t channels = s->in_channels, in_row = (win->out[2] + 1) / 2, all = in_row * ((win->out[1] + 1) / 2);
     const uint8_t *pixel[16];
     uint8_t *outside;
     qir_conv_u8s8_winograd_T_avx2_block b;
-    int32_t sample, first, tile, i, channel;
+    int32_t sample, first, tile, i, j, channel;
     b.room = room;
     b.steps = (channels + 1) / 2;
     b.sums = (int32_t *)scratch;
@@ -188,25 +214,40 @@ void qir_conv_u8s8_winograd_T__avx2(const qir_conv_u8_shape *s, int32_t room, co
     memset(outside, s->x_zero_point, (size_t)channels);
     for (sample = 0; sample < win->batch; ++sample) {
         for (first = 0; first < all; first += room) {
+            int32_t row = first / in_row * 2 - win->pad[1], column = first % in_row * 2 - win->pad[2];
             b.tiles = all - first < room ? all - first : room;
             for (tile = 0; tile < b.tiles; ++tile) {
-                const int32_t row = (first + tile) / in_row * 2 - win->pad[1];
-                const int32_t column = (first + tile) % in_row * 2 - win->pad[2];
-                for (i = 0; i < 16; ++i) {
-                    const int32_t r = row + i / 4, c = column + i % 4;
-                    const int inside = r >= 0 && r < win->in[1] && c >= 0 && c < win->in[2];
-                    pixel[i] = inside ? x + ((ptrdiff_t)r * win->in[2] + c) * channels : outside;
+                for (i = 0; i < 4; ++i) {
+                    const ptrdiff_t line = ((ptrdiff_t)(row + i) * win->in[2] + column) * channels;
+                    const int32_t above = (uint32_t)(row + i) < (uint32_t)win->in[1];
+                    for (j = 0; j < 4; ++j) {
+                        const int32_t inside = above && (uint32_t)(column + j) < (uint32_t)win->in[2];
+                        pixel[4 * i + j] = inside ? x + line + j * channels : outside;
+                    }
                 }
                 qir_conv_u8s8_winograd_T_avx2_in(pixel, channels, (ptrdiff_t)room * b.steps * 2,
                                                  b.codes + (ptrdiff_t)tile * b.steps * 2);
+                column += 2;
+                if (column + win->pad[2] >= win->out[2]) {
+                    column = -win->pad[2];
+                    row += 2;
+                }
             }
             for (channel = 0; channel < s->out_channels; channel += 16) {
-                qir_conv_u8s8_winograd_T_avx2_products(&b, w + (ptrdiff_t)channel * 16 * b.steps * 2);
-                qir_conv_u8s8_winograd_T_avx2_results(s, &b, first, s->out_channels - channel, bias + channel,
+                qir_conv_u8s8_winograd_T_avx2_products(&b, w + (ptrdiff_t)channel * 16 * b.steps * 2,
+                                                       bias + channel);
+    #if QIR_SUMS
+                b.sum = sum;
+                b.other = other + channel;
+    #endif
+                qir_conv_u8s8_winograd_T_avx2_results(s, &b, first, s->out_channels - channel,
                                                       multiplier + channel, y + channel);
             }
         }
         x += (ptrdiff_t)win->in[1] * win->in[2] * channels;
         y += (ptrdiff_t)win->out[1] * win->out[2] * s->out_channels;
+    #if QIR_SUMS
+        other += (ptrdiff_t)win->out[1] * win->out[2] * s->out_channels;
+    #endif
     }
 }

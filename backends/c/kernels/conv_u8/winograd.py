@@ -9,13 +9,15 @@ import numpy as np
 from qir.backends.c.kernels import Bound, Variant
 from qir.backends.c.kernels.conv_u8.blocks import PANEL, in_panels
 from qir.backends.c.kernels.conv_u8.contract import accepts, conv_shape, conv_window
-from qir.backends.c.program import Data, Kernel, Scalar, Scratch
-from qir.backends.c.requant import output_types, per_channel, vector_types, weight_sums
+from qir.backends.c.program import Data, Scalar, Scratch
+from qir.backends.c.requant import added, per_channel, weight_sums
 from qir.backends.c.site import Site
+from qir.backends.c.x86 import x86_kernel
 
 _SOURCE = Path(__file__).parent / "conv_u8_winograd__avx2.c"
-_ROOM = 24
-"""Tiles of a block: four passes of six, whose sums at sixteen places fit the first cache."""
+_ROOM, _NEAR = (12, 24), 1 << 18
+"""Tiles of a block, two passes of six or four: few, whose codes and sums fit the first cache, where all weights stay in
+the second one, of so many bytes; else more, so that weights are read less often."""
 _TRANSFORMS = (40, 96)
 """Products that could be done while one input channel of a tile is transformed, or one output channel back."""
 
@@ -30,7 +32,11 @@ def _accepts(site: Site) -> str | None:
         return reason
     values = np.asarray(site.constant(1), np.int64)
     most = np.abs(np.asarray(site.constant(2), np.int64)) + 255 * weight_sums(np.abs(values))
-    return "four times an accumulator could leave int32" if np.any(most >= 1 << 29) else None
+    if np.any(most >= 1 << 29):
+        return "four times an accumulator could leave int32"
+    scale = np.abs(np.asarray(site.constant(3), np.float32))
+    least = scale.min(initial=np.inf, where=scale > 0)
+    return "a quarter of a multiplier could be subnormal" if least < 4 * np.finfo(np.float32).tiny else None
 
 
 def _tiles(site: Site) -> int:
@@ -64,14 +70,14 @@ def _packed(w: np.ndarray) -> Data:
 
 def _bind(site: Site) -> Bound:
     w, bias = np.asarray(site.constant(1), np.int8), np.asarray(site.constant(2), np.int32)
-    room, pairs = min(_ROOM, _tiles(site)), -(-w.shape[1] // 2)
-    data = (_packed(w), in_panels(bias, 1, "bias"),
-            in_panels(per_channel(site.constant(3), w.shape[0]), 1, "multipliers"))  # fmt: skip
+    packed, pairs = _packed(w), -(-w.shape[1] // 2)
+    room = min(_ROOM[packed.array.nbytes > _NEAR], _tiles(site))
+    data = (packed, in_panels(4 * bias, 1, "bias, four times"),
+            in_panels(per_channel(site.constant(3), w.shape[0]) / 4, 1, "multipliers, a quarter"))  # fmt: skip
     scratch = Scratch(16 * room * (PANEL * 4 + pairs * 2 * 2) + w.shape[1])
-    function = "qir_conv_u8s8_winograd_T__avx2"
-    name, types = output_types(site, function)
-    kernel = Kernel(function, _SOURCE, name, (*types, *vector_types(site, "avx2", "store16")))
-    return Bound(kernel, (conv_shape(site), Scalar(room), site.input(0).read, *data, scratch, site.output.write))
+    kernel = x86_kernel("qir_conv_u8s8_winograd_T__avx2", _SOURCE, site, "avx2")
+    args = (conv_shape(site), Scalar(room), site.input(0).read, *data, *added(site), scratch, site.output.write)
+    return Bound(kernel, args)
 
 
-WINOGRAD = Variant("avx2", _SOURCE, _accepts, _bind, work=_work)
+WINOGRAD = Variant("avx2", _SOURCE, _accepts, _bind, work=_work, sums=True, grows=True)

@@ -24,10 +24,10 @@ from qir.backends.c.kernels.conv_u8.blocks import (
 )
 from qir.backends.c.orders import ROWS
 from qir.backends.c.program import Data, Scratch, Struct
-from qir.backends.c.requant import constants_missing, per_channel, requant
+from qir.backends.c.requant import added, constants_missing, per_channel, requant
 from qir.backends.c.site import Site
 from qir.backends.c.weights import activation_rows, bias_data, is_wide, only_int8, refuse, row_kernel, rows
-from qir.backends.c.x86 import PROVEN, X86
+from qir.backends.c.x86 import PROVEN, TEMPLATES, X86
 from qir.ops.window import Window
 
 _HERE = Path(__file__).parent
@@ -88,10 +88,10 @@ def _bind_panels(site: Site, isa: str) -> Bound:
     b, (depth, columns) = _repeating(site, isa), site.input(1).shape
     shape = Struct("qir_conv_u8_shape", (
         ("window", b.window_field), ("groups", 1), ("in_channels", depth), ("out_channels", columns),
-        ("x_zero_point", 0), ("requant", requant(site.node)),
+        ("x_zero_point", 0), ("requant", requant(site.added or site.node)),
     ))  # fmt: skip
     data = _data(site, b)
-    args = (shape, b.struct, site.input(0).read, *data, b.scratch, site.output.write)
+    args = (shape, b.struct, site.input(0).read, *data, *added(site), b.scratch, site.output.write)
     return Bound(panel_kernel(site, "qir_conv_u8s8_T", isa, weights=data[:1]), args)
 
 
@@ -121,7 +121,7 @@ def _accepts_panels(site: Site, isa: str) -> str | None:
 def _on_panels(isa: str) -> Variant:
     accept, bind = partial(_accepts_panels, isa=isa), partial(_bind_panels, isa=isa)
     return Variant(isa.partition("_")[0], panel_source(isa), accept, bind, f"conv_u8__{isa}",
-                   partial(_panel_work, isa=isa))  # fmt: skip
+                   partial(_panel_work, isa=isa), sums=isa in TEMPLATES)  # fmt: skip
 
 
 FAMILY = Family(

@@ -6,20 +6,21 @@
 
 /* Sixteen columns times `panels` of one row, all of it reading of weights: four panels are four streams through memory,
    and their sums hide the latency of an instruction; one panel is what is left over. A panel is one vector or two. */
+#define QIR_REAL(sums, at) QIR_SCALED(sums, QIR_LOAD_REALS(multiplier + at))
 #if QIR_WIDTH == 16
 #define QIR_BEGIN(i) QIR_VECTOR a##i = QIR_LOAD(bias + 16 * i);
 #define QIR_STEP(i) QIR_DOT(a##i, codes, QIR_WEIGHTS(w + i * panel));
-#define QIR_END_1 QIR_FOUR(a0, a0, a0, a0, QIR_LOAD_REALS(multiplier), q, y, y, y, y);
-#define QIR_END_4 QIR_ROW(a0, a1, a2, a3, multiplier, q, y);
+#define QIR_END_1 QIR_FOUR(QIR_REAL(a0, 0), QIR_REAL(a0, 0), QIR_REAL(a0, 0), QIR_REAL(a0, 0), q, y, y, y, y);
+#define QIR_END_4 QIR_ROW(QIR_REAL(a0, 0), QIR_REAL(a1, 16), QIR_REAL(a2, 32), QIR_REAL(a3, 48), q, y);
 #else
 #define QIR_BEGIN(i) QIR_VECTOR a##i = QIR_LOAD(bias + 16 * i), b##i = QIR_LOAD(bias + 16 * i + 8);
 #define QIR_STEP(i)                                  \
     QIR_DOT(a##i, codes, QIR_WEIGHTS(w + i * panel)); \
     QIR_DOT(b##i, codes, QIR_WEIGHTS(w + i * panel + QIR_NEXT_VECTOR));
-#define QIR_END_1 QIR_PAIR(a0, b0, a0, b0, QIR_LOAD_REALS(multiplier), QIR_LOAD_REALS(multiplier + 8), q, y, y);
-#define QIR_END_4                               \
-    QIR_ROW(a0, b0, a1, b1, multiplier, q, y);  \
-    QIR_ROW(a2, b2, a3, b3, multiplier + 32, q, y + 32);
+#define QIR_END_1 QIR_PAIR(QIR_REAL(a0, 0), QIR_REAL(b0, 8), QIR_REAL(a0, 0), QIR_REAL(b0, 8), q, y, y);
+#define QIR_END_4                                                                           \
+    QIR_ROW(QIR_REAL(a0, 0), QIR_REAL(b0, 8), QIR_REAL(a1, 16), QIR_REAL(b1, 24), q, y);    \
+    QIR_ROW(QIR_REAL(a2, 32), QIR_REAL(b2, 40), QIR_REAL(a3, 48), QIR_REAL(b3, 56), q, y + 32);
 #endif
 #define QIR_PANELS(n)                                                                                               \
     QIR_TARGET QIR_ALONE static void qir_gemm_u8s8_row_T_by##n(                                                \
@@ -35,6 +36,7 @@
         QIR_END_##n (void)panel;                                                                                    \
     }
 QIR_PANELS(1) QIR_PANELS(4)
+#undef QIR_REAL
 #undef QIR_BEGIN
 #undef QIR_STEP
 #undef QIR_END_1

@@ -7,7 +7,7 @@ from pathlib import Path
 from qir.backends.c.kernels import Bound, Family, Variant
 from qir.backends.c.loops import window_fields
 from qir.backends.c.orders import CHANNELS_LAST
-from qir.backends.c.program import Field, Kernel, Scalar, Struct
+from qir.backends.c.program import Kernel, Struct
 from qir.backends.c.site import Site
 from qir.ops.window import window
 
@@ -15,7 +15,6 @@ _HERE = Path(__file__).parent
 _SOURCE = _HERE / "maxpool__portable.c"
 _LEAST = {"avx2": 32, "neon": 16}
 """Channels that kernels on vectors need."""
-_NAMES = ("batch", "in", "out", "kernel", "stride", "dilation", "pad")
 
 
 def _takes(site: Site) -> str | None:
@@ -36,13 +35,12 @@ def _accepts_vectors(site: Site, isa: str) -> str | None:
 
 def _bind(site: Site, isa: str = "portable") -> Bound:
     x, node = site.input(0), site.node
-    values = window_fields(x.shape[0], window(node, x.shape[2:], node.attr("kernel_shape")))
-    fields: tuple[Field, ...] = values if isinstance(values, tuple) else (values,)
+    slid = window_fields(x.shape[0], window(node, x.shape[2:], node.attr("kernel_shape")))
     kernel = Kernel("qir_maxpool_T__portable", _SOURCE, f"qir_maxpool_{x.short}__portable", (("QIR_T", x.ctype),))
     if isa != "portable":
         kernel = Kernel(f"qir_maxpool_u8__{isa}", _HERE / f"maxpool_u8__{isa}.c")
-    shape = Struct("qir_window", tuple(zip(_NAMES, fields, strict=True)))
-    return Bound(kernel, (shape, Scalar(x.shape[1]), x.read, site.output.write))
+    shape = Struct("qir_maxpool_shape", (("window", slid), ("channels", x.shape[1])))
+    return Bound(kernel, (shape, x.read, site.output.write))
 
 
 def _on(isa: str) -> Variant:

@@ -5,4 +5,9 @@
 
 #include "../../runtime/qir_window.h"
 
+typedef struct {
+    qir_window window;
+    int32_t channels;
+} qir_maxpool_shape;
+
 #endif

@@ -5,8 +5,9 @@
 /* template: end */
 
 /* The first tap is copied, the others raise it. */
-void qir_maxpool_T__portable(const qir_window *w, int32_t channels, const QIR_T *QIR_RESTRICT x, QIR_T *QIR_RESTRICT y) {
-    const int32_t pixels = qir_pixels(w);
+void qir_maxpool_T__portable(const qir_maxpool_shape *shape, const QIR_T *QIR_RESTRICT x, QIR_T *QIR_RESTRICT y) {
+    const qir_window *const w = &shape->window;
+    const int32_t pixels = qir_pixels(w), channels = shape->channels;
     int32_t pixel;
     for (pixel = 0; pixel < pixels; ++pixel, y += channels) {
         int32_t a, b, c, j, seen = 0;

@@ -20,9 +20,9 @@ QIR_AVX2 static QIR_INLINE void qir_maxpool_u8_avx2_block(const qir_window *w, c
 
 /* At least thirty-two channels; the last ones may lap over those before. */
 QIR_AVX2
-void qir_maxpool_u8__avx2(const qir_window *w, int32_t channels, const uint8_t *QIR_RESTRICT x,
-                          uint8_t *QIR_RESTRICT y) {
-    const int32_t pixels = qir_pixels(w);
+void qir_maxpool_u8__avx2(const qir_maxpool_shape *shape, const uint8_t *QIR_RESTRICT x, uint8_t *QIR_RESTRICT y) {
+    const qir_window *const w = &shape->window;
+    const int32_t pixels = qir_pixels(w), channels = shape->channels;
     int32_t pixel, channel;
     for (pixel = 0; pixel < pixels; ++pixel, y += channels) {
         qir_taps t;

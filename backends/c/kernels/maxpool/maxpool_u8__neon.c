@@ -24,9 +24,9 @@ static QIR_INLINE void qir_maxpool_u8_neon_block(const int32_t vectors, const qi
 }
 
 /* At least sixteen channels; the last sixteen may lap over those before. */
-void qir_maxpool_u8__neon(const qir_window *w, int32_t channels, const uint8_t *QIR_RESTRICT x,
-                          uint8_t *QIR_RESTRICT y) {
-    const int32_t pixels = qir_pixels(w);
+void qir_maxpool_u8__neon(const qir_maxpool_shape *shape, const uint8_t *QIR_RESTRICT x, uint8_t *QIR_RESTRICT y) {
+    const qir_window *const w = &shape->window;
+    const int32_t pixels = qir_pixels(w), channels = shape->channels;
     int32_t pixel;
     for (pixel = 0; pixel < pixels; ++pixel, y += channels) {
         int32_t channel = 0;

@@ -17,10 +17,12 @@ from qir.backends.c.strides import strided, too_many_strides
 
 _HERE = Path(__file__).parent
 _QUANTIZE, _DEQUANTIZE = _HERE / "quantize__portable.c", _HERE / "dequantize__portable.c"
-_CONVERT = _HERE / "convert__avx2.c"
+_CONVERT, _COMPARE = _HERE / "convert__avx2.c", _HERE / "compare__portable.c"
 
 
 def _takes_quantize(site: Site) -> str | None:
+    if "rounding" in site.node.attrs:
+        return "a compare decides its codes"
     if site.input(0).dtype.name != "float32":
         return "only float32 is quantized"
     return None if site.output.dtype.is_integer and site.output.dtype.bits in (8, 16) else "codes have 8 or 16 bits"
@@ -102,7 +104,27 @@ def _accepts_neon(site: Site) -> str | None:
     return _accepts_convert(site) or flushed(site, _numbers(site)[0])
 
 
-FAMILIES = tuple(
+def _takes_compare(site: Site) -> str | None:
+    numbers = (site.input(0).dtype.name, site.output.dtype.name)
+    if "rounding" not in site.node.attrs:
+        return "its codes are the nearest"
+    return None if numbers == ("float32", "uint8") else "only float32 is compared, to give uint8"
+
+
+def _bind_compare(site: Site) -> Bound:
+    node, y = site.node, site.output
+    threshold, ternary = float(np.float32(node.attr("threshold"))), node.attr("rounding") == "ternary"
+    numbers = (Scalar(threshold, "float"), Scalar(int(ternary)), Scalar(-threshold if ternary else threshold, "float"),
+               Scalar(0 if ternary else -1), Scalar(int(node.attr("zero_point"))))  # fmt: skip
+    kernel = Kernel("qir_compare_f32_u8__portable", _COMPARE)
+    return Bound(kernel, (*numbers, Scalar(y.size, "size_t"), site.input(0).read, y.write))
+
+
+_COMPARED = Family(
+    "compare", ("qir.Quantize",), FOLLOW, (Variant("portable", _COMPARE, lambda site: None, _bind_compare),),
+    takes=_takes_compare, pointwise=True,
+)  # fmt: skip
+FAMILIES = (_COMPARED, *(
     Family(name, (op,), FOLLOW, (
         Variant("portable", source, _accepts, bind),
         Variant("avx2", _CONVERT, _accepts_convert, _bind_convert, f"{name}__avx2"),
@@ -113,4 +135,4 @@ FAMILIES = tuple(
         ("quantize", "qir.Quantize", _QUANTIZE, _bind_quantize, _takes_quantize),
         ("dequantize", "qir.Dequantize", _DEQUANTIZE, _bind_dequantize, _takes_dequantize),
     )
-)  # fmt: skip
+))  # fmt: skip

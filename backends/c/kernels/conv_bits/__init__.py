@@ -1,0 +1,40 @@
+"""qir.IntBitConv and qir.IntBitGemm: products of packed bits with weights of few bits."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from qir.backends.c.kernels import Bound, Family, Variant
+from qir.backends.c.kernels.conv_bits.layer import Layer, accepts, conv_shape, finish, layer_of, macs
+from qir.backends.c.orders import Orders
+from qir.backends.c.program import Data, Kernel, Scratch
+from qir.backends.c.site import Site, channels_last, plain
+
+_SOURCE = Path(__file__).parent / "conv_bits__portable.c"
+
+
+def _orders(site: Site) -> Orders:
+    """Packed values lie as they are; codes and reals of a convolution with their channels innermost."""
+    y = site.output
+    as_pixels = site.node.op == "qir.IntBitConv" and "y_bits" not in site.node.attrs
+    rest = tuple(plain(x.rank) if x else None for x in site.inputs)
+    return Orders(rest, (channels_last(y.rank) if as_pixels else plain(y.rank),))
+
+
+def _scratch(layer: Layer) -> Scratch:
+    return Scratch(8 * layer.planes * layer.words + 4 * layer.outputs)
+
+
+def _bind(site: Site) -> Bound:
+    layer = layer_of(site)
+    name, types, last = finish(site)
+    kernel = Kernel("qir_conv_bits_T__portable", _SOURCE, f"qir_conv_bits_{name}__portable", types)
+    args = (conv_shape(site, layer), site.input(0).read, Data(layer.rows, "weights, in planes"),
+            Data(layer.bias, "bias"), Data(layer.outside, "sums of single taps"), last, _scratch(layer))  # fmt: skip
+    return Bound(kernel, (*args, site.output.write))
+
+
+FAMILY = Family(
+    "conv_bits", ("qir.IntBitConv", "qir.IntBitGemm"), _orders,
+    (Variant("portable", _SOURCE, accepts, _bind, work=macs),),
+)  # fmt: skip

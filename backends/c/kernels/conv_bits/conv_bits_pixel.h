@@ -1,0 +1,125 @@
+/* What is done for one pixel of the result: its window gathered, ones counted, sums made into results (conv_bits.h). */
+#ifndef QIR_CONV_BITS_PIXEL_H
+#define QIR_CONV_BITS_PIXEL_H
+
+#include "conv_bits.h"
+
+/* Sums of two, four and eight bits side by side; the product adds the eight bytes into the highest. */
+static inline int32_t qir_ones(uint64_t v) {
+    v -= v >> 1 & 0x5555555555555555u;
+    v = (v & 0x3333333333333333u) + (v >> 2 & 0x3333333333333333u);
+    return (int32_t)(((v + (v >> 4)) & 0x0f0f0f0f0f0f0f0fu) * 0x0101010101010101u >> 56);
+}
+
+/* One plane of a window: the pixels under its taps, one after the other. */
+static inline void qir_bits_plane(const qir_conv_bits_shape *s, const uint8_t *x, const qir_taps *t, int32_t plane,
+                                  uint8_t *row) {
+    const qir_window *const win = &s->window;
+    const int32_t bytes = s->bytes, pixel = bytes * s->planes, across = win->kernel[2] * bytes;
+    int32_t a, b, c, i;
+    memset(row, 0, (size_t)s->words * sizeof(uint64_t));
+    for (a = 0; a < win->kernel[0]; ++a) {
+        for (b = 0; b < win->kernel[1]; ++b, row += across) {
+            if (a < t->first[0] || a >= t->last[0] || b < t->first[1] || b >= t->last[1]) {
+                continue;
+            }
+            for (c = t->first[2]; c < t->last[2]; ++c) {
+                const uint8_t *const from = x + qir_under_tap(win, t, a, b, c) * pixel + plane * bytes;
+                uint8_t *const to = row + c * bytes;
+                for (i = 0; i < bytes; ++i) {
+                    to[i] = from[i];
+                }
+            }
+        }
+    }
+}
+
+/* All planes of a window as rows of words; returns sum of 2^i |a_i| where `count` says so, else 0. */
+static inline int32_t qir_bits_window(const qir_conv_bits_shape *s, const uint8_t *x, const qir_taps *t, int count,
+                                      uint64_t *row) {
+    int32_t plane, word, ones = 0;
+    for (plane = 0; plane < s->planes; ++plane, row += s->words) {
+        qir_bits_plane(s, x, t, plane, (uint8_t *)row);
+        for (word = 0; count && word < s->words; ++word) {
+            ones += qir_ones(row[word]) << plane;
+        }
+    }
+    return ones;
+}
+
+/* Adds to the sums what taps outside the input have not taken off. */
+static inline void qir_bits_outside(const qir_conv_bits_shape *s, const int32_t *QIR_RESTRICT outside,
+                                    const qir_taps *t, int32_t *QIR_RESTRICT sums) {
+    const qir_window *const win = &s->window;
+    int32_t a, b, c, m;
+    for (a = 0; a < win->kernel[0]; ++a) {
+        for (b = 0; b < win->kernel[1]; ++b) {
+            for (c = 0; c < win->kernel[2]; ++c, outside += s->outputs) {
+                if (a < t->first[0] || a >= t->last[0] || b < t->first[1] || b >= t->last[1] || c < t->first[2] ||
+                    c >= t->last[2]) {
+                    for (m = 0; m < s->outputs; ++m) {
+                        sums[m] += outside[m];
+                    }
+                }
+            }
+        }
+    }
+}
+
+/* What the sums of a pixel become; each returns where the next pixel's results start. */
+
+static inline uint8_t *qir_bits_codes_u8(const qir_conv_bits_shape *s, const int32_t *QIR_RESTRICT sums,
+                                         const float *QIR_RESTRICT multiplier, uint8_t *QIR_RESTRICT y) {
+    int32_t m;
+    for (m = 0; m < s->outputs; ++m) {
+        qir_store_u8(sums[m], multiplier[m], &s->requant, y + m);
+    }
+    return y + s->outputs;
+}
+
+static inline float *qir_bits_codes_f32(const qir_conv_bits_shape *s, const int32_t *QIR_RESTRICT sums,
+                                        const float *QIR_RESTRICT multiplier, float *QIR_RESTRICT y) {
+    int32_t m;
+    for (m = 0; m < s->outputs; ++m) {
+        y[m] = (float)sums[m] * multiplier[m];
+    }
+    return y + s->outputs;
+}
+
+static inline uint8_t *qir_bits_numbers(const qir_conv_bits_shape *s, const int32_t *QIR_RESTRICT sums,
+                                        const int32_t *QIR_RESTRICT threshold, uint8_t *QIR_RESTRICT y) {
+    int32_t m, level;
+    for (m = 0; m < s->outputs; ++m) {
+        int32_t number = 0;
+        for (level = 0; level < s->levels - 1; ++level) {
+            number += sums[m] >= threshold[level * s->outputs + m];
+        }
+        y[m] = (uint8_t)(s->y_low + s->y_step * number);
+    }
+    return y + s->outputs;
+}
+
+static inline uint8_t *qir_bits_packed(const qir_conv_bits_shape *s, const int32_t *QIR_RESTRICT sums,
+                                       const int32_t *QIR_RESTRICT threshold, uint8_t *QIR_RESTRICT y) {
+    const int32_t bytes = (s->outputs + 7) / 8;
+    int32_t first, i, level;
+    for (first = 0; first < s->outputs; first += 8) {
+        const int32_t count = s->outputs - first < 8 ? s->outputs - first : 8;
+        uint32_t low = 0, high = 0;
+        for (i = 0; i < count; ++i) {
+            uint32_t number = 0;
+            for (level = 0; level < s->levels - 1; ++level) {
+                number += sums[first + i] >= threshold[level * s->outputs + first + i];
+            }
+            low |= (number & 1) << i;
+            high |= (number >> 1) << i;
+        }
+        y[first / 8] = (uint8_t)low;
+        if (s->y_bits == 2) {
+            y[bytes + first / 8] = (uint8_t)high;
+        }
+    }
+    return y + (ptrdiff_t)bytes * s->y_bits;
+}
+
+#endif

@@ -1,0 +1,39 @@
+"""qir.IntPackBits: codes of few levels to packed bits."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from qir.backends.c.kernels import Bound, Family, Variant
+from qir.backends.c.orders import Orders
+from qir.backends.c.program import Kernel, Struct
+from qir.backends.c.site import Site, plain
+
+_SOURCE = Path(__file__).parent / "pack_bits__portable.c"
+
+
+def _channels_innermost(site: Site) -> Orders:
+    """The operand with the packed axis innermost, the others in their order, as they lie in the result."""
+    rank, axis = site.input(0).rank, int(site.node.attr("axis")) % site.input(0).rank
+    order = (*(other for other in range(rank) if other != axis), axis)
+    return Orders((order,), (plain(rank),))
+
+
+def pack_shape(site: Site) -> Struct:
+    """The qir_pack_bits_shape of a site."""
+    x, node = site.input(0), site.node
+    channels = x.shape[int(node.attr("axis"))]
+    return Struct("qir_pack_bits_shape", (
+        ("pixels", x.size // channels), ("channels", channels), ("bits", int(node.attr("bits"))),
+        ("low", int(node.attr("qmin"))), ("step", int(node.attr("step", 1))),
+    ))  # fmt: skip
+
+
+def _bind(site: Site) -> Bound:
+    kernel = Kernel("qir_pack_bits_u8__portable", _SOURCE)
+    return Bound(kernel, (pack_shape(site), site.input(0).read, site.output.write))
+
+
+FAMILY = Family(
+    "pack_bits", ("qir.IntPackBits",), _channels_innermost, (Variant("portable", _SOURCE, lambda site: None, _bind),)
+)
