@@ -46,6 +46,7 @@ RATES: Mapping[str, float] = MappingProxyType({
     "add_u8__avx2": 1.5, "add_u8__portable": 0.2,
     "conv_u8__avx2": 21, "conv_u8__avx2_pairs": 26, "conv_u8__avx2_fours": 33,
     "conv_u8__avx512vnni": 55, "conv_u8__avxvnni": 52, "conv_u8__portable": 7,
+    "conv_bits__avx2": 140, "conv_bits__avx512vpopcntdq": 330, "conv_bits__portable": 14,
     "conv_u8_winograd__avx2": 22,
     "conv_u8__neon": 13, "conv_u8__dotprod": 38, "conv_u8__i8mm": 62,
     "conv_u8_depthwise__avx2": 10, "conv_u8_depthwise__avx512vnni": 29, "conv_u8_depthwise__avxvnni": 18,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from qir.backends.c.costs import DEFAULTS, Costs
-from qir.backends.c.isas import AVX2, AVX512VNNI, AVXVNNI, DOTPROD, I8MM, on_this_processor
+from qir.backends.c.isas import AVX2, AVX512VNNI, AVX512VPOPCNTDQ, AVXVNNI, DOTPROD, I8MM, on_this_processor
 from qir.errors import RecipeError
 from qir.ir.dtype import INT16
 from qir.ir.graph import Graph, Node
@@ -152,8 +152,12 @@ register_c_target(
     CTarget("x86-avx512vnni", ("avx512vnni", "avx2"), AVX512VNNI.flags, 64, "C for x86 processors with AVX512-VNNI")
 )
 register_c_target(
-    CTarget("x86", ("avx512vnni", "avxvnni", "avx2"), (), 64, dispatch=True,
-            description="C for any x86 processor: kernels for AVX2, AVX-VNNI and AVX512-VNNI, chosen at run time")
+    CTarget("x86-avx512vpopcntdq", ("avx512vpopcntdq", "avx512vnni", "avx2"), AVX512VPOPCNTDQ.flags, 64,
+            "C for x86 processors with AVX512-VNNI and AVX512-VPOPCNTDQ, which counts bits", bit_products=5)
+)  # fmt: skip
+register_c_target(
+    CTarget("x86", ("avx512vpopcntdq", "avx512vnni", "avxvnni", "avx2"), (), 64, dispatch=True,
+            description="C for any x86 processor: kernels for AVX2, AVX-VNNI and AVX512, chosen at run time")
 )  # fmt: skip
 register_c_target(CTarget("armv7-neon", ("neon",), ("-march=armv7-a", "-mfpu=neon", "-mfloat-abi=hard"), 64,
                           "C for 32-bit ARM with NEON"))  # fmt: skip

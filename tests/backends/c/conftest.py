@@ -17,7 +17,10 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import elsewhere  # found through the line above
 
-VECTOR_TARGETS = [name for name, row in C_TARGETS.items() if name != "native" and row.isas and not row.dispatch]
+BITS = "x86-avx512vpopcntdq"
+"""Beyond the other targets it has kernels for packed bits alone."""
+VECTOR_TARGETS = [name for name, row in C_TARGETS.items()
+                  if name not in ("native", BITS) and row.isas and not row.dispatch]  # fmt: skip
 FLOAT_TARGETS = [next(name for name in VECTOR_TARGETS if isa in C_TARGETS[name].isas) for isa in VECTORS]
 """One for each instruction set of the float kernels."""
 

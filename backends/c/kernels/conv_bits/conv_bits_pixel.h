@@ -11,24 +11,38 @@ static inline int32_t qir_ones(uint64_t v) {
     return (int32_t)(((v + (v >> 4)) & 0x0f0f0f0f0f0f0f0fu) * 0x0101010101010101u >> 56);
 }
 
-/* One plane of a window: the pixels under its taps, one after the other. */
+/* Few bytes, by eights, the last of which may overlap the ones before. */
+static inline void qir_bits_copy(const uint8_t *QIR_RESTRICT from, int32_t bytes, uint8_t *QIR_RESTRICT to) {
+    int32_t i;
+    if (bytes < 8) {
+        for (i = 0; i < bytes; ++i) {
+            to[i] = from[i];
+        }
+        return;
+    }
+    for (i = 0; i + 8 < bytes; i += 8) {
+        memcpy(to + i, from + i, 8);
+    }
+    memcpy(to + bytes - 8, from + bytes - 8, 8);
+}
+
+/* One plane of a window: the pixels under its taps, one after the other; neighbours in one go. */
 static inline void qir_bits_plane(const qir_conv_bits_shape *s, const uint8_t *x, const qir_taps *t, int32_t plane,
                                   uint8_t *row) {
     const qir_window *const win = &s->window;
     const int32_t bytes = s->bytes, pixel = bytes * s->planes, across = win->kernel[2] * bytes;
-    int32_t a, b, c, i;
+    const int32_t wide = t->last[2] - t->first[2];
+    const int32_t step = s->planes == 1 && win->dilation[2] == 1 && wide > 0 ? wide : 1;
+    int32_t a, b, c;
     memset(row, 0, (size_t)s->words * sizeof(uint64_t));
     for (a = 0; a < win->kernel[0]; ++a) {
         for (b = 0; b < win->kernel[1]; ++b, row += across) {
             if (a < t->first[0] || a >= t->last[0] || b < t->first[1] || b >= t->last[1]) {
                 continue;
             }
-            for (c = t->first[2]; c < t->last[2]; ++c) {
+            for (c = t->first[2]; c < t->last[2]; c += step) {
                 const uint8_t *const from = x + qir_under_tap(win, t, a, b, c) * pixel + plane * bytes;
-                uint8_t *const to = row + c * bytes;
-                for (i = 0; i < bytes; ++i) {
-                    to[i] = from[i];
-                }
+                qir_bits_copy(from, step * bytes, row + c * bytes);
             }
         }
     }

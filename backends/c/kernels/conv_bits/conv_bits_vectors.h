@@ -1,0 +1,19 @@
+/* What the vectors of every instruction set count on: windows of some pixels, put as its steps want them. */
+#ifndef QIR_CONV_BITS_VECTORS_H
+#define QIR_CONV_BITS_VECTORS_H
+
+#include "conv_bits_pixel.h"
+
+/* Bytes from one row, and from one plane, to the next. */
+typedef struct {
+    const uint8_t *x;
+    ptrdiff_t row;
+    ptrdiff_t plane;
+} qir_bits_rows;
+
+/* Sums of a pixel, channels filled up to whole groups of every instruction set. */
+static inline ptrdiff_t qir_bits_pitch(const qir_conv_bits_shape *s) {
+    return (ptrdiff_t)(s->outputs + 63) / 64 * 64;
+}
+
+#endif
