@@ -72,6 +72,15 @@ def any_target(
     return prefer(request.param, monkeypatch, evidence, need)
 
 
+@pytest.fixture(params=here_or_emulated(["portable", "x86-avx2", BITS, "arm-neon", "armv7-neon"]))
+def bits_target(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, evidence: Callable[[str, str], None],
+    need: Callable[[str], str],
+) -> str:  # fmt: skip
+    """Portable C, or a target whose kernels for packed bits no other has; they are taken wherever they can be."""
+    return prefer(request.param, monkeypatch, evidence, need)
+
+
 @pytest.fixture(params=here_or_emulated(FLOAT_TARGETS))
 def float_target(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, evidence: Callable[[str, str], None],

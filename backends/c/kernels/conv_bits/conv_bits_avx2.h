@@ -8,7 +8,7 @@
 #define QIR_CONV_BITS_AVX2_H
 
 #include "../../runtime/qir_avx2.h"
-#include "conv_bits_vectors.h"
+#include "conv_bits_results.h"
 
 #define QIR_ONES4(v) (((v) & 1) + ((v) >> 1 & 1) + ((v) >> 2 & 1) + ((v) >> 3 & 1))
 #define QIR_TABLE4(join, a, b) \
@@ -44,23 +44,25 @@ QIR_AVX2 static QIR_INLINE qir_bits_rows qir_bits_avx2_arranged(const uint8_t *f
     return arranged;
 }
 
-/* sums[0..7] += factor * eight lanes of 16 bits. */
-QIR_AVX2 static QIR_INLINE void qir_bits_avx2_add8(__m128i counts, __m256i factor, int32_t *sums) {
+/* start + factor * eight lanes of 16 bits. */
+QIR_AVX2 static QIR_INLINE void qir_bits_avx2_add8(__m128i counts, __m256i factor, const int32_t *start,
+                                                   int32_t *sums) {
     const __m256i products = _mm256_mullo_epi32(_mm256_cvtepu16_epi32(counts), factor);
-    _mm256_storeu_si256((__m256i *)(void *)sums, _mm256_add_epi32(qir_avx2_vector(sums), products));
+    _mm256_storeu_si256((__m256i *)(void *)sums, _mm256_add_epi32(qir_avx2_vector(start), products));
 }
 
-QIR_AVX2 static QIR_INLINE void qir_bits_avx2_add(__m256i low, __m256i high, __m256i factor, int32_t *sums) {
-    qir_bits_avx2_add8(_mm256_castsi256_si128(low), factor, sums);
-    qir_bits_avx2_add8(_mm256_castsi256_si128(high), factor, sums + 8);
-    qir_bits_avx2_add8(_mm256_extracti128_si256(low, 1), factor, sums + 16);
-    qir_bits_avx2_add8(_mm256_extracti128_si256(high, 1), factor, sums + 24);
+QIR_AVX2 static QIR_INLINE void qir_bits_avx2_add(__m256i low, __m256i high, __m256i factor, const int32_t *start,
+                                                  int32_t *sums) {
+    qir_bits_avx2_add8(_mm256_castsi256_si128(low), factor, start, sums);
+    qir_bits_avx2_add8(_mm256_castsi256_si128(high), factor, start + 8, sums + 8);
+    qir_bits_avx2_add8(_mm256_extracti128_si256(low, 1), factor, start + 16, sums + 16);
+    qir_bits_avx2_add8(_mm256_extracti128_si256(high, 1), factor, start + 24, sums + 24);
 }
 
 /* Row i: counts in bytes, and in 16 bits, where lanes of low hold channels 0..7 and 16..23. gcc would first add the two
    counts of a step, and then copy their sum. */
-#define QIR_AVX2_BITS_BEGIN(i)         \
-    const uint8_t *x##i = x + (i)*row; \
+#define QIR_AVX2_BITS_BEGIN(i)                       \
+    const uint8_t *x##i = count->x + (i)*count->row; \
     __m256i low##i = zero, high##i = zero;
 #define QIR_AVX2_BITS_ZERO(i) __m256i a##i = zero;
 #define QIR_AVX2_BITS_LOOK(i, place, weights)                                                              \
@@ -72,28 +74,29 @@ QIR_AVX2 static QIR_INLINE void qir_bits_avx2_add(__m256i low, __m256i high, __m
 #define QIR_AVX2_BITS_WIDEN(i)                                             \
     low##i = _mm256_add_epi16(low##i, _mm256_unpacklo_epi8(a##i, zero));   \
     high##i = _mm256_add_epi16(high##i, _mm256_unpackhi_epi8(a##i, zero)); \
-    x##i += 2 * count;
-#define QIR_AVX2_BITS_END(i) qir_bits_avx2_add(low##i, high##i, by, sums + (i)*pitch);
+    x##i += 2 * together;
+#define QIR_AVX2_BITS_END(i) \
+    qir_bits_avx2_add(low##i, high##i, factor, count->start + (i)*count->step, sums + (i)*count->pitch);
 
-#define QIR_AVX2_BITS(join, n)                                                                                    \
-    QIR_AVX2 QIR_ALONE static void qir_bits_avx2_##join##n(const uint8_t *x, ptrdiff_t row, int32_t steps,        \
-                                                           const uint8_t *w, int32_t factor, int32_t *sums,       \
-                                                           ptrdiff_t pitch) {                                     \
-        const uint8_t *const tables = qir_bits_avx2_##join();                                                     \
-        const __m256i zero = _mm256_setzero_si256(), mask = _mm256_set1_epi8(15), by = _mm256_set1_epi32(factor); \
-        ptrdiff_t left = steps;                                                                                   \
-        QIR_EACH_##n(QIR_AVX2_BITS_BEGIN) do {                                                                    \
-            const ptrdiff_t count = left < 31 ? left : 31;                                                        \
-            ptrdiff_t at;                                                                                         \
-            QIR_EACH_##n(QIR_AVX2_BITS_ZERO) for (at = 0; at < count; ++at, w += 32) {                            \
-                const __m256i bits = qir_avx2_vector(w), first = _mm256_and_si256(bits, mask);                    \
-                const __m256i second = _mm256_and_si256(_mm256_srli_epi16(bits, 4), mask);                        \
-                __m256i table;                                                                                    \
-                QIR_EACH_##n(QIR_AVX2_BITS_STEP)                                                                  \
-            }                                                                                                     \
-            QIR_EACH_##n(QIR_AVX2_BITS_WIDEN) left -= count;                                                      \
-        } while (left);                                                                                           \
-        QIR_EACH_##n(QIR_AVX2_BITS_END)                                                                           \
+#define QIR_AVX2_BITS(join, n)                                                                            \
+    QIR_AVX2 QIR_ALONE static void qir_bits_avx2_##join##n(const qir_bits_count *count, const uint8_t *w, \
+                                                           int32_t *sums) {                               \
+        const uint8_t *const tables = qir_bits_avx2_##join();                                             \
+        const __m256i zero = _mm256_setzero_si256(), mask = _mm256_set1_epi8(15);                         \
+        const __m256i factor = _mm256_set1_epi32(count->factor);                                          \
+        ptrdiff_t left = count->steps;                                                                    \
+        QIR_EACH_##n(QIR_AVX2_BITS_BEGIN) do {                                                            \
+            const ptrdiff_t together = left < 31 ? left : 31;                                             \
+            ptrdiff_t at;                                                                                 \
+            QIR_EACH_##n(QIR_AVX2_BITS_ZERO) for (at = 0; at < together; ++at, w += 32) {                 \
+                const __m256i bits = qir_avx2_vector(w), first = _mm256_and_si256(bits, mask);            \
+                const __m256i second = _mm256_and_si256(_mm256_srli_epi16(bits, 4), mask);                \
+                __m256i table;                                                                            \
+                QIR_EACH_##n(QIR_AVX2_BITS_STEP)                                                          \
+            }                                                                                             \
+            QIR_EACH_##n(QIR_AVX2_BITS_WIDEN) left -= together;                                           \
+        } while (left);                                                                                   \
+        QIR_EACH_##n(QIR_AVX2_BITS_END)                                                                   \
     }
 
 QIR_AVX2_BITS(xor, 1) QIR_AVX2_BITS(xor, 4) QIR_AVX2_BITS(and, 1) QIR_AVX2_BITS(and, 4)
@@ -128,7 +131,7 @@ QIR_AVX2 static QIR_INLINE uint64_t qir_bits_avx2_reached(const int32_t *sums, c
 }
 
 /* 32 codes: y_low + y_step * thresholds that are reached. */
-QIR_AVX2 static QIR_INLINE void qir_bits_avx2_numbers(const qir_conv_bits_shape *s, const int32_t *sums,
+QIR_AVX2 static QIR_INLINE void qir_bits_avx2_group(const qir_conv_bits_shape *s, const int32_t *sums,
                                                       const int32_t *threshold, ptrdiff_t pitch, uint8_t *y) {
     const __m256i step = _mm256_set1_epi8((char)s->y_step);
     __m256i codes = _mm256_set1_epi8((char)s->y_low);
@@ -138,5 +141,7 @@ QIR_AVX2 static QIR_INLINE void qir_bits_avx2_numbers(const qir_conv_bits_shape 
     }
     _mm256_storeu_si256((__m256i *)(void *)y, codes);
 }
+
+QIR_BITS_RESULTS(avx2, QIR_AVX2, 32, qir_requant8, qir_widen_requant8)
 
 #endif

@@ -3,7 +3,7 @@
 #define QIR_CONV_BITS_AVX512_H
 
 #include "../../runtime/qir_avx512.h"
-#include "conv_bits_vectors.h"
+#include "conv_bits_results.h"
 
 static QIR_INLINE qir_bits_rows qir_bits_avx512_arranged(const uint8_t *from, int32_t rows, int32_t planes,
                                                          ptrdiff_t size, uint8_t *to) {
@@ -13,31 +13,29 @@ static QIR_INLINE qir_bits_rows qir_bits_avx512_arranged(const uint8_t *from, in
     return arranged;
 }
 
-#define QIR_AVX512_BITS_BEGIN(i)             \
-    const uint8_t *const x##i = x + (i)*row; \
+#define QIR_AVX512_BITS_BEGIN(i)                           \
+    const uint8_t *const x##i = count->x + (i)*count->row; \
     __m512i a##i = _mm512_setzero_si512();
-#define QIR_AVX512_BITS_STEP(i, join)                                                      \
-    a##i = _mm512_add_epi32(a##i, _mm512_popcnt_epi32(_mm512_##join##_si512(               \
+#define QIR_AVX512_BITS_STEP(i, join)                                        \
+    a##i = _mm512_add_epi32(a##i, _mm512_popcnt_epi32(_mm512_##join##_si512( \
                                       bits, _mm512_set1_epi32(qir_four_bytes(x##i + at)))));
 #define QIR_AVX512_BITS_XOR(i) QIR_AVX512_BITS_STEP(i, xor)
 #define QIR_AVX512_BITS_AND(i) QIR_AVX512_BITS_STEP(i, and)
-#define QIR_AVX512_BITS_END(i)                                                             \
-    _mm512_storeu_si512(sums + (i)*pitch, _mm512_add_epi32(_mm512_loadu_si512(sums + (i)*pitch), \
-                                                           _mm512_mullo_epi32(a##i, by)));
+#define QIR_AVX512_BITS_END(i)                                                                                        \
+    _mm512_storeu_si512(sums + (i)*count->pitch, _mm512_add_epi32(_mm512_loadu_si512(count->start + (i)*count->step), \
+                                                                  _mm512_mullo_epi32(a##i, factor)));
 
-#define QIR_AVX512_BITS(name, n, step)                                                                               \
-    QIR_AVX512VPOPCNTDQ QIR_ALONE static void qir_bits_avx512_##name##n(const uint8_t *x, ptrdiff_t row,             \
-                                                                        int32_t steps, const uint8_t *w,             \
-                                                                        int32_t factor, int32_t *sums,               \
-                                                                        ptrdiff_t pitch) {                           \
-        const __m512i by = _mm512_set1_epi32(factor);                                                                \
-        const ptrdiff_t last = 4 * (ptrdiff_t)steps;                                                                 \
-        ptrdiff_t at;                                                                                                \
-        QIR_EACH_##n(QIR_AVX512_BITS_BEGIN) for (at = 0; at < last; at += 4, w += 64) {                              \
-            const __m512i bits = _mm512_loadu_si512(w);                                                              \
-            QIR_EACH_##n(step)                                                                                       \
-        }                                                                                                            \
-        QIR_EACH_##n(QIR_AVX512_BITS_END)                                                                            \
+#define QIR_AVX512_BITS(name, n, step)                                                                                 \
+    QIR_AVX512VPOPCNTDQ QIR_ALONE static void qir_bits_avx512_##name##n(const qir_bits_count *count, const uint8_t *w, \
+                                                                        int32_t *sums) {                               \
+        const __m512i factor = _mm512_set1_epi32(count->factor);                                                       \
+        const ptrdiff_t last = 4 * (ptrdiff_t)count->steps;                                                            \
+        ptrdiff_t at;                                                                                                  \
+        QIR_EACH_##n(QIR_AVX512_BITS_BEGIN) for (at = 0; at < last; at += 4, w += 64) {                                \
+            const __m512i bits = _mm512_loadu_si512(w);                                                                \
+            QIR_EACH_##n(step)                                                                                         \
+        }                                                                                                              \
+        QIR_EACH_##n(QIR_AVX512_BITS_END)                                                                              \
     }
 
 QIR_AVX512_BITS(xor, 1, QIR_AVX512_BITS_XOR) QIR_AVX512_BITS(xor, 4, QIR_AVX512_BITS_XOR)
@@ -69,7 +67,7 @@ QIR_AVX512VPOPCNTDQ static QIR_INLINE uint64_t qir_bits_avx512_reached(const int
 }
 
 /* 64 codes: y_low + y_step * thresholds that are reached. */
-QIR_AVX512VPOPCNTDQ static QIR_INLINE void qir_bits_avx512_numbers(const qir_conv_bits_shape *s, const int32_t *sums,
+QIR_AVX512VPOPCNTDQ static QIR_INLINE void qir_bits_avx512_group(const qir_conv_bits_shape *s, const int32_t *sums,
                                                                    const int32_t *threshold, ptrdiff_t pitch,
                                                                    uint8_t *y) {
     const __m512i step = _mm512_set1_epi8((char)s->y_step);
@@ -80,5 +78,7 @@ QIR_AVX512VPOPCNTDQ static QIR_INLINE void qir_bits_avx512_numbers(const qir_con
     }
     _mm512_storeu_si512(y, codes);
 }
+
+QIR_BITS_RESULTS(avx512, QIR_AVX512VPOPCNTDQ, 64, qir_requant16, qir_widen_requant16)
 
 #endif

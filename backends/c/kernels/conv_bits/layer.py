@@ -148,6 +148,12 @@ def finish(site: Site) -> tuple[str, tuple[tuple[str, str], ...], Data]:
     return how, types, Data(np.ascontiguousarray(last, np.int32), "thresholds")
 
 
+def window_bits(site: Site) -> int:
+    """Of one plane, whole bytes of each tap."""
+    w = _weights(site)
+    return 8 * -(-w.shape[1] // 8) * prod(w.shape[2:])
+
+
 def pairs(site: Site, panel: int = 1) -> float:
     """Pairs of a bit of x and one of a weight, channels filled up to whole panels."""
     w = _weights(site)

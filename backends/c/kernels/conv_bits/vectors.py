@@ -11,7 +11,7 @@ from types import MappingProxyType
 import numpy as np
 
 from qir.backends.c.kernels import Bound, Variant
-from qir.backends.c.kernels.conv_bits.layer import Layer, accepts, conv_shape, finish, layer_of, pairs
+from qir.backends.c.kernels.conv_bits.layer import Layer, accepts, conv_shape, finish, layer_of, pairs, window_bits
 from qir.backends.c.program import Data, Kernel, Scratch
 from qir.backends.c.requant import flushed
 from qir.backends.c.site import Site
@@ -23,6 +23,9 @@ _ROWS = 4
 _GROUP = 64
 """Channels that sums are filled up to (qir_bits_pitch)."""
 
+_MOST = 32767
+"""Ones that lanes of 16 bits count."""
+
 
 @dataclass(frozen=True)
 class Vectors:
@@ -32,32 +35,18 @@ class Vectors:
         tag: inside the names of its header and functions.
         target: attribute of its functions.
         panel, step: channels that are counted together, and bytes of each that a step takes.
-        group: channels of which results are made together.
-        requant: qir_widen_... gives it.
     """
 
     tag: str
     target: str
     panel: int
     step: int
-    group: int
-    requant: str
-
-    @property
-    def words(self) -> tuple[tuple[str, str], ...]:
-        """Identifiers of the template to C text, for all layers."""
-        name = f"qir_bits_{self.tag}"
-        return (
-            ("QIR_TARGET", self.target), ("QIR_PANEL", str(self.panel)), ("QIR_STEP", str(self.step)),
-            ("QIR_GROUP", str(self.group)), ("QIR_ARRANGED", f"{name}_arranged"), ("QIR_REQUANT", self.requant),
-            ("QIR_WIDEN_REQUANT", self.requant.replace("qir_", "qir_widen_")), ("QIR_REACHED", f"{name}_reached"),
-            ("QIR_NUMBERS", f"{name}_numbers"),
-        )  # fmt: skip
 
 
 VECTORS: Mapping[str, Vectors] = MappingProxyType({
-    "avx512vpopcntdq": Vectors("avx512", "QIR_AVX512VPOPCNTDQ", 16, 4, 64, "qir_requant16"),
-    "avx2": Vectors("avx2", "QIR_AVX2", 32, 1, 32, "qir_requant8"),
+    "avx512vpopcntdq": Vectors("avx512", "QIR_AVX512VPOPCNTDQ", 16, 4),
+    "neon": Vectors("neon", "", 32, 2),
+    "avx2": Vectors("avx2", "QIR_AVX2", 32, 1),
 })  # fmt: skip
 
 
@@ -80,22 +69,24 @@ def _filled(data: Data, fill: int) -> Data:
 
 
 def _accepts(site: Site, isa: str) -> str | None:
-    reason = accepts(site)
-    if reason is not None or isa != "neon":
+    if (reason := accepts(site)) is not None:
         return reason
-    return flushed(site, np.asarray(site.constant(3)))
+    if window_bits(site) > _MOST:
+        return f"windows of more than {_MOST} bits"
+    return flushed(site, np.asarray(site.constant(3), np.float32)) if isa == "neon" else None
 
 
 def _bind(site: Site, isa: str) -> Bound:
     vectors, layer = VECTORS[isa], layer_of(site)
     how, types, last = finish(site)
     name, join = f"qir_bits_{vectors.tag}", "xor" if layer.binary else "and"
-    own = (
-        ("QIR_COUNT_ONE", f"{name}_{join}1"), ("QIR_COUNT_FOUR", f"{name}_{join}4"),
-        ("QIR_ROW", f"{name}_row_{site.output.short}"), ("QIR_FINISH", f"qir_conv_bits_T_{how}"),
+    result = f"codes_{site.output.short}" if how == "codes" else how
+    words = (
+        ("QIR_TARGET", vectors.target), ("QIR_PANEL", str(vectors.panel)), ("QIR_STEP", str(vectors.step)),
+        ("QIR_ARRANGED", f"{name}_arranged"), ("QIR_COUNT_ONE", f"{name}_{join}1"),
+        ("QIR_COUNT_FOUR", f"{name}_{join}4"), ("QIR_FINISH", f"{name}_{result}"),
     )  # fmt: skip
-    emitted = f"qir_conv_bits_{join}_{how}_{site.output.short}__{isa}"
-    kernel = Kernel("qir_conv_bits_T__vectors", _SOURCE, emitted, (*vectors.words, *types, *own),
+    kernel = Kernel("qir_conv_bits_T__vectors", _SOURCE, f"qir_conv_bits_{join}_{result}__{isa}", (*types, *words),
                     (_HERE / f"conv_bits_{vectors.tag}.h",))  # fmt: skip
     pitch = -(-layer.outputs // _GROUP) * _GROUP
     scratch = Scratch(_ROWS * (8 * 3 * layer.planes * layer.words + 4 * pitch))
