@@ -103,6 +103,11 @@ INTEGER: Mapping[str, IntegerRule] = MappingProxyType({
 """What every C target runs on codes: portable kernels take all of it, so instruction sets change speed, not results."""
 
 
+_BIT_PRODUCTS: Mapping[str, int] = MappingProxyType({"avx512vnni": 1, "i8mm": 1, "neon": 5})
+"""By the best instruction set, where it is not 2: above so many pairs of bits a product, products of unpacked codes take
+less time (rows "bits" of `qir bench kernels`; on ARM by instructions counted)."""
+
+
 @dataclass(frozen=True)
 class CTarget:
     """How C code is emitted for a target.
@@ -115,7 +120,6 @@ class CTarget:
         description: one line for help texts.
         costs: by which the cheapest kernel is chosen.
         dispatch: the code holds plans for each of `isas` and for none, and chooses at run time.
-        bit_products: as of Target: above it, products of unpacked codes take less time.
         threads: heavy calls are cut into up to so many pieces, for threads that the caller may give.
         spare_bytes: that constants may take beyond those of kernels whose weights do not grow; None is any number.
     """
@@ -127,9 +131,13 @@ class CTarget:
     description: str = ""
     costs: Costs = field(default_factory=lambda: DEFAULTS, repr=False, compare=False)
     dispatch: bool = False
-    bit_products: int = 2
     threads: int = 1
     spare_bytes: int | None = None
+
+    @property
+    def bit_products(self) -> int:
+        """As of Target."""
+        return _BIT_PRODUCTS.get(self.isas[0] if self.isas else "", 2)
 
 
 C_TARGETS: dict[str, CTarget] = {}
@@ -153,7 +161,7 @@ register_c_target(
 )
 register_c_target(
     CTarget("x86-avx512vpopcntdq", ("avx512vpopcntdq", "avx512vnni", "avx2"), AVX512VPOPCNTDQ.flags, 64,
-            "C for x86 processors with AVX512-VNNI and AVX512-VPOPCNTDQ, which counts bits", bit_products=5)
+            "C for x86 processors with AVX512-VNNI and AVX512-VPOPCNTDQ, which counts bits")
 )  # fmt: skip
 register_c_target(
     CTarget("x86", ("avx512vpopcntdq", "avx512vnni", "avxvnni", "avx2"), (), 64, dispatch=True,

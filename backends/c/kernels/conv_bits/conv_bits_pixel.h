@@ -11,13 +11,18 @@ static inline int32_t qir_ones(uint64_t v) {
     return (int32_t)(((v + (v >> 4)) & 0x0f0f0f0f0f0f0f0fu) * 0x0101010101010101u >> 56);
 }
 
-/* Few bytes, by eights, the last of which may overlap the ones before. */
+/* Few bytes; the last ones may overlap those before. */
 static inline void qir_bits_copy(const uint8_t *QIR_RESTRICT from, int32_t bytes, uint8_t *QIR_RESTRICT to) {
     int32_t i;
-    if (bytes < 8) {
+    if (bytes < 4) {
         for (i = 0; i < bytes; ++i) {
             to[i] = from[i];
         }
+        return;
+    }
+    if (bytes < 8) {
+        memcpy(to, from, 4);
+        memcpy(to + bytes - 4, from + bytes - 4, 4);
         return;
     }
     for (i = 0; i + 16 <= bytes; i += 16) {
