@@ -104,8 +104,8 @@ INTEGER: Mapping[str, IntegerRule] = MappingProxyType({
 
 
 _BIT_PRODUCTS: Mapping[str, int] = MappingProxyType({"avx512vnni": 1, "i8mm": 1, "neon": 5})
-"""By the best instruction set, where it is not 2: above so many pairs of bits a product, products of unpacked codes take
-less time (rows "bits" of `qir bench kernels`; on ARM by instructions counted)."""
+"""By the best instruction set, where it is not 2: above so many pairs of bits a product, products of unpacked codes
+take less time (rows "bits" of `qir bench kernels`; on ARM by instructions counted)."""
 
 
 @dataclass(frozen=True)
