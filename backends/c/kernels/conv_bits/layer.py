@@ -151,7 +151,7 @@ def finish(site: Site) -> tuple[str, tuple[tuple[str, str], ...], Data]:
 def window_bits(site: Site) -> int:
     """Of one plane, whole bytes of each tap."""
     w = _weights(site)
-    return 8 * -(-w.shape[1] // 8) * prod(w.shape[2:])
+    return 8 * -(-int(w.shape[1]) // 8) * prod(w.shape[2:])
 
 
 def pairs(site: Site, panel: int = 1) -> float:
