@@ -101,17 +101,23 @@ QIR_AVX2 static QIR_INLINE void qir_bits_avx2_add(__m256i low, __m256i high, __m
 
 QIR_AVX2_BITS(xor, 1) QIR_AVX2_BITS(xor, 4) QIR_AVX2_BITS(and, 1) QIR_AVX2_BITS(and, 4)
 
-/* 32 results. */
-QIR_AVX2 static QIR_INLINE void qir_bits_avx2_row_u8(const int32_t *sums, const float *multiplier, qir_requant8 q,
-                                                     uint8_t *y) {
-    qir_avx2_row_u8(qir_avx2_vector(sums), qir_avx2_vector(sums + 8), qir_avx2_vector(sums + 16),
-                    qir_avx2_vector(sums + 24), multiplier, q, y);
+QIR_AVX2 static QIR_INLINE __m256 qir_bits_avx2_reals(const int32_t *sums, const float *multiplier) {
+    return qir_avx2_scaled(qir_avx2_vector(sums), _mm256_loadu_ps(multiplier));
 }
 
-QIR_AVX2 static QIR_INLINE void qir_bits_avx2_row_f32(const int32_t *sums, const float *multiplier, qir_requant8 q,
-                                                      float *y) {
-    qir_avx2_row_f32(qir_avx2_vector(sums), qir_avx2_vector(sums + 8), qir_avx2_vector(sums + 16),
-                     qir_avx2_vector(sums + 24), multiplier, q, y);
+/* 32 results. */
+QIR_AVX2 static QIR_INLINE void qir_bits_avx2_row_u8(const int32_t *sums, const float *multiplier,
+                                                     qir_requant8 q, uint8_t *y) {
+    qir_avx2_row_u8(qir_bits_avx2_reals(sums, multiplier), qir_bits_avx2_reals(sums + 8, multiplier + 8),
+                    qir_bits_avx2_reals(sums + 16, multiplier + 16),
+                    qir_bits_avx2_reals(sums + 24, multiplier + 24), q, y);
+}
+
+QIR_AVX2 static QIR_INLINE void qir_bits_avx2_row_f32(const int32_t *sums, const float *multiplier,
+                                                      qir_requant8 q, float *y) {
+    qir_avx2_row_f32(qir_bits_avx2_reals(sums, multiplier), qir_bits_avx2_reals(sums + 8, multiplier + 8),
+                     qir_bits_avx2_reals(sums + 16, multiplier + 16),
+                     qir_bits_avx2_reals(sums + 24, multiplier + 24), q, y);
 }
 
 /* Bytes of ones where sums are below their thresholds. Packing goes by halves of 128 bits, and leaves four bytes of

@@ -41,17 +41,23 @@ static QIR_INLINE qir_bits_rows qir_bits_avx512_arranged(const uint8_t *from, in
 QIR_AVX512_BITS(xor, 1, QIR_AVX512_BITS_XOR) QIR_AVX512_BITS(xor, 4, QIR_AVX512_BITS_XOR)
 QIR_AVX512_BITS(and, 1, QIR_AVX512_BITS_AND) QIR_AVX512_BITS(and, 4, QIR_AVX512_BITS_AND)
 
+QIR_AVX512VPOPCNTDQ static QIR_INLINE __m512 qir_bits_avx512_reals(const int32_t *sums, const float *multiplier) {
+    return qir_avx512_scaled(_mm512_loadu_si512(sums), _mm512_loadu_ps(multiplier));
+}
+
 /* 64 results. */
 QIR_AVX512VPOPCNTDQ static QIR_INLINE void qir_bits_avx512_row_u8(const int32_t *sums, const float *multiplier,
                                                                   qir_requant16 q, uint8_t *y) {
-    qir_avx512_row_u8(_mm512_loadu_si512(sums), _mm512_loadu_si512(sums + 16), _mm512_loadu_si512(sums + 32),
-                      _mm512_loadu_si512(sums + 48), multiplier, q, y);
+    qir_avx512_row_u8(qir_bits_avx512_reals(sums, multiplier), qir_bits_avx512_reals(sums + 16, multiplier + 16),
+                      qir_bits_avx512_reals(sums + 32, multiplier + 32),
+                      qir_bits_avx512_reals(sums + 48, multiplier + 48), q, y);
 }
 
 QIR_AVX512VPOPCNTDQ static QIR_INLINE void qir_bits_avx512_row_f32(const int32_t *sums, const float *multiplier,
                                                                    qir_requant16 q, float *y) {
-    qir_avx512_row_f32(_mm512_loadu_si512(sums), _mm512_loadu_si512(sums + 16), _mm512_loadu_si512(sums + 32),
-                       _mm512_loadu_si512(sums + 48), multiplier, q, y);
+    qir_avx512_row_f32(qir_bits_avx512_reals(sums, multiplier), qir_bits_avx512_reals(sums + 16, multiplier + 16),
+                       qir_bits_avx512_reals(sums + 32, multiplier + 32),
+                       qir_bits_avx512_reals(sums + 48, multiplier + 48), q, y);
 }
 
 QIR_AVX512VPOPCNTDQ static QIR_INLINE uint64_t qir_bits_avx512_reached16(const int32_t *sums,
