@@ -13,7 +13,7 @@ from qir.backends.c.targets import CTarget
 _BITS = {
     "fma": "basic[2] >> 12", "avx2": "wide[1] >> 5", "avx512f": "wide[1] >> 16", "avx512dq": "wide[1] >> 17",
     "avx512bw": "wide[1] >> 30", "avx512vl": "wide[1] >> 31", "avx512_vnni": "wide[2] >> 11",
-    "avx_vnni": "wider[0] >> 4",
+    "avx512_vpopcntdq": "wide[2] >> 14", "avx_vnni": "wider[0] >> 4",
 }  # fmt: skip
 """Where CPUID tells of a feature: leaf 1, leaf 7, or leaf 7 subleaf 1; registers from eax on."""
 

@@ -31,12 +31,15 @@ AVX512VNNI = Isa(
     "avx512vnni", AVX2.features | {"avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512_vnni"},
     (*AVX2.flags, "-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mavx512vnni"),
 )  # fmt: skip
+AVX512VPOPCNTDQ = Isa(
+    "avx512vpopcntdq", AVX512VNNI.features | {"avx512_vpopcntdq"}, (*AVX512VNNI.flags, "-mavx512vpopcntdq")
+)
 AVXVNNI = Isa("avxvnni", AVX2.features | {"avx_vnni"}, (*AVX2.flags, "-mavxvnni"))
 NEON = Isa("neon", frozenset(("neon",)), ())
 ASIMD = Isa("asimd", NEON.features | {"asimd"}, ())
 DOTPROD = Isa("dotprod", ASIMD.features | {"asimddp"}, ("-march=armv8.2-a+dotprod",))
 I8MM = Isa("i8mm", DOTPROD.features | {"i8mm"}, ("-march=armv8.2-a+dotprod+i8mm",))
-ISAS = (AVX512VNNI, AVXVNNI, AVX2, I8MM, DOTPROD, ASIMD, NEON)
+ISAS = (AVX512VPOPCNTDQ, AVX512VNNI, AVXVNNI, AVX2, I8MM, DOTPROD, ASIMD, NEON)
 """Best first. NEON is also what 32-bit ARM has: kernels for it are written for both. ASIMD is what 64 bits add: floats
 that are divided, fused in a product and sum, and not flushed to zero where they are subnormal."""
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from qir.backends.c.costs import DEFAULTS, Costs
-from qir.backends.c.isas import AVX2, AVX512VNNI, AVXVNNI, DOTPROD, I8MM, on_this_processor
+from qir.backends.c.isas import AVX2, AVX512VNNI, AVX512VPOPCNTDQ, AVXVNNI, DOTPROD, I8MM, on_this_processor
 from qir.errors import RecipeError
 from qir.ir.dtype import INT16
 from qir.ir.graph import Graph, Node
@@ -103,6 +103,11 @@ INTEGER: Mapping[str, IntegerRule] = MappingProxyType({
 """What every C target runs on codes: portable kernels take all of it, so instruction sets change speed, not results."""
 
 
+_BIT_PRODUCTS: Mapping[str, int] = MappingProxyType({"avx512vnni": 1, "i8mm": 1, "neon": 5})
+"""By the best instruction set, where it is not 2: above so many pairs of bits a product, products of unpacked codes
+take less time (rows "bits" of `qir bench kernels`; on ARM by instructions counted)."""
+
+
 @dataclass(frozen=True)
 class CTarget:
     """How C code is emitted for a target.
@@ -115,7 +120,6 @@ class CTarget:
         description: one line for help texts.
         costs: by which the cheapest kernel is chosen.
         dispatch: the code holds plans for each of `isas` and for none, and chooses at run time.
-        bit_products: as of Target: above it, products of unpacked codes take less time.
         threads: heavy calls are cut into up to so many pieces, for threads that the caller may give.
         spare_bytes: that constants may take beyond those of kernels whose weights do not grow; None is any number.
     """
@@ -127,9 +131,13 @@ class CTarget:
     description: str = ""
     costs: Costs = field(default_factory=lambda: DEFAULTS, repr=False, compare=False)
     dispatch: bool = False
-    bit_products: int = 2
     threads: int = 1
     spare_bytes: int | None = None
+
+    @property
+    def bit_products(self) -> int:
+        """As of Target."""
+        return _BIT_PRODUCTS.get(self.isas[0] if self.isas else "", 2)
 
 
 C_TARGETS: dict[str, CTarget] = {}
@@ -152,8 +160,12 @@ register_c_target(
     CTarget("x86-avx512vnni", ("avx512vnni", "avx2"), AVX512VNNI.flags, 64, "C for x86 processors with AVX512-VNNI")
 )
 register_c_target(
-    CTarget("x86", ("avx512vnni", "avxvnni", "avx2"), (), 64, dispatch=True,
-            description="C for any x86 processor: kernels for AVX2, AVX-VNNI and AVX512-VNNI, chosen at run time")
+    CTarget("x86-avx512vpopcntdq", ("avx512vpopcntdq", "avx512vnni", "avx2"), AVX512VPOPCNTDQ.flags, 64,
+            "C for x86 processors with AVX512-VNNI and AVX512-VPOPCNTDQ, which counts bits")
+)  # fmt: skip
+register_c_target(
+    CTarget("x86", ("avx512vpopcntdq", "avx512vnni", "avxvnni", "avx2"), (), 64, dispatch=True,
+            description="C for any x86 processor: kernels for AVX2, AVX-VNNI and AVX512, chosen at run time")
 )  # fmt: skip
 register_c_target(CTarget("armv7-neon", ("neon",), ("-march=armv7-a", "-mfpu=neon", "-mfloat-abi=hard"), 64,
                           "C for 32-bit ARM with NEON"))  # fmt: skip

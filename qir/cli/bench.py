@@ -70,6 +70,7 @@ def kernels_command(names: tuple[str, ...], target: str, seconds: float, save: s
         "processor": processor(),
         "cycles_per_second": most.cycles,
         "peak_per_second": most.macs,
+        "peak_of_bits_per_second": most.bits,
         "measured": [asdict(one) for one in found],
         "costs": {title: asdict(cost) for title, cost in costs.items()},
     }
@@ -82,7 +83,8 @@ def _text(where: str, most: Limits, found: list[Measured], costs: Costs, save: s
     top = "" if most.macs is None else f", at most {most.macs / 1e9:.0f} GMAC/s on registers"
     lines = [f"{where}: {most.cycles / 1e9:.2f} GHz{top}", ""]
     for one in found:
-        share = "" if most.macs is None else f"  {one.macs / one.seconds / most.macs:4.0%} of the peak"
+        peak = most.peak(one.bits)
+        share = "" if peak is None else f"  {one.macs / one.seconds / peak:4.0%} of the peak"
         rate = f"{one.macs / one.seconds / 1e9:8.2f} G/s{share}"
         lines.append(f"{one.row:<{width}}  {one.variant:<{titles}}  {one.seconds * 1e6:10.2f} us  {rate}{_read(one)}")
     lines += ["", "cycles = call + work / rate"]

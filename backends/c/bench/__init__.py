@@ -28,10 +28,16 @@ class Limits:
     Attributes:
         cycles: in a second.
         macs: multiply-accumulates a second of the target's instruction sets; None where they are not known here.
+        bits: the same of single bits.
     """
 
     cycles: float
     macs: float | None
+    bits: float | None = None
+
+    def peak(self, bits: int) -> float | None:
+        """Multiply-accumulates a second where each is of as many pairs of bits; 0 for those of bytes."""
+        return self.macs if not bits else self.bits / bits if self.bits is not None else None
 
 
 @dataclass(frozen=True)
@@ -43,6 +49,7 @@ class Measured:
         macs: multiply-accumulates, or elements.
         work: as the variant counts it.
         seconds: of the fastest run.
+        bits: the row's.
         read, limit: bytes of weights a second and the bandwidth of what holds them; None unless reading them is what
             takes the time.
         cold_read, cold_limit: the same with weights in no cache.
@@ -53,6 +60,7 @@ class Measured:
     macs: float
     work: float
     seconds: float
+    bits: int = 0
     read: float | None = None
     limit: float | None = None
     cold_read: float | None = None
@@ -61,7 +69,8 @@ class Measured:
 
 def limits(target: str, seconds: float) -> Limits:
     """Those by which the kernels of a target are judged."""
-    return Limits(clock(seconds), peak(c_target(target).isas, seconds))
+    isas = c_target(target).isas
+    return Limits(clock(seconds), peak(isas, seconds), peak(isas, seconds, bits=True))
 
 
 def measure(row: Row, target: str, seconds: float, every: bool = True) -> Iterator[Measured]:
@@ -91,7 +100,7 @@ def _node(row: Row) -> Node:
 def _measured(row: Row, module: CModule, choice: Choice, seconds: float) -> Measured:
     noise = timer()
     best = max(fastest(lambda count: module.timings(row.feeds, count), seconds) - noise, TICK)
-    found = Measured(row.name, choice.variant, row.work, choice.cycles, best)
+    found = Measured(row.name, choice.variant, row.work, choice.cycles, best, row.bits)
     if not row.streams:
         return found
     nbytes = module.weight_bytes

@@ -65,6 +65,24 @@ _STEPS: Mapping[str, tuple[int, str]] = {
 #define STEP(i) __asm__ volatile("vpmaddwd %2,%2,%1\\n\\tvpaddd %1,%0,%0" : "+x"(s##i), "=&x"(t) : "x"(a));
 """),
 }  # fmt: skip
+_BIT_STEPS: Mapping[str, tuple[int, str]] = {
+    "avx512vpopcntdq": (512, """#define TARGET "avx512f"
+#define VECTOR __m512i
+#define ZERO _mm512_setzero_si512()
+#define KIND "v"
+#define STEP(i) __asm__ volatile("vpxord %2,%0,%1\\n\\tvpopcntd %1,%1\\n\\tvpaddd %1,%0,%0" \\
+                                 : "+v"(s##i), "=&v"(t) : "v"(a));
+"""),
+    "avx2": (1024, """#define TARGET "avx2"
+#define VECTOR __m256i
+#define ZERO _mm256_setzero_si256()
+#define KIND "x"
+#define LOOK "vpshufb %2,%2,%1\\n\\tvpaddb %1,%0,%0\\n\\t"
+#define STEP(i) __asm__ volatile("vpand %2,%2,%1\\n\\tvpsrlw $4,%2,%1\\n\\tvpand %2,%1,%1\\n\\t" \\
+                                 LOOK LOOK LOOK LOOK LOOK LOOK LOOK LOOK : "+x"(s##i), "=&x"(t) : "x"(a));
+"""),
+}  # fmt: skip
+"""For products of bits: as conv_bits does it, on four rows."""
 _READ = """#include <immintrin.h>
 #define EACH(op) op(0) op(1) op(2) op(3) op(4) op(5) op(6) op(7)
 #define LOAD(i) __asm__ volatile("%(load)s" : : "m"(p[at + %(bytes)d * (i)]) : "xmm0");
@@ -118,11 +136,15 @@ def clock(seconds: float) -> float:
     return 64000 / _seconds(_ADDS % {"adds": _ADD % add * 64}, np.zeros(1, np.uint8), seconds)
 
 
-def peak(isas: Sequence[str], seconds: float) -> float | None:
-    """Multiply-accumulates a second of the fastest of some instruction sets; None where none is known here."""
-    known = [isa for isa in isas if isa in _STEPS and isa in on_this_processor()]
-    found = [_STEPS[isa][0] * 120000 / _seconds(_STEPS[isa][1] + _MULTIPLY, np.zeros(1, np.uint8), seconds)
-             for isa in known]  # fmt: skip
+def peak(isas: Sequence[str], seconds: float, bits: bool = False) -> float | None:
+    """Multiply-accumulates a second of the fastest of some instruction sets; None where none is known here.
+
+    Args:
+        bits: of single bits instead of bytes.
+    """
+    steps = _BIT_STEPS if bits else _STEPS
+    known = [steps[isa] for isa in isas if isa in steps and isa in on_this_processor()]
+    found = [macs * 120000 / _seconds(step + _MULTIPLY, np.zeros(1, np.uint8), seconds) for macs, step in known]
     return max(found, default=None)
 
 

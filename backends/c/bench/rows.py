@@ -6,7 +6,7 @@ Operands lie in the order that the kernels like, so that a row is one call.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from typing import Any, TypeAlias
 
@@ -31,6 +31,7 @@ class Row:
         feeds: a sample of its inputs.
         work: multiply-accumulates, or elements where there are none.
         streams: whether reading its weights once is what takes the time.
+        bits: of an activation times those of a weight, where products run on packed bits; else 0.
     """
 
     name: str
@@ -38,11 +39,13 @@ class Row:
     feeds: Mapping[str, np.ndarray]
     work: float
     streams: bool = False
+    bits: int = 0
 
 
 def rows(parts: Sequence[str] = ()) -> tuple[Row, ...]:
     """Those whose names hold one of the parts; all of them without any."""
-    made = (_conv(*one) for one in _CONVOLUTIONS), (_gemm(*one) for one in _GEMMS), _seven_bits(), iter(_others())
+    usual = (*(_conv(*one) for one in _CONVOLUTIONS), *(_gemm(*one) for one in _GEMMS))
+    made = (usual, _seven_bits(), _on_bits(), _others())
     found = [row for some in made for row in some]
     return tuple(row for row in found if not parts or any(part in row.name for part in parts))
 
@@ -173,6 +176,52 @@ def _gemm(count: int, depth: int, columns: int, weights: Weights = _weights) -> 
     bias, scale = made.constant(np.zeros(columns, np.int32)), made.constant(np.full(columns, 1e-4, np.float32))
     y = made.node("qir.IntGemm", [x, w, bias, scale], result, **_FINISH)
     return made.row(y, result, float(count * depth * columns), streams=count == 1)
+
+
+def _on_bits() -> Iterator[Row]:
+    """Layers on packed bits, between others like them, and the first and the last."""
+    for x_bits, w_bits in ((1, 1), (1, 2), (2, 2)):
+        yield _bit_gemm(196, 1152, 128, x_bits, w_bits)
+        yield _bit_conv(128, 14, 128, x_bits, w_bits)
+    yield _bit_conv(64, 56, 64, 1, 1)
+    yield _bit_conv(16, 32, 16, 1, 1)
+    yield _bit_gemm(1, 64, 64, 1, 1)
+    yield _bit_gemm(1, 4096, 4096, 1, 1)
+    yield _one("pack 196x1152", "qir.IntPackBits", [_random(196, 1152, low=0, high=2)], np.zeros((196, 144), np.uint8),
+               196.0 * 1152, axis=-1, bits=1, qmin=0)  # fmt: skip
+
+
+def _bit_weights(bits: int, *shape: int) -> np.ndarray:
+    """Binary or ternary."""
+    if bits == 2:
+        return _random(*shape, low=-1, high=2, dtype=np.int8)
+    signs: np.ndarray = 2 * _random(*shape, low=0, high=2, dtype=np.int8) - 1
+    return signs
+
+
+def _bit_layer(made: _Made, op: str, x: np.ndarray, w: np.ndarray, channels: int, result: np.ndarray, x_bits: int,
+               **attrs: object) -> str:  # fmt: skip
+    """The node, which gives packed numbers of as many bits as its input has."""
+    thresholds = np.zeros(((1 << x_bits) - 1, channels), np.int32)
+    constants = (made.constant(array) for array in (w, np.zeros(channels, np.int32), thresholds))
+    return made.node(op, [made.feed(x), *constants], result, bits=x_bits, step=3 - x_bits, x_zero_point=1,
+                     y_levels=1 << x_bits, y_bits=x_bits, **attrs)  # fmt: skip
+
+
+def _bit_gemm(count: int, depth: int, columns: int, x_bits: int, w_bits: int) -> Row:
+    made = _Made(f"bits {x_bits}x{w_bits} gemm {count}x{depth}x{columns}")
+    x, result = _random(count, x_bits * depth // 8), np.zeros((count, x_bits * columns // 8), np.uint8)
+    w = np.ascontiguousarray(_bit_weights(w_bits, columns, depth).T)
+    y = _bit_layer(made, "qir.IntBitGemm", x, w, columns, result, x_bits)
+    return replace(made.row(y, result, float(count * depth * columns), streams=count == 1), bits=x_bits * w_bits)
+
+
+def _bit_conv(c: int, size: int, m: int, x_bits: int, w_bits: int) -> Row:
+    made = _Made(f"bits {x_bits}x{w_bits} 3x3 {c}->{m} {size}x{size}")
+    x, result = (_random(1, size, size, x_bits * channels // 8) for channels in (c, m))
+    y = _bit_layer(made, "qir.IntBitConv", x, _bit_weights(w_bits, m, c, 3, 3), m, result, x_bits, pads=(1, 1, 1, 1),
+                   strides=(1, 1))  # fmt: skip
+    return replace(made.row(y, result, float(size * size * m * c * 9)), bits=x_bits * w_bits)
 
 
 def _one(

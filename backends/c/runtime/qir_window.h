@@ -26,17 +26,21 @@ static inline int32_t qir_pixels(const qir_window *w) {
     return w->batch * w->out[0] * w->out[1] * w->out[2];
 }
 
+/* Taps, d apart, that `length` positions take; without dividing where there is nothing to divide. */
+static inline int32_t qir_taps_in(int32_t length, int32_t d) {
+    return length <= 0 ? 0 : d == 1 ? length : (length + d - 1) / d;
+}
+
 /* pixel counts batch and output positions, row by row. */
 static inline void qir_find_taps(const qir_window *w, int32_t pixel, qir_taps *t) {
     int32_t axis;
     for (axis = 2; axis >= 0; --axis) {
-        const int32_t d = w->dilation[axis];
-        const int32_t start = pixel % w->out[axis] * w->stride[axis] - w->pad[axis];
-        const int32_t left = w->in[axis] - start;
-        const int32_t last = left > 0 ? (left + d - 1) / d : 0;
-        pixel /= w->out[axis];
+        const int32_t out = w->out[axis], rest = out == 1 ? pixel : pixel / out;
+        const int32_t start = (pixel - rest * out) * w->stride[axis] - w->pad[axis];
+        const int32_t last = qir_taps_in(w->in[axis] - start, w->dilation[axis]);
+        pixel = rest;
         t->start[axis] = start;
-        t->first[axis] = start >= 0 ? 0 : (d - 1 - start) / d;
+        t->first[axis] = qir_taps_in(-start, w->dilation[axis]);
         t->last[axis] = last < w->kernel[axis] ? last : w->kernel[axis];
     }
     t->sample = pixel;

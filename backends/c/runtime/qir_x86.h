@@ -10,10 +10,13 @@
 #define QIR_AVX2 __attribute__((target("avx2")))
 #define QIR_AVXVNNI __attribute__((target("avx2,avxvnni")))
 #define QIR_AVX512VNNI __attribute__((target("avx2,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")))
+#define QIR_AVX512VPOPCNTDQ \
+    __attribute__((target("avx2,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx512vpopcntdq")))
 #else
 #define QIR_AVX2
 #define QIR_AVXVNNI
 #define QIR_AVX512VNNI
+#define QIR_AVX512VPOPCNTDQ
 #endif
 
 /* Instructions on vectors of 256 or 512 bits, for templates. */

@@ -17,7 +17,10 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import elsewhere  # found through the line above
 
-VECTOR_TARGETS = [name for name, row in C_TARGETS.items() if name != "native" and row.isas and not row.dispatch]
+BITS = "x86-avx512vpopcntdq"
+"""Beyond the other targets it has kernels for packed bits alone."""
+VECTOR_TARGETS = [name for name, row in C_TARGETS.items()
+                  if name not in ("native", BITS) and row.isas and not row.dispatch]  # fmt: skip
 FLOAT_TARGETS = [next(name for name in VECTOR_TARGETS if isa in C_TARGETS[name].isas) for isa in VECTORS]
 """One for each instruction set of the float kernels."""
 
@@ -66,6 +69,15 @@ def any_target(
     need: Callable[[str], str],
 ) -> str:  # fmt: skip
     """As `vector_target` but for this processor, or portable C."""
+    return prefer(request.param, monkeypatch, evidence, need)
+
+
+@pytest.fixture(params=here_or_emulated(["portable", "x86-avx2", BITS, "arm-neon", "armv7-neon"]))
+def bits_target(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, evidence: Callable[[str, str], None],
+    need: Callable[[str], str],
+) -> str:  # fmt: skip
+    """Portable C, or a target whose kernels for packed bits no other has; they are taken wherever they can be."""
     return prefer(request.param, monkeypatch, evidence, need)
 
 

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+import elsewhere
 import numpy as np
 import pytest
-from graphs import Case, case, check_cases
+from graphs import Case, case, check_cases, joined
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from test_emitted import WARNINGS
+from test_vectors import guard
 
+from qir.backends.c import compile_c
+from qir.backends.c.targets import C_TARGETS
 from qir.ops.integer_bits import pack, unpack
 
 FINISHES: tuple[dict[str, Any], ...] = (
@@ -59,6 +69,34 @@ SHAPES: tuple[tuple[tuple[int, ...], tuple[int, ...], dict[str, Any]], ...] = (
 )
 
 
+def layers() -> Iterator[Case]:
+    """Every shape with binary weights and numbers, and with others in turn."""
+    yield layer(0, *SHAPES[0][:2], 2, "binary", FINISHES[1], **SHAPES[0][2])
+    yield layer(1, *SHAPES[6][:2], 2, "binary", FINISHES[5])
+    for place, (shape, w_shape, attrs) in enumerate(SHAPES):
+        for x_bits, kind in ((1, "binary"), (2 - place % 2, WEIGHTS[1 + place % 4])):
+            number = 5 * place + x_bits
+            yield layer(number, shape, w_shape, x_bits, kind, FINISHES[number % len(FINISHES)], **attrs)
+
+
+def packs() -> Iterator[Case]:
+    rng = np.random.default_rng(1)
+    for shape, axis in (((2, 3), -1), ((1, 40, 3, 5), 1), ((2, 8, 7), 1), ((1, 64, 4, 4), 1), ((5, 784), -1)):
+        for bits, step in ((1, 2), (1 + axis % 2, 1)):
+            codes = (127 + step * rng.integers(0, 1 << bits, shape)).astype(np.uint8)
+            yield case("qir.IntPackBits", (codes,), bits=bits, step=step, qmin=127, axis=axis)
+
+
+def compares() -> Iterator[Case]:
+    some = [0.5, 0.49999, -0.5, -0.50001, 0, -0.0, 3, np.nan, np.inf, -np.inf, 1e-40, -1e-40]
+    attrs = {"scale": 1.0, "zero_point": 128, "qmin": 127, "qmax": 129}
+    for rounding in ("binary", "ternary"):
+        for threshold in (0.0, 0.5):
+            for count in (1, 5):
+                yield case("qir.Quantize", (np.array(some * count, np.float32),), rounding=rounding,
+                           threshold=threshold, **attrs)  # fmt: skip
+
+
 def test_packing_is_lossless() -> None:
     rng = np.random.default_rng(0)
     for bits, channels in ((1, 1), (1, 8), (2, 13), (2, 64)):
@@ -68,29 +106,43 @@ def test_packing_is_lossless() -> None:
         np.testing.assert_array_equal(numbers, unpack(packed, bits, channels))
 
 
-def test_codes_are_packed(any_target: str) -> None:
-    rng = np.random.default_rng(1)
+def test_every_instruction_set_gives_the_same(bits_target: str) -> None:
+    if bits_target in elsewhere.MACHINES:
+        pytest.skip("the test of operands tells it too")
+    module = check_cases([*layers(), *packs(), *compares()], target=bits_target)
+    called = [call.kernel.emitted for call in module.program.emitted_calls if "Bit" in call.op]
+    assert {name.endswith("portable") for name in called} == {bits_target == "portable"}
+
+
+@pytest.mark.slow
+@settings(max_examples=3, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.data())
+def test_any_layers(bits_target: str, data: st.DataObject) -> None:
+    if bits_target in (*elsewhere.MACHINES, "portable"):
+        pytest.skip("it takes too long, on vectors on this processor alone it is worth it")
     cases = []
-    for shape, axis in (((2, 3), -1), ((1, 40, 3, 5), 1), ((2, 8, 7), 1), ((1, 64, 4, 4), 1), ((5, 784), -1)):
-        for bits, step in ((1, 2), (1, 1), (2, 1)):
-            codes = (127 + step * rng.integers(0, 1 << bits, shape)).astype(np.uint8)
-            cases.append(case("qir.IntPackBits", (codes,), bits=bits, step=step, qmin=127, axis=axis))
-    check_cases(cases, target=any_target)
+    for _ in range(8):
+        c, m, taps, size = (data.draw(st.integers(1, most)) for most in (70, 70, 3, 6))
+        pads = tuple(data.draw(st.lists(st.integers(0, 2), min_size=4, max_size=4)))
+        if min(size + pads[0] + pads[2], size + pads[1] + pads[3]) >= taps:
+            number, kind = data.draw(st.integers(0, 999)), data.draw(st.sampled_from(WEIGHTS))
+            cases.append(layer(number, (2, c, size, size), (m, c, taps, taps), 1 + number % 2, kind,
+                               data.draw(st.sampled_from(FINISHES)), pads=pads))  # fmt: skip
+    check_cases(cases or [next(layers())], target=bits_target)
 
 
-def test_reals_are_compared(any_target: str) -> None:
-    x = np.array([[0.5, 0.49999, -0.5, -0.50001, 0, -0.0, 3, np.nan, np.inf, -np.inf]], np.float32)
-    attrs = {"scale": 1.0, "zero_point": 128, "qmin": 127, "qmax": 129}
-    cases = [case("qir.Quantize", (x,), rounding=rounding, threshold=threshold, **attrs)
-             for rounding in ("binary", "ternary") for threshold in (0.0, 0.5)]  # fmt: skip
-    check_cases(cases, target=any_target)
-
-
-@pytest.mark.parametrize("x_bits", [1, 2])
-def test_layers(x_bits: int, any_target: str) -> None:
-    cases = []
-    for shape, w_shape, attrs in SHAPES:
-        for kind in WEIGHTS:
-            number = len(cases)
-            cases.append(layer(number, shape, w_shape, x_bits, kind, FINISHES[number % len(FINISHES)], **attrs))
-    check_cases(cases, target=any_target)
+@pytest.mark.slow
+def test_no_byte_around_the_operands_is_touched(bits_target: str, compiler: str, tmp_path: Path) -> None:
+    """Built without a warning, nothing optimized, and, on x86, without flags for the instruction set."""
+    graph, builder = joined([*layers(), *packs(), *compares()])
+    outputs = list(graph.outputs)
+    for name, text in guard(compile_c(graph, target=bits_target), builder, outputs).items():
+        (tmp_path / name).write_text(text)
+    emulated = bits_target in elsewhere.MACHINES
+    flags = (*C_TARGETS[bits_target].flags, "-O1", "-static") if emulated else ("-O0", "-fsanitize=address,undefined")
+    line = [*elsewhere.command(bits_target, compiler), "-std=c99", *flags]
+    subprocess.run([*line, *WARNINGS, "-c", "net.c", "net_weights.c"], cwd=tmp_path, check=True)
+    subprocess.run([*line, "-std=gnu99", "net.o", "net_weights.o", "guard.c", "-o", "guard"], cwd=tmp_path, check=True)
+    done = subprocess.run(elsewhere.started(bits_target, "./guard"), cwd=tmp_path, capture_output=True, text=True,
+                          check=False)  # fmt: skip
+    assert done.returncode == 0, done.stderr[:4000]

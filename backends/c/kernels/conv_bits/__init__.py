@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from qir.backends.c.kernels import Bound, Family, Variant
-from qir.backends.c.kernels.conv_bits.layer import Layer, accepts, conv_shape, finish, layer_of, macs
+from qir.backends.c.kernels.conv_bits.layer import Layer, accepts, conv_shape, finish, layer_of, pairs
+from qir.backends.c.kernels.conv_bits.vectors import VARIANTS
 from qir.backends.c.orders import Orders
 from qir.backends.c.program import Data, Kernel, Scratch
 from qir.backends.c.site import Site, channels_last, plain
@@ -27,8 +28,10 @@ def _scratch(layer: Layer) -> Scratch:
 
 def _bind(site: Site) -> Bound:
     layer = layer_of(site)
-    name, types, last = finish(site)
-    kernel = Kernel("qir_conv_bits_T__portable", _SOURCE, f"qir_conv_bits_{name}__portable", types)
+    how, types, last = finish(site)
+    name = f"{how}_{site.output.short}" if how == "codes" else how
+    words = (*types, ("QIR_FINISH", f"qir_bits_{name}"))
+    kernel = Kernel("qir_conv_bits_T__portable", _SOURCE, f"qir_conv_bits_{name}__portable", words)
     args = (conv_shape(site, layer), site.input(0).read, Data(layer.rows, "weights, in planes"),
             Data(layer.bias, "bias"), Data(layer.outside, "sums of single taps"), last, _scratch(layer))  # fmt: skip
     return Bound(kernel, (*args, site.output.write))
@@ -36,5 +39,5 @@ def _bind(site: Site) -> Bound:
 
 FAMILY = Family(
     "conv_bits", ("qir.IntBitConv", "qir.IntBitGemm"), _orders,
-    (Variant("portable", _SOURCE, accepts, _bind, work=macs),),
+    (Variant("portable", _SOURCE, accepts, _bind, work=pairs), *VARIANTS),
 )  # fmt: skip

@@ -1,7 +1,7 @@
 /* Convolutions, and products of matrices, of packed bits with weights of few bits.
 
-   x holds numbers b of one or two bits, packed along the channels (pack_bits.h), which stand for step * b - zero; pixels
-   outside the input are real zeros. A weight of channel m is
+   x holds numbers b of one or two bits, packed along the channels (pack_bits.h), which stand for step * b - zero;
+   pixels outside the input are real zeros. A weight of channel m is
 
        w = offset + sum over planes j of value[j] * (bit of plane j)
 

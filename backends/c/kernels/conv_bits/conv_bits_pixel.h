@@ -11,24 +11,59 @@ static inline int32_t qir_ones(uint64_t v) {
     return (int32_t)(((v + (v >> 4)) & 0x0f0f0f0f0f0f0f0fu) * 0x0101010101010101u >> 56);
 }
 
-/* One plane of a window: the pixels under its taps, one after the other. */
+/* Few bytes; the last ones may overlap those before. */
+static inline void qir_bits_copy(const uint8_t *QIR_RESTRICT from, int32_t bytes, uint8_t *QIR_RESTRICT to) {
+    int32_t i;
+    if (bytes < 4) {
+        for (i = 0; i < bytes; ++i) {
+            to[i] = from[i];
+        }
+        return;
+    }
+    if (bytes < 8) {
+        memcpy(to, from, 4);
+        memcpy(to + bytes - 4, from + bytes - 4, 4);
+        return;
+    }
+    for (i = 0; i + 16 <= bytes; i += 16) {
+        memcpy(to + i, from + i, 16);
+    }
+    if (i + 8 < bytes) {
+        memcpy(to + i, from + i, 8);
+    }
+    memcpy(to + bytes - 8, from + bytes - 8, 8);
+}
+
+/* Whether all taps of a window lie inside the input. */
+static inline int qir_bits_inside(const qir_window *win, const qir_taps *t) {
+    int32_t axis, inside = 1;
+    for (axis = 0; axis < 3; ++axis) {
+        inside &= t->first[axis] == 0 && t->last[axis] == win->kernel[axis];
+    }
+    return inside;
+}
+
+/* One plane of a window: the pixels under its taps, one after the other; neighbours in one go. */
 static inline void qir_bits_plane(const qir_conv_bits_shape *s, const uint8_t *x, const qir_taps *t, int32_t plane,
-                                  uint8_t *row) {
+                                  uint64_t *words) {
     const qir_window *const win = &s->window;
     const int32_t bytes = s->bytes, pixel = bytes * s->planes, across = win->kernel[2] * bytes;
-    int32_t a, b, c, i;
-    memset(row, 0, (size_t)s->words * sizeof(uint64_t));
+    const int32_t wide = t->last[2] - t->first[2];
+    const int32_t step = s->planes == 1 && win->dilation[2] == 1 && wide > 0 ? wide : 1;
+    uint8_t *row = (uint8_t *)words;
+    int32_t a, b, c;
+    words[s->words - 1] = 0;
+    if (!qir_bits_inside(win, t)) {
+        memset(words, 0, (size_t)s->words * sizeof(uint64_t));
+    }
     for (a = 0; a < win->kernel[0]; ++a) {
         for (b = 0; b < win->kernel[1]; ++b, row += across) {
             if (a < t->first[0] || a >= t->last[0] || b < t->first[1] || b >= t->last[1]) {
                 continue;
             }
-            for (c = t->first[2]; c < t->last[2]; ++c) {
+            for (c = t->first[2]; c < t->last[2]; c += step) {
                 const uint8_t *const from = x + qir_under_tap(win, t, a, b, c) * pixel + plane * bytes;
-                uint8_t *const to = row + c * bytes;
-                for (i = 0; i < bytes; ++i) {
-                    to[i] = from[i];
-                }
+                qir_bits_copy(from, step * bytes, row + c * bytes);
             }
         }
     }
@@ -39,7 +74,7 @@ static inline int32_t qir_bits_window(const qir_conv_bits_shape *s, const uint8_
                                       uint64_t *row) {
     int32_t plane, word, ones = 0;
     for (plane = 0; plane < s->planes; ++plane, row += s->words) {
-        qir_bits_plane(s, x, t, plane, (uint8_t *)row);
+        qir_bits_plane(s, x, t, plane, row);
         for (word = 0; count && word < s->words; ++word) {
             ones += qir_ones(row[word]) << plane;
         }
@@ -52,6 +87,9 @@ static inline void qir_bits_outside(const qir_conv_bits_shape *s, const int32_t 
                                     const qir_taps *t, int32_t *QIR_RESTRICT sums) {
     const qir_window *const win = &s->window;
     int32_t a, b, c, m;
+    if (qir_bits_inside(win, t)) {
+        return;
+    }
     for (a = 0; a < win->kernel[0]; ++a) {
         for (b = 0; b < win->kernel[1]; ++b) {
             for (c = 0; c < win->kernel[2]; ++c, outside += s->outputs) {

@@ -138,22 +138,26 @@ def conv_shape(site: Site, layer: Layer) -> Struct:
 
 
 def finish(site: Site) -> tuple[str, tuple[tuple[str, str], ...], Data]:
-    """What results are made by: a part of the emitted name, the template's words, multipliers or thresholds."""
+    """How results are made: as codes, numbers or packed; the template's words for types; multipliers or thresholds."""
     node, last = site.node, np.asarray(site.constant(3))
-    y = site.output
     if "y_levels" not in node.attrs:
         multipliers = np.ascontiguousarray(np.broadcast_to(last, (_weights(site).shape[0],)), np.float32)
-        how = f"codes_{y.short}"
-        return y.short, _words(y.ctype, "float", how), Data(multipliers, "multipliers")
+        return "codes", (("QIR_Y", site.output.ctype), ("QIR_LAST", "float")), Data(multipliers, "multipliers")
     how = "packed" if "y_bits" in node.attrs else "numbers"
-    return how, _words("uint8_t", "int32_t", how), Data(np.ascontiguousarray(last, np.int32), "thresholds")
+    types = (("QIR_Y", "uint8_t"), ("QIR_LAST", "int32_t"))
+    return how, types, Data(np.ascontiguousarray(last, np.int32), "thresholds")
 
 
-def _words(y: str, last: str, how: str) -> tuple[tuple[str, str], ...]:
-    return (("QIR_Y", y), ("QIR_LAST", last), ("QIR_FINISH", f"qir_bits_{how}"))
+def window_bits(site: Site) -> int:
+    """Of one plane, whole bytes of each tap."""
+    w = _weights(site)
+    return 8 * -(-int(w.shape[1]) // 8) * prod(w.shape[2:])
 
 
-def macs(site: Site) -> float:
-    """Products of numbers and weights."""
+def pairs(site: Site, panel: int = 1) -> float:
+    """Pairs of a bit of x and one of a weight, channels filled up to whole panels."""
+    w = _weights(site)
     batch, win = bit_window(site)
-    return float(batch * prod(win.output) * _weights(site).size)
+    channels = -(-w.shape[0] // panel) * panel
+    planes = int(site.node.attr("bits")) * len(in_planes(w)[1])
+    return float(batch * prod(win.output) * channels * prod(w.shape[1:]) * planes)

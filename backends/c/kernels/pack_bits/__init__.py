@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 from qir.backends.c.kernels import Bound, Family, Variant
@@ -9,7 +10,7 @@ from qir.backends.c.orders import Orders
 from qir.backends.c.program import Kernel, Struct
 from qir.backends.c.site import Site, plain
 
-_SOURCE = Path(__file__).parent / "pack_bits__portable.c"
+_HERE = Path(__file__).parent
 
 
 def _channels_innermost(site: Site) -> Orders:
@@ -29,11 +30,18 @@ def pack_shape(site: Site) -> Struct:
     ))  # fmt: skip
 
 
-def _bind(site: Site) -> Bound:
-    kernel = Kernel("qir_pack_bits_u8__portable", _SOURCE)
+def _bind(site: Site, isa: str) -> Bound:
+    kernel = Kernel(f"qir_pack_bits_u8__{isa}", _source(isa))
     return Bound(kernel, (pack_shape(site), site.input(0).read, site.output.write))
 
 
+def _source(isa: str) -> Path:
+    return _HERE / f"pack_bits__{isa}.c"
+
+
 FAMILY = Family(
-    "pack_bits", ("qir.IntPackBits",), _channels_innermost, (Variant("portable", _SOURCE, lambda site: None, _bind),)
-)
+    "pack_bits", ("qir.IntPackBits",), _channels_innermost,
+    tuple(Variant(isa, _source(isa), lambda site: None, partial(_bind, isa=isa),
+                  work=lambda site: site.input(0).size * int(site.node.attr("bits")))
+          for isa in ("portable", "avx2", "neon")),
+)  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from math import prod
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from qir.backends.c.strides import strided, too_many_strides
 
 _HERE = Path(__file__).parent
 _QUANTIZE, _DEQUANTIZE = _HERE / "quantize__portable.c", _HERE / "dequantize__portable.c"
-_CONVERT, _COMPARE = _HERE / "convert__avx2.c", _HERE / "compare__portable.c"
+_CONVERT = _HERE / "convert__avx2.c"
 
 
 def _takes_quantize(site: Site) -> str | None:
@@ -111,17 +112,23 @@ def _takes_compare(site: Site) -> str | None:
     return None if numbers == ("float32", "uint8") else "only float32 is compared, to give uint8"
 
 
-def _bind_compare(site: Site) -> Bound:
+def _bind_compare(site: Site, isa: str) -> Bound:
     node, y = site.node, site.output
     threshold, ternary = float(np.float32(node.attr("threshold"))), node.attr("rounding") == "ternary"
     numbers = (Scalar(threshold, "float"), Scalar(int(ternary)), Scalar(-threshold if ternary else threshold, "float"),
                Scalar(0 if ternary else -1), Scalar(int(node.attr("zero_point"))))  # fmt: skip
-    kernel = Kernel("qir_compare_f32_u8__portable", _COMPARE)
+    kernel = Kernel(f"qir_compare_f32_u8__{isa}", _compare(isa))
     return Bound(kernel, (*numbers, Scalar(y.size, "size_t"), site.input(0).read, y.write))
 
 
+def _compare(isa: str) -> Path:
+    return _HERE / f"compare__{isa}.c"
+
+
 _COMPARED = Family(
-    "compare", ("qir.Quantize",), FOLLOW, (Variant("portable", _COMPARE, lambda site: None, _bind_compare),),
+    "compare", ("qir.Quantize",), FOLLOW,
+    tuple(Variant(isa, _compare(isa), lambda site: None, partial(_bind_compare, isa=isa))
+          for isa in ("portable", "avx2")),
     takes=_takes_compare, pointwise=True,
 )  # fmt: skip
 FAMILIES = (_COMPARED, *(
