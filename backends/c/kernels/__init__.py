@@ -88,6 +88,7 @@ class Variant:
         work: multiply-accumulates, or elements, that it goes through, padding of its tiles included; with its entry
             in qir.backends.c.costs they give the cycles by which variants are compared.
         clamps: bind honours `Site.bounds`.
+        compact: it stores weights in fewer bytes than others of its ISA.
     """
 
     isa: str
@@ -97,6 +98,7 @@ class Variant:
     name: str = ""
     work: Callable[[Site], float] = field(default=lambda site: site.output.size)
     clamps: bool = False
+    compact: bool = False
 
     @property
     def title(self) -> str:
@@ -209,8 +211,13 @@ def family_of(site: Site) -> Family:
     )
 
 
+_COMPACT = 1.05
+"""How many times the cycles of the cheapest variant a compact one may take."""
+
+
 def select(family: Family, site: Site, isas: tuple[str, ...], costs: Costs = DEFAULTS) -> Selection:
-    """The cheapest variant that accepts the site; of equal ones the first by ISA in the order given, portable last.
+    """The cheapest variant that accepts the site, or a compact one that is nearly as cheap; of equal ones the first by
+    ISA in the order given, portable last.
 
     Raises:
         UnsupportedError: where no variant does, with every reason.
@@ -226,7 +233,7 @@ def select(family: Family, site: Site, isas: tuple[str, ...], costs: Costs = DEF
                 else:
                     refused.append((variant.title, reason))
     if accepted:
-        least, chosen = min(accepted, key=lambda one: one[0])
+        least, chosen = min(accepted, key=lambda one: one[0] / (_COMPACT if one[1].compact else 1.0))
         slower = [(v.title, f"{cost / least:.1f} times the cycles") for cost, v in accepted
                   if v is not chosen and v.isa != "portable" and least < cost < inf]  # fmt: skip
         return Selection(chosen, least, (*refused, *slower))

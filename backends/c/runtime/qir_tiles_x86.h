@@ -47,12 +47,12 @@ static const qir_row QIR_NAME(apart)[8] = {{0, 0, 0},   {0, 32, 0},  {0, 64, 0},
             int32_t steps = t->steps;                                                                              \
             QIR_REQUANT q;                                                                                         \
             QIR_REALS scale;                                                                                       \
-            QIR_EACH_##n(QIR_POINT) QIR_EACH_##n(QIR_BEGIN1) do {                                                  \
+            QIR_EACH_##n(QIR_POINT) QIR_EACH_##n(QIR_BEGIN1) QIR_RUNS1(n, t->run) do {                             \
                 const ptrdiff_t at = *place++;                                                                     \
                 const QIR_TAKEN w0 = QIR_WEIGHTS(w);                                                               \
                 QIR_TAKEN codes;                                                                                   \
                 QIR_EACH_##n(QIR_STEP1) w += QIR_STEP_BYTES;                                                       \
-            } while (--steps);                                                                                     \
+            } while (--steps); QIR_RUNS1_END(n)                                                                    \
             q = QIR_WIDEN_REQUANT(t->requant);                                                                     \
             scale = QIR_LOAD_REALS(t->multiplier);                                                                 \
             QIR_FOURS_##n(QIR_END1) if (!whole) {                                                                  \
@@ -78,12 +78,12 @@ static const qir_row QIR_NAME(apart)[8] = {{0, 0, 0},   {0, 32, 0},  {0, 64, 0},
             int32_t steps = t->steps;                                                                              \
             QIR_REQUANT q;                                                                                         \
             QIR_REALS scale, scale2;                                                                               \
-            QIR_EACH_##n(QIR_POINT) QIR_EACH_##n(QIR_BEGIN2) do {                                                  \
+            QIR_EACH_##n(QIR_POINT) QIR_EACH_##n(QIR_BEGIN2) QIR_RUNS2(n, t->run) do {                             \
                 const ptrdiff_t at = *place++;                                                                     \
                 const QIR_TAKEN w0 = QIR_WEIGHTS(w), w1 = QIR_WEIGHTS(w + next);                                   \
                 QIR_TAKEN codes;                                                                                   \
                 QIR_EACH_##n(QIR_STEP2) w += QIR_STEP_BYTES;                                                       \
-            } while (--steps);                                                                                     \
+            } while (--steps); QIR_RUNS2_END(n)                                                                    \
             q = QIR_WIDEN_REQUANT(t->requant);                                                                     \
             scale = QIR_LOAD_REALS(t->multiplier);                                                                 \
             scale2 = QIR_LOAD_REALS(t->multiplier + QIR_WIDTH);                                                    \
