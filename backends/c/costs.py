@@ -44,7 +44,7 @@ Costs: TypeAlias = Mapping[str, Cost]
 
 RATES: Mapping[str, float] = MappingProxyType({
     "add_u8__avx2": 1.5, "add_u8__portable": 0.2,
-    "conv_u8__avx2": 21, "conv_u8__avx2_pairs": 26, "conv_u8__avx2_fours": 33, "conv_u8__avx2_few": 45,
+    "conv_u8__avx2": 21, "conv_u8__avx2_pairs": 26, "conv_u8__avx2_fours": 33, "conv_u8__avx2_few": 46,
     "conv_u8_packed__avx512vnni": 55, "conv_u8_packed__avxvnni": 52,
     "conv_u8__avx512vnni": 55, "conv_u8__avxvnni": 52, "conv_u8__portable": 7,
     "conv_u8_winograd__avx2": 22,
@@ -53,7 +53,7 @@ RATES: Mapping[str, float] = MappingProxyType({
     "conv_u8_depthwise__avx2": 10, "conv_u8_depthwise__avx512vnni": 29, "conv_u8_depthwise__avxvnni": 18,
     "conv_u8_depthwise__portable": 1,
     "gemm_u8__portable": 8, "gemm_u8_row__avx2": 16, "gemm_u8_row__avx512vnni": 40, "gemm_u8_row__avxvnni": 30,
-    "gemm_u8_row__avx2_few": 24, "gemm_u8_row_packed__avx512vnni": 38, "gemm_u8_row_packed__avxvnni": 23,
+    "gemm_u8_row__avx2_few": 22, "gemm_u8_row_packed__avx512vnni": 38, "gemm_u8_row_packed__avxvnni": 25,
     "mean_u8__avx2": 6.5, "mean_u8__portable": 1.2,
     "layernorm_u8__avx2": 0.7, "layernorm_u8__portable": 0.3,
     "lookup_u8__avx2": 1.6, "lookup_u8__portable": 1,

@@ -127,6 +127,8 @@ class Blocks:
         if self.bits < 8:
             blocks_in_all = self.batch * planes * -(-rows // self.rows) * -(-columns // self.columns)
             pixels += blocks_in_all * _UNPACKING[self.isa][self._unpacked > _NEAR]
+        if self.isa in FEW:
+            pixels *= 1 + 1 / self.run  # sums of 16 bits are widened after each run
         return pixels * (panels * self.segments * self.steps + sum(self.again)) * PANEL * self.depth
 
 
@@ -185,7 +187,7 @@ def blocks(
     segments, length = (prod(taps), channels) if by_taps else (taps[0] * taps[1], taps[2] * channels)
     copied = size > 1 or isa in SIGNED or padded or length % depth != 0
     columns, pixel = out[2], groups * channels * size
-    most = _BLOCK_BYTES * (4 if few and not copied else 1)
+    most = _BLOCK_BYTES * (4 if few else 1)
     while columns > 8 and _copied_bytes(window, 1, columns, pixel) > most:
         columns = -(-columns // 2)
     if isa in ARM and _TILES <= columns < out[2]:

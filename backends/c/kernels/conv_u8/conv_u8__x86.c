@@ -17,6 +17,7 @@
    they take. Bias, with -x_zero_point * sum of w where codes are taken as they are, and multiplier:
    [group][panel][channel]. Weights of fewer than eight bits, packed by 64 in this order, are unpacked for every block, as
    many panels as a tile takes. scratch: room for them, then see qir_conv_u8_room. */
+QIR_TARGET
 void qir_conv_u8s8_T__x86(const qir_conv_u8_shape *s, const qir_conv_u8_blocks *b, const uint8_t *QIR_RESTRICT x,
                           const QIR_W *QIR_RESTRICT w, const int32_t *QIR_RESTRICT bias,
                           const float *QIR_RESTRICT multiplier, QIR_AGAIN void *QIR_RESTRICT scratch,

@@ -116,9 +116,10 @@ def _work(site: Site) -> float:
 
 
 def _row_work(site: Site, _: str, few: bool) -> float:
-    """Weights that no near cache holds take as long to read as some products."""
-    macs, stored = _work(site), site.input(1).size * (weight_bits(site) if few else 8) / 8
-    return macs if stored <= _NEAR else max(macs, _rows(site) * stored * _READING)
+    """Of weights that no near cache holds, one byte is read while _READING products could be made: that is what int8
+    takes, so that packed ones count as many times less, down to what their products take."""
+    macs, size = _work(site), site.input(1).size
+    return macs if not few or size <= _NEAR else macs * max(1 / _READING, weight_bits(site) / 8)
 
 
 def _panel_work(site: Site, isa: str, few: bool) -> float:
