@@ -1,4 +1,4 @@
-"""Weights of portable integer kernels: as int8 or int16, or in 2 to 5 bits, packed (runtime/qir_packed.h)."""
+"""Weights of portable integer kernels: as int8 or int16, or in 1 to 5 bits, packed (runtime/qir_packed.h)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _ROWS = {True: 4, False: 2}
 
 
 def weight_bits(site: Site) -> int:
-    """Bits in which a node's weights are stored: 2 to 5, 8 or 16."""
+    """Bits in which a node's weights are stored: 1 to 5, 8 or 16."""
     dtype = site.input(1).dtype
     return int(site.node.attr("weight_bits", dtype.bits))
 
@@ -30,11 +30,6 @@ def weight_bits(site: Site) -> int:
 def is_packed(site: Site) -> bool:
     """True where a kernel has to unpack the weights."""
     return weight_bits(site) < 8
-
-
-def only_int8(site: Site) -> str | None:
-    """The reason to refuse all but 8-bit codes and weights."""
-    return f"its weights are packed in {weight_bits(site)} bits" if is_packed(site) else only_bytes(site)
 
 
 def is_wide(site: Site, w: np.ndarray, bias: np.ndarray) -> bool:

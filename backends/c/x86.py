@@ -11,7 +11,6 @@ from qir.backends.c.program import Kernel
 from qir.backends.c.site import Site
 
 _RUNTIME = Path(__file__).parent / "runtime"
-SUMS = _RUNTIME / "qir_sum_x86.h"
 
 
 @dataclass(frozen=True)
@@ -32,7 +31,9 @@ class Vectors:
 _WORDS = {"QIR_VECTOR": "__m256i", "QIR_REALS": "__m256", "QIR_REQUANT": "qir_requant8", "QIR_LOAD": "qir_avx2_vector",
           "QIR_LOAD_REALS": "_mm256_loadu_ps", "QIR_SPREAD": "_mm256_set1_epi32", "QIR_ADD": "_mm256_add_epi32",
           "QIR_WIDEN_REQUANT": "qir_widen_requant8", "QIR_ROWS": "6", "QIR_TAKEN": "__m256i",
-          "QIR_TAKE": "qir_avx2_take_four", "QIR_SCALED": "qir_avx2_scaled", "QIR_MM": "QIR_MM256"}  # fmt: skip
+          "QIR_TAKE": "qir_avx2_take_four", "QIR_SCALED": "qir_avx2_scaled", "QIR_MM": "QIR_MM256",
+          "QIR_RUNS1": "QIR_ONE_RUN", "QIR_RUNS1_END": "QIR_ONE_RUN_END",
+          "QIR_RUNS2": "QIR_ONE_RUN", "QIR_RUNS2_END": "QIR_ONE_RUN_END"}  # fmt: skip
 _STORES = {"QIR_FOUR": "four", "QIR_PAIR": "pair", "QIR_ROW": "row", "QIR_PART": "first"}
 _WIDER = {name: text.replace("256", "512").replace("requant8", "requant16") for name, text in _WORDS.items()}
 
@@ -64,7 +65,15 @@ PROVEN: Mapping[str, Vectors] = MappingProxyType({
     }),
 })  # fmt: skip
 """Words of AVX2 for weights of which two, or four, times codes fit 16 bits in sum (kernels/conv_u8/proof.py)."""
-TEMPLATES: Mapping[str, Vectors] = MappingProxyType({**X86, **PROVEN})
+FEW: Mapping[str, Vectors] = MappingProxyType({
+    "avx2_few": Vectors(4, 8, {
+        **_WORDS, "QIR_TARGET": "QIR_AVX2", "QIR_DOT": "QIR_DOT_RUN", "QIR_WEIGHTS": "qir_avx2_vector",
+        "QIR_NEXT_VECTOR": "32", "QIR_RUNS1": "QIR_SHORT_RUNS1", "QIR_RUNS1_END": "QIR_SHORT_RUNS1_END",
+        "QIR_RUNS2": "QIR_SHORT_RUNS2", "QIR_RUNS2_END": "QIR_SHORT_RUNS2_END",
+    }),
+})  # fmt: skip
+"""Words of AVX2 for weights so small that many products with codes fit 16 bits in sum."""
+TEMPLATES: Mapping[str, Vectors] = MappingProxyType({**X86, **PROVEN, **FEW})
 
 
 def x86_words(isa: str, *, sums: bool) -> dict[str, str]:
@@ -82,13 +91,14 @@ def x86_words(isa: str, *, sums: bool) -> dict[str, str]:
     }  # fmt: skip
 
 
-def x86_kernel(function: str, source: Path, site: Site, isa: str, *, offsets: bool = False) -> Kernel:
+def x86_kernel(function: str, source: Path, site: Site, isa: str, *, offsets: bool = False, bits: int = 8) -> Kernel:
     """An instance of a template for an instruction set and the type of a site's result.
 
     Args:
         function: in the file; its name has a T for the type.
         isa: key of TEMPLATES.
         offsets: its pixels have offsets.
+        bits: in which weights are stored; fewer than eight are unpacked first.
     """
     found, sums = TEMPLATES[isa], site.added is not None
     short = f"sum_{site.output.short}" if sums else site.output.short
@@ -98,7 +108,10 @@ def x86_kernel(function: str, source: Path, site: Site, isa: str, *, offsets: bo
         "QIR_Y": site.output.ctype, "QIR_BY_TILES": f"qir_{isa}_{'offset_' if offsets else ''}tiles_{short}",
         "QIR_START": "QIR_WITH_OFFSET" if offsets else "QIR_WITHOUT_OFFSET", "QIR_STEP_BYTES": str(16 * found.codes),
         "QIR_AGAIN": "const int32_t *QIR_RESTRICT again," if found.codes == 8 else "",
+        "QIR_W": "int8_t" if bits == 8 else "uint8_t", "QIR_BITS": str(bits), "QIR_UNPACK": f"qir_{family}_unpack",
+        "QIR_FEW": f"qir_{family}_few",
     }  # fmt: skip
-    name = f"{function.split('__')[0].replace('_T', f'_{short}')}__{isa}"
-    headers = (_RUNTIME / f"qir_{family}.h", *((SUMS,) if sums else ()))
-    return Kernel(function, source, name, tuple({**x86_words(isa, sums=sums), **stores, **own}.items()), headers)
+    name = f"{function.split('__')[0].replace('_T', f'_{short}').replace('u8s8', f'u8s{bits}')}__{isa}"
+    headers = [f"qir_{family}.h", *([f"qir_few_{family}.h"] if bits < 8 else []), *(["qir_sum_x86.h"] if sums else [])]
+    return Kernel(function, source, name, tuple({**x86_words(isa, sums=sums), **stores, **own}.items()),
+                  tuple(_RUNTIME / header for header in headers))  # fmt: skip

@@ -15,7 +15,7 @@ from qir.ir.dtype import INT4, INT8, INT16, UINT4, UINT8, UINT16
 from qir.ir.graph import Node
 from qir.ops.window import window
 from qir.passes.lower.codes import Codes, Lowering
-from qir.quant.bitpack import signed_bits
+from qir.quant.bitpack import few_bits, signed_bits
 from qir.quant.channels import along
 from qir.quant.fixedpoint import multiplier
 from qir.quant.scales import decode, encode
@@ -136,7 +136,7 @@ def _finish(
         low.constant(f"{node.name}_bias", bias.sums.astype(np.int32 if most < 2**31 else np.int64)),
         low.constant(f"{node.name}_multiplier", factors),
     )
-    narrow = {"weight_bits": signed_bits(weight)} if most < 2**31 and _is_narrow(node, weight, low) else {}
+    narrow = {"weight_bits": few_bits(weight)} if most < 2**31 and _is_narrow(node, weight, low) else {}
     attrs = {**attrs, **narrow, **(result.attrs if result is not None else {})}
     if bias.reals is None:
         low.integer(node, op, names, attrs)
@@ -146,9 +146,9 @@ def _finish(
 
 
 def _is_narrow(node: Node, weight: np.ndarray, low: Lowering) -> bool:
-    """True where the weight was rounded to at most 4 bits; less its zero points it needs at most one more."""
+    """True where the weight was rounded to at most 4 bits, whatever stores it; less zero points it needs at most 5."""
     quant = low.quant(node.inputs[1])
-    return quant is not None and quant.storage.bits <= 4
+    return weight.dtype == np.int8 and ((quant is not None and quant.storage.bits <= 4) or signed_bits(weight) <= 4)
 
 
 def _reduced(op: str, weight: np.ndarray) -> tuple[int, ...]:

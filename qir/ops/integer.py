@@ -4,7 +4,8 @@ Activations are uint8 or int16 codes, weights int8 or int16, biases and accumula
 16 bits could leave that. Every matrix product goes through float64, exact below 2^53. Requantization:
 `y = clamp(rint(float32(acc) * multiplier) + y_zero_point, qmin, qmax)` with a float32 product, halves to even; a node
 without `y_zero_point` gives the float32 product itself. `to` names the storage of its codes (uint8 by default);
-`weight_bits` (2 to 5) says that no weight code needs more, so that they may be stored in as many.
+`weight_bits` (2 to 5) says that no weight code needs more, so that they may be stored in as many, 1 that all are -1 or
+1.
 """
 
 from __future__ import annotations

@@ -16,6 +16,7 @@ from qir.ir.dtype import of_array
 from qir.ir.graph import Constant, Graph, Node, Stage
 from qir.ir.types import TensorType
 from qir.ops.integer_rows import exponentials
+from qir.quant.bitpack import few_bits
 
 _FINISH: Mapping[str, Any] = {"y_zero_point": 3, "qmin": 0, "qmax": 255}
 _NHWC = (0, 2, 3, 1)
@@ -45,7 +46,7 @@ class Row:
 def rows(parts: Sequence[str] = ()) -> tuple[Row, ...]:
     """Those whose names hold one of the parts; all of them without any."""
     usual = (*(_conv(*one) for one in _CONVOLUTIONS), *(_gemm(*one) for one in _GEMMS))
-    made = (usual, _seven_bits(), _on_bits(), _others())
+    made = (usual, _seven_bits(), _few_bits(), _on_bits(), _others())
     found = [row for some in made for row in some]
     return tuple(row for row in found if not parts or any(part in row.name for part in parts))
 
@@ -148,8 +149,37 @@ def _seven_bits() -> Iterator[Row]:
     yield _gemm(196, 1152, 128, _trained)
 
 
+def _ternary(*shape: int) -> np.ndarray:
+    return _random(*shape, low=-1, high=2, dtype=np.int8)
+
+
+def _binary(*shape: int) -> np.ndarray:
+    return 2 * _random(*shape, high=2, dtype=np.int8) - 1
+
+
+def _four_bits(*shape: int) -> np.ndarray:
+    return _random(*shape, low=-8, high=8, dtype=np.int8)
+
+
+def _few_bits() -> Iterator[Row]:
+    """What recipes for weights of few bits make of layers: what is computed long beside unpacking, and what is not."""
+    for weights in (_ternary, _binary, _four_bits):
+        yield _conv("3x3", 128, (14, 14), 128, (3, 3), 1, weights)
+        yield _conv("3x3", 512, (7, 7), 512, (3, 3), 1, weights)
+        yield _conv("1x1", 512, (14, 14), 512, (1, 1), 1, weights)
+        yield _conv("1x1", 256, (3, 3), 256, (1, 1), 1, weights)
+        yield from (_gemm(*sizes, weights) for sizes in ((196, 1152, 128), (8, 64, 32), (1, 640, 128), (1, 4096, 4096)))
+
+
 Weights: TypeAlias = Callable[..., np.ndarray]
-_NAMES: Mapping[Weights, str] = {_weights: "", _trained: ", 7 bits"}
+_NAMES: Mapping[Weights, str] = {_weights: "", _trained: ", 7 bits", _ternary: ", ternary", _binary: ", binary",
+                                 _four_bits: ", 4 bits"}  # fmt: skip
+
+
+def _needed(weights: np.ndarray) -> Mapping[str, int]:
+    """As lowering says it."""
+    bits = few_bits(weights)
+    return {"weight_bits": bits} if bits <= 4 else {}
 
 
 def _conv(
@@ -161,20 +191,22 @@ def _conv(
     pads = [max((o - 1) * stride + k - n, 0) for o, k, n in zip(out, kernel, size, strict=True)]
     before = [p // 2 for p in pads]
     result = np.zeros((1, m, *out), np.uint8)
-    x, w = made.feed(_random(1, c, *size), _NHWC), made.constant(weights(m, c // group, *kernel))
+    codes = weights(m, c // group, *kernel)
+    x, w = made.feed(_random(1, c, *size), _NHWC), made.constant(codes)
     bias, scale = made.constant(np.zeros(m, np.int32)), made.constant(np.full(m, 1e-4, np.float32))
     y = made.node(
         "qir.IntConv", [x, w, bias, scale], result, x_zero_point=7, group=group, strides=(stride, stride),
-        pads=(*before, *(p - q for p, q in zip(pads, before, strict=True))), **_FINISH,
+        pads=(*before, *(p - q for p, q in zip(pads, before, strict=True))), **_needed(codes), **_FINISH,
     )  # fmt: skip
     return made.row(y, result, float(result.size * c // group * prod(kernel)), _NHWC)
 
 
 def _gemm(count: int, depth: int, columns: int, weights: Weights = _weights) -> Row:
     made, result = _Made(f"gemm {count}x{depth}x{columns}{_NAMES[weights]}"), np.zeros((count, columns), np.uint8)
-    x, w = made.feed(_random(count, depth)), made.constant(np.ascontiguousarray(weights(columns, depth).T))
+    codes = weights(columns, depth)
+    x, w = made.feed(_random(count, depth)), made.constant(np.ascontiguousarray(codes.T))
     bias, scale = made.constant(np.zeros(columns, np.int32)), made.constant(np.full(columns, 1e-4, np.float32))
-    y = made.node("qir.IntGemm", [x, w, bias, scale], result, **_FINISH)
+    y = made.node("qir.IntGemm", [x, w, bias, scale], result, **_needed(codes), **_FINISH)
     return made.row(y, result, float(count * depth * columns), streams=count == 1)
 
 

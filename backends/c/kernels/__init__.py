@@ -90,6 +90,7 @@ class Variant:
         clamps: bind honours `Site.bounds`.
         sums: bind honours `Site.added`; element i of what is added is read before element i is written.
         grows: its packed weights are larger than the codes.
+        compact: it stores weights in fewer bytes than others of its ISA.
     """
 
     isa: str
@@ -101,6 +102,7 @@ class Variant:
     clamps: bool = False
     sums: bool = False
     grows: bool = False
+    compact: bool = False
 
     @property
     def title(self) -> str:
@@ -221,10 +223,15 @@ def family_of(site: Site) -> Family:
     )
 
 
+_COMPACT = 1.05
+"""How many times the cycles of the cheapest variant a compact one may take."""
+
+
 def select(
     family: Family, site: Site, isas: tuple[str, ...], costs: Costs = DEFAULTS, *, lean: bool = False
 ) -> Selection:
-    """The cheapest variant that accepts the site; of equal ones the first by ISA in the order given, portable last.
+    """The cheapest variant that accepts the site, or a compact one that is nearly as cheap; of equal ones the first by
+    ISA in the order given, portable last.
 
     Args:
         lean: none whose weights grow.
@@ -243,7 +250,7 @@ def select(
                 else:
                     refused.append((variant.title, reason))
     if accepted:
-        least, chosen = min(accepted, key=lambda one: one[0])
+        least, chosen = min(accepted, key=lambda one: one[0] / (_COMPACT if one[1].compact else 1.0))
         slower = [(v.title, f"{cost / least:.1f} times the cycles") for cost, v in accepted
                   if v is not chosen and v.isa != "portable" and least < cost < inf]  # fmt: skip
         return Selection(chosen, least, (*refused, *slower))

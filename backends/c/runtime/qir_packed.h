@@ -1,7 +1,7 @@
-/* Weights of 2 to 5 bits, unpacked tile by tile on the stack for the arithmetic of int8 weights.
+/* Weights of 1 to 5 bits, unpacked tile by tile on the stack for the arithmetic of int8 weights.
 
    Eight codes of b bits take b bytes: code i lies in bits b*i .. b*i + b - 1 of their little-endian integer, as
-   code + 2^(b-1). Rows end with their last group of eight. `bits` is constant wherever these functions
+   code + 2^(b-1); one bit is set for 1 and clear for -1. Rows end with their last group of eight. `bits` is constant wherever these functions
    are inlined. */
 #ifndef QIR_PACKED_H
 #define QIR_PACKED_H
@@ -36,6 +36,12 @@ static inline void qir_unpack(const uint8_t *QIR_RESTRICT w, int32_t bits, int32
             int8_t halves[64];
             qir_halve(w + 2 * group, 2 * some, 4, 0, halves);
             qir_halve((const uint8_t *)halves, 4 * some, 2, 2, to + 8 * group);
+        }
+    } else if (bits == 1) {
+        for (group = 0; group < groups; ++group, to += 8) {
+            for (i = 0; i < 8; ++i) {
+                to[i] = (int8_t)((w[group] >> i & 1) * 2 - 1);
+            }
         }
     } else if (bits == 5) {
         for (group = 0; group < groups; ++group, w += 5, to += 8) {
@@ -118,6 +124,7 @@ static inline void qir_dot_packed(const int16_t *QIR_RESTRICT x, int32_t rows, c
         return room;                                                                                                 \
     }
 
+QIR_PACKED(1)
 QIR_PACKED(2)
 QIR_PACKED(3)
 QIR_PACKED(4)

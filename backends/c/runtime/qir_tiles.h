@@ -14,6 +14,7 @@ typedef struct {
     const qir_row *pixels;
     const int32_t *places; /* of the steps: bytes from a pixel's first one */
     int32_t steps;
+    int32_t run;           /* steps whose sums fit 16 bits, where they are added there */
     int32_t channels;      /* that are left from the first panel on */
     const int8_t *weights; /* [panel of 16 channels][step][channel][codes of a step] */
     ptrdiff_t panel;       /* bytes from panel to panel */

@@ -118,12 +118,12 @@ QIR_TARGET QIR_ALONE static void QIR_NAME(sums)(const qir_tiles *t, const qir_ro
             const int8_t *w = t->weights;                                                                          \
             const int32_t *place = t->places;                                                                      \
             int32_t steps = t->steps;                                                                              \
-            QIR_EACH_##n(QIR_POINT) QIR_EACH_##n(QIR_BEGIN1) do {                                                  \
+            QIR_EACH_##n(QIR_POINT) QIR_EACH_##n(QIR_BEGIN1) QIR_RUNS1(n, t->run) do {                             \
                 const ptrdiff_t at = *place++;                                                                     \
                 const QIR_TAKEN w0 = QIR_WEIGHTS(w);                                                               \
                 QIR_TAKEN codes;                                                                                   \
                 QIR_EACH_##n(QIR_STEP1) w += QIR_STEP_BYTES;                                                       \
-            } while (--steps);                                                                                     \
+            } while (--steps); QIR_RUNS1_END(n)                                                                    \
             QIR_RESULTS1(n)                                                                                        \
             pixel += n;                                                                                            \
         } while (--times);                                                                                         \
@@ -138,12 +138,12 @@ QIR_TARGET QIR_ALONE static void QIR_NAME(sums)(const qir_tiles *t, const qir_ro
             const int8_t *w = t->weights;                                                                          \
             const int32_t *place = t->places;                                                                      \
             int32_t steps = t->steps;                                                                              \
-            QIR_EACH_##n(QIR_POINT) QIR_EACH_##n(QIR_BEGIN2) do {                                                  \
+            QIR_EACH_##n(QIR_POINT) QIR_EACH_##n(QIR_BEGIN2) QIR_RUNS2(n, t->run) do {                             \
                 const ptrdiff_t at = *place++;                                                                     \
                 const QIR_TAKEN w0 = QIR_WEIGHTS(w), w1 = QIR_WEIGHTS(w + next);                                   \
                 QIR_TAKEN codes;                                                                                   \
                 QIR_EACH_##n(QIR_STEP2) w += QIR_STEP_BYTES;                                                       \
-            } while (--steps);                                                                                     \
+            } while (--steps); QIR_RUNS2_END(n)                                                                    \
             QIR_RESULTS2(n)                                                                                        \
             pixel += n;                                                                                            \
         } while (--times);                                                                                         \

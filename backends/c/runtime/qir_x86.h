@@ -23,6 +23,10 @@
 #define QIR_MM256(instruction) _mm256_##instruction
 #define QIR_MM512(instruction) _mm512_##instruction
 
+/* Sums of 32 bits take all steps in one run. */
+#define QIR_ONE_RUN(n, run)
+#define QIR_ONE_RUN_END(n)
+
 /* A product that is to be added: clang's -ffp-contract=fast would fuse the two. */
 #if defined(__GNUC__)
 #define QIR_KEEP_PRODUCT(product) __asm__("" : "+x"(product))

@@ -26,6 +26,10 @@
 #define QIR_TAKE qir_avx2_take_four
 #define QIR_WEIGHTS qir_avx2_widened
 #define QIR_DOT QIR_DOT2
+#define QIR_RUNS1 QIR_ONE_RUN
+#define QIR_RUNS1_END QIR_ONE_RUN_END
+#define QIR_RUNS2 QIR_ONE_RUN
+#define QIR_RUNS2_END QIR_ONE_RUN_END
 #define QIR_NEXT_VECTOR 16
 #define QIR_STEP_BYTES 32
 #define QIR_CODES 2
@@ -35,6 +39,10 @@
 #define QIR_SUM qir_avx2_sum_with
 #define QIR_SUM_NUMBERS qir_avx2_sum_numbers
 #define QIR_WIDEN_SUM qir_avx2_widen_sum
+#define QIR_W int8_t
+#define QIR_BITS 8
+#define QIR_UNPACK qir_avx2_unpack
+#define QIR_FEW qir_avx2_few
 #define QIR_WIDTH 8
 #define QIR_ROWS 6
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 FILLS = ("random", "extreme", "ties")
-BITS = st.sampled_from([8, 8, 5, 4, 3, 2, 16])
+BITS = st.sampled_from([8, 8, 5, 4, 3, 2, 1, 16])
 
 
 def weighted(
@@ -35,6 +35,8 @@ def weighted(
         codes, weights = rng.choice([low, high - 1], x).astype(kind), rng.choice([-half, half - 1], w).astype(stored)
     else:
         codes, weights = rng.integers(low, high, x).astype(kind), rng.integers(-half, half, w).astype(stored)
+    if bits == 1:
+        weights = (2 * weights + 1).astype(stored)
     bias = rng.integers(-4000, 4000, channels)
     if fold:
         bias = bias - zero * weights.reshape(channels, -1).astype(np.int64).sum(axis=1)

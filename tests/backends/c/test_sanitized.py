@@ -31,6 +31,7 @@ def cases() -> list[Case]:
         weighted("qir.IntConv", 21, (1, 6, 7, 5), (10, 3, 3, 2), 10, 255, "extreme", False, True, 3, group=2, **pads),
         weighted("qir.IntConv", 22, (1, 21, 6, 6), (21, 1, 3, 3), 21, 9, "random", False, True, 4, group=21, **pads),
         weighted("qir.IntConv", 23, (1, 150, 3), (5, 150, 1), 5, 9, "random", False, True, 2),
+        weighted("qir.IntConv", 25, (1, 8, 9), (17, 8, 3), 17, 9, "random", False, True, 1),
         weighted("qir.IntConvTranspose", 24, (1, 6, 4), (6, 5, 3), 5, 7, "extreme", False, False, 2),
         weighted("qir.IntConv", 26, (1, 6, 7, 5), (10, 3, 3, 2), 10, 0, "extreme", False, True, 16, True, group=2,
                  **pads),

@@ -8,7 +8,7 @@ import numpy as np
 
 from qir.backends.c.kernels import Bound, Family, Variant
 from qir.backends.c.kernels.conv_transpose_u8.phases import conv_weights, on_panels
-from qir.backends.c.kernels.conv_u8.blocks import ARM
+from qir.backends.c.kernels.conv_u8.blocks import ARM, PACKED
 from qir.backends.c.loops import window_fields
 from qir.backends.c.orders import CHANNELS_LAST
 from qir.backends.c.program import Data, Struct
@@ -56,5 +56,6 @@ FAMILY = Family(
     (
         Variant("portable", _SOURCE, _accepts, _bind, work=_work),
         *(on_panels(isa, _accepts) for isa in (*X86, *ARM)),
+        *(on_panels(isa, _accepts, few=True) for isa in PACKED),
     ),
 )

@@ -13,18 +13,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from functools import partial
 from itertools import product
 from math import gcd, prod
 
 import numpy as np
 
+from qir.backends.c.integer_types import only_bytes
 from qir.backends.c.kernels import Bound, Variant
-from qir.backends.c.kernels.conv_u8.blocks import Blocks, blocks, panel_data, panel_kernel, panel_source, refuse_vectors
+from qir.backends.c.kernels.conv_u8.blocks import (
+    Blocks,
+    blocks,
+    packed,
+    panel_data,
+    panel_kernel,
+    panel_variant,
+    refuse_vectors,
+)
 from qir.backends.c.program import Arg, Data, Struct
 from qir.backends.c.requant import requant, weight_sums
 from qir.backends.c.site import Site
-from qir.backends.c.weights import only_int8
+from qir.backends.c.weights import weight_bits
 from qir.ops.window import TransposedWindow, Window, transposed_window
 
 
@@ -78,17 +86,20 @@ def _weights(w: np.ndarray, phase: Phase) -> np.ndarray:
     return chosen
 
 
-def _cut(site: Site, win: TransposedWindow, phase: Phase, channels: int, isa: str) -> Blocks:
-    """How a phase is cut up: its results are `strides` apart in y."""
+def _cut(site: Site, win: TransposedWindow, phase: Phase, w: np.ndarray, isa: str, few: bool) -> Blocks:
+    """How a phase is cut up: its results are `strides` apart in y. Of one bit there is no zero for a tap it lacks."""
     sizes = win.output
     apart = [prod(sizes), *(s * prod(sizes[axis + 1 :]) for axis, s in enumerate(win.strides))]
     groups = int(site.node.attr("group", 1))
-    return blocks(site.input(0).shape[0], phase.window, groups, channels, isa=isa, apart=tuple(apart))
+    b = blocks(site.input(0).shape[0], phase.window, groups, w.shape[1], isa=isa, apart=tuple(apart), few=few)
+    return packed(b, w, max(weight_bits(site), 2)) if few else b
 
 
-def _call(site: Site, win: TransposedWindow, phase: Phase, w: np.ndarray, isa: str) -> tuple[Arg, ...]:
+def _call(
+    site: Site, win: TransposedWindow, phase: Phase, w: np.ndarray, isa: str, few: bool
+) -> tuple[Arg, ...]:
     """Arguments of the convolution's kernel: see conv_u8. vpmaddwd's bias holds no term of the zero point."""
-    node, groups, b = site.node, int(site.node.attr("group", 1)), _cut(site, win, phase, w.shape[1], isa)
+    node, groups, b = site.node, int(site.node.attr("group", 1)), _cut(site, win, phase, w, isa, few)
     own, zero, bias = _weights(w, phase), int(node.attr("x_zero_point", 0)), np.asarray(site.constant(2), np.int64)
     data = panel_data(own, bias if isa == "avx2" else bias - zero * weight_sums(own), site.constant(3), b)
     shape = Struct("qir_conv_u8_shape", (
@@ -105,26 +116,25 @@ def _phases(site: Site) -> tuple[TransposedWindow, np.ndarray, tuple[Phase, ...]
     return win, w, tuple(phases(win))
 
 
-def _bind(site: Site, isa: str) -> Bound:
+def _bind(site: Site, isa: str, few: bool) -> Bound:
     win, w, every = _phases(site)
-    pieces = tuple(_call(site, win, phase, w, isa) for phase in every)
+    pieces = tuple(_call(site, win, phase, w, isa, few) for phase in every)
     codes = [arg for args in pieces for arg in args if isinstance(arg, Data) and arg.role == "weights"]
-    kernel = panel_kernel(site, "qir_conv_u8s8_T", isa, weights=codes)
+    kernel = panel_kernel(site, "qir_conv_u8s8_T", isa, weights=codes, bits=max(weight_bits(site), 2) if few else 8)
     return Bound(kernel, pieces[0], pieces)
 
 
-def _work(site: Site, isa: str) -> float:
+def _work(site: Site, isa: str, few: bool) -> float:
     win, w, every = _phases(site)
     outputs = w.shape[0] // int(site.node.attr("group", 1))
-    return sum(_cut(site, win, phase, w.shape[1], isa).work(outputs) for phase in every)
+    return sum(_cut(site, win, phase, w, isa, few).work(outputs) for phase in every)
 
 
-def on_panels(isa: str, accepts: Callable[[Site], str | None]) -> Variant:
+def on_panels(isa: str, accepts: Callable[[Site], str | None], few: bool = False) -> Variant:
     """The variant of an instruction set; `accepts`: what every variant needs."""
 
-    def accepts_here(site: Site) -> str | None:
+    def accepts_here(site: Site, *_: object) -> str | None:
         channels = site.input(1).shape[0] // int(site.node.attr("group", 1))
-        return only_int8(site) or accepts(site) or refuse_vectors(site, isa, channels)
+        return only_bytes(site) or accepts(site) or refuse_vectors(site, isa, channels)
 
-    return Variant(isa, panel_source(isa), accepts_here, partial(_bind, isa=isa), f"conv_u8__{isa}",
-                   partial(_work, isa=isa))  # fmt: skip
+    return panel_variant(isa, few, accepts_here, _bind, _work)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -10,11 +9,14 @@ import numpy as np
 from qir.backends.c.kernels import Bound, Family, Variant
 from qir.backends.c.kernels.conv_u8.blocks import (
     ARM,
+    PACKED,
     Blocks,
     blocks,
+    packed,
     panel_data,
     panel_kernel,
-    panel_source,
+    panel_variant,
+    refuse_packed,
     refuse_sums,
     refuse_vectors,
     repeating,
@@ -35,8 +37,9 @@ from qir.backends.c.weights import (
     rows,
     tap_kernel,
     taps,
+    weight_bits,
 )
-from qir.backends.c.x86 import PROVEN, TEMPLATES, X86
+from qir.backends.c.x86 import PROVEN, X86
 
 _HERE = Path(__file__).parent
 _GENERIC, _DEPTHWISE = _HERE / "conv_u8__portable.c", _HERE / "conv_u8_depthwise__portable.c"
@@ -70,38 +73,42 @@ def _bind_depthwise(site: Site) -> Bound:
     return Bound(kernel, (conv_shape(site), site.input(0).read, *data, site.output.write))
 
 
-def _blocks(site: Site, isa: str) -> Blocks:
+def _blocks(site: Site, isa: str, few: bool = False) -> Blocks:
     x, w = site.input(0), site.input(1)
-    return blocks(x.shape[0], conv_window(site), int(site.node.attr("group", 1)), w.shape[1], isa=isa)
+    return blocks(x.shape[0], conv_window(site), int(site.node.attr("group", 1)), w.shape[1], isa=isa,
+                  few=few)  # fmt: skip
 
 
-def _repeating(site: Site, isa: str) -> Blocks:
-    return repeating(_blocks(site, isa), np.asarray(site.constant(1)))
+def _cut(site: Site, isa: str, few: bool) -> Blocks:
+    """With what depends on the weights, which may be stored in few bits."""
+    b, w = _blocks(site, isa, few), np.asarray(site.constant(1))
+    return packed(b, w, weight_bits(site)) if few else repeating(b, w)
 
 
-def _panel_work(site: Site, isa: str) -> float:
-    return _repeating(site, isa).work(site.input(1).shape[0] // int(site.node.attr("group", 1)))
+def _panel_work(site: Site, isa: str, few: bool) -> float:
+    return _cut(site, isa, few).work(site.input(1).shape[0] // int(site.node.attr("group", 1)))
 
 
-def _bind_panels(site: Site, isa: str) -> Bound:
+def _bind_panels(site: Site, isa: str, few: bool) -> Bound:
     """vpmaddwd is given codes less their zero point, so its bias holds no term of that."""
     w, bias, _ = conv_parts(site)
-    b = _repeating(site, isa)
+    b = _cut(site, isa, few)
     data = panel_data(w, bias if isa == "avx2" else np.asarray(site.constant(2)), site.constant(3), b)
     args = (conv_shape(site, b.window_field), b.struct, site.input(0).read, *data, *added(site), b.scratch,
             site.output.write)  # fmt: skip
-    return Bound(panel_kernel(site, "qir_conv_u8s8_T", isa, weights=data[:1]), args)
+    return Bound(panel_kernel(site, "qir_conv_u8s8_T", isa, weights=data[:1], bits=b.bits), args)
 
 
-def _accepts_panels(site: Site, isa: str) -> str | None:
+def _accepts_panels(site: Site, isa: str, few: bool) -> str | None:
     reason = accepts(site) or refuse_vectors(site, isa, site.input(1).shape[1])
-    return reason or refuse_sums(np.asarray(site.constant(1)), _blocks(site, isa))
+    if reason is not None:
+        return reason
+    w, b = np.asarray(site.constant(1)), _cut(site, isa, few)
+    return refuse_packed(b, w) or refuse_sums(site, w, b)
 
 
-def _on_panels(isa: str) -> Variant:
-    accept, bind = partial(_accepts_panels, isa=isa), partial(_bind_panels, isa=isa)
-    return Variant(isa.partition("_")[0], panel_source(isa), accept, bind, f"conv_u8__{isa}",
-                   partial(_panel_work, isa=isa), sums=isa in TEMPLATES)  # fmt: skip
+def _on_panels(isa: str, few: bool = False) -> Variant:
+    return panel_variant(isa, few, _accepts_panels, _bind_panels, _panel_work, sums=True)
 
 
 FAMILY = Family(
@@ -115,5 +122,6 @@ FAMILY = Family(
         *(variant(isa) for isa in X86 for variant in (on_vectors, _on_panels)),
         *ON_ARM,
         *(_on_panels(isa) for isa in (*PROVEN, *ARM)),
+        *(_on_panels(isa, few=True) for isa in PACKED),
     ),
 )

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
 
 import numpy as np
 
+from qir.backends.c.kernels import Bound, Variant
 from qir.backends.c.kernels.conv_u8.proof import fits, in_fitting_steps
 from qir.backends.c.loops import three
 from qir.backends.c.program import Data, Field, Kernel, Scratch, Struct
 from qir.backends.c.requant import output_types, per_channel, vector_types, weight_sums
 from qir.backends.c.site import Site
-from qir.backends.c.x86 import PROVEN, TEMPLATES, x86_kernel
+from qir.backends.c.weights import is_packed
+from qir.backends.c.x86 import FEW, PROVEN, TEMPLATES, x86_kernel
 from qir.ops.window import Window
+from qir.quant.bitpack import pack_fields
 
+_FEW_NEON = Path(__file__).parents[2] / "runtime" / "qir_few_neon.h"
 PANEL = 16
 """Output channels that are computed side by side."""
 _SLACK = 64
@@ -25,6 +29,11 @@ _PIXELS = 96
 """Of a block at least: over them the reading of a panel of weights is spread."""
 _BLOCK_BYTES = 32768
 """Of a block's input at most, so that it stays near the processor."""
+_UNPACKING = {"avx512vnni": (2.2, 4.5), "avxvnni": (1.4, 2.0), "avx2_few": (1.5, 2.0),
+              "i8mm": (5.5, 5.5), "dotprod": (3.5, 3.5), "neon": (1.2, 1.2)}  # fmt: skip
+"""Products of a weight that take as long as unpacking it, where the first cache holds what is unpacked and else."""
+_NEAR = 24576
+"""Bytes of unpacked weights that the first cache holds beside what is computed."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +53,8 @@ class Blocks:
         least: pixels of a block that take as long as one.
         apart: pixels of y from sample to sample and along each axis.
         again: steps that are taken again in each panel of weights, where there may be any.
+        bits: in which weights are stored; fewer than eight are unpacked for each block.
+        run: steps whose sums fit 16 bits, for kernels that add there.
     """
 
     isa: str
@@ -62,6 +73,8 @@ class Blocks:
     least: int
     apart: tuple[int, ...]
     again: tuple[int, ...] = ()
+    bits: int = 8
+    run: int = 0
 
     @property
     def steps(self) -> int:
@@ -74,7 +87,7 @@ class Blocks:
         return Struct("qir_conv_u8_blocks", (
             ("rows", self.rows), ("columns", self.columns), ("by_taps", int(self.by_taps)),
             ("copied", int(self.copied)), ("segments", self.segments), ("steps", self.steps), ("apart", self.apart),
-            ("again", max(self.again, default=0)),
+            ("again", max(self.again, default=0)), ("run", self.run),
         ))  # fmt: skip
 
     @property
@@ -84,7 +97,8 @@ class Blocks:
 
     @property
     def scratch(self) -> Scratch:
-        """A list of the pixels, on x86 of the steps of a window too, pointers and copied input of a block."""
+        """Unpacked panels, a list of the pixels, on x86 of the steps of a window too, pointers and copied input of a
+        block."""
         pixel = self.groups * self.channels * self.size
         copied = _copied_bytes(self.window, self.rows, self.columns, pixel) + _SLACK
         if self.isa == "i8mm":  # a row that is to be copied in pairs, and the pixels beyond it
@@ -92,13 +106,29 @@ class Blocks:
         listed = 24 * self.rows * (self.columns + 1)
         if self.isa in TEMPLATES:
             listed = 24 * self.rows * self.columns + 4 * (self.segments * self.steps + max(self.again, default=0) + 1)
-        return Scratch(listed + 8 * self.rows * self.segments + (copied if self.copied else 0))
+        return Scratch(self._unpacked + listed + 8 * self.rows * self.segments + (copied if self.copied else 0))
 
-    def work(self, out_channels: int) -> int:
+    def stored(self, out_channels: int) -> int:
+        """Bytes of weights, what fills steps and panels up included."""
+        codes = self.groups * -(-out_channels // PANEL) * PANEL * self.segments * self.steps * self.depth
+        return codes * self.bits // 8
+
+    @property
+    def _unpacked(self) -> int:
+        """Bytes of panels that are unpacked together."""
+        together = TEMPLATES[self.isa].lanes // 8 if self.isa in TEMPLATES else 1
+        return self.segments * self.steps * self.depth * PANEL * together if self.bits < 8 else 0
+
+    def work(self, out_channels: int) -> float:
         """Multiply-accumulates, what fills steps and panels up included; `out_channels` of one group."""
         planes, rows, columns = self.window[1]
-        pixels = self.batch * planes * max(rows * columns, self.least)
+        pixels: float = self.batch * planes * max(rows * columns, self.least)
         panels = self.groups * -(-out_channels // PANEL)
+        if self.bits < 8:
+            blocks_in_all = self.batch * planes * -(-rows // self.rows) * -(-columns // self.columns)
+            pixels += blocks_in_all * _UNPACKING[self.isa][self._unpacked > _NEAR]
+        if self.isa in FEW:
+            pixels *= 1 + 1 / self.run  # sums of 16 bits are widened after each run
         return pixels * (panels * self.segments * self.steps + sum(self.again)) * PANEL * self.depth
 
 
@@ -110,12 +140,14 @@ def _copied_bytes(window: tuple[tuple[int, ...], ...], rows: int, columns: int, 
 
 
 STEPS = {"avx512vnni": (4, 1, 4), "avxvnni": (4, 1, 4), "avx2": (2, 2, 2),
-         "avx2_pairs": (4, 1, 2), "avx2_fours": (8, 1, 2), "neon": (4, 1, 1), "dotprod": (4, 1, 1),
-         "i8mm": (8, 2, 2)}  # fmt: skip
+         "avx2_pairs": (4, 1, 2), "avx2_fours": (8, 1, 2), "avx2_few": (4, 1, 2),
+         "neon": (4, 1, 1), "dotprod": (4, 1, 1), "i8mm": (8, 2, 2)}  # fmt: skip
 """Codes that one step of a kernel on panels takes, and bytes of each: vpdpbusd takes four as they are, vpmaddwd two of
 16 bits, less their zero point, vpmaddubsw four or twice four as they are, smull and sdot four less 128, usmmla eight of
 two pixels, side by side; and how many pixels it takes to hide the latency of its instructions, or share them."""
 ARM = ("i8mm", "dotprod", "neon")
+PACKED = ("avx512vnni", "avxvnni", *FEW, *ARM)
+"""Their kernels take weights of fewer than eight bits, too, which they unpack."""
 _TILES = 12
 """Pixels that whole tiles of each of them go into."""
 SIGNED = ("neon", "dotprod")
@@ -123,14 +155,16 @@ SIGNED = ("neon", "dotprod")
 
 
 def blocks(
-    batch: int, win: Window, groups: int, channels: int, *, isa: str, apart: tuple[int, ...] | None = None
-) -> Blocks:
+    batch: int, win: Window, groups: int, channels: int, *, isa: str, apart: tuple[int, ...] | None = None,
+    few: bool = False,
+) -> Blocks:  # fmt: skip
     """Cuts a convolution up.
 
     Args:
         channels: of the input, in one group.
         isa: key of STEPS.
         apart: pixels of y from sample to sample and along each axis; None where they are neighbours.
+        few: panels are to be unpacked for every block, so that these had better be large.
     """
     depth, size, least = STEPS[isa]
     axes = [i for i in range(len(win.kernel))
@@ -153,12 +187,13 @@ def blocks(
     segments, length = (prod(taps), channels) if by_taps else (taps[0] * taps[1], taps[2] * channels)
     copied = size > 1 or isa in SIGNED or padded or length % depth != 0
     columns, pixel = out[2], groups * channels * size
-    while columns > 8 and _copied_bytes(window, 1, columns, pixel) > _BLOCK_BYTES:
+    most = _BLOCK_BYTES * (4 if few else 1)
+    while columns > 8 and _copied_bytes(window, 1, columns, pixel) > most:
         columns = -(-columns // 2)
     if isa in ARM and _TILES <= columns < out[2]:
         columns -= columns % _TILES
     rows = min(out[1], -(-_PIXELS // columns))
-    while rows > 1 and _copied_bytes(window, rows, columns, pixel) > 2 * _BLOCK_BYTES:
+    while rows > 1 and _copied_bytes(window, rows, columns, pixel) > 2 * most:
         rows -= 1
     return Blocks(isa, batch, window, groups, channels, by_taps, copied, segments, length, depth, rows, columns, size,
                   least, places)  # fmt: skip
@@ -196,8 +231,17 @@ def repeating(b: Blocks, w: np.ndarray) -> Blocks:
     return replace(b, again=tuple(in_fitting_steps(panel)[1].size for panel in _lanes(w, b)))
 
 
-def refuse_sums(w: np.ndarray, b: Blocks) -> str | None:
+def packed(b: Blocks, w: np.ndarray, bits: int) -> Blocks:
+    """With weights stored in fewer than eight bits. One bit has no zeros, so that steps must be full. The products of
+    64 / m steps of codes and weights fit 16 bits where no weight is larger than m: 64 * 255 * 2 = 32640."""
+    full = b.length % b.depth == 0
+    return replace(b, bits=bits if full else max(bits, 2), run=64 // max(int(np.abs(w).max(initial=1)), 1))
+
+
+def refuse_sums(site: Site, w: np.ndarray, b: Blocks) -> str | None:
     """The reason why a kernel cannot add products in 16 bits, if it wants to; in fours it can where it can in pairs."""
+    if b.isa in PROVEN and is_packed(site):
+        return "of weights of few bits more products may be added in 16 bits"
     if b.isa in PROVEN and not fits(_lanes(w, b).reshape(-1, 1, PANEL, 4)).all():
         return "two neighbouring weights may leave 16 bits; those of recipe w7a8 do not"
     return None
@@ -217,6 +261,9 @@ def panel_data(w: np.ndarray, bias: np.ndarray, multiplier: np.ndarray | None, b
     if b.isa in SIGNED:
         bias = bias.astype(np.int64) + 128 * weight_sums(w)
     rest = in_panels(bias.astype(np.int32), b.groups, "bias"), in_panels(scale, b.groups, "multipliers")
+    if b.bits < 8:
+        each = panels(w, b).reshape(-1, b.segments * b.steps * b.depth * PANEL)
+        return Data(pack_fields(np.where(each, each, -1) if b.bits == 1 else each, b.bits), "weights"), *rest
     if b.isa != "avx2_fours":
         return Data(panels(w, b), "weights"), *rest
     weights, numbers = zip(*map(in_fitting_steps, _lanes(w, b)), strict=True)
@@ -229,22 +276,46 @@ def panel_source(isa: str) -> Path:
     return Path(__file__).parent / f"conv_u8__{'x86' if isa in TEMPLATES else isa}.c"
 
 
+def panel_variant(
+    isa: str, few: bool, accepts: Callable[[Site, str, bool], str | None], bind: Callable[[Site, str, bool], Bound],
+    work: Callable[[Site, str, bool], float], source: Path | None = None, title: str = "conv_u8",
+    sums: bool = False,
+) -> Variant:  # fmt: skip
+    """A kernel on panels of an instruction set, for weights stored as int8 or, where they need few bits, packed.
+
+    Args:
+        sums: on x86 its results may be sums with other codes.
+    """
+
+    def accepts_here(site: Site) -> str | None:
+        return "its weights need eight bits" if few and not is_packed(site) else accepts(site, isa, few)
+
+    return Variant(
+        isa.partition("_")[0], source or panel_source(isa), accepts_here, lambda site: bind(site, isa, few),
+        f"{title}{'_packed' if few and isa not in FEW else ''}__{isa}", lambda site: work(site, isa, few),
+        compact=few, sums=sums and isa in TEMPLATES,
+    )  # fmt: skip
+
+
 def panel_kernel(
-    site: Site, name: str, isa: str, source: Path | None = None, *, weights: Sequence[Data] = ()
+    site: Site, name: str, isa: str, source: Path | None = None, *, weights: Sequence[Data] = (), bits: int = 8
 ) -> Kernel:
     """An instance of a kernel template `name__isa`, `name__x86` on x86, on panels, for the result's type.
 
     Args:
         weights: in panels, of every call, from which NEON's knows how it may add products.
+        bits: in which these are stored.
     """
     if isa in TEMPLATES:
-        return x86_kernel(f"{name}__x86", source or panel_source(isa), site, isa)
+        return x86_kernel(f"{name}__x86", source or panel_source(isa), site, isa, bits=bits)
     function, types = output_types(site, f"{name}__{isa}")
-    each = isa == "neon" and any(_least_twice(data.array) for data in weights)
-    function = function.replace("_u8s8_", "_u8s8_each_") if each else function
+    each = isa == "neon" and bits == 8 and any(_least_twice(data.array) for data in weights)
+    function = function.replace("_u8s8_", "_u8s8_each_" if each else f"_u8s{bits}_")
     add = ("QIR_ADD", "qir_neon_one_by_one" if each else "qir_neon_by_twos")
-    types = (*types, *vector_types(site, "neon", "store16"), add)
-    return Kernel(f"{name}__{isa}", source or panel_source(isa), function, types)
+    stored = (("QIR_W", "uint8_t" if bits < 8 else "int8_t"), ("QIR_BITS", str(bits)),
+              ("QIR_UNPACK", f"qir_neon_unpack_s{bits}" if bits < 8 else "0"))  # fmt: skip
+    types = (*types, *vector_types(site, "neon", "store16"), add, *stored)
+    return Kernel(f"{name}__{isa}", source or panel_source(isa), function, types, (_FEW_NEON,) if bits < 8 else ())
 
 
 def _least_twice(weights: np.ndarray) -> bool:
@@ -254,6 +325,12 @@ def _least_twice(weights: np.ndarray) -> bool:
         weights: [..., two pairs of codes, channel, code of a pair].
     """
     return bool(np.any(np.all(weights == -128, axis=-3)))
+
+
+def refuse_packed(b: Blocks, w: np.ndarray) -> str | None:
+    """The reason why weights [M, C/g, *K] are not worth packing: each group has panels of its own, filled up."""
+    larger = b.bits < 8 and b.groups > 1 and b.stored(w.shape[0] // b.groups) > w.size
+    return "panels of its groups would take more bytes than its weights" if larger else None
 
 
 def refuse_vectors(site: Site, isa: str, channels: int) -> str | None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from qir.backends.c.integer_types import only_bytes
 from qir.backends.c.loops import window_fields
 from qir.backends.c.program import Field, Struct
 from qir.backends.c.requant import constants_missing, requant, restored_bias
 from qir.backends.c.site import Site
-from qir.backends.c.weights import only_int8, refuse
+from qir.backends.c.weights import refuse
 from qir.ops.window import Window, window
 
 
@@ -36,8 +37,8 @@ def conv_shape(site: Site, win: Field | None = None) -> Struct:
 
 
 def accepts(site: Site) -> str | None:
-    """What variants on vectors need: codes and weights in bytes, besides what every variant needs."""
-    return only_int8(site) or accepts_any(site)
+    """What variants on vectors need: codes and weights of bytes at most, besides what every variant needs."""
+    return only_bytes(site) or accepts_any(site)
 
 
 def accepts_any(site: Site) -> str | None:

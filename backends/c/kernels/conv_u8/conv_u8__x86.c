@@ -15,19 +15,23 @@
    code; a step of eight codes has the first four of every channel, then the other four. Only with these further steps
    follow in a panel; again: how many there are before each panel, and in all, then the numbers of the steps whose codes
    they take. Bias, with -x_zero_point * sum of w where codes are taken as they are, and multiplier:
-   [group][panel][channel]. sum, other: where results are sums with other codes, which lie as those of y do and may
-   share their bytes. scratch: see qir_conv_u8_room. */
-QIR_ALONE
+   [group][panel][channel]. Weights of fewer than eight bits, packed by 64 in this order, are unpacked for every block, as
+   many panels as a tile takes. sum, other: where results are sums with other codes, which lie as those of y do and may
+   share their bytes. scratch: room for unpacked panels, then see qir_conv_u8_room. */
+QIR_TARGET QIR_ALONE
 void qir_conv_u8s8_T__x86(const qir_conv_u8_shape *s, const qir_conv_u8_blocks *b, const uint8_t *QIR_RESTRICT x,
-                          const int8_t *QIR_RESTRICT w, const int32_t *QIR_RESTRICT bias,
+                          const QIR_W *QIR_RESTRICT w, const int32_t *QIR_RESTRICT bias,
                           const float *QIR_RESTRICT multiplier, QIR_AGAIN QIR_SUMMED void *QIR_RESTRICT scratch,
                           QIR_Y *y) {
     const int32_t panels = (s->out_channels + 15) / 16, wide = QIR_CODES == 2, steps = b->segments * b->steps;
     qir_conv_u8_block at = qir_conv_u8_first_block(s, b), last = {0, 0, 0, 0, 0, 0};
-    qir_conv_u8_lists lists = qir_conv_u8_room(b, scratch);
+    const ptrdiff_t panel = (ptrdiff_t)steps * QIR_STEP_BYTES, stored = panel * QIR_BITS / 8;
+    int8_t *const unpacked = (int8_t *)scratch;
+    qir_conv_u8_lists lists = qir_conv_u8_room(b, unpacked + (QIR_BITS < 8 ? panel * (QIR_WIDTH / 8) : 0));
     qir_tiles t;
     t.steps = steps;
-    t.panel = (ptrdiff_t)steps * QIR_STEP_BYTES;
+    t.run = b->run;
+    t.panel = panel;
     t.pixels = lists.pixels;
     t.places = lists.places;
     t.requant = &s->requant;
@@ -46,7 +50,12 @@ void qir_conv_u8s8_T__x86(const qir_conv_u8_shape *s, const qir_conv_u8_blocks *
             t.x = (const uint8_t *)lists.segments[0] + ((ptrdiff_t)group * s->in_channels << wide);
             for (p = 0; p < panels; p += QIR_WIDTH / 8) {
                 const ptrdiff_t place = (ptrdiff_t)group * panels + p;
-                t.weights = w + place * t.panel;
+                #if QIR_BITS < 8
+                QIR_UNPACK(w + place * stored, QIR_BITS, (p + 1 < panels ? QIR_WIDTH / 8 : 1) * (panel / 64), unpacked);
+                t.weights = unpacked;
+                #else
+                t.weights = w + place * stored;
+                #endif
                 #if QIR_CODES == 8
                 {
                     const int32_t *const number = again + s->groups * panels + 1 + again[place];

@@ -20,6 +20,7 @@ typedef struct {
     int32_t steps;      /* of a segment, the last one filled up */
     int32_t apart[4];   /* pixels of y from sample to sample, plane to plane, row to row and column to column */
     int32_t again;      /* steps that are taken again, in the panel that has most */
+    int32_t run;        /* steps whose sums fit 16 bits, for kernels that add there */
 } qir_conv_u8_blocks;
 
 /* A block in work: output pixels [row, row + rows) x [column, column + columns) of a plane of a sample. */

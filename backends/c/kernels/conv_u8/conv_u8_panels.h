@@ -25,14 +25,20 @@ static inline int32_t qir_conv_u8_list(const qir_conv_u8_shape *s, const qir_con
     return (int32_t)(to - row);
 }
 
-/* Block by block, a panel of weights at a time. `wide`: how codes are copied, see qir_conv_u8_put. scratch: a list of
-   the block's pixels, each row of them filled up to as many as go together, then what qir_conv_u8_open wants. */
+/* Writes `groups` times 64 weights of few bits as int8. */
+typedef void qir_conv_u8_unpack(const uint8_t *from, ptrdiff_t groups, int8_t *to);
+
+/* Block by block, a panel of weights at a time, of `bits` bits each; `unpack` where these are fewer than eight. `wide`:
+   how codes are copied, see qir_conv_u8_put. scratch: room for an unpacked panel, a list of the block's pixels, each row
+   of them filled up to as many as go together, then what qir_conv_u8_open wants. */
 static inline void qir_conv_u8_by_panels(const qir_conv_u8_shape *s, const qir_conv_u8_blocks *b,
-                                         const qir_panel_tiles *k, int32_t wide, const uint8_t *x, const int8_t *w,
-                                         const int32_t *bias, const float *multiplier, void *scratch, void *y) {
+                                         const qir_panel_tiles *k, int32_t wide, const uint8_t *x, const void *w,
+                                         int32_t bits, qir_conv_u8_unpack *unpack, const int32_t *bias,
+                                         const float *multiplier, void *scratch, void *y) {
     const int32_t panels = (s->out_channels + 15) / 16, columns = (b->columns + k->together - 1) / k->together;
     const ptrdiff_t panel = (ptrdiff_t)b->segments * b->steps * k->step;
-    qir_row *const list = (qir_row *)scratch;
+    int8_t *const unpacked = (int8_t *)scratch;
+    qir_row *const list = (qir_row *)(void *)(unpacked + (unpack ? panel : 0));
     const void **const segment = (const void **)(void *)(list + (ptrdiff_t)b->rows * columns * k->together);
     qir_conv_u8_block at = qir_conv_u8_first_block(s, b);
     qir_panel p;
@@ -49,7 +55,10 @@ static inline void qir_conv_u8_by_panels(const qir_conv_u8_shape *s, const qir_c
             p.from = (ptrdiff_t)group * s->in_channels * (wide % 2 ? 2 : 1);
             for (i = 0; i < panels; ++i) {
                 const ptrdiff_t place = (ptrdiff_t)group * panels + i;
-                p.weights = w + place * panel;
+                p.weights = unpack ? unpacked : (const int8_t *)w + place * panel;
+                if (unpack) {
+                    unpack((const uint8_t *)w + place * (panel / 8 * bits), panel / 64, unpacked);
+                }
                 p.bias = bias + place * 16;
                 p.multiplier = multiplier + place * 16;
                 p.channels = s->out_channels - i * 16;

@@ -9,13 +9,14 @@ from pathlib import Path
 
 import numpy as np
 
+from qir.backends.c.integer_types import only_bytes
 from qir.backends.c.kernels import Bound, Variant
 from qir.backends.c.kernels.conv_u8.contract import accepts_any, conv_shape, conv_window
 from qir.backends.c.loops import three
 from qir.backends.c.program import Data, Kernel, Scratch, Struct
 from qir.backends.c.requant import per_channel
 from qir.backends.c.site import Site
-from qir.backends.c.weights import TILE, is_packed, only_int8
+from qir.backends.c.weights import TILE, is_packed
 from qir.ops.window import Window
 
 _HERE = Path(__file__).parent
@@ -135,12 +136,17 @@ def joined_order(values: np.ndarray, width: int, role: str) -> Data:
 
 
 def accepts_depthwise(site: Site) -> str | None:
+    """What the portable kernel needs."""
+    if is_packed(site) and 16 * prod(site.input(1).shape[2:]) > TILE:
+        return "too many taps to unpack at once"
+    return accepts_windows(site)
+
+
+def accepts_windows(site: Site) -> str | None:
     """What every depthwise kernel needs."""
     x, w = site.input(0), site.input(1)
     if not (int(site.node.attr("group", 1)) == w.shape[0] == x.shape[1] and w.shape[1] == 1 and w.shape[0] > 1):
         return "not one input and one output channel a group"
-    if is_packed(site) and 16 * prod(w.shape[2:]) > TILE:
-        return "too many taps to unpack at once"
     return accepts_any(site)
 
 
@@ -156,7 +162,7 @@ def _largest_sums(site: Site) -> np.ndarray:
 
 
 def _accepts(site: Site) -> str | None:
-    if (reason := only_int8(site) or accepts_depthwise(site)) is not None:
+    if (reason := only_bytes(site) or accepts_windows(site)) is not None:
         return reason
     if site.output.dtype.name != "uint8":
         return "its result is real"

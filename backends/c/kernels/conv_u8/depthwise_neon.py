@@ -13,7 +13,7 @@ from qir.backends.c.kernels.conv_u8.contract import accepts, conv_shape, conv_wi
 from qir.backends.c.program import Data, Kernel, Scratch
 from qir.backends.c.requant import flushed, output_types, per_channel, vector_types, weight_sums
 from qir.backends.c.site import Site
-from qir.backends.c.weights import bias_data, taps
+from qir.backends.c.weights import bias_data
 
 
 def _codes(site: Site) -> np.ndarray:
@@ -61,12 +61,13 @@ def _accepts_two_rows(site: Site) -> str | None:
 def _bind(site: Site, name: str, isa: str, source: Path) -> Bound:
     codes = _codes(site)
     bias = np.asarray(site.constant(2)).astype(np.int64) + 128 * weight_sums(codes)
+    weights = Data(np.ascontiguousarray(codes.T), "weights")
     scale = Data(per_channel(site.constant(3), codes.shape[0]), "multipliers")
     room = () if name.endswith("3x3") else (Scratch(8 * codes.shape[1] + codes.shape[0]),)
     function, types = output_types(site, f"qir_conv_u8s8_{name}_T__{isa}")
     types = (*types, *vector_types(site, "neon", "store8", "store16"))
     kernel = Kernel(f"qir_conv_u8s8_{name}_T__{isa}", source, function, types)
-    args = (conv_shape(site), site.input(0).read, taps(site, codes), bias_data(bias, wide=False), scale)
+    args = (conv_shape(site), site.input(0).read, weights, bias_data(bias, wide=False), scale)
     return Bound(kernel, (*args, *room, site.output.write))
 
 

@@ -5,19 +5,22 @@ On vectors many rows are a convolution with one tap: conv_u8's kernels compute t
 
 from __future__ import annotations
 
-from functools import partial
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
+from qir.backends.c.integer_types import only_bytes
 from qir.backends.c.kernels import Bound, Family, Variant
 from qir.backends.c.kernels.conv_u8.blocks import (
     ARM,
+    PACKED,
     Blocks,
     blocks,
+    packed,
     panel_data,
     panel_kernel,
-    panel_source,
+    panel_variant,
     refuse_sums,
     refuse_vectors,
     repeating,
@@ -26,12 +29,14 @@ from qir.backends.c.orders import ROWS
 from qir.backends.c.program import Data, Scratch, Struct
 from qir.backends.c.requant import added, constants_missing, per_channel, requant
 from qir.backends.c.site import Site
-from qir.backends.c.weights import activation_rows, bias_data, is_wide, only_int8, refuse, row_kernel, rows
+from qir.backends.c.weights import activation_rows, bias_data, is_wide, refuse, row_kernel, rows, weight_bits
 from qir.backends.c.x86 import PROVEN, TEMPLATES, X86
 from qir.ops.window import Window
 
 _HERE = Path(__file__).parent
 _SOURCE, _ROW = _HERE / "gemm_u8__portable.c", _HERE / "gemm_u8_row__x86.c"
+_NEAR, _READING = 2**20, 4
+"""Bytes of weights that the first two caches hold, and products that take as long as reading a byte from elsewhere."""
 _FUNCTION = "qir_gemm_u8s8_T__portable"
 
 
@@ -42,8 +47,8 @@ def _weights(site: Site) -> np.ndarray:
 
 
 def accepts(site: Site) -> str | None:
-    """What variants on vectors need: codes and weights in bytes, besides."""
-    return only_int8(site) or _accepts(site)
+    """What variants on vectors need: codes and weights of bytes at most, besides."""
+    return only_bytes(site) or _accepts(site)
 
 
 def _accepts(site: Site) -> str | None:
@@ -71,57 +76,68 @@ def _bind(site: Site) -> Bound:
     return Bound(row_kernel(site, _FUNCTION, _SOURCE, wide), (*args, site.output.write))
 
 
-def _blocks(site: Site, isa: str) -> Blocks:
+def _blocks(site: Site, isa: str, few: bool = False) -> Blocks:
     rows, one, none = (_rows(site),), (1,), (0,)
-    return blocks(1, Window(one, one, one, none, none, none, rows, rows), 1, site.input(1).shape[0], isa=isa)
+    return blocks(1, Window(one, one, one, none, none, none, rows, rows), 1, site.input(1).shape[0], isa=isa,
+                  few=few)  # fmt: skip
 
 
-def _repeating(site: Site, isa: str) -> Blocks:
-    return repeating(_blocks(site, isa), _weights(site))
+def _cut(site: Site, isa: str, few: bool) -> Blocks:
+    """With what depends on the weights, which may be stored in few bits."""
+    b, w = _blocks(site, isa, few), _weights(site)
+    return packed(b, w, weight_bits(site)) if few else repeating(b, w)
 
 
 def _data(site: Site, b: Blocks) -> tuple[Data, ...]:
     return panel_data(_weights(site), np.asarray(site.constant(2)), site.constant(3), b)
 
 
-def _bind_panels(site: Site, isa: str) -> Bound:
-    b, (depth, columns) = _repeating(site, isa), site.input(1).shape
+def _bind_panels(site: Site, isa: str, few: bool) -> Bound:
+    b, (depth, columns) = _cut(site, isa, few), site.input(1).shape
     shape = Struct("qir_conv_u8_shape", (
         ("window", b.window_field), ("groups", 1), ("in_channels", depth), ("out_channels", columns),
         ("x_zero_point", 0), ("requant", requant(site.added or site.node)),
     ))  # fmt: skip
     data = _data(site, b)
     args = (shape, b.struct, site.input(0).read, *data, *added(site), b.scratch, site.output.write)
-    return Bound(panel_kernel(site, "qir_conv_u8s8_T", isa, weights=data[:1]), args)
+    return Bound(panel_kernel(site, "qir_conv_u8s8_T", isa, weights=data[:1], bits=b.bits), args)
 
 
-def _bind_row(site: Site, isa: str) -> Bound:
-    room = Scratch(4 // X86[isa].codes * (site.input(1).shape[0] + 3))
-    args = (gemm_shape(site), site.input(0).read, *_data(site, _blocks(site, isa)), room, site.output.write)
-    return Bound(panel_kernel(site, "qir_gemm_u8s8_row_T", isa, _ROW), args)
+def _bind_row(site: Site, isa: str, few: bool) -> Bound:
+    """Codes beyond the depth are zeros, so that one bit serves for weights there too."""
+    b, bits = _blocks(site, isa), weight_bits(site) if few else 8
+    room = Scratch(4 // TEMPLATES[isa].codes * (site.input(1).shape[0] + 3))
+    args = (gemm_shape(site), site.input(0).read, *_data(site, replace(b, bits=bits)), room, site.output.write)
+    return Bound(panel_kernel(site, "qir_gemm_u8s8_row_T", isa, _ROW, bits=bits), args)
 
 
 def _work(site: Site) -> float:
     return site.output.size * site.input(1).shape[0]
 
 
-def _panel_work(site: Site, isa: str) -> float:
-    return _repeating(site, isa).work(site.input(1).shape[1])
+def _row_work(site: Site, _: str, few: bool) -> float:
+    """Of weights that no near cache holds, one byte is read while _READING products could be made: that is what int8
+    takes, so that packed ones count as many times less, down to what their products take."""
+    macs, size = _work(site), site.input(1).size
+    return macs if not few or size <= _NEAR else macs * max(1 / _READING, weight_bits(site) / 8)
 
 
-def _on_rows(isa: str) -> Variant:
-    return Variant(isa, _ROW, accepts, partial(_bind_row, isa=isa), f"gemm_u8_row__{isa}", _work)
+def _panel_work(site: Site, isa: str, few: bool) -> float:
+    return _cut(site, isa, few).work(site.input(1).shape[1])
 
 
-def _accepts_panels(site: Site, isa: str) -> str | None:
+def _on_rows(isa: str, few: bool = False) -> Variant:
+    return panel_variant(isa, few, lambda site, *_: accepts(site), _bind_row, _row_work, _ROW,
+                         "gemm_u8_row")  # fmt: skip
+
+
+def _accepts_panels(site: Site, isa: str, few: bool) -> str | None:
     reason = accepts(site) or refuse_vectors(site, isa, site.input(1).shape[0])
-    return reason or refuse_sums(_weights(site), _blocks(site, isa))
+    return reason or refuse_sums(site, _weights(site), _blocks(site, isa))
 
 
-def _on_panels(isa: str) -> Variant:
-    accept, bind = partial(_accepts_panels, isa=isa), partial(_bind_panels, isa=isa)
-    return Variant(isa.partition("_")[0], panel_source(isa), accept, bind, f"conv_u8__{isa}",
-                   partial(_panel_work, isa=isa), sums=isa in TEMPLATES)  # fmt: skip
+def _on_panels(isa: str, few: bool = False) -> Variant:
+    return panel_variant(isa, few, _accepts_panels, _bind_panels, _panel_work, sums=True)
 
 
 FAMILY = Family(
@@ -130,8 +146,10 @@ FAMILY = Family(
     ROWS,
     (
         Variant("portable", _SOURCE, _accepts, _bind, work=_work),
-        *map(_on_rows, X86),
-        *map(_on_panels, (*X86, *PROVEN, *ARM)),
+        *(_on_rows(isa) for isa in X86),
+        *(_on_rows(isa, few=True) for isa in PACKED if isa in TEMPLATES),
+        *(_on_panels(isa) for isa in (*X86, *PROVEN, *ARM)),
+        *(_on_panels(isa, few=True) for isa in PACKED),
     ),
     permuted_rows=True,
 )

@@ -5,43 +5,95 @@
 /* template: end */
 
 /* Sixteen columns times `panels` of one row, all of it reading of weights: four panels are four streams through memory,
-   and their sums hide the latency of an instruction; one panel is what is left over. A panel is one vector or two. */
+   and their sums hide the latency of an instruction; one panel is what is left over. A panel is one vector or two.
+   Weights w of b bits are multiplied as they are stored, u = w + 2^(b-1), or w = 2 u - 1 of one bit:
+
+       sum x w = sum x u - 2^(b-1) sum x   or   2 sum x u - sum x
+
+   where the sum of a row is computed once. Both may leave int32 on the way, the result does not: sums may wrap around. */
 #define QIR_REAL(sums, at) QIR_SCALED(sums, QIR_LOAD_REALS(multiplier + at))
+#if QIR_BITS < 8
+#define QIR_START_AT(from) QIR_SPREAD(0)
+#define QIR_FIRST(w) QIR_FEW(w, QIR_BITS, 0)
+#define QIR_SECOND(w) QIR_FEW(w, QIR_BITS, 1)
+#define QIR_AHEAD(i) _mm_prefetch((const char *)w + i * panel + 1024, _MM_HINT_T0);
+#define QIR_WHOLE(sum, from) QIR_ADD(QIR_ADD(QIR_LOAD(from), less), QIR_BITS > 1 ? sum : QIR_ADD(sum, sum))
+#else
+#define QIR_START_AT(from) QIR_LOAD(from)
+#define QIR_FIRST(w) QIR_WEIGHTS(w)
+#define QIR_SECOND(w) QIR_WEIGHTS((w) + QIR_NEXT_VECTOR)
+#define QIR_AHEAD(i)
+#define QIR_WHOLE(sum, from) sum
+#endif
 #if QIR_WIDTH == 16
-#define QIR_BEGIN(i) QIR_VECTOR a##i = QIR_LOAD(bias + 16 * i);
-#define QIR_STEP(i) QIR_DOT(a##i, codes, QIR_WEIGHTS(w + i * panel));
+#define QIR_BEGIN(i) QIR_VECTOR a##i = QIR_START_AT(bias + 16 * i);
+#define QIR_STEP(i) QIR_AHEAD(i) QIR_DOT(a##i, codes, QIR_FIRST(w + i * panel));
+#define QIR_RUNS QIR_RUNS1
+#define QIR_RUNS_END QIR_RUNS1_END
+#define QIR_FINISH(i) a##i = QIR_WHOLE(a##i, bias + 16 * i);
 #define QIR_END_1 QIR_FOUR(QIR_REAL(a0, 0), QIR_REAL(a0, 0), QIR_REAL(a0, 0), QIR_REAL(a0, 0), q, y, y, y, y);
 #define QIR_END_4 QIR_ROW(QIR_REAL(a0, 0), QIR_REAL(a1, 16), QIR_REAL(a2, 32), QIR_REAL(a3, 48), q, y);
 #else
-#define QIR_BEGIN(i) QIR_VECTOR a##i = QIR_LOAD(bias + 16 * i), b##i = QIR_LOAD(bias + 16 * i + 8);
-#define QIR_STEP(i)                                  \
-    QIR_DOT(a##i, codes, QIR_WEIGHTS(w + i * panel)); \
-    QIR_DOT(b##i, codes, QIR_WEIGHTS(w + i * panel + QIR_NEXT_VECTOR));
+#define QIR_BEGIN(i) QIR_VECTOR a##i = QIR_START_AT(bias + 16 * i), b##i = QIR_START_AT(bias + 16 * i + 8);
+#define QIR_STEP(i)                                   \
+    QIR_AHEAD(i)                                      \
+    QIR_DOT(a##i, codes, QIR_FIRST(w + i * panel));   \
+    QIR_DOT(b##i, codes, QIR_SECOND(w + i * panel));
+#define QIR_RUNS QIR_RUNS2
+#define QIR_RUNS_END QIR_RUNS2_END
+#define QIR_FINISH(i) a##i = QIR_WHOLE(a##i, bias + 16 * i), b##i = QIR_WHOLE(b##i, bias + 16 * i + 8);
 #define QIR_END_1 QIR_PAIR(QIR_REAL(a0, 0), QIR_REAL(b0, 8), QIR_REAL(a0, 0), QIR_REAL(b0, 8), q, y, y);
 #define QIR_END_4                                                                           \
     QIR_ROW(QIR_REAL(a0, 0), QIR_REAL(b0, 8), QIR_REAL(a1, 16), QIR_REAL(b1, 24), q, y);    \
     QIR_ROW(QIR_REAL(a2, 32), QIR_REAL(b2, 40), QIR_REAL(a3, 48), QIR_REAL(b3, 56), q, y + 32);
 #endif
-#define QIR_PANELS(n)                                                                                               \
-    QIR_TARGET QIR_ALONE static void qir_gemm_u8s8_row_T_by##n(                                                \
-        const qir_requant *requant, int32_t steps, const uint8_t *x, const int8_t *w, const int32_t *bias,          \
-        const float *multiplier, QIR_Y *y) {                                                                        \
-        const ptrdiff_t panel = (ptrdiff_t)steps * QIR_STEP_BYTES;                                                  \
-        QIR_REQUANT q;                                                                                              \
-        QIR_EACH_##n(QIR_BEGIN) do {                                                                                \
-            const QIR_VECTOR codes = QIR_SPREAD(qir_four_bytes(x));                                                 \
-            QIR_EACH_##n(QIR_STEP) x += 4, w += QIR_STEP_BYTES;                                                     \
-        } while (--steps);                                                                                          \
-        q = QIR_WIDEN_REQUANT(requant);                                                                             \
-        QIR_END_##n (void)panel;                                                                                    \
+#define QIR_PANELS(n)                                                                                           \
+    QIR_TARGET QIR_ALONE static void qir_gemm_u8s8_row_T_by##n(                                                 \
+        const qir_requant *requant, int32_t steps, const uint8_t *x, int32_t offset, const QIR_W *w,            \
+        const int32_t *bias, const float *multiplier, QIR_Y *y) {                                               \
+        const ptrdiff_t panel = (ptrdiff_t)steps * (QIR_STEP_BYTES * QIR_BITS / 8);                             \
+        const QIR_VECTOR less = QIR_SPREAD(offset);                                                             \
+        QIR_REQUANT q;                                                                                          \
+        QIR_EACH_##n(QIR_BEGIN) QIR_RUNS(n, 64 / ((1 << QIR_BITS) - 1)) do {                                    \
+            const QIR_VECTOR codes = QIR_SPREAD(qir_four_bytes(x));                                             \
+            QIR_EACH_##n(QIR_STEP) x += 4, w += QIR_STEP_BYTES * QIR_BITS / 8;                                  \
+        } while (--steps); QIR_RUNS_END(n)                                                                      \
+        q = QIR_WIDEN_REQUANT(requant);                                                                         \
+        QIR_EACH_##n(QIR_FINISH) QIR_END_##n (void)panel, (void)less;                                           \
     }
 QIR_PANELS(1) QIR_PANELS(4)
 #undef QIR_REAL
+#undef QIR_START_AT
+#undef QIR_FIRST
+#undef QIR_SECOND
+#undef QIR_AHEAD
+#undef QIR_WHOLE
 #undef QIR_BEGIN
 #undef QIR_STEP
+#undef QIR_RUNS
+#undef QIR_RUNS_END
+#undef QIR_FINISH
 #undef QIR_END_1
 #undef QIR_END_4
 #undef QIR_PANELS
+
+#if QIR_BITS < 8
+/* Sum of a row's codes. */
+QIR_TARGET static int32_t qir_gemm_u8s8_row_T_sum(const uint8_t *x, int32_t depth) {
+    __m256i sums = _mm256_setzero_si256();
+    int64_t four[4];
+    int32_t rest = 0, k;
+    for (k = 0; k + 32 <= depth; k += 32) {
+        const __m256i codes = _mm256_loadu_si256((const __m256i *)(const void *)(x + k));
+        sums = _mm256_add_epi64(sums, _mm256_sad_epu8(codes, _mm256_setzero_si256()));
+    }
+    for (; k < depth; ++k) {
+        rest += x[k];
+    }
+    _mm256_storeu_si256((__m256i *)(void *)four, sums);
+    return (int32_t)(four[0] + four[1] + four[2] + four[3]) + rest;
+}
+#endif
 
 /* A row in steps of four bytes, the last one filled up: as it is, or copied. */
 QIR_TARGET static const uint8_t *qir_gemm_u8s8_row_T_steps(const uint8_t *x, int32_t depth, void *room) {
@@ -65,22 +117,27 @@ QIR_TARGET static const uint8_t *qir_gemm_u8s8_row_T_steps(const uint8_t *x, int
 /* Rows one by one, for a few of them. Weights: [panel of 16 columns][step][column][codes of a step], zeros where there is
    no column or code; bias and multiplier: [panel][column]. room: for the codes of a row and three more. */
 QIR_TARGET
-void qir_gemm_u8s8_row_T__x86(const qir_gemm_u8_shape *s, const uint8_t *QIR_RESTRICT x, const int8_t *QIR_RESTRICT w,
+void qir_gemm_u8s8_row_T__x86(const qir_gemm_u8_shape *s, const uint8_t *QIR_RESTRICT x, const QIR_W *QIR_RESTRICT w,
                               const int32_t *QIR_RESTRICT bias, const float *QIR_RESTRICT multiplier, void *QIR_RESTRICT room,
                               QIR_Y *QIR_RESTRICT y) {
     const int32_t steps = (s->depth + QIR_CODES - 1) / QIR_CODES;
-    const ptrdiff_t panel = (ptrdiff_t)steps * QIR_STEP_BYTES;
+    const ptrdiff_t panel = (ptrdiff_t)steps * (QIR_STEP_BYTES * QIR_BITS / 8);
     int32_t row, column;
     for (row = 0; row < s->rows; ++row, x += s->depth, y += s->columns) {
         const uint8_t *const codes = qir_gemm_u8s8_row_T_steps(x, s->depth, room);
+        #if QIR_BITS < 8
+        const int32_t offset = -qir_gemm_u8s8_row_T_sum(x, s->depth) * (1 << (QIR_BITS - 1));
+        #else
+        const int32_t offset = 0;
+        #endif
         for (column = 0; column + 64 <= s->columns; column += 64) {
-            qir_gemm_u8s8_row_T_by4(&s->requant, steps, codes, w + column / 16 * panel, bias + column,
+            qir_gemm_u8s8_row_T_by4(&s->requant, steps, codes, offset, w + column / 16 * panel, bias + column,
                                          multiplier + column, y + column);
         }
         for (; column < s->columns; column += 16) {
             QIR_Y part[16];
             const int32_t whole = column + 16 <= s->columns;
-            qir_gemm_u8s8_row_T_by1(&s->requant, steps, codes, w + column / 16 * panel, bias + column,
+            qir_gemm_u8s8_row_T_by1(&s->requant, steps, codes, offset, w + column / 16 * panel, bias + column,
                                          multiplier + column, whole ? y + column : part);
             if (!whole) {
                 QIR_PART(part, s->columns - column, y + column);

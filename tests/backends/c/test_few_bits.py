@@ -1,0 +1,95 @@
+"""Weights of 1 to 5 bits on vectors: stored packed, and the bits of the references."""
+
+from __future__ import annotations
+
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import elsewhere
+import numpy as np
+import pytest
+from graphs import Builder, Case, check_cases
+from test_vectors import WARNINGS, edges, fitting_flags, guard, long_rows, transposed_cases
+
+from qir.backends.c import compile_c
+from qir.backends.c.costs import Costs
+from qir.backends.c.kernels import Variant, families
+from qir.backends.c.site import Site
+from qir.backends.c.targets import C_TARGETS
+from qir.quant.bitpack import few_bits
+
+LOW = (-1, -1, -2, -4, -8, -16)
+"""The least code: of one bit, ternary, and two to five bits."""
+
+
+def drawn(number: int, shape: tuple[int, ...], fill: str) -> np.ndarray:
+    """Codes of the number's kind; or, filled, the largest ones alone, which fill sums of 16 bits."""
+    low, rng = LOW[number % len(LOW)], np.random.default_rng(number)
+    if number % len(LOW) == 0:
+        found = rng.choice([-1, 1], shape)
+    else:
+        found = rng.integers(low, max(-low, 2), shape)
+    return np.asarray(np.full(shape, low) if fill == "full" else found, np.int8)
+
+
+def of_few_bits(one: Case, number: int) -> Case:
+    """With other weights, every third time all at one end, times codes that are, too."""
+    x, w, *rest = one.arrays
+    assert x is not None
+    assert w is not None
+    full = number % 3 == 2
+    weights = drawn(number, w.shape, "full" if full else "random")
+    node = replace(one.node, attrs={**one.node.attrs, "weight_bits": few_bits(weights)})
+    return Case(node, (np.full_like(x, 255) if full else x, weights, *rest))
+
+
+def prefer_packed(target: str, monkeypatch: pytest.MonkeyPatch) -> set[str]:
+    """Has weights unpacked by kernels for a target wherever these can; gives the kernels' titles."""
+    isa = C_TARGETS[target].isas[0]
+    titles = {v.title for family in families() for v in family.variants if v.compact and v.isa == isa}
+    usual = Variant.cycles
+
+    def cycles(variant: Variant, site: Site, costs: Costs) -> float:
+        """One row is for the kernels for rows, more of them for those on panels."""
+        fitting = variant.title.startswith("conv_u8") == (site.node.op != "qir.IntGemm" or site.output.shape[0] > 1)
+        return usual(variant, site, costs) - 100 * variant.compact * (1 + fitting)
+
+    monkeypatch.setattr(Variant, "cycles", cycles)
+    return titles
+
+
+def test_convolutions_and_products(vector_target: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    titles = prefer_packed(vector_target, monkeypatch)
+    rows = [one for one in long_rows() if one.node.op == "qir.IntGemm"]
+    cases = [of_few_bits(one, n) for n, one in enumerate([*edges()[::4], *rows, *rows[:3], *transposed_cases()[::4]])]
+    module = check_cases(cases, target=vector_target)
+    taken = sum(choice.variant in titles for choice in module.program.choices)
+    assert taken > (5 if C_TARGETS[vector_target].isas[0] == "i8mm" else 25)
+    if C_TARGETS[vector_target].isas[0].startswith("avx"):
+        assert titles == {choice.variant for choice in module.program.choices} & titles
+
+
+def test_no_byte_around_the_operands_is_touched(
+    vector_target: str, compiler: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    titles = prefer_packed(vector_target, monkeypatch)
+    b, outputs = Builder(), []
+    rng = np.random.default_rng(0)
+    for number, (rows, depth, columns) in enumerate([(1, 37, 19), (1, 64, 70), (9, 37, 19), (7, 40, 16), (98, 40, 33)]):
+        x = b.feed(f"x{number}", rng.integers(0, 256, (rows, depth)).astype(np.uint8))
+        codes = drawn(number, (depth, columns), "random")
+        w, bias = b.constant(f"w{number}", codes), b.constant(f"b{number}", np.arange(columns, dtype=np.int32))
+        scale = b.constant(f"s{number}", np.full(columns, 0.01, np.float32))
+        outputs.append(b.node("qir.IntGemm", [x, w, bias, scale], f"y{number}", y_zero_point=9, qmin=0, qmax=255,
+                              weight_bits=few_bits(codes)))  # fmt: skip
+    module = compile_c(b.graph(outputs), target=vector_target)
+    taken = {choice.variant for choice in module.program.choices}
+    assert taken & titles
+    assert any(title.startswith("conv_u8") for title in taken & titles) or "i8mm" in vector_target
+    for name, text in guard(module, b, outputs).items():
+        (tmp_path / name).write_text(text)
+    line = [*elsewhere.command(vector_target, compiler), *fitting_flags(vector_target, ("-std=c99", "-O1"))]
+    subprocess.run([*line, *WARNINGS, "-c", "net.c", "net_weights.c"], cwd=tmp_path, check=True)
+    subprocess.run([*line, "-static", "net.o", "net_weights.o", "guard.c", "-o", "guard"], cwd=tmp_path, check=True)
+    assert subprocess.run(elsewhere.started(vector_target, "./guard"), cwd=tmp_path, check=False).returncode == 0
