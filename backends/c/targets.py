@@ -147,6 +147,7 @@ def register_c_target(row: CTarget) -> CTarget:
     """Adds a target of the C backend, also to those that passes see."""
     isas = (*row.isas, "portable")
     register_target(Target(row.name, "c", INTEGER, activation16=INT16, weight_bits=(8, 4, 3, 2),
+                           few_values=("ternary",),
                            activation_bits=(8, 16), bit_products=row.bit_products, isas=isas,
                            description=row.description))  # fmt: skip
     C_TARGETS[row.name] = row
