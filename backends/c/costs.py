@@ -50,7 +50,7 @@ RATES: Mapping[str, float] = MappingProxyType({
     "pack_bits__avx2": 16, "pack_bits__neon": 1.7, "pack_bits__portable": 0.7,
     "compare__avx2": 6, "compare__portable": 1,
     "conv_u8_winograd__avx2": 22,
-    "conv_u8__neon": 13, "conv_u8__dotprod": 38, "conv_u8__i8mm": 62,
+    "conv_u8__neon": 13, "conv_u8__dotprod": 38, "conv_u8__i8mm": 62, "conv_u8_winograd__neon": 10.3,
     "conv_u8_depthwise__avx2": 10, "conv_u8_depthwise__avx512vnni": 29, "conv_u8_depthwise__avxvnni": 18,
     "conv_u8_depthwise__portable": 1,
     "gemm_u8__portable": 8, "gemm_u8_row__avx2": 16, "gemm_u8_row__avx512vnni": 40, "gemm_u8_row__avxvnni": 30,
