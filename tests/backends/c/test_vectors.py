@@ -429,7 +429,12 @@ def fitting_flags(target: str, flags: tuple[str, ...]) -> tuple[str, ...]:
     return (*(flag for flag in flags if not flag.startswith("-m")), *C_TARGETS[target].flags)
 
 
-@pytest.mark.parametrize("flags", [("-std=gnu11", "-O3", "-mfma"), ("-std=c99", "-O0")], ids=" ".join)
+UNDEFINED = ("-fsanitize=undefined", "-fsanitize-undefined-trap-on-error")
+"""Stops a program at undefined behaviour, also in an emulator, without a library."""
+
+
+@pytest.mark.parametrize("flags", [("-std=gnu11", "-O3", "-mfma"), ("-std=c99", "-O0", *UNDEFINED)],
+                         ids=["-O3", "-O0"])  # fmt: skip
 def test_no_byte_around_the_operands_is_touched(
     vector_target: str, compiler: str, tmp_path: Path, flags: tuple[str, ...]
 ) -> None:
