@@ -23,7 +23,11 @@ typedef struct {
     const int32_t *bias;
     const float *multiplier;
     const qir_requant *requant;
+    void *part; /* sixteen results of each row of a tile: where those go that do not all belong into y */
 } qir_panel;
+
+/* Of a tile at most. */
+#define QIR_PANEL_ROWS 6
 
 typedef void qir_panel_tile(const qir_panel *p, void *y);
 
@@ -41,12 +45,22 @@ typedef struct {
     {array, (int32_t)(sizeof(array) / sizeof *(array)), together, step, sizeof(type)}
 
 /* `rows`, of which as many as go together share vectors, in tiles of nearly equal size. */
-static inline void qir_by_panel(qir_panel *p, const qir_panel_tiles *k, const qir_row *row, int32_t rows, void *y) {
-    int32_t left, count;
+static inline void qir_by_panel(const qir_panel *panel, const qir_panel_tiles *k, const qir_row *row, int32_t rows,
+                                void *y) {
+    float part[16 * QIR_PANEL_ROWS];
+    qir_panel p = *panel;
+    int32_t left, count, i;
+    p.part = part;
     for (left = rows / k->together; left > 0; left -= count, row += count * k->together) {
         count = qir_piece(left, k->most);
-        p->row = row;
-        k->tile[count - 1](p, y);
+        p.row = row;
+        k->tile[count - 1](&p, y);
+        for (i = p.channels < 16 ? 0 : count * k->together; i < count * k->together; ++i) {
+            if (row[i].to >= 0) {
+                memcpy((uint8_t *)y + row[i].to * k->size, (const uint8_t *)part + 16 * i * k->size,
+                       (size_t)(p.channels * k->size));
+            }
+        }
     }
 }
 

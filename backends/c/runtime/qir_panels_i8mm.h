@@ -44,17 +44,20 @@
     for (left = p->steps % 4; left; --left) {                               \
         QIR_I8MM_STEP(n)                                                    \
     }
-#define QIR_I8MM_JOIN(half, left, right) vcombine_s32(vget_##half##_s32(left), vget_##half##_s32(right))
+#define QIR_I8MM_JOIN(zip, left, right) \
+    vreinterpretq_s32_s64(zip(vreinterpretq_s64_s32(left), vreinterpretq_s64_s32(right)))
+#define QIR_I8MM_HALVES(at, type, store16, i, zip)                                                    \
+    QIR_NEON_STORE(at, type, store16, QIR_I8MM_JOIN(zip, a##i, b##i), QIR_I8MM_JOIN(zip, c##i, d##i), \
+                   QIR_I8MM_JOIN(zip, e##i, f##i), QIR_I8MM_JOIN(zip, g##i, h##i))
 
-/* Stores the sums of a row of pair i, its lower or higher halves. */
-#define QIR_I8MM_STORE(at, type, store16, part16, i, half)                                                          \
-    if (row[at].to >= 0)                                                                                            \
-        QIR_NEON_STORE(at, type, store16, part16, QIR_I8MM_JOIN(half, a##i, b##i), QIR_I8MM_JOIN(half, c##i, d##i), \
-                       QIR_I8MM_JOIN(half, e##i, f##i), QIR_I8MM_JOIN(half, g##i, h##i))
+/* Stores the sums of pair i: one row has their lower halves, one the higher ones. */
+#define QIR_I8MM_STORE(i, type, store16)                 \
+    QIR_I8MM_HALVES(2 * i, type, store16, i, vzip1q_s64) \
+    QIR_I8MM_HALVES(2 * i + 1, type, store16, i, vzip2q_s64)
 #define QIR_I8MM_ROWS(n, name, type, end) \
     QIR_NEON_TILE(name##_##n, type, QIR_EACH_##n(QIR_I8MM_BEGIN), QIR_I8MM_SEGMENT(n), QIR_EACH_##n(end))
 
-/* Functions name_1, name_2, name_3, and their table; `end(i)` is QIR_I8MM_STORE of rows 2 i and 2 i + 1. */
+/* Functions name_1, name_2, name_3, and their table; `end(i)` is QIR_I8MM_STORE. */
 #define QIR_I8MM_TILES(name, type, end)                                                                   \
     QIR_I8MM_ROWS(1, name, type, end) QIR_I8MM_ROWS(2, name, type, end) QIR_I8MM_ROWS(3, name, type, end) \
     static qir_panel_tile *const name##_tiles[] = {name##_1, name##_2, name##_3};

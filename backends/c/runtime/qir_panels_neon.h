@@ -24,20 +24,16 @@
             const float32x4_t scale[4] = {vld1q_f32(p->multiplier), vld1q_f32(p->multiplier + 4),       \
                                           vld1q_f32(p->multiplier + 8), vld1q_f32(p->multiplier + 12)}; \
             const int32_t whole = p->channels >= 16;                                                    \
-            type part[16];                                                                              \
+            type *const part = (type *)p->part;                                                         \
             end                                                                                         \
         }                                                                                               \
     }
 
 /* Stores the sums of row i, four channels each. */
-#define QIR_NEON_STORE(i, type, store16, part16, first, second, third, fourth) \
-    {                                                                          \
-        const int32x4_t sums[4] = {first, second, third, fourth};              \
-        type *const to = (type *)y + row[i].to;                                \
-        store16(sums, scale, q, whole ? to : part);                            \
-        if (!whole) {                                                          \
-            part16(part, 1, p->channels, to, 0);                               \
-        }                                                                      \
+#define QIR_NEON_STORE(i, type, store16, first, second, third, fourth)                              \
+    {                                                                                               \
+        const int32x4_t sums[4] = {first, second, third, fourth};                                   \
+        store16(sums, scale, q, whole && row[i].to >= 0 ? (type *)y + row[i].to : part + 16 * (i)); \
     }
 
 /* Sums a, b, c, d of row i, and its codes by sixteen and by four. */

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import elsewhere
 import numpy as np
 import pytest
+from conftest import here_or_emulated, prefer
 from graphs import Builder, Case, case, check_cases, joined
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -297,11 +299,12 @@ def winograd_cases() -> list[Case]:
     return [*found, batch]
 
 
-def test_winograd_is_exact() -> None:
-    if "avx2" not in on_this_processor():
-        pytest.skip("this processor cannot run avx2")
-    module = check_cases(winograd_cases(), target="x86-avx2")
-    assert "qir_conv_u8s8_winograd_u8__avx2" in module.explain()
+@pytest.mark.parametrize("target", here_or_emulated(["x86-avx2", "arm-neon", "armv7-neon"]))
+def test_winograd_is_exact(
+    target: str, monkeypatch: pytest.MonkeyPatch, evidence: Callable[[str, str], None], need: Callable[[str], str]
+) -> None:
+    module = check_cases(winograd_cases(), target=prefer(target, monkeypatch, evidence, need))
+    assert f"qir_conv_u8s8_winograd_u8__{C_TARGETS[target].isas[0]}" in module.explain()
 
 
 @pytest.mark.parametrize("extreme", [-128, 127])
@@ -426,7 +429,12 @@ def fitting_flags(target: str, flags: tuple[str, ...]) -> tuple[str, ...]:
     return (*(flag for flag in flags if not flag.startswith("-m")), *C_TARGETS[target].flags)
 
 
-@pytest.mark.parametrize("flags", [("-std=gnu11", "-O3", "-mfma"), ("-std=c99", "-O0")], ids=" ".join)
+UNDEFINED = ("-fsanitize=undefined", "-fsanitize-undefined-trap-on-error")
+"""Stops a program at undefined behaviour, also in an emulator, without a library."""
+
+
+@pytest.mark.parametrize("flags", [("-std=gnu11", "-O3", "-mfma"), ("-std=c99", "-O0", *UNDEFINED)],
+                         ids=["-O3", "-O0"])  # fmt: skip
 def test_no_byte_around_the_operands_is_touched(
     vector_target: str, compiler: str, tmp_path: Path, flags: tuple[str, ...]
 ) -> None:

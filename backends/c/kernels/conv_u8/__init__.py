@@ -118,7 +118,7 @@ FAMILY = Family(
     (
         Variant("portable", _DEPTHWISE, accepts_depthwise, _bind_depthwise, work=_macs),
         Variant("portable", _GENERIC, accepts_any, _bind, work=_rows_work),
-        WINOGRAD,
+        *WINOGRAD,
         *(variant(isa) for isa in X86 for variant in (on_vectors, _on_panels)),
         *ON_ARM,
         *(_on_panels(isa) for isa in (*PROVEN, *ARM)),

@@ -4,15 +4,12 @@
 /* template: begin */
 #define QIR_Y uint8_t
 #define QIR_STORE16 qir_neon_store16_u8
-#define QIR_PART16 qir_part16_u8
 #define QIR_W int8_t
 #define QIR_BITS 8
 #define QIR_UNPACK 0
 /* template: end */
 
-#define QIR_END(i)                                                \
-    QIR_I8MM_STORE(2 * i, QIR_Y, QIR_STORE16, QIR_PART16, i, low) \
-    QIR_I8MM_STORE(2 * i + 1, QIR_Y, QIR_STORE16, QIR_PART16, i, high)
+#define QIR_END(i) QIR_I8MM_STORE(i, QIR_Y, QIR_STORE16)
 QIR_I8MM_TILES(qir_conv_u8s8_T_i8mm, QIR_Y, QIR_END)
 #undef QIR_END
 

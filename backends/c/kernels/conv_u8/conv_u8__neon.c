@@ -4,7 +4,6 @@
 /* template: begin */
 #define QIR_Y uint8_t
 #define QIR_STORE16 qir_neon_store16_u8
-#define QIR_PART16 qir_part16_u8
 #define QIR_ADD qir_neon_by_twos
 #define QIR_W int8_t
 #define QIR_BITS 8
@@ -12,7 +11,7 @@
 /* template: end */
 
 #define QIR_SUMS(i) QIR_NEON_SUMS(i, QIR_ADD)
-#define QIR_END(i) QIR_NEON_STORE(i, QIR_Y, QIR_STORE16, QIR_PART16, a##i, b##i, c##i, d##i)
+#define QIR_END(i) QIR_NEON_STORE(i, QIR_Y, QIR_STORE16, a##i, b##i, c##i, d##i)
 QIR_NEON_TILES(qir_conv_u8s8_T_neon, QIR_Y, QIR_SUMS, QIR_END)
 #undef QIR_SUMS
 #undef QIR_END

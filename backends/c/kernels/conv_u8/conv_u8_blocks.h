@@ -97,13 +97,13 @@ QIR_LEAST static inline void qir_conv_u8_pair(const qir_conv_u8_shape *s, const 
                                               uint8_t *to) {
     const ptrdiff_t channels = (ptrdiff_t)s->groups * s->in_channels, next = s->window.stride[2] * channels;
     const ptrdiff_t all = across * channels, run = s->window.kernel[2] == 1 ? channels : all;
-    ptrdiff_t start, left;
+    ptrdiff_t start, i;
     for (start = 0; start < all; start += run == all ? all : 2 * next) {
-        const uint8_t *from = line + start, *beside = from + next;
-        uint8_t *pair = to + 2 * start;
-        for (left = run; left > 0; left -= 8, from += 8, beside += 8, pair += 16) {
-            memcpy(pair, from, 8);
-            memcpy(pair + 8, beside, 8);
+        const uint8_t *const from = line + start, *const beside = from + next;
+        uint8_t *const pair = to + 2 * start;
+        for (i = 0; i < run; i += 8) {
+            memcpy(pair + 2 * i, from + i, 8);
+            memcpy(pair + 2 * i + 8, beside + i, 8);
         }
     }
 }

@@ -4,10 +4,9 @@
 /* template: begin */
 #define QIR_Y uint8_t
 #define QIR_STORE16 qir_neon_store16_u8
-#define QIR_PART16 qir_part16_u8
 /* template: end */
 
-#define QIR_END(i) QIR_NEON_STORE(i, QIR_Y, QIR_STORE16, QIR_PART16, a##i, b##i, c##i, d##i)
+#define QIR_END(i) QIR_NEON_STORE(i, QIR_Y, QIR_STORE16, a##i, b##i, c##i, d##i)
 QIR_DOTPROD_TILES(qir_matmul_u8u8_T_dotprod, QIR_Y, QIR_END)
 #undef QIR_END
 

@@ -4,12 +4,11 @@
 /* template: begin */
 #define QIR_Y uint8_t
 #define QIR_STORE16 qir_neon_store16_u8
-#define QIR_PART16 qir_part16_u8
 /* template: end */
 
 /* Any two codes may meet, so their products are added one by one. */
 #define QIR_SUMS(i) QIR_NEON_SUMS(i, qir_neon_one_by_one)
-#define QIR_END(i) QIR_NEON_STORE(i, QIR_Y, QIR_STORE16, QIR_PART16, a##i, b##i, c##i, d##i)
+#define QIR_END(i) QIR_NEON_STORE(i, QIR_Y, QIR_STORE16, a##i, b##i, c##i, d##i)
 QIR_NEON_TILES(qir_matmul_u8u8_T_neon, QIR_Y, QIR_SUMS, QIR_END)
 #undef QIR_SUMS
 #undef QIR_END
