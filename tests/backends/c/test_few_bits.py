@@ -10,7 +10,8 @@ import elsewhere
 import numpy as np
 import pytest
 from graphs import Builder, Case, check_cases
-from test_vectors import WARNINGS, edges, fitting_flags, guard, long_rows, transposed_cases
+from test_vectors import WARNINGS, edges, fitting_flags, guard, long_rows
+from test_vectors_convolutions import transposed_cases
 
 from qir.backends.c import compile_c
 from qir.backends.c.costs import Costs

@@ -1,0 +1,129 @@
+"""Convolutions on vectors that have kernels of their own: depthwise, transposed, three by three by Winograd."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import here_or_emulated, prefer
+from graphs import Case, case, check_cases, joined
+from test_conv_u8 import weighted
+from test_vectors import shaped
+
+from qir.backends.c import compile_c
+from qir.backends.c.kernels.conv_u8.winograd import transformed
+from qir.backends.c.targets import C_TARGETS
+
+
+def depthwise_cases() -> list[Case]:
+    """Windows of every kind over channels around the widths of vectors, rows and columns around those of tiles."""
+    shapes: list[tuple[tuple[int, ...], tuple[int, ...], dict[str, Any]]] = [
+        ((4, 5), (3, 3), {"pads": (1, 1, 1, 1)}), ((5, 7), (5, 5), {"pads": (2, 2, 2, 2)}),
+        ((7, 8), (3, 3), {"stride": 2, "pads": (0, 0, 1, 1)}), ((6, 1), (3, 1), {"pads": (1, 0, 1, 0)}),
+        ((1, 9), (1, 3), {"pads": (0, 1, 0, 1)}), ((9, 10), (3, 3), {"dilation": 2, "pads": (2, 2, 2, 2)}),
+        ((11, 6), (9, 1), {"pads": (4, 0, 4, 0)}), ((8, 9), (4, 2), {"stride": 3, "pads": (3, 0, 1, 1)}),
+        ((2, 3), (3, 3), {"pads": (2, 2, 2, 2)}), ((3, 70), (3, 3), {"pads": (0, 1, 0, 0)}), ((40,), (7,), {}),
+        ((3, 4, 5), (2, 3, 2), {"pads": (1, 0, 1, 0, 1, 1)}), ((2, 3), (1, 1), {}), ((7, 7), (7, 7), {}),
+    ]  # fmt: skip
+    found = [
+        shaped(n, c, size, c, kernel, c, fill=("extreme", "random", "ties")[n % 3], zero=(0, 9, 255)[n % 3], **how)
+        for n, (size, kernel, how) in enumerate(shapes)
+        for c in ((3, 65), (24, 72), (16, 130))[n % 3]
+    ]
+    batch = weighted("qir.IntConv", 5, (3, 33, 5, 4), (33, 1, 3, 3), 33, 4, "extreme", False, True, group=33,
+                     pads=(1, 1, 1, 1))  # fmt: skip
+    return [*found, batch]
+
+
+def transposed_cases() -> list[Case]:
+    """Residues without taps, dilations with and without a common divisor with the stride, pads, one to three axes."""
+    shapes: list[tuple[tuple[int, ...], tuple[int, ...], dict[str, Any]]] = [
+        ((4, 5), (2, 2), {"strides": (2, 2)}), ((5, 3), (3, 3), {"strides": (2, 2), "pads": (1, 1, 1, 1)}),
+        ((4, 4), (4, 4), {"strides": (2, 2), "pads": (1, 1, 1, 1)}), ((3, 6), (2, 3), {"strides": (3, 1)}),
+        ((5, 4), (3, 2), {"dilations": (2, 3), "strides": (2, 2), "pads": (2, 0, 1, 1)}),
+        ((9,), (5,), {"strides": (4,)}), ((1, 1), (5, 5), {"strides": (2, 2)}),
+        ((2, 3, 4), (2, 3, 2), {"strides": (2, 1, 2), "pads": (1, 0, 0, 1, 1, 0)}),
+        ((3, 3), (3, 3), {"strides": (2, 2), "pads": (1, 1, 1, 1), "output_padding": (1, 1)}),
+    ]  # fmt: skip
+    found = []
+    for n, (size, kernel, how) in enumerate(shapes):
+        for c, m, group in (((16, 17, 1), (8, 5, 2)), ((3, 16, 1), (32, 33, 1)))[n % 2]:
+            attrs = {"strides": (1,) * len(size), "pads": (0,) * 2 * len(size), "group": group, **how}
+            found.append(weighted(
+                "qir.IntConvTranspose", n, (1 + n % 2, group * c, *size), (group * c, m, *kernel), group * m,
+                (0, 9, 255)[n % 3], ("extreme", "random", "ties")[n % 3], n % 4 == 3, False, **attrs,
+            ))  # fmt: skip
+    return found
+
+
+def test_transposed_convolutions(vector_target: str) -> None:
+    module = check_cases(transposed_cases(), target=vector_target)
+    isa = C_TARGETS[vector_target].isas[0]
+    assert f"qir_conv_u8s8_u8__{isa}" in module.explain()
+
+
+def test_depthwise_windows(vector_target: str) -> None:
+    module = check_cases(depthwise_cases(), target=vector_target)
+    isa = C_TARGETS[vector_target].isas[0]
+    if isa.startswith("avx"):
+        assert not [line for line in module.explain().splitlines() if "depthwise" in line and "portable" in line]
+
+
+@pytest.mark.parametrize(("bias", "multiplier", "word"), [(1 << 23, 1e-6, "_large__"), (0, 1e5, "int32")])
+def test_depthwise_sums_that_leave_a_float_or_an_integer(
+    vector_target: str, bias: int, multiplier: float, word: str
+) -> None:
+    """Beyond 2^22 sums are converted otherwise; rounded results beyond int32 are for portable C."""
+    one = shaped(0, 32, (4, 5), 32, (3, 3), 32, fill="extreme")
+    x, w, biases, scales = one.arrays
+    assert w is not None
+    assert biases is not None
+    assert scales is not None
+    changed = (x, w, np.full_like(biases, bias), np.full_like(scales, multiplier))
+    module = check_cases([Case(one.node, changed)], target=vector_target)
+    if C_TARGETS[vector_target].isas[0].startswith("avx"):
+        assert word in module.explain()
+
+
+def winograd_cases() -> list[Case]:
+    """Tiles that reach beyond the output, channels that fill no panel, several blocks, pads that differ."""
+    sizes = [((1, 1), (1, 1, 1, 1)), ((2, 3), (1, 1, 1, 1)), ((5, 4), (0, 0, 0, 0)), ((7, 9), (2, 0, 1, 2)),
+             ((11, 12), (1, 1, 1, 1)), ((16, 9), (0, 1, 2, 0))]  # fmt: skip
+    fills = ("extreme", "random", "ties")
+    found = [shaped(n, c, size, m, (3, 3), pads=pads, fill=fills[n % 3], real=n % 4 == 3, zero=z)
+             for n, ((size, pads), c, m, z) in enumerate(
+                 zip(sizes * 2, (16, 17, 31, 32, 33, 40) * 2, (1, 15, 16, 17, 33, 48, 16) * 2, (0, 255, 9) * 4,
+                     strict=False))]  # fmt: skip
+    batch = weighted("qir.IntConv", 5, (2, 20, 6, 7), (18, 20, 3, 3), 18, 4, "extreme", False, True, pads=(1, 1, 1, 1))
+    return [*found, batch]
+
+
+@pytest.mark.parametrize("target", here_or_emulated(["x86-avx2", "arm-neon", "armv7-neon"]))
+def test_winograd_is_exact(
+    target: str, monkeypatch: pytest.MonkeyPatch, evidence: Callable[[str, str], None], need: Callable[[str], str]
+) -> None:
+    module = check_cases(winograd_cases(), target=prefer(target, monkeypatch, evidence, need))
+    assert f"qir_conv_u8s8_winograd_u8__{C_TARGETS[target].isas[0]}" in module.explain()
+
+
+@pytest.mark.parametrize("extreme", [-128, 127])
+def test_transformed_weights_keep_to_their_range(extreme: int) -> None:
+    """The range from which the kernel concludes that its products are exact; and the reason where sums would not be."""
+    assert 9 * 128 >= np.abs(transformed(np.full((1, 1, 3, 3), extreme, np.int8)).astype(int)).max()
+    w = np.full((1, 1840, 3, 3), extreme, np.int8)
+    x = np.full((1, 1840, 3, 3), 255, np.uint8)
+    one = case("qir.IntConv", (x, w, np.zeros(1, np.int32), np.ones(1, np.float32)), pads=(0, 0, 0, 0))
+    graph, _ = joined([one])
+    explained = compile_c(graph, target="x86-avx2").explain()
+    refused = "not conv_u8_winograd__avx2: four times an accumulator could leave int32" in explained
+    assert (1840 * 9 * 255 * abs(extreme) >= 1 << 29) == refused
+
+
+@pytest.mark.parametrize("scale", [0.0, 1e-38, 1e-37])
+def test_winograd_refuses_multipliers_of_which_a_quarter_is_subnormal(scale: float) -> None:
+    one = shaped(0, 16, (4, 4), 16, (3, 3), pads=(1, 1, 1, 1), real=True)
+    x, w, bias, multiplier = one.arrays
+    graph, _ = joined([Case(one.node, (x, w, bias, np.full_like(multiplier, scale)))])
+    assert ("multiplier could be subnormal" in compile_c(graph, target="x86-avx2").explain()) == (scale == 1e-38)
