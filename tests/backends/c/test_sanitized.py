@@ -36,6 +36,7 @@ def cases() -> list[Case]:
         weighted("qir.IntConv", 26, (1, 6, 7, 5), (10, 3, 3, 2), 10, 0, "extreme", False, True, 16, True, group=2,
                  **pads),
         weighted("qir.IntConv", 28, (1, 21, 6, 6), (21, 1, 3, 3), 21, 0, "extreme", False, True, 8, True, group=21),
+        weighted("qir.IntConv", 29, (1, 17, 5, 4), (18, 17, 3, 3), 18, 9, "extreme", False, True, pads=(1, 1, 1, 1)),
         case("qir.IntMatMul", (codes(6, (3, 1, 5, 9)), codes(7, (2, 9, 11))), (0, 1), a_zero_point=255, b_zero_point=0,
              multiplier=1e-3, **FINISH),
         case("qir.IntAdd", (codes(8, (3, 1, 37)), codes(9, (2, 1))), (0, 1), a_multiplier=2.0, b_multiplier=-3.0,
