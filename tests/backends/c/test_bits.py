@@ -10,6 +10,7 @@ from typing import Any
 import elsewhere
 import numpy as np
 import pytest
+from conftest import BITS
 from graphs import Case, case, check_cases, joined
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -106,20 +107,19 @@ def test_packing_is_lossless() -> None:
         np.testing.assert_array_equal(numbers, unpack(packed, bits, channels))
 
 
+@pytest.mark.parametrize("bits_target", ["portable", "x86-avx2", BITS], indirect=True)
 def test_every_instruction_set_gives_the_same(bits_target: str) -> None:
-    if bits_target in elsewhere.MACHINES:
-        pytest.skip("the test of operands tells it too")
+    """On this processor; for others the test of operands tells it too."""
     module = check_cases([*layers(), *packs(), *compares()], target=bits_target)
     called = [call.kernel.emitted for call in module.program.emitted_calls if "Bit" in call.op]
     assert {name.endswith("portable") for name in called} == {bits_target == "portable"}
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("bits_target", ["x86-avx2", BITS], indirect=True)
 @settings(max_examples=3, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_any_layers(bits_target: str, data: st.DataObject) -> None:
-    if bits_target in (*elsewhere.MACHINES, "portable"):
-        pytest.skip("it takes too long, on vectors on this processor alone it is worth it")
     cases = []
     for _ in range(8):
         c, m, taps, size = (data.draw(st.integers(1, most)) for most in (70, 70, 3, 6))

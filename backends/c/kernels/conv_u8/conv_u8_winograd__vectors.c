@@ -2,20 +2,7 @@
 #include "conv_u8_blocks.h"
 
 /* template: begin */
-#include "../../runtime/qir_x86_words.h"
-#include "conv_u8_winograd_avx2.h"
-#define QIR_VECTORS QIR_EACH_2
-#define QIR_SUBTRACT _mm256_sub_epi32
-#define QIR_SHORTS __m256i
-#define QIR_AT_ONCE 16
-#define QIR_CODES_AT qir_winograd_avx2_codes
-#define QIR_CODES_PLUS _mm256_add_epi16
-#define QIR_CODES_MINUS _mm256_sub_epi16
-#define QIR_PLUS _mm256_add_epi16
-#define QIR_MINUS _mm256_sub_epi16
-#define QIR_PUT qir_winograd_avx2_put
-#define QIR_PRODUCTS qir_winograd_avx2_products
-#define QIR_BOTH QIR_WINOGRAD_AVX2_BOTH
+#include "conv_u8_winograd_words.h"
 /* template: end */
 
 /* Windows of three by three taps, one pixel apart, by Winograd's F(2x2, 3x3): of a tile of four by four codes d and a
