@@ -139,6 +139,11 @@ class CTarget:
         """As of Target."""
         return _BIT_PRODUCTS.get(self.isas[0] if self.isas else "", 2)
 
+    @property
+    def bit_channels(self) -> int:
+        """As of Target; on vectors that are fast on bytes, few channels take less time so (w1a1 of a ResNet-8)."""
+        return 8 if not self.isas or self.isas[0] == "neon" else 32
+
 
 C_TARGETS: dict[str, CTarget] = {}
 
@@ -148,7 +153,8 @@ def register_c_target(row: CTarget) -> CTarget:
     isas = (*row.isas, "portable")
     register_target(Target(row.name, "c", INTEGER, activation16=INT16, weight_bits=(8, 4, 3, 2),
                            few_values=("ternary",),
-                           activation_bits=(8, 16), bit_products=row.bit_products, isas=isas,
+                           activation_bits=(8, 16), bit_products=row.bit_products,
+                           bit_channels=row.bit_channels, isas=isas,
                            description=row.description))  # fmt: skip
     C_TARGETS[row.name] = row
     return row

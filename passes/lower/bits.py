@@ -20,8 +20,6 @@ from qir.passes.lower.codes import Codes, Lowering
 from qir.passes.lower.weighted import geometry, real_bias, weight_codes
 from qir.quant.bitpack import signed_bits
 
-_CHANNELS = 8
-"""Of an input at least, so that its bits fill bytes."""
 _LEVELS = 4
 """Of activations that are packed: two bits."""
 
@@ -69,7 +67,7 @@ def bit_layer(node: Node, low: Lowering) -> BitLayer | None:
         weight = np.ascontiguousarray(weight.T) if node.attr("transB", 0) else weight
     channels, outputs = (weight.shape[1], weight.shape[0]) if node.op == "Conv" else weight.shape
     few = 1 if np.abs(weight).max(initial=0) == np.abs(weight).min(initial=1) == 1 else signed_bits(weight)
-    if channels < _CHANNELS or _bits(x) * few > low.bit_products or node.attr("beta", 1.0) != 1.0:
+    if channels < low.bit_channels or _bits(x) * few > low.bit_products or node.attr("beta", 1.0) != 1.0:
         return None
     bias = real_bias(node, slots.bias, outputs, low) if slots.bias >= 0 else np.zeros(outputs, np.float32)
     if bias is None or not low.graph.tensor(node.inputs[0]).is_static:

@@ -88,13 +88,13 @@ def stored(quant: Affine | None) -> Codes | None:
 class Lowering:
     """Builds the INT graph node by node. A value keeps its name for its codes, or for its reals if it has none."""
 
-    def __init__(self, graph: Graph, bit_products: int = 0) -> None:
+    def __init__(self, graph: Graph, bit_products: int = 0, bit_channels: int = 0) -> None:
         """
         Args:
             graph: stage QUANT.
-            bit_products: the target's.
+            bit_products, bit_channels: the target's.
         """
-        self.graph, self.bit_products = graph, bit_products
+        self.graph, self.bit_products, self.bit_channels = graph, bit_products, bit_channels
         self._nodes: list[Node] = []
         self._types = {name: kind for name, kind in graph.types.items() if name not in graph.constants}
         self._constants: dict[str, Constant] = {}
