@@ -13,6 +13,7 @@ import numpy as np
 
 from qir.ir.dtype import INT4, INT8, INT16, UINT4, UINT8, UINT16
 from qir.ir.graph import Node
+from qir.ops.weighted import FEW_CODES
 from qir.ops.window import window
 from qir.passes.lower.codes import Codes, Lowering
 from qir.quant.bitpack import few_bits, signed_bits
@@ -21,8 +22,6 @@ from qir.quant.fixedpoint import multiplier
 from qir.quant.scales import decode, encode
 
 _STORAGES = (INT4, UINT4, INT8, UINT8, INT16, UINT16)
-FEW_LEVELS = 16
-"""Activations with at most so many codes."""
 _EXACT = 2**53
 """Sums below it are exact in the float64 of the references; kernels that add in int64 hold more."""
 
@@ -99,7 +98,7 @@ def _in_sums(node: Node, slot: int, x: Codes, scale: np.ndarray, channels: int, 
     steps. There, and where a compare decides the result's code, the accumulators become reals to which it is added.
     """
     compared = low.quant(node.outputs[0]) is not None and low.rounded(node.outputs[0]) is None
-    if compared or (x.levels <= FEW_LEVELS and node.input(slot)):
+    if compared or (x.levels <= FEW_CODES and node.input(slot)):
         real = real_bias(node, slot, channels, low)
         return None if real is None else _Bias(np.zeros(channels, np.int64), real)
     sums = _bias(node, slot, scale, channels, low)

@@ -41,13 +41,14 @@ def weighted(node: Node, graph: Graph) -> Weighted | None:
     return found if node.input(found.weight) in graph.constants else None
 
 
-_FEW = 16
+FEW_CODES = 16
+"""Activations with at most so many codes are coarse: so is the unit of sums of their products."""
 
 
 def reads_few_codes(node: Node, graph: Graph) -> bool:
     """Whether a layer's input has at most 16 codes, so that the unit of its sums is coarse and the sums are small."""
     kind = graph.types.get(node.input(0))
-    return isinstance(kind, TensorType) and kind.quant is not None and kind.quant.levels <= _FEW
+    return isinstance(kind, TensorType) and kind.quant is not None and kind.quant.levels <= FEW_CODES
 
 
 def outer_layers(graph: Graph) -> tuple[str, ...]:
