@@ -208,7 +208,7 @@ class CompiledC(Compiled):
 
     module: CModule = field(kw_only=True)
 
-    def save(self, path: str | os.PathLike[str], weights: str = "auto") -> Path:
+    def save(self, path: str | os.PathLike[str], weights: str = "auto", example: str = "") -> Path:
         """Writes the folder of C.
 
         Args:
@@ -216,11 +216,14 @@ class CompiledC(Compiled):
             weights: how constant arrays are written: "c" (text that every compiler reads), "asm" (bytes beside it that
                 the assembler of gcc and clang includes) or "embed" (the same by #embed, of C23): large ones build in a
                 second. "auto" is "c" up to a mebibyte, and "asm" beyond.
+            example: "qemu" adds a folder of that name, whose `make run` builds the self-test for the core of the
+                target and runs it in an emulator: for targets cortex-... and riscv32.
 
         Raises:
-            OutputError: where it cannot be written, and for other forms of the weights.
+            OutputError: where it cannot be written, for other forms of the weights, and for targets without that
+                example.
         """
-        return self.module.save(path, weights)
+        return self.module.save(path, weights, example)
 
     def run(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Builds the C with the system's compiler (once) and runs it.

@@ -48,7 +48,7 @@ def compile_c(
         targets = choices(replace(row, spare_bytes=spare_bytes))
         return joined([make_program(graph, choice, source_hash=source_hash) for choice in targets])
 
-    return CModule(_fitting(planned, max_bytes), name, row.flags, test_vectors)
+    return CModule(_fitting(planned, max_bytes), name, row.flags, test_vectors, row.tools)
 
 
 def _fitting(planned: Callable[[int | None], Program], max_bytes: int | None) -> Program:

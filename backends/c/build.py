@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from threading import Lock
@@ -21,6 +22,23 @@ from qir.errors import BuildError
 
 Files: TypeAlias = Mapping[str, "str | bytes"]
 """File name to content."""
+
+
+@dataclass(frozen=True)
+class Tools:
+    """A compiler for another processor.
+
+    Attributes:
+        prefix: of its commands gcc, size, ...
+        flags: by which it finds its C library.
+    """
+
+    prefix: str
+    flags: tuple[str, ...] = ()
+
+
+ARM_TOOLS = Tools("arm-none-eabi-", ("--specs=nano.specs",))
+RISCV_TOOLS = Tools("riscv64-unknown-elf-", ("--specs=picolibc.specs",))
 
 _BASE_FLAGS = ("-std=c11", "-O2")
 _WATCHING = Lock()
@@ -88,27 +106,27 @@ def _key(files: Files, command: Sequence[str], flags: Sequence[str]) -> str:
     return digest.hexdigest()[:32]
 
 
-def run_compiler(files: Files, arguments: Sequence[str], folder: Path) -> None:
-    """Writes files into a folder and runs the compiler there.
+def run_compiler(files: Files, arguments: Sequence[str], folder: Path, command: Sequence[str] = ()) -> None:
+    """Writes files into a folder and runs the compiler, or another `command`, there.
 
     Raises:
         BuildError: with the first lines that the compiler said.
     """
     for name, content in files.items():
         (folder / name).write_bytes(_bytes(content))
-    command = [*compiler(), *arguments]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    line = [*(command or compiler()), *arguments]
+    done = subprocess.run(line, cwd=folder, capture_output=True, text=True, check=False)
     if done.returncode:
         said = "\n".join(done.stderr.strip().splitlines()[:12])
         raise BuildError(
-            f"the C compiler refused the generated code: {shlex.join(command)}\n{said}\n",
+            f"the C compiler refused the generated code: {shlex.join(line)}\n{said}\n",
             fix="If the compiler is old or unusual set CC to another one; otherwise report this as a bug of qir",
         )
 
 
-def _into_cache(name: str, files: Files, arguments: Sequence[str]) -> Path:
+def _into_cache(name: str, files: Files, arguments: Sequence[str], command: Sequence[str]) -> Path:
     """Builds `name` once for the same files, compiler and arguments."""
-    folder = cache_folder() / _key(files, compiler(), arguments)
+    folder = cache_folder() / _key(files, command, arguments)
     target = folder / name
     if target.exists():
         return target
@@ -118,7 +136,7 @@ def _into_cache(name: str, files: Files, arguments: Sequence[str]) -> Path:
         folder = Path(tempfile.mkdtemp(prefix="qir-"))
         target = folder / name
     with tempfile.TemporaryDirectory(prefix="qir-build-") as work:
-        run_compiler(files, [*arguments, "-o", name], Path(work))
+        run_compiler(files, [*arguments, "-o", name], Path(work), command)
         with tempfile.NamedTemporaryFile(dir=folder, delete=False) as copy:
             copy.write((Path(work) / name).read_bytes())
     os.chmod(copy.name, 0o700)
@@ -136,7 +154,7 @@ def shared_library(files: Files, flags: Sequence[str] = (), base: Sequence[str] 
     sources = sorted(name for name in files if name.endswith((".c", ".S")))
     math = () if sys.platform == "win32" else ("-lm",)
     suffix = {"win32": "dll", "darwin": "dylib"}.get(sys.platform, "so")
-    return _into_cache(f"net.{suffix}", files, [*base, *flags, *position, "-shared", *sources, *math])
+    return _into_cache(f"net.{suffix}", files, [*base, *flags, *position, "-shared", *sources, *math], compiler())
 
 
 class Library:
@@ -191,12 +209,18 @@ class Library:
         return list(seconds)
 
 
-def text_size(files: Files, source: str, flags: Sequence[str] = ()) -> int | None:
-    """Bytes of machine code (.text sections) of one source file at -Os; None where the `size` tool is missing."""
-    if shutil.which("size") is None:
+def text_size(files: Files, source: str, flags: Sequence[str] = (), tools: Tools | None = None) -> int | None:
+    """Bytes of machine code (.text sections) of one source file at -Os; None where a tool is missing.
+
+    Args:
+        tools: where the flags are for another processor.
+    """
+    size = "size" if tools is None else f"{tools.prefix}size"
+    if shutil.which(size) is None or (tools and shutil.which(f"{tools.prefix}gcc") is None):
         return None
+    command = (f"{tools.prefix}gcc", *tools.flags) if tools else compiler()
     only = {name: text for name, text in files.items() if name.endswith(".h") or name == source}
-    path = _into_cache("net.o", only, ["-std=c11", "-Os", *flags, "-c", source])
-    done = subprocess.run(["size", "-A", str(path)], capture_output=True, text=True, check=False)
+    path = _into_cache("net.o", only, ["-std=c11", "-Os", *flags, "-c", source], command)
+    done = subprocess.run([size, "-A", str(path)], capture_output=True, text=True, check=False)
     rows = [line.split() for line in done.stdout.splitlines()]
     return sum(int(row[1]) for row in rows if len(row) >= 2 and row[0].startswith(".text") and row[1].isdigit())

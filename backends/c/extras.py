@@ -75,14 +75,15 @@ def _main(
     claim = (f"Runs {n} on {len(vectors)} input(s) and compares with the expected outputs." if vectors else
              f"Runs {n} on zeros twice and compares the results: no expected outputs were shipped.")  # fmt: skip
     context = "context, " if program.threads > 1 else ""
+    says = _SAYS.replace("NET", m)
     on = "_on" if context else ""
     pool, start, stop = (text.replace("NET", m).replace("net_", f"{n}_") if context else "" for text in _POOL)
     return f"""/* {claim} Exit code 0: all passed. */
 #include "{n}.h"
 
-{math_include("".join(tables))}#include <stdio.h>
-#include <string.h>
+{math_include("".join(tables))}#include <string.h>
 
+{says}
 {pool}{"".join(tables)}
 {"".join(rooms)}
 /* Room for the alignment that the arena needs. */
@@ -93,20 +94,52 @@ static unsigned char memory[{m}_ARENA_BYTES + {m}_ARENA_ALIGNMENT];
     int failed = 0;
     size_t i;
 {start}    for (i = 0; i < {max(len(vectors), 1)}; ++i) {{
-        long wrong = 0;
-{counter}        const int status = {n}_run{on}({context}{", ".join(("arena", *feeds, *results))});
+        unsigned long wrong = 0;
+{counter}        const uint32_t start = board_instructions();
+        const int status = {n}_run{on}({context}{", ".join(("arena", *feeds, *results))});
+        const uint32_t spent = board_instructions() - start;
+        board_text("vector ");
+        board_number((unsigned long)i);
         if (status != {m}_OK) {{
-            printf("vector %u: error: %s\\n", (unsigned)i, {n}_error(status));
+            board_text(": error: ");
+            board_text({n}_error(status));
+            board_text("\\n");
             return 2;
         }}
-{"".join(checks)}        printf("vector %u: %s (%ld wrong)\\n", (unsigned)i, wrong ? "FAIL" : "pass", wrong);
+{"".join(checks)}        board_text(wrong ? ": FAIL (" : ": pass (");
+        board_number(wrong);
+        board_text(" wrong)");
+        if (spent) {{
+            board_text(", instructions: ");
+            board_number(spent);
+        }}
+        board_text("\\n");
         failed += wrong ? 1 : 0;
     }}
-{stop}    printf("%s\\n", failed ? "FAILED" : "PASSED");
+{stop}    board_text(failed ? "FAILED\\n" : "PASSED\\n");
     return failed ? 1 : 0;
 }}
 """
 
+
+_SAYS = """/* A board without stdio has functions of its own, and counts instructions. */
+#if defined(NET_BOARD)
+#include "board.h"
+#else
+#include <stdio.h>
+static void board_text(const char *text) {
+    (void)fputs(text, stdout);
+}
+
+static void board_number(unsigned long number) {
+    printf("%lu", number);
+}
+
+static uint32_t board_instructions(void) {
+    return 0;
+}
+#endif
+"""
 
 _POOL = ("""#if defined(NET_POOL)
 #include "net_pool.h"

@@ -14,7 +14,8 @@ from types import MappingProxyType
 
 import numpy as np
 
-from qir.backends.c.build import Files, Library, shared_library, text_size
+from qir.backends.c.boards import EXAMPLES, example_files
+from qir.backends.c.build import Files, Library, Tools, shared_library, text_size
 from qir.backends.c.emit import emit, is_quantized, names_of, parameters
 from qir.backends.c.extras import extra_files
 from qir.backends.c.isas import on_this_processor, require
@@ -36,6 +37,7 @@ class CModule:
         program: what was planned.
         name: of the model.
         flags: compiler flags that the target's kernels need.
+        tools: the compiler where another processor is meant.
         vectors: (inputs, expected outputs) that the emitted main.c checks.
     """
 
@@ -43,6 +45,7 @@ class CModule:
     name: str
     flags: tuple[str, ...] = ()
     vectors: Vectors = field(default=())
+    tools: Tools | None = None
 
     @cached_property
     def sources(self) -> Files:
@@ -55,12 +58,17 @@ class CModule:
         """The C names."""
         return names_of(self.program, self.name)
 
-    def files(self, weights: str = "auto") -> dict[str, str | bytes]:
-        """File name to content of everything that is emitted; argument and errors as `save`."""
+    def files(self, weights: str = "auto", example: str = "") -> dict[str, str | bytes]:
+        """File name to content of everything that is emitted; arguments and errors as `save`."""
         sources = emit(self.program, self.name, weights)
-        return {**sources, **extra_files(self.program, self.names, self.vectors, self.flags, sources)}
+        files = {**sources, **extra_files(self.program, self.names, self.vectors, self.flags, sources)}
+        if example not in ("", *EXAMPLES):
+            raise OutputError(f"there is no example '{example}'", fix=f"Choose one of {', '.join(EXAMPLES)}")
+        if example:
+            files |= example_files(self.program.target, self.names, self.flags, sources)
+        return files
 
-    def save(self, folder: str | os.PathLike[str], weights: str = "auto") -> Path:
+    def save(self, folder: str | os.PathLike[str], weights: str = "auto", example: str = "") -> Path:
         """Writes the files: all of them before the first takes its place, and each appears whole.
 
         Args:
@@ -68,16 +76,19 @@ class CModule:
             weights: how constant arrays are written: "c", "asm" (a .bin file that gcc and clang include by an
                 assembler file), "embed" (a .bin file that C23's #embed includes), or "auto": "c" up to a mebibyte, else
                 "asm". The numbers are the same.
+            example: "qemu" adds a folder of that name, whose `make run` builds main.c for the target's core and runs it
+                in an emulator.
 
         Raises:
-            OutputError: where the folder cannot be written, and for other forms.
+            OutputError: where the folder cannot be written, for other forms, and for targets without that example.
         """
-        target, files = Path(folder), self.files(weights)
+        target, files = Path(folder), self.files(weights, example)
         stale = {f"{self.names.prefix}_weights{ending}" for ending in (".c", ".S", ".bin")} - set(files)
         written: list[tuple[str, Path]] = []
         try:
             target.mkdir(parents=True, exist_ok=True)
             for name, content in files.items():
+                (target / name).parent.mkdir(exist_ok=True)
                 with tempfile.NamedTemporaryFile(dir=target, delete=False) as file:
                     written.append((file.name, target / name))
                     file.write(content if isinstance(content, bytes) else content.encode())
@@ -111,8 +122,8 @@ class CModule:
 
     @property
     def code_bytes(self) -> int | None:
-        """Bytes of machine code as this compiler makes at -Os; None where it cannot be measured."""
-        return text_size(self.sources, f"{self.names.prefix}.c", self.flags)
+        """Bytes of machine code as the target's compiler makes at -Os; None where it cannot be measured."""
+        return text_size(self.sources, f"{self.names.prefix}.c", self.flags, self.tools)
 
     def explain(self) -> str:
         """Which kernel computes each node, what that costs by the table, and why others were refused.
@@ -132,14 +143,14 @@ class CModule:
 
     @cached_property
     def library(self) -> Library:
-        """The network built by the system's compiler.
+        """The network built by the system's compiler, for this processor whatever the target is.
 
         Raises:
             BuildError: where no compiler is found or it refuses the code, or this processor lacks what it needs.
         """
         require(self.program.isas, self.name)
         shim = {f"{self.names.prefix}_bench.c": _bench(self.program, self.names)}
-        return Library(shared_library({**self.sources, **shim}, self.flags))
+        return Library(shared_library({**self.sources, **shim}, () if self.tools else self.flags))
 
     def run(self, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Runs net_run on real inputs.

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+from qir.backends.c.build import ARM_TOOLS, RISCV_TOOLS, Tools
 from qir.backends.c.costs import DEFAULTS, Costs
 from qir.backends.c.isas import AVX2, AVX512VNNI, AVX512VPOPCNTDQ, AVXVNNI, DOTPROD, I8MM, on_this_processor
 from qir.errors import RecipeError
@@ -122,6 +123,7 @@ class CTarget:
         dispatch: the code holds plans for each of `isas` and for none, and chooses at run time.
         threads: heavy calls are cut into up to so many pieces, for threads that the caller may give.
         spare_bytes: that constants may take beyond those of kernels whose weights do not grow; None is any number.
+        tools: a compiler for another processor, which the flags are for; None is the system's.
     """
 
     name: str
@@ -133,6 +135,7 @@ class CTarget:
     dispatch: bool = False
     threads: int = 1
     spare_bytes: int | None = None
+    tools: Tools | None = None
 
     @property
     def bit_products(self) -> int:
@@ -184,6 +187,23 @@ register_c_target(
 register_c_target(
     CTarget("arm-neon-i8mm", ("i8mm", "dotprod", "neon", "asimd"), I8MM.flags, 64,
             "C for 64-bit ARM with 8-bit matrix products")
+)  # fmt: skip
+for _core, _words, _flags in (
+    ("m0", "M0 and M0+, without an FPU", ()),
+    ("m3", "M3, without an FPU", ()),
+    ("m4", "M4 with FPU", ("-mfpu=fpv4-sp-d16",)),
+    ("m7", "M7 with FPU", ("-mfpu=fpv5-d16",)),
+    ("m33", "M33 with FPU", ("-mfpu=fpv5-sp-d16",)),
+    ("m55", "M55 with FPU", ("-mfpu=auto",)),
+):
+    register_c_target(
+        CTarget(f"cortex-{_core}", (),
+                (f"-mcpu=cortex-{_core}", "-mthumb", *_flags, *(("-mfloat-abi=hard",) if _flags else ())),
+                description=f"C for ARM Cortex-{_words}", tools=ARM_TOOLS)
+    )  # fmt: skip
+register_c_target(
+    CTarget("riscv32", (), ("-march=rv32imac", "-mabi=ilp32"), tools=RISCV_TOOLS,
+            description="C for 32-bit RISC-V without an FPU (RV32IMAC)")
 )  # fmt: skip
 register_c_target(
     CTarget("native", on_this_processor(), ("-march=native",), 64, "C for the processor that compiles the network")

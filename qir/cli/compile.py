@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import rich_click as click
 
 from qir.backends.c.arrays import CHOICES
+from qir.backends.c.boards import EXAMPLES
 from qir.cli import options
 from qir.cli.paths import check_writable, make_parent, written_files
 from qir.errors import RecipeError
@@ -85,6 +86,13 @@ _EPILOG = options.example(
     "takes in, which builds in a second. auto: c up to 1 MiB, else asm.",
 )
 @click.option(
+    "--example",
+    type=click.Choice(EXAMPLES),
+    panel=options.OUTPUT,
+    help="Also write a folder whose 'make run' builds the self-test for the target's core and runs it in an emulator: "
+    "start-up code, linker script, Makefile.",
+)
+@click.option(
     "--trace",
     metavar="FOLDER",
     panel=options.OUTPUT,
@@ -112,7 +120,8 @@ def compile_command(
     model: str, calib: str | None, preprocess: str | None, shape: tuple[str, ...], bind: tuple[str, ...], target: str,
     recipe: str, override: tuple[str, ...], seed: int, passes: str | None, max_drop: float | None,
     max_bytes: str | None, costs: str | None, threads: int, output: str | None, name: str, weights: str,
-    trace: str | None, report: bool, explain: bool, as_json: bool, check_promises: bool, verify: bool,
+    example: str | None, trace: str | None, report: bool, explain: bool, as_json: bool, check_promises: bool,
+    verify: bool,
 ) -> None:  # fmt: skip
     """Quantize MODEL and write it as QDQ ONNX or as self-contained C."""
     from qir.api import compile
@@ -121,8 +130,9 @@ def compile_command(
     from qir.passmanager.instruments import PromiseChecker
 
     loaded = load(model, shape, bind, calib, preprocess, target, recipe, override, seed)
-    if weights != "auto" and loaded.target.backend != "c":
-        raise RecipeError(f"--weights {weights} is a form of C, and target {target} makes none", fix="Leave it out")
+    for option, value in (("--weights", weights if weights != "auto" else None), ("--example", example)):
+        if value and loaded.target.backend != "c":
+            raise RecipeError(f"{option} {value} is a form of C, and target {target} makes none", fix="Leave it out")
     path = _output(model, output, loaded)
     for place in (path, *([Path(trace)] if trace else [])):
         check_writable(place)
@@ -134,7 +144,7 @@ def compile_command(
     )  # fmt: skip
     checked = _verify(result, loaded) if verify else {}
     make_parent(path)
-    where = result.save(path, weights) if isinstance(result, CompiledC) else result.save(path)
+    where = result.save(path, weights, example or "") if isinstance(result, CompiledC) else result.save(path)
     facts: dict[str, Any] = {
         "paths": written_files(where),
         "target": target,

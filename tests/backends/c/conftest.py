@@ -34,12 +34,13 @@ def prefer(
     name: str, monkeypatch: pytest.MonkeyPatch, evidence: Callable[[str, str], None], need: Callable[[str], str]
 ) -> str:
     """Has a target's kernels on vectors taken wherever they can be; skips where nothing here can run them."""
-    target, machine = C_TARGETS[name], elsewhere.MACHINES.get(name)
+    target, tools = C_TARGETS[name], elsewhere.needs(name)
     written = {variant.isa for family in families() for variant in family.variants}
     for isa in filter(written.__contains__, target.isas):
-        if machine is not None:
-            need(machine.emulator[0]), need(machine.compilers["gcc"][0])
-            evidence("ran", f"kernels for {isa}, in {' '.join(machine.emulator)}")
+        if tools:
+            for tool in tools:
+                need(tool)
+            evidence("ran", f"kernels for {isa} of {name}, in {tools[-1]}")
         elif isa in on_this_processor():
             evidence("ran", f"kernels for {isa}, on this processor")
         else:
@@ -51,7 +52,7 @@ def prefer(
 
 def here_or_emulated(names: list[str]) -> list[object]:
     """Targets as parameters; what runs in an emulator is slow."""
-    return [pytest.param(name, marks=pytest.mark.slow) if name in elsewhere.MACHINES else name for name in names]
+    return [pytest.param(name, marks=pytest.mark.slow) if elsewhere.needs(name) else name for name in names]
 
 
 @pytest.fixture(params=here_or_emulated(VECTOR_TARGETS))
@@ -63,7 +64,7 @@ def vector_target(
     return prefer(request.param, monkeypatch, evidence, need)
 
 
-@pytest.fixture(params=["portable", *(name for name in VECTOR_TARGETS if name not in elsewhere.MACHINES)])
+@pytest.fixture(params=["portable", *(name for name in VECTOR_TARGETS if not elsewhere.needs(name))])
 def any_target(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, evidence: Callable[[str, str], None],
     need: Callable[[str], str],
@@ -90,7 +91,7 @@ def float_target(
     return prefer(request.param, monkeypatch, evidence, need)
 
 
-@pytest.fixture(params=["portable", *(name for name in FLOAT_TARGETS if name not in elsewhere.MACHINES)])
+@pytest.fixture(params=["portable", *(name for name in FLOAT_TARGETS if not elsewhere.needs(name))])
 def any_float_target(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, evidence: Callable[[str, str], None],
     need: Callable[[str], str],

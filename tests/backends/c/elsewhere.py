@@ -1,4 +1,4 @@
-"""Runs emitted C wherever its target can run: in this process, or cross-compiled, in an emulator."""
+"""Runs emitted C wherever its target can run: in this process, or cross-compiled, in an emulator or on its board."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from pathlib import Path
 import numpy as np
 
 from qir.backends.c import CModule
+from qir.backends.c.boards import BOARDS
 from qir.backends.c.emit import emit
 from qir.backends.c.module import fitting
-from qir.backends.c.program import CTYPES
+from qir.backends.c.program import CTYPES, Program
 
 
 @dataclass(frozen=True)
@@ -41,32 +42,68 @@ MACHINES: Mapping[str, Machine] = {
 """Targets that this processor does not run."""
 
 _DRIVER = """#include "net.h"
+#if defined(NET_BOARD)
+#include "board.h"
+static int32_t file(const char *name, uint32_t letters, uint32_t mode) {
+    const struct { const char *name; uint32_t mode, letters; } opened = {name, mode, letters};
+    return board_host(1, &opened);
+}
+
+static int moved(int operation, int32_t handle, const void *place, uint32_t bytes) {
+    const struct { int32_t handle; const void *place; uint32_t bytes; } block = {handle, place, bytes};
+    return bytes && board_host(operation, &block);
+}
+#define TAKE(values, n) moved(6, given, values, (n) * sizeof(values)[0])
+#define GIVE(values, n) moved(5, made, values, (n) * sizeof(values)[0])
+#else
 #include <stdio.h>
+#define TAKE(values, n) (fread(values, sizeof(values)[0], n, stdin) != (n))
+#define GIVE(values, n) (fwrite(values, sizeof(values)[0], n, stdout) != (n))
+#endif
 
 static unsigned char arena[NET_ARENA_BYTES + NET_ARENA_ALIGNMENT];
 TABLES
 int main(void) {
     void *const room = arena + (NET_ARENA_ALIGNMENT - (uintptr_t)arena % NET_ARENA_ALIGNMENT);
     int status = 0;
-READ    status = net_run(room, ARGUMENTS);
+#if defined(NET_BOARD)
+    const int32_t given = file("in", 2, 1), made = file("out", 3, 5);
+    uint32_t start;
+#endif
+READ#if defined(NET_BOARD)
+    start = board_instructions();
+    status |= net_run(room, ARGUMENTS);
+    board_number(board_instructions() - start);
+#else
+    status |= net_run(room, ARGUMENTS);
+#endif
 WRITE    return status;
 }
 """
 
 
 def driver(module: CModule) -> str:
-    """A main that reads the inputs of a network called net from standard input and writes its outputs."""
+    """A main that reads the inputs of a network called net from standard input and writes its outputs.
+
+    On a board these are the files `in` and `out`, and it says how many instructions the network took.
+    """
     program = module.program
     ports = [*((f"in{i}", port) for i, port in enumerate(program.inputs)),
              *((f"out{i}", port) for i, port in enumerate(program.outputs))]  # fmt: skip
     tables = [f"static {CTYPES[p.dtype.name]} {name}[{max(p.elements, 1)}];\n" for name, p in ports]
     count = len(program.inputs)
-    read = [f"    status |= fread({name}, sizeof {name}[0], {p.elements}, stdin) != {p.elements};\n"
-            for name, p in ports[:count]]  # fmt: skip
-    write = [f"    status |= fwrite({name}, sizeof {name}[0], {p.elements}, stdout) != {p.elements};\n"
-             for name, p in ports[count:]]  # fmt: skip
+    read = [f"    status |= TAKE({name}, {p.elements}u);\n" for name, p in ports[:count]]
+    write = [f"    status |= GIVE({name}, {p.elements}u);\n" for name, p in ports[count:]]
     text = _DRIVER.replace("TABLES\n", "".join(tables)).replace("READ", "".join(read)).replace("WRITE", "".join(write))
     return text.replace("ARGUMENTS", ", ".join(name for name, _ in ports))
+
+
+def needs(target: str) -> tuple[str, ...]:
+    """Programs without which nothing runs there."""
+    if target in BOARDS:
+        return (f"{BOARDS[target].tools.prefix}gcc", BOARDS[target].emulator.partition(" ")[0])
+    machine = MACHINES.get(target)
+    return (machine.compilers["gcc"][0], machine.emulator[0]) if machine else ()
 
 
 def command(target: str, compiler: str) -> tuple[str, ...]:
@@ -90,25 +127,57 @@ def run(
     """As `module.run`, wherever its target runs.
 
     Args:
-        compiler: gcc or clang, for another processor.
+        compiler: gcc or clang, for another processor that is on no board.
         flags: that it is given there besides those of the target.
     """
     program = module.program
+    if program.target in BOARDS:
+        return on_board(module, feeds, flags)[0]
     if program.target not in MACHINES:
         return module.run(feeds)
-    given = b"".join(fitting(p, feeds.get(p.name), p.dtype).tobytes() for p in program.inputs)
     with tempfile.TemporaryDirectory() as place:
         build(module, Path(place), (*command(program.target, compiler), *flags))
         line = started(program.target, "./net")
-        done = subprocess.run(line, cwd=place, input=given, capture_output=True, check=False)
+        done = subprocess.run(line, cwd=place, input=given(program, feeds), capture_output=True, check=False)
     assert done.returncode == 0, done.stderr.decode() or f"status {done.returncode}"
-    results, at = {}, 0
+    return results(program, done.stdout)
+
+
+def on_board(
+    module: CModule, feeds: Mapping[str, np.ndarray], flags: tuple[str, ...] = ()
+) -> tuple[dict[str, np.ndarray], int]:
+    """As `run`, on the board of the target; and the instructions of net_run.
+
+    Args:
+        flags: instead of -O2.
+    """
+    program = module.program
+    with tempfile.TemporaryDirectory() as place:
+        for name, text in {**module.files("c", "qemu"), "main.c": driver(module)}.items():
+            (Path(place) / name).parent.mkdir(exist_ok=True)
+            (Path(place) / name).write_bytes(text if isinstance(text, bytes) else text.encode())
+        folder = Path(place) / "qemu"
+        (folder / "in").write_bytes(given(program, feeds))
+        line = ["make", "--silent", "run", *([f"OPTIMIZE={shlex.join(flags)}"] if flags else [])]
+        done = subprocess.run(line, cwd=folder, capture_output=True, text=True, timeout=300, check=False)
+        assert done.returncode == 0, (done.stdout + done.stderr)[:4000]
+        return results(program, (folder / "out").read_bytes()), int(done.stdout)
+
+
+def given(program: Program, feeds: Mapping[str, np.ndarray]) -> bytes:
+    """What the driver reads."""
+    return b"".join(fitting(p, feeds.get(p.name), p.dtype).tobytes() for p in program.inputs)
+
+
+def results(program: Program, written: bytes) -> dict[str, np.ndarray]:
+    """What the driver wrote, by output."""
+    found, at = {}, 0
     for port in program.outputs:
         size = port.elements * port.dtype.numpy.itemsize
-        results[port.name] = np.frombuffer(done.stdout[at : at + size], port.dtype.numpy).reshape(port.shape)
+        found[port.name] = np.frombuffer(written[at : at + size], port.dtype.numpy).reshape(port.shape)
         at += size
-    assert at == len(done.stdout)
-    return results
+    assert at == len(written)
+    return found
 
 
 def build(module: CModule, folder: Path, compiler: tuple[str, ...]) -> None:
