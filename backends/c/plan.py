@@ -26,6 +26,7 @@ from qir.backends.c.program import (
     ctype,
     turns,
 )
+from qir.backends.c.schedule import scheduled
 from qir.backends.c.site import Operand, Site, plain, same_bytes
 from qir.backends.c.strips import in_strips
 from qir.backends.c.targets import CTarget
@@ -48,6 +49,17 @@ def plan(graph: Graph, target: CTarget, *, source_hash: str = "") -> Program:
     for name in (*graph.inputs, *graph.outputs):
         ctype(static_type(graph, name).dtype, tensor=name)
     nodes = list(live_nodes(graph))
+    made = _planned(graph, nodes, target, source_hash)
+    scratch = {call.node: max(made.buffers[made.values[name]].nbytes for name in call.scratch)
+               for call in made.every_call if call.scratch}  # fmt: skip
+    better = scheduled(graph, nodes, scratch, target.isas)
+    if better is None:
+        return made
+    return min(made, _planned(graph, better, target, source_hash), key=lambda program: program.arena_bytes)
+
+
+def _planned(graph: Graph, nodes: list[Node], target: CTarget, source_hash: str) -> Program:
+    """The plan of nodes in one order."""
     entries = {name: node for name in graph.inputs if (node := _entry(graph, name)) is not None}
     leaves = {name: node for name in graph.outputs if (node := _leave(graph, name)) is not None}
     borders = {id(node) for node in (*entries.values(), *leaves.values())}

@@ -28,6 +28,10 @@ def requant_struct(zero_point: int, qmin: int, qmax: int) -> Struct:
     return Struct("qir_requant", fields)
 
 
+SUMMED = "const qir_sum *sum, const uint8_t *other,"
+"""What `added` gives, as parameters of a kernel."""
+
+
 def added(site: Site) -> tuple[Arg, ...]:
     """What a kernel takes besides where its results are sums with other codes: a qir_sum, and these."""
     if site.added is None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from qir.backends.c.program import Kernel
+from qir.backends.c.requant import SUMMED
 from qir.backends.c.site import Site
 
 _RUNTIME = Path(__file__).parent / "runtime"
@@ -86,7 +87,7 @@ def x86_words(isa: str, *, sums: bool) -> dict[str, str]:
     found = TEMPLATES[isa]
     return {
         **found.words, "QIR_CODES": str(found.codes), "QIR_WIDTH": str(found.lanes), "QIR_SUMS": str(int(sums)),
-        "QIR_SUMMED": "const qir_sum *sum, const uint8_t *other," if sums else "", "QIR_SUM": f"qir_{isa}_sum_with",
+        "QIR_SUMMED": SUMMED if sums else "", "QIR_SUM": f"qir_{isa}_sum_with",
         "QIR_SUM_NUMBERS": f"qir_{isa}_sum_numbers", "QIR_WIDEN_SUM": f"qir_{isa}_widen_sum",
     }  # fmt: skip
 

@@ -16,4 +16,23 @@ typedef struct {
     qir_requant requant;
 } qir_sum;
 
+/* At most sixteen of them; `other` may be y: all are read before any is written. q is that of the results. */
+static inline void qir_sum_codes(const qir_sum *s, const qir_requant *q, const uint8_t *own, const uint8_t *other,
+                                 int32_t width, uint8_t *y) {
+    float first[16], second[16];
+    int32_t i;
+    QIR_LANES
+    for (i = 0; i < width; ++i) {
+        const float mine = (float)own[i] * s->own_multiplier, others = (float)other[i] * s->other_multiplier;
+        first[i] = s->own_first ? mine : others;
+        second[i] = s->own_first ? others : mine;
+    }
+    QIR_KEEP(first);
+    QIR_KEEP(second);
+    QIR_LANES
+    for (i = 0; i < width; ++i) {
+        y[i] = (uint8_t)qir_code((s->offset + first[i]) + second[i], q);
+    }
+}
+
 #endif

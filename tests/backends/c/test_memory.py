@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import permutations
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qir.backends.c.memory import check, fullest, place
+from qir.backends.c.memory import _assign, check, fullest, overlaps, place
 from qir.backends.c.program import Buffer
 
 
@@ -26,9 +27,26 @@ def lifetimes(draw: st.DrawFn) -> list[Buffer]:
 def test_any_placement_is_sound(buffers: list[Buffer], alignment: int) -> None:
     found = place(buffers, alignment)
     check(found.buffers, found.arena_bytes, alignment)
-    assert found.arena_bytes >= found.lower_bound == fullest(buffers)[0]
+    assert found.arena_bytes >= found.lower_bound >= fullest(buffers)[0]
     assert found.arena_bytes <= sum(-(-b.nbytes // alignment) * alignment for b in buffers)
     assert place(buffers, alignment) == found
+
+
+@given(lifetimes(), st.sampled_from([1, 16]))
+def test_nothing_smaller_is_left(buffers: list[Buffer], alignment: int) -> None:
+    found = place(buffers, alignment)
+    assert found.arena_bytes == found.lower_bound
+    if len(buffers) <= 5:
+        conflicts = [{j for j, b in enumerate(buffers) if j != i and overlaps(a, b)} for i, a in enumerate(buffers)]
+        tried = (_assign(order, buffers, conflicts, alignment) for order in permutations(range(len(buffers))))
+        ends = (max(at + b.nbytes for at, b in zip(offsets, buffers, strict=True)) for offsets in tried)
+        assert found.arena_bytes == min(ends)
+
+
+def test_a_bound_that_none_reaches_is_raised() -> None:
+    """Each of three starts at a multiple of sixteen."""
+    found = place([Buffer(f"b{i}", 10, "arena", 0, 0, 1) for i in range(3)], 16)
+    assert found.arena_bytes == found.lower_bound == 42
 
 
 def test_a_chain_needs_two_buffers() -> None:

@@ -62,7 +62,7 @@ def _bind(site: Site) -> Bound:
     data = (rows(site, codes), bias_data(bias, wide), Data(per_channel(site.constant(3), w.shape[0]), "multipliers"))
     gathered = Scratch(2 * codes.shape[1] * activation_rows(site))
     kernel = row_kernel(site, "qir_conv_u8s8_T__portable", _GENERIC, wide)
-    return Bound(kernel, (conv_shape(site), site.input(0).read, *data, gathered, site.output.write))
+    return Bound(kernel, (conv_shape(site), site.input(0).read, *data, *added(site), gathered, site.output.write))
 
 
 def _bind_depthwise(site: Site) -> Bound:
@@ -117,7 +117,7 @@ FAMILY = Family(
     CHANNELS_LAST,
     (
         Variant("portable", _DEPTHWISE, accepts_depthwise, _bind_depthwise, work=_macs),
-        Variant("portable", _GENERIC, accepts_any, _bind, work=_rows_work),
+        Variant("portable", _GENERIC, accepts_any, _bind, work=_rows_work, sums=True),
         *WINOGRAD,
         *(variant(isa) for isa in X86 for variant in (on_vectors, _on_panels)),
         *ON_ARM,

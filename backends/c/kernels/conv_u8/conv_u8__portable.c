@@ -11,6 +11,8 @@
 #define QIR_ROWS 2
 #define QIR_LINE qir_line_s8
 #define QIR_DOT qir_dot_rows
+#define QIR_SUMS 0
+#define QIR_SUMMED
 /* template: end */
 
 /* The activations under one window, for one group, as a row [taps][in_channels]; zeros outside the input. */
@@ -54,15 +56,19 @@ static inline void qir_conv_u8s8_T_store(const qir_requant *q, const QIR_ACC *QI
 
 /* Weights: [group][out_channels] rows of QIR_LINE bytes: [kernel taps][in_channels] codes; bias and multiplier:
    [group][out_channels]. scratch holds QIR_ROWS rows of int16 [taps][in_channels]: pixels go by as many, channels by
-   sixteen. */
+   sixteen. sum, other: where results are sums with other codes, which lie as those of y do and may share their bytes. */
 void qir_conv_u8s8_T__portable(const qir_conv_u8_shape *s, const QIR_X *QIR_RESTRICT x,
                                const QIR_W *QIR_RESTRICT w, const QIR_ACC *QIR_RESTRICT bias,
-                               const float *QIR_RESTRICT multiplier, void *QIR_RESTRICT scratch,
-                               QIR_Y *QIR_RESTRICT y) {
+                               const float *QIR_RESTRICT multiplier, QIR_SUMMED void *QIR_RESTRICT scratch, QIR_Y *y) {
     const int32_t depth = s->window.kernel[0] * s->window.kernel[1] * s->window.kernel[2] * s->in_channels;
     const int32_t pixels = qir_pixels(&s->window), channels = s->out_channels;
     const ptrdiff_t stride = (ptrdiff_t)s->groups * channels;
     int16_t *const row = (int16_t *)scratch;
+    #if QIR_SUMS
+    const qir_requant *const q = &sum->requant;
+    #else
+    const qir_requant *const q = &s->requant;
+    #endif
     int32_t pixel, group, channel, i;
     for (pixel = 0; pixel < pixels; pixel += QIR_ROWS) {
         const int32_t rows = pixels - pixel < QIR_ROWS ? pixels - pixel : QIR_ROWS;
@@ -77,12 +83,20 @@ void qir_conv_u8s8_T__portable(const qir_conv_u8_shape *s, const QIR_X *QIR_REST
                 QIR_ACC acc[16 * QIR_ROWS];
                 QIR_DOT(row, rows, w + at * QIR_LINE(depth), depth, width, acc);
                 for (i = 0; i < rows; ++i) {
-                    QIR_Y *const to = y + (pixel + i) * stride + at;
+                    const ptrdiff_t place = (pixel + i) * stride + at;
+                    #if QIR_SUMS
+                    QIR_Y to[16];
+                    #else
+                    QIR_Y *const to = y + place;
+                    #endif
                     if (width == 16) {
-                        qir_conv_u8s8_T_store(&s->requant, acc + 16 * i, bias + at, multiplier + at, 16, to);
+                        qir_conv_u8s8_T_store(q, acc + 16 * i, bias + at, multiplier + at, 16, to);
                     } else {
-                        qir_conv_u8s8_T_store(&s->requant, acc + 16 * i, bias + at, multiplier + at, width, to);
+                        qir_conv_u8s8_T_store(q, acc + 16 * i, bias + at, multiplier + at, width, to);
                     }
+                    #if QIR_SUMS
+                    qir_sum_codes(sum, &s->requant, to, other + place, width, y + place);
+                    #endif
                 }
             }
         }
