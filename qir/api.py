@@ -61,6 +61,7 @@ def compile(
     instruments: Iterable[Instrument] = (),
     max_drop: float | None = None,
     max_bytes: int | str | None = None,
+    max_ram: int | str | None = None,
     costs: str | os.PathLike[str] | None = None,
     threads: int = 1,
     executor: Executor | None = None,
@@ -94,6 +95,8 @@ def compile(
         max_bytes: 65536, "64k" or "64Ki": the weights of single layers get so few bits that the .onnx file, or the
             constants of the C, fit, with the least noise at the outputs; widths are those that the target stores.
             In C, faster kernels with weights larger than the codes are taken as far as there is room.
+        max_ram: 28672, "28k" or "28Ki" of C's arena: layers are computed some rows at a time, as far as it takes; where
+            windows overlap, rows are computed again. The results are the same bits.
         costs: a file from `qir bench kernels --save`: what kernels cost on the processor that the C is for, by which
             they are chosen.
         threads: of C: into how many pieces heavy layers are cut at most, which net_run_on runs on threads that its
@@ -113,10 +116,14 @@ def compile(
     work = prepare(model, calibration, target, recipe, shapes, bind, example_inputs, preprocess, passes, seed, executor)
     if threads != 1 and (threads < 1 or work.context.target.backend != "c"):
         raise RecipeError(f"{threads} threads cannot be had for target {target}", fix="Give 1 or more, for C")
+    if max_ram is not None and work.context.target.backend != "c":
+        raise RecipeError(f"max_ram is that of C, and target {target} makes none", fix="Leave it out")
     has_samples = work.context.feeds is not None
     table = _costs(costs, work.context.target)
     check_drop(max_drop, has_samples)
-    most_bytes = byte_count(max_bytes, has_samples)
+    most_bytes, most_ram = byte_count(max_bytes), byte_count(max_ram, "max_ram")
+    if most_bytes is not None and not has_samples:
+        raise RecipeError("max_bytes needs samples to measure layers on", fix="Give calibration=")
     if max_drop is not None and most_bytes is not None:
         raise RecipeError("max_drop and max_bytes are both given", fix="Give one of them")
     hooks = tuple(instruments)
@@ -152,7 +159,7 @@ def compile(
     digest = hashlib.sha256(graph_text(source).encode()).hexdigest()
     vectors = _vectors(graph, sample, seed)
     module = compile_c(graph, name=name, target=where.name, test_vectors=vectors, source_hash=digest, costs=table,
-                       threads=threads, max_bytes=most_bytes)  # fmt: skip
+                       threads=threads, max_bytes=most_bytes, max_ram=most_ram)  # fmt: skip
     return CompiledC(**facts, notes=tuple(context.notes), seconds=time.perf_counter() - start, module=module)
 
 

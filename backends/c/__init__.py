@@ -20,7 +20,7 @@ __all__ = ["Bound", "CModule", "Family", "Variant", "compile_c", "register_kerne
 
 def compile_c(
     graph: Graph, *, name: str = "net", target: str = "portable", test_vectors: Vectors = (), source_hash: str = "",
-    costs: Costs | None = None, threads: int = 1, max_bytes: int | None = None,
+    costs: Costs | None = None, threads: int = 1, max_bytes: int | None = None, max_ram: int | None = None,
 ) -> CModule:  # fmt: skip
     """Compiles a graph to C.
 
@@ -33,15 +33,18 @@ def compile_c(
         costs: by which kernels are chosen, instead of the defaults; see qir.backends.c.costs.
         threads: into how many pieces heavy layers are cut at most, for threads that the caller may give.
         max_bytes: of constants: faster kernels whose weights are larger than the codes are taken as far as these fit.
+        max_ram: bytes of the arena: layers are computed some rows at a time as far as it takes.
 
     Raises:
         UnsupportedError: for operators and types that no kernel takes.
         ShapeError: for sizes that are not known.
-        RecipeError: for fewer than one thread.
+        RecipeError: for fewer than one thread, and where the arena cannot be as small as `max_ram`.
     """
     if threads < 1:
         raise RecipeError(f"{threads} threads cannot run anything", fix="Give 1 or more")
-    row = replace(c_target(target), threads=threads)
+    if threads > 1 and max_ram is not None:
+        raise RecipeError("layers that are cut for threads are not computed in strips", fix="Leave max_ram out")
+    row = replace(c_target(target), threads=threads, max_ram=max_ram)
     row = row if costs is None else replace(row, costs=costs)
 
     def planned(spare_bytes: int | None) -> Program:

@@ -227,6 +227,7 @@ def _report(program: Program, names: Names) -> str:
         "arena_lower_bound": program.arena_lower_bound,
         "weight_bytes": program.weight_bytes,
         "macs": program.macs,
+        "repeated_macs": program.repeated_macs,
         "inputs": [_port(port) for port in program.inputs],
         "outputs": [_port(port) for port in program.outputs],
         "layers": _layers(program.plans[0]),

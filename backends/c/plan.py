@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
@@ -28,10 +27,13 @@ from qir.backends.c.program import (
 )
 from qir.backends.c.schedule import scheduled
 from qir.backends.c.site import Operand, Site, plain, same_bytes
-from qir.backends.c.strips import in_strips
+from qir.backends.c.strips import Strips, in_strips
 from qir.backends.c.targets import CTarget
+from qir.errors import RecipeError
 from qir.ir.graph import Graph, Node
 from qir.ops.weighted import macs
+
+_NARROWINGS = 3
 
 
 def plan(graph: Graph, target: CTarget, *, source_hash: str = "") -> Program:
@@ -45,6 +47,7 @@ def plan(graph: Graph, target: CTarget, *, source_hash: str = "") -> Program:
     Raises:
         UnsupportedError: for operators and types that no kernel takes.
         ShapeError: for unknown sizes.
+        RecipeError: where the arena cannot be as small as the target wants.
     """
     for name in (*graph.inputs, *graph.outputs):
         ctype(static_type(graph, name).dtype, tensor=name)
@@ -53,9 +56,14 @@ def plan(graph: Graph, target: CTarget, *, source_hash: str = "") -> Program:
     scratch = {call.node: max(made.buffers[made.values[name]].nbytes for name in call.scratch)
                for call in made.every_call if call.scratch}  # fmt: skip
     better = scheduled(graph, nodes, scratch, target.isas)
-    if better is None:
-        return made
-    return min(made, _planned(graph, better, target, source_hash), key=lambda program: program.arena_bytes)
+    if better is not None:
+        made = min(made, _planned(graph, better, target, source_hash), key=lambda program: program.arena_bytes)
+    if target.max_ram is not None and made.arena_bytes > target.max_ram:
+        raise RecipeError(
+            f"the arena takes {made.arena_bytes} bytes at least, {target.max_ram} were asked for",
+            fix=f"Give max_ram={made.arena_bytes}, or a recipe with narrower activations"
+        )
+    return made
 
 
 def _planned(graph: Graph, nodes: list[Node], target: CTarget, source_hash: str) -> Program:
@@ -85,11 +93,29 @@ def _planned(graph: Graph, nodes: list[Node], target: CTarget, source_hash: str)
         port, notes = _port(graph, name, value, leaves.get(name), layout, target)
         outputs.append(port)
         chosen += notes
-    memory = _buffers(layout, calls, {}, inputs, outputs)
-    if target.threads == 1:
-        found = in_strips(calls, layout.operands, _arena(memory, inputs, outputs)[0], _alone(memory))
-        memory = _buffers(layout, list(found.calls), found.room, inputs, outputs) if found.room else memory
-    return _finish(graph, target, layout, memory, inputs, outputs, chosen, source_hash)
+    ways = [_buffers(layout, calls, {}, inputs, outputs, sums) for sums in (True, False)]
+
+    def finished(memory: _Memory, strips: Strips) -> Program:
+        if strips.room:
+            memory = _buffers(layout, list(strips.calls), strips.room, inputs, outputs, memory.sums)
+        made = _finish(graph, target, layout, memory, inputs, outputs, chosen, source_hash)
+        return replace(made, repeated_macs=round(strips.again))
+
+    def stripped(goal: int = 0) -> Program:
+        made = (finished(memory, in_strips(memory.calls, layout.operands, _arena(memory, inputs, outputs)[0],
+                                           memory.group, goal)) for memory in ways)  # fmt: skip
+        return min(made, key=lambda program: program.arena_bytes)
+
+    if target.threads > 1:
+        return finished(ways[0], Strips(tuple(calls)))
+    made = stripped()
+    goal = most = made.arena_bytes if target.max_ram is None else max(target.max_ram, 1)
+    for _ in range(_NARROWINGS):  # what is placed may need more than what is there at once
+        if made.arena_bytes <= most:
+            break
+        tried = stripped(goal)
+        made, goal = min(made, tried, key=lambda one: one.arena_bytes), max(goal - max(tried.arena_bytes - most, 0), 1)
+    return made
 
 
 def _entry(graph: Graph, name: str) -> Node | None:
@@ -174,7 +200,7 @@ def _border(
 
 @dataclass
 class _Memory:
-    """Groups of values that share bytes, with the calls that touch them."""
+    """Groups of values that share bytes, with the calls that touch them; `sums` as of `_buffers`."""
 
     group: dict[str, str]
     last: dict[str, int]
@@ -182,15 +208,17 @@ class _Memory:
     nbytes: dict[str, int]
     calls: list[Call]
     scratch: list[Buffer]
+    sums: bool
 
 
 def _buffers(
-    layout: Layout, calls: list[Call], room: Mapping[str, int], inputs: list[Port], outputs: list[Port]
+    layout: Layout, calls: list[Call], room: Mapping[str, int], inputs: list[Port], outputs: list[Port], sums: bool
 ) -> _Memory:
     """Lifetimes by value group; element-wise results take over the bytes of an operand that dies.
 
     Args:
         room: bytes of values that are never there as a whole.
+        sums: a product that adds other codes to its own takes over their bytes.
     """
     group, end = dict(layout.root), len(calls)
     first: dict[str, int] = {port.value: -1 for port in inputs}
@@ -200,22 +228,22 @@ def _buffers(
     spans: list[tuple[int, int]] = []
     for together in turns(calls):
         spans += [(len(spans), len(spans) + len(together) - 1)] * len(together)
-    for call, (begin, until) in zip(calls, spans, strict=True):
+    for number, (call, span) in enumerate(zip(calls, spans, strict=True)):
         for arg in call.args:
-            if isinstance(arg, Input):
-                last[group[arg.value]] = until
-            elif isinstance(arg, Output):
-                first.setdefault(group[arg.value], begin)
-                last[group[arg.value]] = max(until, last.get(group[arg.value], until))
+            if isinstance(arg, (Input, Output)):
+                root, (begin, until) = group[arg.value], (number, number) if arg.value in room else span
+                last[root] = until if isinstance(arg, Input) else max(until, last.get(root, until))
+                if isinstance(arg, Output):
+                    first.setdefault(root, begin)
         for arg in (arg for args in call.made for arg in args):
             if isinstance(arg, Scratch):
-                scratch[arg.name] = Buffer(arg.name, arg.nbytes, "arena", 0, begin, until)
+                scratch[arg.name] = Buffer(arg.name, arg.nbytes, "arena", 0, number, number)
     for port in outputs:
         last[group[port.value]] = end
-    fixed = {port.value for port in inputs}
+    fixed = {*(port.value for port in inputs), *room}
     results = {group[port.value] for port in outputs}
     for number, placed in enumerate(layout.placed):
-        donor = _donor(placed, group, last, number, fixed, results)
+        donor = _donor(placed, group, last, number, fixed, results) if sums or not placed.site.added else None
         if donor is None:
             continue
         old, new = group[placed.site.output.name], donor
@@ -229,7 +257,7 @@ def _buffers(
             results.add(new)
     for value, operand in layout.operands.items():
         nbytes[group[value]] = max(nbytes.get(group[value], 0), room.get(value, operand.nbytes))
-    return _Memory(group, last, first, nbytes, calls, list(scratch.values()))
+    return _Memory(group, last, first, nbytes, calls, list(scratch.values()), sums)
 
 
 def _donor(
@@ -271,12 +299,6 @@ def _arena(memory: _Memory, inputs: list[Port], outputs: list[Port]) -> tuple[li
         buffer = Buffer(root, size, side, 0, first, last, number)
         (arena if quantized else outside).append(buffer)
     return arena, outside
-
-
-def _alone(memory: _Memory) -> frozenset[str]:
-    """Values whose bytes no other value shares."""
-    sharing = Counter(memory.group.values())
-    return frozenset(value for value, root in memory.group.items() if sharing[root] == 1)
 
 
 def _finish(

@@ -322,6 +322,7 @@ class Program:
         target: its name.
         processor: the instruction set without which it does not run, or portable.
         threads: most pieces of a call; above 1 the caller can give threads to run them on.
+        repeated_macs: multiply-accumulates that strips do a second time.
         alternatives: plans of the same network for processors with more, best first: the code chooses at run time.
     """
 
@@ -340,6 +341,7 @@ class Program:
     target: str = "portable"
     processor: str = "portable"
     threads: int = 1
+    repeated_macs: int = 0
     alternatives: tuple[Program, ...] = ()
 
     @property

@@ -104,8 +104,8 @@ class _Search:
             donors = frozenset(holders[node.inputs[i]] for i in in_place.get(node.op, ())
                                if i < len(node.inputs) and node.inputs[i] in holders)  # fmt: skip
             user = graph.index.sole_consumer(node.outputs[0]) if node.op in sums else None
-            joined = user is not None and user.op == "qir.IntAdd" and user.name in numbers
-            joins = (numbers[user.name],) if user is not None and joined else ()
+            joined = numbers.get(user.name) if user is not None and user.op == "qir.IntAdd" else None
+            joins = () if joined is None else (joined,)
             task = _Task(after, frozenset(holders[n] for n in reads), writes, donors, scratch.get(node.name, 0), joins)
             self.tasks.append(task)
         self.users = [0] * len(self.nbytes)

@@ -123,6 +123,7 @@ class CTarget:
         dispatch: the code holds plans for each of `isas` and for none, and chooses at run time.
         threads: heavy calls are cut into up to so many pieces, for threads that the caller may give.
         spare_bytes: that constants may take beyond those of kernels whose weights do not grow; None is any number.
+        max_ram: bytes of the arena to get down to by strips of rows, some of which are computed twice.
         tools: a compiler for another processor, which the flags are for; None is the system's.
     """
 
@@ -135,6 +136,7 @@ class CTarget:
     dispatch: bool = False
     threads: int = 1
     spare_bytes: int | None = None
+    max_ram: int | None = None
     tools: Tools | None = None
 
     @property

@@ -15,11 +15,14 @@ from qir.errors import RecipeError
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kKmM]?)(i?)[bB]?")
 
 
-def byte_count(size: int | str | None, has_data: bool = True) -> int | None:
-    """`max_bytes` as a number: 65536, "64k" (64,000), "64Ki" (65,536), "1.5 MB".
+def byte_count(size: int | str | None, name: str = "max_bytes") -> int | None:
+    """A limit as a number: 65536, "64k" (64,000), "64Ki" (65,536), "1.5 MB".
+
+    Args:
+        name: of the limit.
 
     Raises:
-        RecipeError: for what is no positive size, and without calibration data to measure layers on.
+        RecipeError: for what is no positive size.
     """
     if size is None:
         return None
@@ -29,9 +32,7 @@ def byte_count(size: int | str | None, has_data: bool = True) -> int | None:
     elif isinstance(size, int) and not isinstance(size, bool):
         count = size
     if count < 1:
-        raise RecipeError(f"max_bytes is {size!r}", fix='Give bytes, such as 65536, "64k" or "64Ki"')
-    if not has_data:
-        raise RecipeError("max_bytes needs samples to measure layers on", fix="Give calibration=")
+        raise RecipeError(f"{name} is {size!r}", fix='Give bytes, such as 65536, "64k" or "64Ki"')
     return int(count)
 
 

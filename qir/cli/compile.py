@@ -47,6 +47,12 @@ _EPILOG = options.example(
     help="Give weights so few bits that the .onnx file, or the constants of the C, fit: 65536, 64k or 64Ki.",
 )
 @click.option(
+    "--max-ram",
+    metavar="SIZE",
+    panel=options.NUMBERS,
+    help="Compute layers of C some rows at a time as far as it takes until the arena fits: 28672, 28k or 28Ki.",
+)
+@click.option(
     "--costs",
     metavar="FILE",
     panel=options.NUMBERS,
@@ -119,9 +125,9 @@ _EPILOG = options.example(
 def compile_command(
     model: str, calib: str | None, preprocess: str | None, shape: tuple[str, ...], bind: tuple[str, ...], target: str,
     recipe: str, override: tuple[str, ...], seed: int, passes: str | None, max_drop: float | None,
-    max_bytes: str | None, costs: str | None, threads: int, output: str | None, name: str, weights: str,
-    example: str | None, trace: str | None, report: bool, explain: bool, as_json: bool, check_promises: bool,
-    verify: bool,
+    max_bytes: str | None, max_ram: str | None, costs: str | None, threads: int, output: str | None, name: str,
+    weights: str, example: str | None, trace: str | None, report: bool, explain: bool, as_json: bool,
+    check_promises: bool, verify: bool,
 ) -> None:  # fmt: skip
     """Quantize MODEL and write it as QDQ ONNX or as self-contained C."""
     from qir.api import compile
@@ -140,7 +146,7 @@ def compile_command(
     result = compile(
         loaded.graph, loaded.feeds, target=target, recipe=loaded.recipe, preprocess=loaded.preprocess, passes=passes,
         name=name, trace=trace or False, instruments=instruments, max_drop=max_drop,
-        max_bytes=max_bytes, costs=costs, threads=threads, seed=seed,
+        max_bytes=max_bytes, max_ram=max_ram, costs=costs, threads=threads, seed=seed,
     )  # fmt: skip
     checked = _verify(result, loaded) if verify else {}
     make_parent(path)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,18 +12,20 @@ from graphs import Builder
 from networks import REQUANT, conv
 from test_emitted import WARNINGS, run
 
+import qir
 import qir.backends.c.strips as strips
 from qir.backends.c import CModule, compile_c
 from qir.backends.c.program import turns
 from qir.debug.c_layers import compare_layers
+from qir.errors import RecipeError
 from qir.ir.graph import Graph
+from tests.models import images, tiny_cnn
 
 
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Values of tests are small; strips may be made of all, and rows computed twice."""
-    monkeypatch.setattr(strips, "_LEAST", 1)
-    monkeypatch.setattr(strips, "_TWICE", 1)
+    monkeypatch.setattr(strips, "USUAL", replace(strips.USUAL, least=1, twice=1))
 
 
 def slid(b: Builder, rng: np.random.Generator, x: str, name: str, stride: int, pads: tuple[int, ...]) -> str:
@@ -56,6 +60,11 @@ def network(kind: str, height: int = 33, width: int = 17) -> tuple[Graph, Builde
     elif kind == "wide":
         wide = conv(b, rng, x, "first", 35)
         out = conv(b, rng, slid(b, rng, wide, "depthwise", 1, (1, 1, 1, 1)), "last", 4, kernel=5)
+    elif kind == "residual":  # as in MobileNetV2: what is added is not in strips
+        slim = conv(b, rng, x, "slim", 12, kernel=1)
+        wide = slid(b, rng, conv(b, rng, slim, "expand", 48, kernel=1), "depthwise", 1, (1, 1, 1, 1))
+        out = b.node("qir.IntAdd", [conv(b, rng, wide, "project", 12, kernel=1), slim], "sum", a_multiplier=0.61,
+                     b_multiplier=-0.47, offset=40.3, qmin=9, qmax=250)  # fmt: skip
     elif kind == "average":
         out = average(b, conv(b, rng, x, "conv", 40, kernel=5), "pool")
     else:
@@ -63,7 +72,7 @@ def network(kind: str, height: int = 33, width: int = 17) -> tuple[Graph, Builde
     return b.graph([out]), b
 
 
-KINDS = ("separable", "wide", "average", "largest")
+KINDS = ("separable", "wide", "residual", "average", "largest")
 
 
 def made(module: CModule) -> list[int]:
@@ -80,13 +89,13 @@ def test_strips_give_the_same_bits_in_less_memory(
     assert made(module)
     (name,) = graph.outputs
     np.testing.assert_array_equal(b.values[name], module.run(b.feeds)[name])
-    monkeypatch.setattr(strips, "_LEAST", 1 << 30)
+    monkeypatch.setattr(strips, "USUAL", replace(strips.USUAL, least=1 << 30))
     whole = compile_c(graph, target=any_target)
     assert not made(whole)
     assert module.arena_bytes < whole.arena_bytes
 
 
-@pytest.mark.parametrize("kind", KINDS[:2])
+@pytest.mark.parametrize("kind", KINDS[:3])
 def test_tools_see_what_is_whole(small: None, kind: str) -> None:
     graph, b = network(kind)
     module = compile_c(graph)
@@ -96,6 +105,46 @@ def test_tools_see_what_is_whole(small: None, kind: str) -> None:
     assert count - 1 == len(found.parts)
     assert all(part in str(found) for part in found.parts)
     assert {row.value for row in found.rows}.isdisjoint(found.parts)
+
+
+def blocks(widths: tuple[int, ...] = (6, 24, 8, 32)) -> tuple[Graph, Builder]:
+    """Pointwise and depthwise layers in turn, every second of which halves the size, and one result in many."""
+    rng, b = np.random.default_rng(1), Builder()
+    x = conv(b, rng, b.feed("input", rng.integers(0, 256, (1, 3, 40, 24)).astype(np.uint8)), "stem", 8)
+    for number, channels in enumerate(widths):
+        x = conv(b, rng, x, f"point{number}", channels, kernel=1)
+        x = slid(b, rng, x, f"depth{number}", 1 + number % 2, (1, 1, 1, 1))
+    return b.graph([conv(b, rng, x, "last", 2, kernel=1)]), b
+
+
+def test_a_limit_of_memory_is_kept() -> None:
+    graph, b = blocks()
+    whole = compile_c(graph)
+    assert not made(whole)
+    assert whole.program.repeated_macs == 0
+    sizes, repeated = [whole.arena_bytes], [0]
+    for share in (0.7, 0.5):
+        limit = int(whole.arena_bytes * share)
+        module = compile_c(graph, max_ram=limit)
+        assert module.arena_bytes <= limit
+        assert made(module)
+        sizes.append(module.arena_bytes)
+        repeated.append(module.program.repeated_macs)
+        (name,) = graph.outputs
+        np.testing.assert_array_equal(b.values[name], module.run(b.feeds)[name])
+    assert sizes == sorted(sizes, reverse=True)
+    assert repeated == sorted(repeated)
+    assert repeated[-1] < 0.2 * whole.program.macs
+
+
+def test_a_limit_that_cannot_be_kept_says_what_can() -> None:
+    graph, _ = blocks()
+    with pytest.raises(RecipeError, match=r"takes \d+ bytes at least, 100 were asked for") as refused:
+        compile_c(graph, max_ram=100)
+    (least,) = re.findall(r"max_ram=(\d+)", str(refused.value))
+    assert compile_c(graph, max_ram=int(least)).arena_bytes == int(least)
+    with pytest.raises(RecipeError, match="cut for threads"):
+        compile_c(graph, max_ram=int(least), threads=2)
 
 
 def test_strips_run_cleanly(small: None, compiler: str, tmp_path: Path) -> None:
@@ -110,7 +159,16 @@ def test_what_is_small_or_for_threads_stays_whole(small: None, monkeypatch: pyte
     graph, _ = network("average")
     assert made(compile_c(graph))
     assert not made(compile_c(graph, threads=2))
-    monkeypatch.setattr(strips, "_GAIN", 1)
+    monkeypatch.setattr(strips, "USUAL", replace(strips.USUAL, gain=1))
     assert not made(compile_c(graph))
     monkeypatch.undo()
     assert not made(compile_c(graph))
+
+
+def test_max_ram_is_asked_of_compile() -> None:
+    with pytest.raises(RecipeError, match="target onnx makes none"):
+        qir.compile(tiny_cnn(), images(), max_ram="1k")
+    with pytest.raises(RecipeError, match="max_ram is 'much'"):
+        qir.compile(tiny_cnn(), images(), target="portable", shapes={"N": 1}, max_ram="much")
+    with pytest.raises(RecipeError, match="100 were asked for"):
+        qir.compile(tiny_cnn(), images(), target="portable", shapes={"N": 1}, max_ram=100)
