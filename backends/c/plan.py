@@ -267,6 +267,12 @@ def _alone(memory: _Memory) -> frozenset[str]:
     return frozenset(value for value, root in memory.group.items() if sharing[root] == 1)
 
 
+def _mode(layout: Layout) -> str:
+    """How codes are made of accumulators: as the nodes say."""
+    found = {str(placed.site.node.attr("requantization", "float32")) for placed in layout.placed}
+    return "fixed" if "fixed" in found else "float32"
+
+
 def _finish(
     graph: Graph, target: CTarget, layout: Layout, memory: _Memory, inputs: list[Port], outputs: list[Port],
     chosen: Iterable[Choice], source_hash: str,
@@ -289,6 +295,6 @@ def _finish(
             stored[port.reorder.node] = Stored(port.code, port.shape, plain(len(port.shape)), port.value)
     return Program(
         tuple(inputs), tuple(outputs), tuple(memory.calls), buffers, values, stored, placement.arena_bytes,
-        placement.lower_bound, target.alignment, "float32", tuple(chosen), source_hash, target.name,
+        placement.lower_bound, target.alignment, _mode(layout), tuple(chosen), source_hash, target.name,
         next(iter(target.isas), "portable"), target.threads,
     )  # fmt: skip
