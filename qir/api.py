@@ -42,7 +42,7 @@ from qir.pipeline import prepare
 from qir.plugins import load_plugins
 from qir.recipe import Recipe
 from qir.statistics import Statistics
-from qir.target import TARGETS, Target
+from qir.target import TARGETS, Target, requantizing
 
 
 def compile(
@@ -64,6 +64,7 @@ def compile(
     max_ram: int | str | None = None,
     costs: str | os.PathLike[str] | None = None,
     threads: int = 1,
+    requantization: str | None = None,
     executor: Executor | None = None,
     seed: int = 0,
 ) -> CompiledOnnx | CompiledC:
@@ -101,6 +102,9 @@ def compile(
             they are chosen.
         threads: of C: into how many pieces heavy layers are cut at most, which net_run_on runs on threads that its
             caller gives; net_run stays on one. The results are the same bits.
+        requantization: of C: how accumulators become codes. "float32": as onnxruntime does; "fixed": by integers alone,
+            one product and one rounding shift, and every result of an integer layer has codes, so that net_run_q holds
+            no floating-point arithmetic. By default what suits the target: fixed where it has no FPU.
         executor: of `concurrent.futures`, or like it: calibration is shared out to its workers. The result is the same.
         seed: of every random choice.
 
@@ -118,6 +122,8 @@ def compile(
         raise RecipeError(f"{threads} threads cannot be had for target {target}", fix="Give 1 or more, for C")
     if max_ram is not None and work.context.target.backend != "c":
         raise RecipeError(f"max_ram is that of C, and target {target} makes none", fix="Leave it out")
+    if requantization is not None:
+        work.context.target = requantizing(work.context.target, requantization)
     has_samples = work.context.feeds is not None
     table = _costs(costs, work.context.target)
     check_drop(max_drop, has_samples)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
 from qir.errors import RecipeError
 from qir.ir.dtype import UINT8, UINT16, DType
@@ -49,6 +49,9 @@ class IntegerRule:
         return tuple(name for name in names if name)
 
 
+Requantization: TypeAlias = Literal["float32", "fixed"]
+"""How accumulators become codes."""
+
 Cost: TypeAlias = Callable[[Node, Graph, bool], float]
 """Estimated nanoseconds of a node of known shapes on one thread; on codes where the last argument says so."""
 
@@ -86,6 +89,8 @@ class Target:
         max_pair_sum: largest sum of two neighbouring weight codes of one sign, where the target's kernels add pairs of
             products in 16 bits (255 * 128 still fits); None where accumulation is exact.
         costs: estimates by which a pass leaves in float what codes would slow down; None where nothing is known.
+        requantization: how accumulators become codes: in float32, or fixed, by integers alone.
+        real_results: layers that run on codes may give reals: accumulators times scale.
         isas: kernel instruction sets in order of preference, ending in portable.
         description: one line for help texts.
     """
@@ -102,6 +107,8 @@ class Target:
     bit_channels: int = 8
     max_pair_sum: int | None = None
     costs: Costs | None = None
+    requantization: Requantization = "float32"
+    real_results: bool = True
     isas: tuple[str, ...] = field(default=("portable",))
     description: str = ""
 
@@ -113,11 +120,27 @@ class Target:
         refusal = found.accepts(node, graph)
         if refusal is not None:
             return refusal
+        if self.requantization == "fixed" or not self.real_results:
+            found = replace(found, float_output=False)
         if found.kind == "weighted" and weighted(node, graph) is None:
             if not found.two_activations:
                 return "its weight is computed at run time"
             return replace(found, kind="own", inputs=(0, 1))
         return found
+
+
+def requantizing(target: Target, mode: str) -> Target:
+    """A target with accumulators made codes in another way.
+
+    Raises:
+        RecipeError: for unknown ways, and where the target has none to choose.
+    """
+    if target.backend != "c":
+        raise RecipeError(f"requantization {mode} is for C, and target {target.name} makes none", fix="Leave it out")
+    known = {name: name for name in get_args(Requantization)}
+    if mode not in known:
+        raise RecipeError(f"there is no requantization '{mode}'", fix=f"Choose one of {', '.join(known)}")
+    return replace(target, requantization=known[mode])
 
 
 TARGETS: dict[str, Target] = {}

@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from qir.backends.c.program import CTYPES, Kernel
-from qir.backends.c.requant import output_types
+from qir.backends.c.requant import FIXED, is_fixed, output_types
 from qir.backends.c.site import Site
 from qir.ir.dtype import INT16
 
@@ -52,5 +52,7 @@ def typed(site: Site, function: str, source: Path, operands: tuple[str, str],
     if wide:
         types = tuple((key, f"{text}_s64" if key == "QIR_STORE" else text) for key, text in types)
         headers = (*headers, WIDE)
+    if is_fixed(site):
+        headers = (*headers, FIXED)
     return Kernel(function, source, name, (*types, *substitutions, ("QIR_ACC", CTYPES["int64" if wide else "int32"])),
                   headers)  # fmt: skip

@@ -72,7 +72,9 @@ def fields(value: Field) -> str:
     """The initialiser of a struct's field."""
     if isinstance(value, tuple):
         return "{" + ", ".join(map(fields, value)) + "}"
-    return real(value) if isinstance(value, float) else integer(value, "int32_t")
+    if isinstance(value, float):
+        return real(value)
+    return integer(value, "int32_t" if -(1 << 31) <= value < 1 << 31 else "int64_t")
 
 
 def struct(value: Struct) -> str:

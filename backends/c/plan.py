@@ -301,6 +301,12 @@ def _arena(memory: _Memory, inputs: list[Port], outputs: list[Port]) -> tuple[li
     return arena, outside
 
 
+def _mode(layout: Layout) -> str:
+    """How codes are made of accumulators: as the nodes say."""
+    found = {str(placed.site.node.attr("requantization", "float32")) for placed in layout.placed}
+    return "fixed" if "fixed" in found else "float32"
+
+
 def _finish(
     graph: Graph, target: CTarget, layout: Layout, memory: _Memory, inputs: list[Port], outputs: list[Port],
     chosen: Iterable[Choice], source_hash: str,
@@ -323,6 +329,6 @@ def _finish(
             stored[port.reorder.node] = Stored(port.code, port.shape, plain(len(port.shape)), port.value)
     return Program(
         tuple(inputs), tuple(outputs), tuple(memory.calls), buffers, values, stored, placement.arena_bytes,
-        placement.lower_bound, target.alignment, "float32", tuple(chosen), source_hash, target.name,
+        placement.lower_bound, target.alignment, _mode(layout), tuple(chosen), source_hash, target.name,
         next(iter(target.isas), "portable"), target.threads,
     )  # fmt: skip

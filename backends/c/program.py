@@ -316,7 +316,7 @@ class Program:
         arena_bytes: size of the arena.
         arena_lower_bound: the most bytes alive at once: no placement needs less.
         alignment: of the arena and of every buffer in it.
-        requantization: how accumulators become codes (DESIGN: float32).
+        requantization: how accumulators become codes: in float32, or fixed, by integers alone.
         choices: the kernel of each node, and why.
         source_hash: of the model this came from.
         target: its name.

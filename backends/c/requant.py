@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
 from qir.backends.c.program import Arg, Field, Input, Struct
 from qir.backends.c.site import Site
 from qir.ir.graph import Node
+
+FIXED = Path(__file__).parent / "runtime" / "qir_fixed.h"
+
+
+def is_fixed(site: Site) -> bool:
+    """Whether integers alone make the codes of a site."""
+    return bool(site.node.attr("requantization", "float32") == "fixed")
 
 
 def requant(node: Node) -> Field:
@@ -17,13 +25,13 @@ def requant(node: Node) -> Field:
     A node that gives reals has none of these: its kernel never reads the struct.
     """
     zero = int(node.attr("y_zero_point", 0))
-    return (float(int(node.attr("qmin", 0)) - zero), float(int(node.attr("qmax", 255)) - zero), zero)
+    return (int(node.attr("qmin", 0)) - zero, int(node.attr("qmax", 255)) - zero, zero)
 
 
 def requant_struct(zero_point: int, qmin: int, qmax: int) -> Struct:
     """A qir_requant as an argument of its own."""
     fields: tuple[tuple[str, Field], ...] = (
-        ("low", float(qmin - zero_point)), ("high", float(qmax - zero_point)), ("zero_point", zero_point),
+        ("low", qmin - zero_point), ("high", qmax - zero_point), ("zero_point", zero_point),
     )  # fmt: skip
     return Struct("qir_requant", fields)
 
@@ -52,9 +60,14 @@ def added(site: Site) -> tuple[Arg, ...]:
 
 def output_types(site: Site, function: str) -> tuple[str, tuple[tuple[str, str], ...]]:
     """Emitted name and substitutions of a kernel template `..._T__isa` with QIR_Y, QIR_STORE and QIR_PART16."""
-    short = site.output.short
-    types = (("QIR_Y", site.output.ctype), ("QIR_STORE", f"qir_store_{short}"), ("QIR_PART16", f"qir_part16_{short}"))
-    return function.replace("_T__", f"_{short}__"), types
+    short, (store, ending) = site.output.short, ("fixed", "_fixed") if is_fixed(site) else ("store", "")
+    types = (("QIR_Y", site.output.ctype), ("QIR_STORE", f"qir_{store}_{short}"), ("QIR_PART16", f"qir_part16_{short}"))
+    return function.replace("_T__", f"_{short}{ending}__"), types
+
+
+def quotient(site: Site) -> tuple[str, str]:
+    """The substitution of QIR_QUOTIENT: a float over an integer."""
+    return "QIR_QUOTIENT", "qir_fixed_quotient" if is_fixed(site) else "QIR_FLOAT_QUOTIENT"
 
 
 def vector_types(site: Site, vectors: str, *parts: str) -> tuple[tuple[str, str], ...]:

@@ -13,7 +13,7 @@ from qir.errors import RecipeError
 from qir.ir.dtype import INT16
 from qir.ir.graph import Graph, Node
 from qir.ir.types import TensorType
-from qir.target import TARGETS, IntegerRule, Target, register_target
+from qir.target import TARGETS, IntegerRule, Requantization, Target, register_target
 
 
 def _conv(node: Node, graph: Graph) -> str | None:
@@ -124,7 +124,9 @@ class CTarget:
         threads: heavy calls are cut into up to so many pieces, for threads that the caller may give.
         spare_bytes: that constants may take beyond those of kernels whose weights do not grow; None is any number.
         max_ram: bytes of the arena to get down to by strips of rows, some of which are computed twice.
-        tools: a compiler for another processor, which the flags are for; None is the system's.
+        requantization: as of Target, where nothing else is asked for.
+        tools: a compiler for a microcontroller, which the flags are for; None is the system's. On such, layers that run
+            on codes give codes.
     """
 
     name: str
@@ -137,11 +139,14 @@ class CTarget:
     threads: int = 1
     spare_bytes: int | None = None
     max_ram: int | None = None
+    requantization: Requantization = "float32"
     tools: Tools | None = None
 
     @property
     def bit_products(self) -> int:
-        """As of Target."""
+        """As of Target; on processors without vectors a count of bits takes less time than unpacking codes (of w2a2)."""
+        if self.tools is not None:
+            return 8
         return _BIT_PRODUCTS.get(self.isas[0] if self.isas else "", 2)
 
     @property
@@ -159,7 +164,8 @@ def register_c_target(row: CTarget) -> CTarget:
     register_target(Target(row.name, "c", INTEGER, activation16=INT16, weight_bits=(8, 4, 3, 2),
                            few_values=("ternary",),
                            activation_bits=(8, 16), bit_products=row.bit_products,
-                           bit_channels=row.bit_channels, isas=isas,
+                           bit_channels=row.bit_channels, requantization=row.requantization,
+                           real_results=row.tools is None, isas=isas,
                            description=row.description))  # fmt: skip
     C_TARGETS[row.name] = row
     return row
@@ -201,10 +207,11 @@ for _core, _words, _flags in (
     register_c_target(
         CTarget(f"cortex-{_core}", (),
                 (f"-mcpu=cortex-{_core}", "-mthumb", *_flags, *(("-mfloat-abi=hard",) if _flags else ())),
-                description=f"C for ARM Cortex-{_words}", tools=ARM_TOOLS)
+                description=f"C for ARM Cortex-{_words}", requantization="float32" if _flags else "fixed",
+                tools=ARM_TOOLS)
     )  # fmt: skip
 register_c_target(
-    CTarget("riscv32", (), ("-march=rv32imac", "-mabi=ilp32"), tools=RISCV_TOOLS,
+    CTarget("riscv32", (), ("-march=rv32imac", "-mabi=ilp32"), requantization="fixed", tools=RISCV_TOOLS,
             description="C for 32-bit RISC-V without an FPU (RV32IMAC)")
 )  # fmt: skip
 register_c_target(

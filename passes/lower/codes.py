@@ -88,13 +88,16 @@ def stored(quant: Affine | None) -> Codes | None:
 class Lowering:
     """Builds the INT graph node by node. A value keeps its name for its codes, or for its reals if it has none."""
 
-    def __init__(self, graph: Graph, bit_products: int = 0, bit_channels: int = 0) -> None:
+    def __init__(
+        self, graph: Graph, bit_products: int = 0, bit_channels: int = 0, requantization: str = "float32"
+    ) -> None:
         """
         Args:
             graph: stage QUANT.
-            bit_products, bit_channels: the target's.
+            bit_products, bit_channels, requantization: the target's.
         """
         self.graph, self.bit_products, self.bit_channels = graph, bit_products, bit_channels
+        self.requantization = requantization
         self._nodes: list[Node] = []
         self._types = {name: kind for name, kind in graph.types.items() if name not in graph.constants}
         self._constants: dict[str, Constant] = {}
@@ -267,6 +270,8 @@ class Lowering:
         """Appends a node under a unique name."""
         label = name or self.free(f"{outputs[0]}_{op.rpartition('.')[2].lower()}")
         self._names.add(label)
+        if self.requantization != "float32" and op.startswith("qir.Int") and "qmax" in attrs:
+            attrs = {**attrs, "requantization": self.requantization}
         self._nodes.append(Node(op, tuple(inputs), tuple(outputs), attrs, label, origin=origin,
                                 domain=op.rpartition(".")[0]))  # fmt: skip
 

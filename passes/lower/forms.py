@@ -18,6 +18,7 @@ from qir.passes.lower.bits import on_bits
 from qir.passes.lower.codes import Codes, Lowering, stored
 from qir.passes.lower.rows import layernorm, softmax
 from qir.passes.lower.weighted import conv, conv_transpose, gemm, matmul
+from qir.quant.fixedpoint import fixed_sum, largest_code
 from qir.quant.scales import decode, encode
 
 Form: TypeAlias = Callable[[Node, Lowering], bool]
@@ -158,6 +159,9 @@ def _add(node: Node, low: Lowering) -> bool:
     if node.op == "Sub":
         b_ratio = -b_ratio
     offset = np.float32(y.zero_point) - (a_ratio * np.float32(a.zero_point) + b_ratio * np.float32(b.zero_point))
+    largest = (largest_code(a.storage), largest_code(b.storage))
+    if low.requantization == "fixed" and fixed_sum(a_ratio, b_ratio, offset, largest) is None:
+        return False
     attrs = {"a_multiplier": float(a_ratio), "b_multiplier": float(b_ratio), "offset": float(offset),
              "qmin": y.qmin, "qmax": y.qmax, **y.to}  # fmt: skip
     low.integer(node, "qir.IntAdd", (low.codes(node.inputs[0]), low.codes(node.inputs[1])), attrs)

@@ -8,6 +8,7 @@ from qir.ir.dtype import UINT8
 from qir.ir.graph import Node
 from qir.ops.integer_rows import exponentials
 from qir.passes.lower.codes import Lowering
+from qir.quant.fixedpoint import fixed_row
 
 
 def softmax(node: Node, low: Lowering) -> bool:
@@ -42,7 +43,10 @@ def layernorm(node: Node, low: Lowering) -> bool:
         return False
     rows = [np.broadcast_to(one.value.reshape(-1), (size,)) for one in parameters if one is not None]
     bias = rows[1] if len(rows) > 1 else np.zeros(size, np.float32)
-    names = (low.codes(node.inputs[0]), low.constant(f"{node.name}_scale", (rows[0] / y.scale).astype(np.float32)),
-             low.constant(f"{node.name}_bias", (bias / y.scale).astype(np.float32)))  # fmt: skip
+    scale, bias = ((row / y.scale).astype(np.float32) for row in (rows[0], bias))
+    if low.requantization == "fixed" and fixed_row(scale, bias) is None:
+        return False
+    names = (low.codes(node.inputs[0]), low.constant(f"{node.name}_scale", scale),
+             low.constant(f"{node.name}_bias", bias))  # fmt: skip
     low.integer(node, "qir.IntLayerNorm", names, {"epsilon": float(epsilon), **y.attrs})
     return True

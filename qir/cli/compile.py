@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import rich_click as click
 
@@ -13,6 +13,7 @@ from qir.backends.c.boards import EXAMPLES
 from qir.cli import options
 from qir.cli.paths import check_writable, make_parent, written_files
 from qir.errors import RecipeError
+from qir.target import Requantization
 
 if TYPE_CHECKING:
     from qir.cli.inputs import Loaded
@@ -66,6 +67,12 @@ _EPILOG = options.example(
     metavar="N",
     panel=options.NUMBERS,
     help="Cut heavy layers of C into up to N pieces, which net_run_on runs on threads that its caller gives.",
+)
+@click.option(
+    "--requantization",
+    type=click.Choice(get_args(Requantization)),
+    panel=options.NUMBERS,
+    help="How C makes codes of sums: as onnxruntime, or by integers alone, which targets without an FPU do.",
 )
 @click.option(
     "--output",
@@ -125,9 +132,9 @@ _EPILOG = options.example(
 def compile_command(
     model: str, calib: str | None, preprocess: str | None, shape: tuple[str, ...], bind: tuple[str, ...], target: str,
     recipe: str, override: tuple[str, ...], seed: int, passes: str | None, max_drop: float | None,
-    max_bytes: str | None, max_ram: str | None, costs: str | None, threads: int, output: str | None, name: str,
-    weights: str, example: str | None, trace: str | None, report: bool, explain: bool, as_json: bool,
-    check_promises: bool, verify: bool,
+    max_bytes: str | None, max_ram: str | None, costs: str | None, threads: int, requantization: str | None,
+    output: str | None, name: str, weights: str, example: str | None, trace: str | None, report: bool, explain: bool,
+    as_json: bool, check_promises: bool, verify: bool,
 ) -> None:  # fmt: skip
     """Quantize MODEL and write it as QDQ ONNX or as self-contained C."""
     from qir.api import compile
@@ -146,7 +153,7 @@ def compile_command(
     result = compile(
         loaded.graph, loaded.feeds, target=target, recipe=loaded.recipe, preprocess=loaded.preprocess, passes=passes,
         name=name, trace=trace or False, instruments=instruments, max_drop=max_drop,
-        max_bytes=max_bytes, max_ram=max_ram, costs=costs, threads=threads, seed=seed,
+        max_bytes=max_bytes, max_ram=max_ram, costs=costs, threads=threads, requantization=requantization, seed=seed,
     )  # fmt: skip
     checked = _verify(result, loaded) if verify else {}
     make_parent(path)

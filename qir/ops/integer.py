@@ -3,7 +3,8 @@
 Activations are uint8 or int16 codes, weights int8 or int16, biases and accumulators int32, or int64 where operands of
 16 bits could leave that. Every matrix product goes through float64, exact below 2^53. Requantization:
 `y = clamp(rint(float32(acc) * multiplier) + y_zero_point, qmin, qmax)` with a float32 product, halves to even; a node
-without `y_zero_point` gives the float32 product itself. `to` names the storage of its codes (uint8 by default);
+without `y_zero_point` gives the float32 product itself. Where `requantization` is "fixed" the product is exact and
+halves go up, by integers alone (qir.quant.fixedpoint). `to` names the storage of its codes (uint8 by default);
 `weight_bits` (2 to 5) says that no weight code needs more, so that they may be stored in as many, 1 that all are -1 or
 1.
 """
@@ -14,12 +15,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from qir.ir.dtype import BY_NAME, FLOAT32, DType
+from qir.ir.dtype import BY_NAME, FLOAT32, DType, of_array
 from qir.ir.graph import Node
 from qir.ir.types import Shape, TensorType
 from qir.ops.registry import OpDef, register_op
 from qir.ops.window import Window, transposed_window, window
-from qir.quant.fixedpoint import clamp_round, requantize_float32
+from qir.quant.fixedpoint import REQUANTIZE, clamp_round, fixed_sum, largest_code
 
 
 def finish(node: Node, accumulator: np.ndarray, multiplier: np.ndarray | np.float32) -> np.ndarray:
@@ -27,8 +28,13 @@ def finish(node: Node, accumulator: np.ndarray, multiplier: np.ndarray | np.floa
     if "y_zero_point" not in node.attrs:
         return np.asarray(accumulator.astype(np.int64).astype(np.float32) * multiplier)
     zero_point, qmin, qmax = (node.attr(key) for key in ("y_zero_point", "qmin", "qmax"))
-    codes = requantize_float32(accumulator.astype(np.int64), np.asarray(multiplier), zero_point, qmin, qmax)
+    codes = REQUANTIZE[mode(node)](accumulator.astype(np.int64), np.asarray(multiplier), zero_point, qmin, qmax)
     return codes.astype(_storage(node).numpy)
+
+
+def mode(node: Node) -> str:
+    """How a node's accumulators become codes: float32 or fixed."""
+    return str(node.attr("requantization", "float32"))
 
 
 def _storage(node: Node) -> DType:
@@ -132,10 +138,20 @@ def _matmul_type(node: Node, types: Sequence[TensorType]) -> tuple[TensorType, .
 
 
 def _add(node: Node, arrays: Sequence[np.ndarray]) -> tuple[np.ndarray, ...]:
+    if mode(node) == "fixed":
+        return (_add_fixed(node, *arrays),)
     a, b = (array.astype(np.float32) for array in arrays)
     partial = np.float32(node.attr("offset")) + a * np.float32(node.attr("a_multiplier"))
     real = partial + b * np.float32(node.attr("b_multiplier"))
     return (clamp_round(real, 0, node.attr("qmin"), node.attr("qmax")).astype(_storage(node).numpy),)
+
+
+def _add_fixed(node: Node, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    first, second, offset = (np.float32(node.attr(key)) for key in ("a_multiplier", "b_multiplier", "offset"))
+    sums = fixed_sum(first, second, offset, (largest_code(of_array(a)), largest_code(of_array(b))))
+    assert sums is not None, "lowering leaves such sums in float"
+    total = (a.astype(np.int64) * sums.a + b.astype(np.int64) * sums.b + sums.offset) >> sums.shift
+    return np.asarray(np.clip(total, node.attr("qmin"), node.attr("qmax")).astype(_storage(node).numpy))
 
 
 def _mul(node: Node, arrays: Sequence[np.ndarray]) -> tuple[np.ndarray, ...]:

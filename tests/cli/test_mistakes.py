@@ -49,6 +49,8 @@ def refused(capsys: Capture, arguments: list[str], *parts: str) -> str:
         (["inspect", "model.onnx", "--target", "z80"], ["z80", "onnx"]),
         (["compile", "model.onnx", "--weights", "text"], ["--weights", "auto"]),
         (["compile", "model.onnx", "--weights", "asm"], ["--weights asm", "onnx"]),
+        (["compile", "model.onnx", "--example", "qemu"], ["--example qemu", "onnx"]),
+        (["compile", "model.onnx", "--requantization", "fixed"], ["requantization fixed", "onnx"]),
         (["compile", "model.onnx", "--recipe", "w9"], ["w9", "int8"]),
         (["compile", "model.onnx", "--recipe", "absent.toml"], ["absent.toml"]),
         (["compile", "model.onnx", "--override", "conv"], ["--override conv", "GLOB"]),

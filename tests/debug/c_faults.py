@@ -132,7 +132,7 @@ def _in_struct(change: Callable[[str, Random], str]) -> CInject:
 
 
 def _lower_clamp(text: str, random: Random) -> str:
-    return re.sub(r"(requant \*/ \{\S+, )([\d.]+)f", lambda m: f"{m[1]}{float(m[2]) // 4:.1f}f", text)
+    return re.sub(r"(requant \*/ \{\S+, )(\d+)", lambda m: f"{m[1]}{int(m[2]) // 4}", text)
 
 
 def _other_zero(text: str, random: Random) -> str:

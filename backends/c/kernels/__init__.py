@@ -91,6 +91,7 @@ class Variant:
         sums: bind honours `Site.added`; element i of what is added is read before element i is written.
         grows: its packed weights are larger than the codes.
         compact: it stores weights in fewer bytes than others of its ISA.
+        fixed: it also takes nodes whose `requantization` is fixed, as portable ones do.
     """
 
     isa: str
@@ -103,6 +104,7 @@ class Variant:
     sums: bool = False
     grows: bool = False
     compact: bool = False
+    fixed: bool = False
 
     @property
     def title(self) -> str:
@@ -114,6 +116,8 @@ class Variant:
             return "it cannot add other codes to its own"
         if site.bounds != (-inf, inf) and not self.clamps:
             return "it cannot clamp its results"
+        if site.node.attr("requantization") == "fixed" and self.isa != "portable" and not self.fixed:
+            return "it rounds in float32, not by integers alone"
         return "its larger weights are more bytes than are to be had" if lean and self.grows else self.accepts(site)
 
     def cycles(self, site: Site, costs: Costs = DEFAULTS) -> float:

@@ -105,9 +105,9 @@ typedef struct {
 
 QIR_AVX2 static QIR_INLINE qir_requant8 qir_widen_requant8(const qir_requant *q) {
     qir_requant8 wide;
-    wide.high = _mm256_set1_ps(q->high);
+    wide.high = _mm256_set1_ps((float)q->high);
     wide.zero_point = _mm256_set1_epi16((int16_t)q->zero_point);
-    wide.least = _mm256_set1_epi8((char)((int32_t)q->low + q->zero_point));
+    wide.least = _mm256_set1_epi8((char)(q->low + q->zero_point));
     return wide;
 }
 

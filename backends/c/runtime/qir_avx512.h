@@ -28,9 +28,9 @@ typedef struct {
 
 QIR_AVX512VNNI static QIR_INLINE qir_requant16 qir_widen_requant16(const qir_requant *q) {
     qir_requant16 wide;
-    wide.high = _mm512_set1_ps(q->high);
+    wide.high = _mm512_set1_ps((float)q->high);
     wide.zero_point = _mm512_set1_epi16((int16_t)q->zero_point);
-    wide.least = _mm512_set1_epi8((char)((int32_t)q->low + q->zero_point));
+    wide.least = _mm512_set1_epi8((char)(q->low + q->zero_point));
     wide.order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
     return wide;
 }

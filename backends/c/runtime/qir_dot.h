@@ -71,6 +71,33 @@ static inline int32_t qir_dot_1x1(const int16_t *QIR_RESTRICT x, const int8_t *Q
     return a;
 }
 
+#if defined(__thumb__) && !defined(__thumb2__)
+/* Armv6-M has eight registers for arithmetic: enough for one row of activations with two of weights, `next` apart. */
+__attribute__((noinline, unused)) static void qir_dot_1x2(const int16_t *QIR_RESTRICT x, const int8_t *QIR_RESTRICT w,
+                                                  int32_t depth, int32_t next, int32_t *QIR_RESTRICT acc) {
+    const int16_t *const end = x + depth;
+    int32_t a = 0, b = 0;
+    while (x != end) {
+        const int32_t u = *x++;
+        a += u * *w;
+        b += u * w[next];
+        ++w;
+    }
+    acc[0] = a;
+    acc[1] = b;
+}
+
+static inline void qir_dot_rows(const int16_t *QIR_RESTRICT x, int32_t rows, const int8_t *QIR_RESTRICT w,
+                                int32_t depth, int32_t count, int32_t *QIR_RESTRICT acc) {
+    int32_t i, j;
+    for (i = 0; i < rows; ++i) {
+        for (j = 0; j < count; j += 2) {
+            const int32_t next = j + 1 < count ? depth : 0;
+            qir_dot_1x2(x + (ptrdiff_t)i * depth, w + (ptrdiff_t)j * depth, depth, next, acc + i * 16 + j);
+        }
+    }
+}
+#else
 /* One or two rows of activations with `count` (at most 16) rows of weights: acc[i * 16 + j] = x_i . w_j. */
 static inline void qir_dot_rows(const int16_t *QIR_RESTRICT x, int32_t rows, const int8_t *QIR_RESTRICT w,
                                 int32_t depth, int32_t count, int32_t *QIR_RESTRICT acc) {
@@ -89,6 +116,8 @@ static inline void qir_dot_rows(const int16_t *QIR_RESTRICT x, int32_t rows, con
         }
     }
 }
+
+#endif
 
 /* Elements of a row of weights. */
 static inline ptrdiff_t qir_line_s8(int32_t depth) {

@@ -45,11 +45,11 @@ typedef struct {
 
 static QIR_INLINE qir_requant4 qir_widen_requant4(const qir_requant *q) {
     qir_requant4 wide;
-    wide.low = vdupq_n_f32(q->low);
-    wide.high = vdupq_n_f32(q->high);
+    wide.low = vdupq_n_f32((float)q->low);
+    wide.high = vdupq_n_f32((float)q->high);
     wide.zero_point = vdupq_n_s16((int16_t)q->zero_point);
-    wide.least = vdupq_n_u8((uint8_t)((int32_t)q->low + q->zero_point));
-    wide.most = vdupq_n_u8((uint8_t)((int32_t)q->high + q->zero_point));
+    wide.least = vdupq_n_u8((uint8_t)(q->low + q->zero_point));
+    wide.most = vdupq_n_u8((uint8_t)(q->high + q->zero_point));
     return wide;
 }
 

@@ -50,8 +50,8 @@
 /* How a real result becomes a code: clamp(rint(v) + zero_point, qmin, qmax) with low = qmin - zero_point and
    high = qmax - zero_point. */
 typedef struct {
-    float low;
-    float high;
+    int32_t low;
+    int32_t high;
     int32_t zero_point;
 } qir_requant;
 
@@ -63,10 +63,13 @@ static inline int32_t qir_round(float v) {
 /* Clamped before rounding: the bounds are integers, so the order does not matter, and nothing can overflow.
    NaN gives the low bound. The clamp also stands between a product and the sum that rounds it. */
 static inline int32_t qir_code(float v, const qir_requant *q) {
-    v = v > q->low ? v : q->low;
-    v = v < q->high ? v : q->high;
+    const float low = (float)q->low, high = (float)q->high;
+    v = v > low ? v : low;
+    v = v < high ? v : high;
     return qir_round(v) + q->zero_point;
 }
+
+#define QIR_FLOAT_QUOTIENT(a, count) ((a) / (float)(count))
 
 /* Stores of one accumulator: as a code, or as the real number itself. */
 static inline void qir_store_u8(int32_t acc, float multiplier, const qir_requant *q, uint8_t *y) {

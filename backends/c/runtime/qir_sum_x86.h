@@ -21,8 +21,8 @@ typedef struct {
 
 QIR_TARGET static QIR_INLINE QIR_SUM_NUMBERS QIR_WIDEN_SUM(const qir_sum *s) {
     QIR_SUM_NUMBERS wide;
-    wide.low = QIR_MM(set1_ps)(s->requant.low);
-    wide.high = QIR_MM(set1_ps)(s->requant.high);
+    wide.low = QIR_MM(set1_ps)((float)s->requant.low);
+    wide.high = QIR_MM(set1_ps)((float)s->requant.high);
     wide.up = QIR_MM(set1_ps)(12582912.0f);
     wide.down = QIR_MM(set1_ps)(12582912.0f - (float)s->requant.zero_point);
     wide.own_multiplier = QIR_MM(set1_ps)(s->own_multiplier);

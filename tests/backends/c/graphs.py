@@ -34,6 +34,22 @@ def case(
     return Case(Node(op, inputs, names, attrs, name="node"), tuple(arrays), tuple(given))
 
 
+def fixed(one: Case) -> Case:
+    """The same with accumulators made codes by integers alone; itself where none are."""
+    coded = one.node.op.startswith("qir.Int") and "qmax" in one.node.attrs
+    return replace(one, node=one.node.with_(attrs={**one.node.attrs, "requantization": "fixed"})) if coded else one
+
+
+def both_modes(cases: Sequence[Case]) -> list[Case]:
+    """Cases of which every other one is `fixed`."""
+    return [fixed(one) if number % 2 else one for number, one in enumerate(cases)]
+
+
+def fixed_graph(graph: Graph) -> Graph:
+    """A graph of `fixed` nodes."""
+    return graph.with_(nodes=tuple(fixed(Case(node, ())).node for node in graph.nodes))
+
+
 def evaluate(graph: Graph, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Runs a graph of qir operators (and Reshape, Transpose, Flatten) by their numpy references."""
     values = {name: constant.value for name, constant in graph.constants.items()} | dict(feeds)

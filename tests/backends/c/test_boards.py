@@ -10,11 +10,16 @@ from pathlib import Path
 import elsewhere
 import numpy as np
 import pytest
+from graphs import Case, case, check_cases, fixed
 from networks import residual
+from test_bits import FINISHES, layer
+from test_conv_u8 import weighted
+from test_integer_families import codes
 
 from qir.backends.c import CModule, compile_c
 from qir.backends.c.boards import BOARDS
 from qir.errors import OutputError
+from qir.ops.integer_rows import exponentials
 
 
 @pytest.fixture(params=BOARDS)
@@ -39,12 +44,39 @@ def made(module: CModule, folder: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(line, cwd=where, capture_output=True, text=True, timeout=60, check=False)
 
 
+def some_of_each() -> list[Case]:
+    """A case or two of each integer operator, in float32 and fixed."""
+    rng, finish = np.random.default_rng(0), {"y_zero_point": 7, "qmin": 3, "qmax": 250}
+    row = [rng.normal(0, 9, 24).astype(np.float32) for _ in range(2)]
+    every = [
+        *(weighted("qir.IntConv", bits, (1, 5, 6, 6), (6, 5, 3, 3), 6, 9, "random", False, True, bits,
+                   pads=(1, 1, 1, 1)) for bits in (8, 2, 1)),
+        weighted("qir.IntConv", 1, (1, 9, 6, 6), (9, 1, 3, 3), 9, 9, "ties", False, True, strides=(2, 2), group=9),
+        weighted("qir.IntConv", 2, (1, 8, 4, 4), (6, 8, 1, 1), 6, 0, "extreme", False, True, wide=True),
+        weighted("qir.IntConvTranspose", 3, (1, 4, 3, 3), (4, 3, 2, 2), 3, 9, "random", False, False, strides=(2, 2)),
+        weighted("qir.IntGemm", 4, (3, 40), (40, 10), 10, 0, "random", False, False),
+        layer(0, (1, 64, 4, 4), (16, 64, 3, 3), 1, "binary", FINISHES[1], pads=(1, 1, 1, 1)),
+        layer(1, (1, 64, 4, 4), (16, 64, 3, 3), 1, "binary", FINISHES[3], pads=(1, 1, 1, 1)),
+        case("qir.IntMatMul", (codes(0, (5, 9)), codes(1, (9, 6))), (0, 1), a_zero_point=4, b_zero_point=100,
+             multiplier=0.003, **finish),
+        case("qir.IntAdd", (codes(0, (2, 20)), codes(1, (20,))), (0, 1), a_multiplier=0.5, b_multiplier=0.7, offset=3.0,
+             qmin=0, qmax=255),
+        case("qir.IntMul", (codes(0, (2, 20)), codes(1, (20,))), (0, 1), a_zero_point=3, b_zero_point=200,
+             multiplier=0.01, **finish),
+        case("qir.IntAveragePool", (codes(0, (1, 9, 5, 5)),), kernel_shape=(3, 3), strides=(2, 2), pads=(1, 1, 1, 1),
+             x_zero_point=7, multiplier=0.9, **finish),
+        case("qir.IntMean", (codes(0, (1, 5, 30)),), axes=(2,), x_zero_point=25, multiplier=0.9, **finish),
+        case("qir.IntSoftmax", (codes(0, (3, 20)), exponentials(np.float32(0.05))), axis=1, multiplier=256.0,
+             **{**finish, "y_zero_point": 0}),
+        case("qir.IntLayerNorm", (codes(0, (3, 24)), *row), epsilon=0.5, **{**finish, "y_zero_point": 120}),
+    ]  # fmt: skip
+    return [*every, *map(fixed, every)]
+
+
 @pytest.mark.slow
 def test_the_bits_of_this_processor(board: str, evidence: Callable[[str, str], None]) -> None:
-    graph, builder, outputs = residual()
-    found, count = elsewhere.on_board(compile_c(graph, target=board), builder.feeds)
-    assert all(np.array_equal(builder.values[name], found[name]) for name in outputs)
-    assert 50_000 < count < 5_000_000
+    """Of both ways to make codes of sums, as the references, and so portable C here, give them."""
+    check_cases(some_of_each(), target=board)
     evidence("ran", f"int8 C on {BOARDS[board].machine}, {board}, in {BOARDS[board].emulator.partition(' ')[0]}")
 
 

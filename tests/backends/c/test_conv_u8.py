@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from graphs import Case, case, check_cases
+from graphs import Case, both_modes, case, check_cases
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -93,13 +93,13 @@ def convs(draw: st.DrawFn, transposed: bool = False) -> Case:
 @settings(max_examples=4)
 @given(st.lists(convs(), min_size=20, max_size=20))
 def test_any_convolution(cases: list[Case]) -> None:
-    check_cases(cases)
+    check_cases(both_modes(cases))
 
 
 @settings(max_examples=3)
 @given(st.lists(convs(transposed=True), min_size=20, max_size=20))
 def test_any_transposed_convolution(cases: list[Case]) -> None:
-    check_cases(cases)
+    check_cases(both_modes(cases))
 
 
 def test_depthwise_has_its_own_kernel() -> None:

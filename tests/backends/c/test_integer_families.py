@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from graphs import Case, case, check_cases
+from graphs import Case, both_modes, case, check_cases
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_conv_u8 import BITS, FILLS, requantization, weighted
@@ -50,7 +50,7 @@ def gemms(draw: st.DrawFn) -> Case:
 @settings(max_examples=3)
 @given(st.lists(gemms(), min_size=20, max_size=20))
 def test_any_gemm(cases: list[Case]) -> None:
-    check_cases(cases)
+    check_cases(both_modes(cases))
 
 
 @st.composite
@@ -78,7 +78,7 @@ def matmuls(draw: st.DrawFn) -> Case:
 @settings(max_examples=3)
 @given(st.lists(matmuls(), min_size=20, max_size=20))
 def test_any_matmul(cases: list[Case]) -> None:
-    check_cases(cases)
+    check_cases(both_modes(cases))
 
 
 @st.composite
@@ -99,7 +99,7 @@ def sums_and_products(draw: st.DrawFn) -> Case:
 @settings(max_examples=4)
 @given(st.lists(sums_and_products(), min_size=20, max_size=20))
 def test_any_sum_and_product(cases: list[Case]) -> None:
-    check_cases(cases)
+    check_cases(both_modes(cases))
 
 
 @st.composite
@@ -146,6 +146,7 @@ def outcomes(cases: list[Case]) -> list[list[np.ndarray]]:
 @settings(max_examples=4)
 @given(st.lists(pools(), min_size=20, max_size=20))
 def test_any_pool(cases: list[Case]) -> None:
+    cases = both_modes(cases)
     check_cases(cases, outcomes(cases))
 
 
@@ -169,7 +170,7 @@ def means(draw: st.DrawFn) -> Case:
 @settings(max_examples=3)
 @given(st.lists(means(), min_size=20, max_size=20))
 def test_any_mean(cases: list[Case]) -> None:
-    check_cases(cases)
+    check_cases(both_modes(cases))
 
 
 @st.composite
@@ -190,7 +191,7 @@ def normalizations(draw: st.DrawFn) -> Case:
 @settings(max_examples=3)
 @given(st.lists(normalizations(), min_size=20, max_size=20))
 def test_any_normalization(cases: list[Case]) -> None:
-    check_cases(cases)
+    check_cases(both_modes(cases))
 
 
 def test_lookup_quantize_dequantize() -> None:

@@ -12,8 +12,12 @@ from qir.backends.c.kernels import Bound, Family, Variant
 from qir.backends.c.loops import broadcast_loops, broadcast_struct, steps_apart, too_many_loops
 from qir.backends.c.orders import FOLLOW
 from qir.backends.c.program import Kernel, Struct
-from qir.backends.c.requant import requant
+from qir.backends.c.requant import is_fixed, requant
 from qir.backends.c.site import Site
+from qir.ir.dtype import UINT8
+from qir.quant.fixedpoint import FixedSum, fixed_sum, largest_code
+
+_FIXED = Path(__file__).parent / "add_fixed__portable.c"
 
 
 def _source(isa: str) -> Path:
@@ -29,6 +33,34 @@ def numbers(site: Site) -> Struct:
     keys = ("a_multiplier", "b_multiplier", "offset")
     reals = tuple((key, float(np.float32(site.node.attr(key)))) for key in keys)
     return Struct("qir_add_u8_numbers", (*reals, ("requant", requant(site.node))))
+
+
+def _accepts_fixed(site: Site) -> str | None:
+    if not is_fixed(site):
+        return "its sums are to be rounded as floats"
+    return _accepts(site) or (None if _fixed(site) is not None else "its multipliers are too large")
+
+
+def _fixed(site: Site) -> FixedSum | None:
+    a, b, offset = (np.float32(site.node.attr(key)) for key in ("a_multiplier", "b_multiplier", "offset"))
+    return fixed_sum(a, b, offset, (largest_code(site.input(0).dtype), largest_code(site.input(1).dtype)))
+
+
+def _accepts_float(site: Site) -> str | None:
+    return _accepts(site) or ("its sums are to be rounded by integers alone" if is_fixed(site) else None)
+
+
+def _bind_fixed(site: Site) -> Bound:
+    a, b, y, sums = site.input(0), site.input(1), site.output, _fixed(site)
+    assert sums is not None
+    numbers = Struct("qir_add_fixed_numbers", (
+        ("a_multiplier", sums.a), ("b_multiplier", sums.b), ("offset", sums.offset), ("shift", sums.shift),
+        ("requant", requant(site.node)),
+    ))  # fmt: skip
+    acc = "int32_t" if a.dtype == b.dtype == UINT8 else "int64_t"
+    kernel = Kernel("qir_add_fixed_u8u8_u8__portable", _FIXED, f"qir_add_fixed_{a.short}{b.short}_{y.short}__portable",
+                    (("QIR_A", a.ctype), ("QIR_B", b.ctype), ("QIR_Y", y.ctype), ("QIR_ACC", acc)))  # fmt: skip
+    return Bound(kernel, (broadcast_struct(a, b, y), numbers, a.read, b.read, y.write))
 
 
 def _accepts_vectors(site: Site) -> str | None:
@@ -49,6 +81,7 @@ def _on(isa: str, accepts: Callable[[Site], str | None]) -> Variant:
 
 FAMILY = Family(
     "add_u8", ("qir.IntAdd",), FOLLOW,
-    (_on("portable", _accepts), _on("avx2", _accepts_vectors), _on("neon", _accepts_vectors)),
+    (_on("portable", _accepts_float), Variant("portable", _FIXED, _accepts_fixed, _bind_fixed),
+     _on("avx2", _accepts_vectors), _on("neon", _accepts_vectors)),
     in_place=(0, 1),
 )  # fmt: skip

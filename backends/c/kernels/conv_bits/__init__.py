@@ -9,6 +9,7 @@ from qir.backends.c.kernels.conv_bits.layer import Layer, accepts, conv_shape, f
 from qir.backends.c.kernels.conv_bits.vectors import VARIANTS
 from qir.backends.c.orders import Orders
 from qir.backends.c.program import Data, Kernel, Scratch
+from qir.backends.c.requant import FIXED, is_fixed, output_types
 from qir.backends.c.site import Site, channels_last, plain
 
 _SOURCE = Path(__file__).parent / "conv_bits__portable.c"
@@ -30,8 +31,11 @@ def _bind(site: Site) -> Bound:
     layer = layer_of(site)
     how, types, last = finish(site)
     name = f"{how}_{site.output.short}" if how == "codes" else how
-    words = (*types, ("QIR_FINISH", f"qir_bits_{name}"))
-    kernel = Kernel("qir_conv_bits_T__portable", _SOURCE, f"qir_conv_bits_{name}__portable", words)
+    own = "qir_conv_bits_T_codes" if how == "codes" else f"qir_bits_{how}"
+    words = (*types, ("QIR_FINISH", own), *output_types(site, "")[1])
+    name = f"{name}_fixed" if is_fixed(site) else name
+    kernel = Kernel("qir_conv_bits_T__portable", _SOURCE, f"qir_conv_bits_{name}__portable", words,
+                    (FIXED,) if is_fixed(site) else ())  # fmt: skip
     args = (conv_shape(site, layer), site.input(0).read, Data(layer.rows, "weights, in planes"),
             Data(layer.bias, "bias"), Data(layer.outside, "sums of single taps"), last, _scratch(layer))  # fmt: skip
     return Bound(kernel, (*args, site.output.write))

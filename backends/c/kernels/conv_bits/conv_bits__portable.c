@@ -3,8 +3,18 @@
 /* template: begin */
 #define QIR_Y uint8_t
 #define QIR_LAST float
-#define QIR_FINISH qir_bits_codes_u8
+#define QIR_STORE qir_store_u8
+#define QIR_FINISH qir_conv_bits_T_codes
 /* template: end */
+
+static inline QIR_Y *qir_conv_bits_T_codes(const qir_conv_bits_shape *s, const int32_t *QIR_RESTRICT sums,
+                                           const float *QIR_RESTRICT multiplier, QIR_Y *QIR_RESTRICT y) {
+    int32_t m;
+    for (m = 0; m < s->outputs; ++m) {
+        QIR_STORE(sums[m], multiplier[m], &s->requant, y + m);
+    }
+    return y + s->outputs;
+}
 
 /* Weights: [output][plane][words]; where `offset` is not 0 and x has one plane, the only plane is met by exclusive or.
    outside: [tap][output]. scratch holds a window's rows of words and a pixel's sums. */

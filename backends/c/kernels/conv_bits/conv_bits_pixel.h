@@ -4,12 +4,25 @@
 
 #include "conv_bits.h"
 
-/* Sums of two, four and eight bits side by side; the product adds the eight bytes into the highest. */
+/* Sums of two, four and eight bits side by side; the product adds the bytes into the highest. Registers of 32 bits take
+   the halves of a word one by one up to sums of four bits. */
+#if UINTPTR_MAX > 0xffffffffu
 static inline int32_t qir_ones(uint64_t v) {
     v -= v >> 1 & 0x5555555555555555u;
     v = (v & 0x3333333333333333u) + (v >> 2 & 0x3333333333333333u);
     return (int32_t)(((v + (v >> 4)) & 0x0f0f0f0f0f0f0f0fu) * 0x0101010101010101u >> 56);
 }
+#else
+static inline uint32_t qir_ones_by_four(uint32_t v) {
+    v -= v >> 1 & 0x55555555u;
+    return (v & 0x33333333u) + (v >> 2 & 0x33333333u);
+}
+
+static inline int32_t qir_ones(uint64_t v) {
+    const uint32_t sums = qir_ones_by_four((uint32_t)v) + qir_ones_by_four((uint32_t)(v >> 32));
+    return (int32_t)(((sums & 0x0f0f0f0fu) + (sums >> 4 & 0x0f0f0f0fu)) * 0x01010101u >> 24);
+}
+#endif
 
 /* Few bytes; the last ones may overlap those before. */
 static inline void qir_bits_copy(const uint8_t *QIR_RESTRICT from, int32_t bytes, uint8_t *QIR_RESTRICT to) {
@@ -105,24 +118,6 @@ static inline void qir_bits_outside(const qir_conv_bits_shape *s, const int32_t 
 }
 
 /* What the sums of a pixel become; each returns where the next pixel's results start. */
-
-static inline uint8_t *qir_bits_codes_u8(const qir_conv_bits_shape *s, const int32_t *QIR_RESTRICT sums,
-                                         const float *QIR_RESTRICT multiplier, uint8_t *QIR_RESTRICT y) {
-    int32_t m;
-    for (m = 0; m < s->outputs; ++m) {
-        qir_store_u8(sums[m], multiplier[m], &s->requant, y + m);
-    }
-    return y + s->outputs;
-}
-
-static inline float *qir_bits_codes_f32(const qir_conv_bits_shape *s, const int32_t *QIR_RESTRICT sums,
-                                        const float *QIR_RESTRICT multiplier, float *QIR_RESTRICT y) {
-    int32_t m;
-    for (m = 0; m < s->outputs; ++m) {
-        y[m] = (float)sums[m] * multiplier[m];
-    }
-    return y + s->outputs;
-}
 
 static inline uint8_t *qir_bits_numbers(const qir_conv_bits_shape *s, const int32_t *QIR_RESTRICT sums,
                                         const int32_t *QIR_RESTRICT threshold, uint8_t *QIR_RESTRICT y) {

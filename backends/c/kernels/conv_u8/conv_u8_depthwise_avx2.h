@@ -14,8 +14,8 @@ typedef struct {
 QIR_AVX2 static QIR_INLINE qir_depthwise_avx2_bounds qir_depthwise_avx2_widen(const qir_requant *q) {
     qir_depthwise_avx2_bounds wide;
     wide.zero_point = _mm256_set1_epi16((int16_t)q->zero_point);
-    wide.least = _mm256_set1_epi8((char)((int32_t)q->low + q->zero_point));
-    wide.most = _mm256_set1_epi8((char)((int32_t)q->high + q->zero_point));
+    wide.least = _mm256_set1_epi8((char)(q->low + q->zero_point));
+    wide.most = _mm256_set1_epi8((char)(q->high + q->zero_point));
     return wide;
 }
 

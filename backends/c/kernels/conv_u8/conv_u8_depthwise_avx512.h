@@ -14,8 +14,8 @@ typedef struct {
 QIR_AVX512VNNI static QIR_INLINE qir_depthwise_avx512_bounds qir_depthwise_avx512_widen(const qir_requant *q) {
     qir_depthwise_avx512_bounds wide;
     wide.zero_point = _mm512_set1_epi16((int16_t)q->zero_point);
-    wide.least = _mm512_set1_epi8((char)((int32_t)q->low + q->zero_point));
-    wide.most = _mm512_set1_epi8((char)((int32_t)q->high + q->zero_point));
+    wide.least = _mm512_set1_epi8((char)(q->low + q->zero_point));
+    wide.most = _mm512_set1_epi8((char)(q->high + q->zero_point));
     return wide;
 }
 

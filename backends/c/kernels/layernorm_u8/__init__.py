@@ -9,17 +9,46 @@ import numpy as np
 from qir.backends.c.kernels import Bound, Family, Variant
 from qir.backends.c.orders import ROWS
 from qir.backends.c.program import Data, Kernel, Struct
-from qir.backends.c.requant import requant
+from qir.backends.c.requant import is_fixed, requant
 from qir.backends.c.site import Site
+from qir.quant.fixedpoint import FixedRow, fixed_epsilon, fixed_row
 
 _HERE = Path(__file__).parent
 _SOURCE, _AVX2 = _HERE / "layernorm_u8__portable.c", _HERE / "layernorm_u8__avx2.c"
+_FIXED = _HERE / "layernorm_fixed__portable.c"
 
 
 def _accepts(site: Site) -> str | None:
     if any(site.constant(slot) is None for slot in (1, 2)):
         return "scale and bias must be constants"
     return None if 0 < site.input(0).shape[-1] < 1 << 15 else "its rows are too long"
+
+
+def _accepts_float(site: Site) -> str | None:
+    return _accepts(site) or ("its results are to be had by integers alone" if is_fixed(site) else None)
+
+
+def _row(site: Site) -> FixedRow | None:
+    scale, bias = (np.asarray(site.constant(slot)) for slot in (1, 2))
+    return fixed_row(scale, bias)
+
+
+def _accepts_fixed(site: Site) -> str | None:
+    if not is_fixed(site):
+        return "its results are to be had by floats"
+    return _accepts(site) or (None if _row(site) is not None else "its numbers are too large")
+
+
+def _bind_fixed(site: Site) -> Bound:
+    x, y, node, row = site.input(0), site.output, site.node, _row(site)
+    assert row is not None
+    shape = Struct("qir_layernorm_fixed_shape", (
+        ("rows", x.size // x.shape[-1]), ("size", x.shape[-1]), ("epsilon", fixed_epsilon(node.attr("epsilon"))),
+        ("shift", row.shift), ("requant", requant(node)),
+    ))  # fmt: skip
+    kernel = Kernel("qir_layernorm_fixed_T__portable", _FIXED, f"qir_layernorm_fixed_{y.short}__portable",
+                    (("QIR_Y", y.ctype),))  # fmt: skip
+    return Bound(kernel, (shape, Data(row.scale, "scales"), Data(row.bias, "bias"), x.read, y.write))
 
 
 def _accepts_vectors(site: Site) -> str | None:
@@ -43,7 +72,8 @@ def _bind(site: Site, isa: str, source: Path) -> Bound:
 FAMILY = Family(
     "layernorm_u8", ("qir.IntLayerNorm",), ROWS,
     (
-        Variant("portable", _SOURCE, _accepts, lambda site: _bind(site, "portable", _SOURCE)),
+        Variant("portable", _FIXED, _accepts_fixed, _bind_fixed),
+        Variant("portable", _SOURCE, _accepts_float, lambda site: _bind(site, "portable", _SOURCE)),
         Variant("avx2", _AVX2, _accepts_vectors, lambda site: _bind(site, "avx2", _AVX2)),
     ),
     in_place=(0,),

@@ -19,6 +19,21 @@ typedef struct {
     qir_requant requant;
 } qir_layernorm_u8_shape;
 
+/* By integers alone:
+
+   W = 2^16 max(v, 1) + epsilon;  q = sqrt(W 4^j), of the j that makes it 31 bits;  r = (2^61 - 1) / q
+   z = ((size * x[i] - (x[0] + ..)) * r + 2^(29 - j)) >> (30 - j)      the normalized value in units of 2^-23
+   y[i] = clamp(((z * scale[i] + bias[i]) >> shift) + zero_point, qmin, qmax)
+
+   W < 2^61, |z| < 2^31, |scale| <= 2^30, |bias| < 2^62: nothing leaves 64 bits. As W >= 2^16, j < 23. */
+typedef struct {
+    int32_t rows;
+    int32_t size;
+    int64_t epsilon;
+    int32_t shift;
+    qir_requant requant;
+} qir_layernorm_fixed_shape;
+
 /* What a row is multiplied by. */
 static inline float qir_layernorm_u8_factor(const qir_layernorm_u8_shape *s, int32_t sum, int64_t squares) {
     const int64_t spread = s->size * squares - (int64_t)sum * sum;

@@ -12,7 +12,7 @@ from qir.backends.c.kernels import Bound, Family, Variant
 from qir.backends.c.loops import three, window_fields
 from qir.backends.c.orders import CHANNELS_LAST
 from qir.backends.c.program import Struct
-from qir.backends.c.requant import flushed, requant, vector_types
+from qir.backends.c.requant import flushed, quotient, requant, vector_types
 from qir.backends.c.site import Site
 from qir.ops.window import window
 from qir.quant.fixedpoint import largest
@@ -58,7 +58,7 @@ def _bind(site: Site, isa: str) -> Bound:
         ("multiplier", float(np.float32(node.attr("multiplier")))), ("requant", requant(node)),
     ))  # fmt: skip
     kernel = integer_kernel(site, f"qir_pool_u8_T__{isa}", _source(isa),
-                            parts=vector_types(site, isa, "store8", "store16"))
+                            parts=(quotient(site), *vector_types(site, isa, "store8", "store16")))  # fmt: skip
     return Bound(kernel, (shape, x.read, site.output.write))
 
 

@@ -4,6 +4,7 @@
 #define QIR_X uint8_t
 #define QIR_Y uint8_t
 #define QIR_STORE qir_store_u8
+#define QIR_QUOTIENT QIR_FLOAT_QUOTIENT
 /* template: end */
 
 void qir_pool_u8_T__portable(const qir_pool_u8_shape *s, const QIR_X *QIR_RESTRICT x, QIR_Y *QIR_RESTRICT y) {
@@ -13,7 +14,7 @@ void qir_pool_u8_T__portable(const qir_pool_u8_shape *s, const QIR_X *QIR_RESTRI
         qir_taps t;
         float multiplier;
         qir_find_taps(&s->window, pixel, &t);
-        multiplier = s->multiplier / (float)qir_pool_u8_count(s, &t);
+        multiplier = QIR_QUOTIENT(s->multiplier, qir_pool_u8_count(s, &t));
         for (first = 0; first < channels; first += 16) {
             const int32_t width = channels - first < 16 ? channels - first : 16;
             int32_t acc[16] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0};

@@ -43,8 +43,8 @@ static inline void qir_qlinear_store_s32(uint32_t acc, float factor, int32_t zer
 
 static inline int32_t qir_qlinear_code(uint32_t acc, float factor, int32_t zero, int32_t low, int32_t high) {
     qir_requant bounds;
-    bounds.low = (float)(low - zero);
-    bounds.high = (float)(high - zero);
+    bounds.low = low - zero;
+    bounds.high = high - zero;
     bounds.zero_point = zero;
     return qir_code((float)(int32_t)acc * factor, &bounds);
 }

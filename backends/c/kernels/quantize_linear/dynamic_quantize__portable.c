@@ -10,12 +10,12 @@ void qir_dynamic_quantize_f32_u8__portable(int32_t count, const float *QIR_RESTR
         high = x[i] > high ? x[i] : high;
     }
     scale = high > low ? (high - low) / 255.0f : 1.0f;
-    bounds.low = 0.0f;
-    bounds.high = 255.0f;
+    bounds.low = 0;
+    bounds.high = 255;
     bounds.zero_point = 0;
     bounds.zero_point = qir_code(-low / scale, &bounds);
-    bounds.low = (float)-bounds.zero_point;
-    bounds.high = (float)(255 - bounds.zero_point);
+    bounds.low = -bounds.zero_point;
+    bounds.high = 255 - bounds.zero_point;
     *(float *)scale_out = scale;
     *(uint8_t *)zero_out = (uint8_t)bounds.zero_point;
     for (i = 0; i < count; ++i) {

@@ -15,8 +15,8 @@ void qir_quantize_linear_T__portable(const qir_quantize_linear_shape *s, const f
                                      (ptrdiff_t)i * s->inner_stride;
                 const int32_t z = zero[at];
                 qir_requant bounds;
-                bounds.low = (float)(s->low - z);
-                bounds.high = (float)(s->high - z);
+                bounds.low = s->low - z;
+                bounds.high = s->high - z;
                 bounds.zero_point = z;
                 *y++ = (QIR_T)qir_code(*x++ / scale[at], &bounds);
             }

@@ -10,7 +10,7 @@ from qir.backends.c.integer_types import only_bytes, typed
 from qir.backends.c.kernels import Bound, Family, Variant
 from qir.backends.c.orders import Orders
 from qir.backends.c.program import Data, Struct
-from qir.backends.c.requant import requant, vector_types
+from qir.backends.c.requant import quotient, requant, vector_types
 from qir.backends.c.site import Site
 
 _HERE = Path(__file__).parent
@@ -36,7 +36,8 @@ def _bind(site: Site, isa: str, source: Path) -> Bound:
         ("rows", x.size // max(size, 1)), ("size", size), ("multiplier", float(np.float32(node.attr("multiplier")))),
         ("requant", requant(node)),
     ))  # fmt: skip
-    kernel = typed(site, f"qir_softmax_u8_T__{isa}", source, ("u8", "u8"), vector_types(site, "avx2", "store16"))
+    kernel = typed(site, f"qir_softmax_u8_T__{isa}", source, ("u8", "u8"),
+                   (quotient(site), *vector_types(site, "avx2", "store16")))  # fmt: skip
     table = Data(np.ascontiguousarray(site.input(1).value), "exponentials")
     return Bound(kernel, (shape, table, x.read, y.write))
 

@@ -3,6 +3,7 @@
 /* template: begin */
 #define QIR_Y uint8_t
 #define QIR_STORE qir_store_u8
+#define QIR_QUOTIENT QIR_FLOAT_QUOTIENT
 /* template: end */
 
 /* y may share the bytes of x: the sum of a row is known before the first of it is written. */
@@ -18,7 +19,7 @@ void qir_softmax_u8_T__portable(const qir_softmax_u8_shape *s, const int32_t *ta
         for (i = 0; i < s->size; ++i) {
             sum += table[most - x[i]];
         }
-        multiplier = s->multiplier / (float)sum;
+        multiplier = QIR_QUOTIENT(s->multiplier, sum);
         for (i = 0; i < s->size; ++i) {
             QIR_STORE(table[most - x[i]], multiplier, &s->requant, y + i);
         }
