@@ -33,6 +33,21 @@ _EPILOG = options.example(
 @options.seed
 @options.passes("Run these passes instead of the usual ones; 'qir opt --list' shows them.")
 @click.option(
+    "--finetune",
+    is_flag=False,
+    flag_value="finetune",
+    metavar="[TEXT]",
+    panel=options.NUMBERS,
+    help="Train the rounded network on the float model's outputs for the samples of --calib; needs qir[train]. "
+    "Options may follow: --finetune 'finetune{steps=2000}'.",
+)
+@click.option(
+    "--labels",
+    metavar="FILE",
+    panel=options.INPUT,
+    help="Classes of the samples of --calib, an .npy file, for --finetune.",
+)
+@click.option(
     "--max-drop",
     type=float,
     metavar="SHARE",
@@ -110,9 +125,9 @@ _EPILOG = options.example(
 @options.debug
 def compile_command(
     model: str, calib: str | None, preprocess: str | None, shape: tuple[str, ...], bind: tuple[str, ...], target: str,
-    recipe: str, override: tuple[str, ...], seed: int, passes: str | None, max_drop: float | None,
-    max_bytes: str | None, costs: str | None, threads: int, output: str | None, name: str, weights: str,
-    trace: str | None, report: bool, explain: bool, as_json: bool, check_promises: bool, verify: bool,
+    recipe: str, override: tuple[str, ...], seed: int, passes: str | None, finetune: str | None, labels: str | None,
+    max_drop: float | None, max_bytes: str | None, costs: str | None, threads: int, output: str | None, name: str,
+    weights: str, trace: str | None, report: bool, explain: bool, as_json: bool, check_promises: bool, verify: bool,
 ) -> None:  # fmt: skip
     """Quantize MODEL and write it as QDQ ONNX or as self-contained C."""
     from qir.api import compile
@@ -129,8 +144,8 @@ def compile_command(
     instruments = [PromiseChecker(loaded.samples())] if check_promises else []
     result = compile(
         loaded.graph, loaded.feeds, target=target, recipe=loaded.recipe, preprocess=loaded.preprocess, passes=passes,
-        name=name, trace=trace or False, instruments=instruments, max_drop=max_drop,
-        max_bytes=max_bytes, costs=costs, threads=threads, seed=seed,
+        name=name, trace=trace or False, instruments=instruments, finetune=finetune, labels=labels,
+        max_drop=max_drop, max_bytes=max_bytes, costs=costs, threads=threads, seed=seed,
     )  # fmt: skip
     checked = _verify(result, loaded) if verify else {}
     make_parent(path)
