@@ -36,6 +36,7 @@ register_passes(
             "align-channels": "quantize.align:AlignChannels",
             "orient-weights": "quantize.orient:OrientWeights",
             "correct-biases": "quantize.correct_biases:CorrectBiases",
+            "finetune": "train.finetune:Finetune",
             "quantize-biases": "quantize.biases:QuantizeBiases",
             "absorb-activations": "quantize.absorb:AbsorbActivations",
             "bind-batch": "lower.bind_batch:BindBatch",

@@ -38,7 +38,7 @@ from qir.passmanager.base import Pass
 from qir.passmanager.manager import Instrument, Step, observed
 from qir.passmanager.manager import run as run_passes
 from qir.passmanager.manager import steps as pass_steps
-from qir.pipeline import prepare
+from qir.pipeline import Work, prepare, without_training
 from qir.plugins import load_plugins
 from qir.recipe import Recipe
 from qir.statistics import Statistics
@@ -59,6 +59,8 @@ def compile(
     name: str = "net",
     trace: bool | str | os.PathLike[str] = False,
     instruments: Iterable[Instrument] = (),
+    finetune: bool | str | Pass | None = None,
+    labels: Any = None,
     max_drop: float | None = None,
     max_bytes: int | str | None = None,
     max_ram: int | str | None = None,
@@ -88,6 +90,11 @@ def compile(
         name: of the C functions and files.
         trace: True keeps every step, see `qir.Trace`; a path also writes them there.
         instruments: called after every pass.
+        finetune: True trains the rounded network on the float model's outputs for the calibration samples, which needs
+            no labels but `pip install 'qir[train]'`, minutes, and some thousand samples for the best of it; so does
+            text such as "finetune{steps=2000}", or the pass. `notes` of the result says what it brought. With a budget,
+            formats are chosen first.
+        labels: classes of the calibration samples in their order, whole numbers or an .npy file, for `finetune`.
         max_drop: the drop in accuracy to accept, 0.005 for half a point. No labels are needed: on the calibration
             samples, the upper end of the 95 % interval of the share of answers that move has to stay below (of
             outputs without classes, that of noise power over signal power; see `qir.debug.answers`). Layers get
@@ -117,7 +124,8 @@ def compile(
     start = time.perf_counter()
     if trace and not isinstance(trace, bool):
         check_replaceable(Path(trace))
-    work = prepare(model, calibration, target, recipe, shapes, bind, example_inputs, preprocess, passes, seed, executor)
+    work = prepare(model, calibration, target, recipe, shapes, bind, example_inputs, preprocess, passes, seed, executor,
+                   finetune, labels)  # fmt: skip
     if threads != 1 and (threads < 1 or work.context.target.backend != "c"):
         raise RecipeError(f"{threads} threads cannot be had for target {target}", fix="Give 1 or more, for C")
     if max_ram is not None and work.context.target.backend != "c":
@@ -133,13 +141,17 @@ def compile(
     if max_drop is not None and most_bytes is not None:
         raise RecipeError("max_drop and max_bytes are both given", fix="Give one of them")
     hooks = tuple(instruments)
-    applied = apply(work, traced=bool(trace), instruments=hooks)
+    search = work if max_drop is None and most_bytes is None else without_training(work)
+    applied = apply(search, traced=bool(trace), instruments=hooks)
     known = applied.context.collected
 
-    def again(numbers: Recipe) -> Applied:
+    def again(numbers: Recipe, work: Work = search) -> Applied:
         return apply(work, recipe=numbers, statistics=known, traced=bool(trace), instruments=hooks)
 
     applied = _within(applied, again, max_drop, most_bytes, table)
+    if search is not work:
+        said, applied = applied.context.notes, again(applied.recipe, work)
+        applied.context.notes.extend(note for note in said if note not in applied.context.notes)
     graph, context, kept = applied.graph, applied.context, applied.trace
     source, chosen, where, samples = work.source, work.passes, context.target, context.feeds
     if kept is not None and not isinstance(trace, bool):

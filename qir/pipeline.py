@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 import qir.backends
 import qir.passes  # noqa: F401  (names the passes)
 from qir.calibration import Feeds, Preprocess, feeds
@@ -18,6 +20,7 @@ from qir.ir.types import TensorType
 from qir.onnxio.lift import lift
 from qir.ops.weighted import depthwise_layers, outer_layers
 from qir.passes.fuse.preprocess import FoldPreprocess
+from qir.passes.train.finetune import check_torch
 from qir.passmanager.base import Context, Pass
 from qir.passmanager.registry import parse_pipeline
 from qir.plugins import load_plugins
@@ -49,6 +52,9 @@ QUANTIZE_REST_WITH_DATA = (
 ORIENT = "orient-weights,align-channels"
 BIND = "bind-batch,fold-constants,eliminate-identities,eliminate-dead-code"
 LOWER = "lower-integer"
+FINETUNE = "finetune"
+AFTER_TRAINING = ("quantize-biases", "absorb-activations", *ORIENT.split(","), "bind-batch", LOWER)
+"""What follows the rounding that training undoes and does again: `finetune` stands before the first of these."""
 _LAYERS = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 
 
@@ -117,6 +123,7 @@ def prepare(
     model: Any, calibration: Any, target: str, recipe: str | Path | Recipe,
     shapes: Mapping[str, int | Sequence[int]] | None, bind: Mapping[str, Any] | None, example_inputs: Any,
     preprocess: Preprocess | None, passes: str | Iterable[Pass] | None, seed: int, executor: Executor | None = None,
+    finetune: bool | str | Pass | None = None, labels: Any = None,
 ) -> Work:  # fmt: skip
     """What `qir.compile` and `qir.steps` are given, read and checked; see `qir.compile`."""
     load_plugins()
@@ -132,7 +139,7 @@ def prepare(
     known = calibration if isinstance(calibration, Statistics) else None
     samples = None if calibration is None or known is not None else _samples(calibration, source, preprocess)
     numbers = numbers.with_ends_at(outer_layers(source), depthwise_layers(source))
-    context = Context(where, numbers, samples, seed, known, executor=executor)
+    context = Context(where, numbers, samples, seed, known, executor=executor, labels=_labels(labels))
     has_data, quantized = calibration is not None, _layers_have_codes(source)
     if passes is None:
         norms = any(node.op == "BatchNormalization" for node in source.nodes)
@@ -140,12 +147,57 @@ def prepare(
                                   batchnorms=norms, preprocess=preprocess)  # fmt: skip
     else:
         chosen = as_passes(passes)
+    if finetune is not None and finetune is not False:
+        if samples is None:
+            raise DataError("fine-tuning reads samples, and there are none", fix="Give calibration=samples")
+        chosen = with_finetune(chosen, finetune)
+    context.teacher = teacher(source, chosen, context)
     if not has_data and numbers.default.activation_bits is not None and quantized:
         context.notes.append("the model comes with codes: no calibration data, so that what else it holds stays float")
     elif not has_data and numbers.default.activation_bits is not None:
         rest = "those that no BatchNorm tells of stay" if any(one.name == ESTIMATE for one in chosen) else "stay"
         context.notes.append(f"no calibration data: weights are quantized, activations {rest} float")
     return Work(source, chosen, context)
+
+
+def with_finetune(passes: tuple[Pass, ...], given: bool | str | Pass) -> tuple[Pass, ...]:
+    """A pipeline with fine-tuning in its place.
+
+    Args:
+        given: True for the defaults, text such as "finetune{steps=2000}", or the pass.
+
+    Raises:
+        PassError, RecipeError: for what is no such pass.
+        MissingDependencyError: where PyTorch is not installed.
+    """
+    tuning = as_passes(FINETUNE if given is True else given if isinstance(given, str) else (given,))  # type: ignore[arg-type]
+    if [one.name for one in tuning] != [FINETUNE]:
+        raise RecipeError(f"finetune is {given!r}", fix='Give True, "finetune{steps=2000}", or the pass')
+    check_torch()
+    place = next((i for i, one in enumerate(passes) if one.name in AFTER_TRAINING), len(passes))
+    return (*passes[:place], *tuning, *passes[place:])
+
+
+def without_training(work: Work) -> Work:
+    """The same work, the same object where nothing is trained."""
+    kept = tuple(one for one in work.passes if one.name != FINETUNE)
+    return work if len(kept) == len(work.passes) else replace(work, passes=kept)
+
+
+def teacher(source: Graph, passes: Iterable[Pass], context: Context) -> Graph:
+    """The float model on the inputs that the network will take: pixels, where a first pass normalises them."""
+    first = next(iter(passes), None)
+    return first.run(source, context) if isinstance(first, FoldPreprocess) else source
+
+
+def _labels(given: Any) -> np.ndarray | None:
+    """Labels as an array, or from an .npy file; whether they fit shows when they are used."""
+    if isinstance(given, str | os.PathLike):
+        try:
+            return np.asarray(np.load(given, allow_pickle=False))
+        except (OSError, ValueError) as error:
+            raise DataError(f"the labels '{given}' cannot be read: {error}", fix="Save them with numpy.save") from error
+    return None if given is None else np.asarray(given)
 
 
 def _layers_have_codes(graph: Graph) -> bool:

@@ -50,6 +50,7 @@ CONFINED: dict[str, tuple[str, ...]] = {
     "jinja2": ("qir.debug.report.html",),
     "vl_convert": ("qir.debug.report.html",),
     "sklearn": (),
+    "torch": ("qir.passes.train",),
 }
 
 

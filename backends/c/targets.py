@@ -144,7 +144,7 @@ class CTarget:
 
     @property
     def bit_products(self) -> int:
-        """As of Target; on processors without vectors a count of bits takes less time than unpacking codes (of w2a2)."""
+        """As of Target; on microcontrollers counting bits takes less time than unpacking codes (of w2a2)."""
         if self.tools is not None:
             return 8
         return _BIT_PRODUCTS.get(self.isas[0] if self.isas else "", 2)

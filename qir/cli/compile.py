@@ -35,6 +35,21 @@ _EPILOG = options.example(
 @options.seed
 @options.passes("Run these passes instead of the usual ones; 'qir opt --list' shows them.")
 @click.option(
+    "--finetune",
+    is_flag=False,
+    flag_value="finetune",
+    metavar="[TEXT]",
+    panel=options.NUMBERS,
+    help="Train the rounded network on the float model's outputs for the samples of --calib; needs qir[train]. "
+    "Options may follow: --finetune 'finetune{steps=2000}'.",
+)
+@click.option(
+    "--labels",
+    metavar="FILE",
+    panel=options.INPUT,
+    help="Classes of the samples of --calib, an .npy file, for --finetune.",
+)
+@click.option(
     "--max-drop",
     type=float,
     metavar="SHARE",
@@ -131,18 +146,17 @@ _EPILOG = options.example(
 @options.debug
 def compile_command(
     model: str, calib: str | None, preprocess: str | None, shape: tuple[str, ...], bind: tuple[str, ...], target: str,
-    recipe: str, override: tuple[str, ...], seed: int, passes: str | None, max_drop: float | None,
-    max_bytes: str | None, max_ram: str | None, costs: str | None, threads: int, requantization: str | None,
-    output: str | None, name: str, weights: str, example: str | None, trace: str | None, report: bool, explain: bool,
-    as_json: bool, check_promises: bool, verify: bool,
+    recipe: str, override: tuple[str, ...], output: str | None, weights: str, example: str | None, trace: str | None,
+    report: bool, explain: bool, as_json: bool, check_promises: bool, verify: bool, **choices: Any,
 ) -> None:  # fmt: skip
     """Quantize MODEL and write it as QDQ ONNX or as self-contained C."""
+    # `choices` are arguments of qir.compile, by their names there.
     from qir.api import compile
     from qir.cli.inputs import load
     from qir.compiled import CompiledC
     from qir.passmanager.instruments import PromiseChecker
 
-    loaded = load(model, shape, bind, calib, preprocess, target, recipe, override, seed)
+    loaded = load(model, shape, bind, calib, preprocess, target, recipe, override, choices["seed"])
     for option, value in (("--weights", weights if weights != "auto" else None), ("--example", example)):
         if value and loaded.target.backend != "c":
             raise RecipeError(f"{option} {value} is a form of C, and target {target} makes none", fix="Leave it out")
@@ -151,9 +165,8 @@ def compile_command(
         check_writable(place)
     instruments = [PromiseChecker(loaded.samples())] if check_promises else []
     result = compile(
-        loaded.graph, loaded.feeds, target=target, recipe=loaded.recipe, preprocess=loaded.preprocess, passes=passes,
-        name=name, trace=trace or False, instruments=instruments, max_drop=max_drop,
-        max_bytes=max_bytes, max_ram=max_ram, costs=costs, threads=threads, requantization=requantization, seed=seed,
+        loaded.graph, loaded.feeds, target=target, recipe=loaded.recipe, preprocess=loaded.preprocess,
+        trace=trace or False, instruments=instruments, **choices,
     )  # fmt: skip
     checked = _verify(result, loaded) if verify else {}
     make_parent(path)

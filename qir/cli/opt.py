@@ -117,11 +117,13 @@ def opt_command(
     from qir.debug.trace import Trace
     from qir.debug.tracefile import check_replaceable
     from qir.debug.watch import layer_below
+    from qir.ir.graph import Stage
     from qir.ir.text import graph_text
     from qir.passmanager.base import Context
     from qir.passmanager.instruments import Drift, Printer, PromiseChecker, Timer
     from qir.passmanager.manager import observed, steps
     from qir.passmanager.values import ValueChecker
+    from qir.pipeline import teacher
 
     for path in (output, save_graph, dump):
         if path:
@@ -132,6 +134,8 @@ def opt_command(
     chosen = _cut(_passes(passes, loaded), start_from, stop_after)
     _must_be_in(chosen, (*print_before, *print_after))
     context = Context(loaded.target, loaded.recipe, loaded.feeds, seed)
+    if loaded.graph.stage is Stage.FLOAT:  # of a graph saved later on, fine-tuning takes the reals behind its codes
+        context.teacher = teacher(loaded.graph, chosen, context)
     timer, trace = Timer(), Trace.of(context, chosen)
     instruments: list[Instrument] = [timer, trace]
     shown = bool(print_before or print_after or print_after_all or print_changed)

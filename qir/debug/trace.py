@@ -17,11 +17,11 @@ from qir.debug.bisect import Bisection, Metric, bisect
 from qir.debug.samples import batches_of
 from qir.debug.watch import LayerBelow, layer_below
 from qir.errors import DataError, PassError
-from qir.ir.graph import Graph
+from qir.ir.graph import Graph, Stage
 from qir.ir.text import Diff, diff, summary
 from qir.passmanager.base import Context, Pass, Promise
 from qir.passmanager.manager import Step, steps
-from qir.pipeline import as_passes
+from qir.pipeline import as_passes, teacher
 from qir.recipe import Recipe
 from qir.recipe import recipe as find_recipe
 from qir.statistics import Statistics
@@ -163,6 +163,8 @@ class Trace:
             kept[-1].statistics if kept else None,
             list(opening),
         )
+        if self.source.stage is Stage.FLOAT:
+            context.teacher = teacher(self.source, (one.applied for one in kept), context)
         if context.statistics is None and calibration is None and _exact_until_data(chosen):
             context.statistics = self.statistics
         samples = self.samples if calibration is None or context.feeds is None else first_samples(context.feeds)

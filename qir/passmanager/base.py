@@ -9,6 +9,8 @@ from dataclasses import dataclass, field, fields
 from enum import Enum
 from typing import ClassVar
 
+import numpy as np
+
 from qir.calibration import Feeds
 from qir.ir.graph import Graph, Stage
 from qir.recipe import Recipe
@@ -39,6 +41,8 @@ class Context:
         notes: findings for the report, in order.
         moments: of values, filled by `estimate-ranges` where there is no data.
         executor: where work that can be shared out runs; None for here.
+        teacher: the float model, on the same inputs; what training holds the network to. None where it is not known.
+        labels: of the samples, in their order; None without.
     """
 
     target: Target
@@ -50,6 +54,8 @@ class Context:
     moments: Mapping[str, Moments] = field(default_factory=dict)
     executor: Executor | None = None
     collected: Statistics | None = None
+    teacher: Graph | None = None
+    labels: np.ndarray | None = None
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,232 @@
+"""The training loop: losses, steps, early stop, and going on after an interruption."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from math import cos, pi
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from qir.errors import DataError, OutputError
+from qir.passes.train.network import Network
+from qir.passes.train.samples import Samples
+from qir.progress import progress
+
+_LOOKS = 20
+"""How often the held-out samples are looked at."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How to train: the options of the pass, the seed, and a digest of what is trained on what."""
+
+    steps: int
+    learning_rate: float
+    scale_rate: float
+    batch_size: int
+    warmup: float
+    clip_norm: float
+    temperature: float
+    features: float
+    labels: float
+    patience: int
+    checkpoint: str
+    seed: int
+    subject: str
+
+
+@contextmanager
+def threads(count: int) -> Iterator[None]:
+    """So many threads inside, as many as before behind it."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+class Losses:
+    """How far a network is from its teacher, and from labels.
+
+    Args:
+        powers: of each goal that is no class, the mean square about its mean over the samples: errors count relative to
+            it.
+    """
+
+    def __init__(self, samples: Samples, plan: Plan, device: Any) -> None:
+        self.samples, self.plan, self.device = samples, plan, device
+        self.powers = {goal.name: max(float(samples.wanted[goal.name].var(axis=0).mean()), 1e-12)
+                       for goal in (*samples.outputs, *samples.features) if not goal.classes}  # fmt: skip
+        self.taps = tuple(goal.name for goal in (*samples.outputs, *samples.features))
+
+    def tensor(self, array: np.ndarray) -> Any:
+        made = torch.from_numpy(np.ascontiguousarray(array)).to(self.device)
+        return made.contiguous(memory_format=torch.channels_last) if made.ndim == 4 else made
+
+    def of(self, network: Network, places: np.ndarray, *, whole: bool = True) -> Any:
+        """The loss on some samples; that of the outputs alone where it is not `whole`."""
+        samples, plan = self.samples, self.plan
+        inputs = {name: self.tensor(array) for name, array in samples.some(places).items()}
+        found = network(inputs, self.taps if whole else [goal.name for goal in samples.outputs])
+        total = torch.zeros((), device=self.device)
+        labels = samples.labels
+        for goal in samples.outputs:
+            mine, wanted = found[goal.name], self.tensor(samples.wanted[goal.name][places])
+            if not goal.classes:
+                total = total + functional.mse_loss(mine, wanted) / self.powers[goal.name]
+                continue
+            mine, wanted = mine.flatten(1), wanted.flatten(1)
+            total = total + self._divergence(mine, wanted)
+            if labels is not None and plan.labels:
+                total = total + plan.labels * functional.cross_entropy(mine, self.tensor(labels[places]))
+                labels = None
+        if whole and plan.features and samples.features:
+            each = [functional.mse_loss(found[goal.name], self.tensor(samples.wanted[goal.name][places]))
+                    / self.powers[goal.name] for goal in samples.features]  # fmt: skip
+            total = total + plan.features * torch.stack(each).mean()
+        return total
+
+    def _divergence(self, mine: Any, wanted: Any) -> Any:
+        """T^2 KL(softmax(wanted / T) || softmax(mine / T)), the mean over samples."""
+        t = self.plan.temperature
+        logs = [torch.log_softmax(logits / t, 1) for logits in (mine, wanted)]
+        return t * t * functional.kl_div(logs[0], logs[1], reduction="batchmean", log_target=True)
+
+
+def groups(network: Network, plan: Plan) -> list[dict[str, Any]]:
+    """Parameters with the share of the learning rate that each takes: numbers moved, and scales."""
+    moved = [part.moved for part in (*network.weights.values(), *network.offsets.values())]
+    known = {id(one) for one in moved}
+    scales = [one for one in network.parameters() if id(one) not in known]
+    return [{"params": moved, "share": 1.0}, {"params": scales, "share": plan.scale_rate}]
+
+
+def rate(step: int, plan: Plan) -> float:
+    """Of the learning rate at a step: a straight rise, then half a cosine down to 0."""
+    rise = max(1, round(plan.warmup * plan.steps))
+    if step < rise:
+        return (step + 1) / rise
+    return 0.5 * (1 + cos(pi * (step - rise) / max(1, plan.steps - rise)))
+
+
+def train(network: Network, samples: Samples, judges: np.ndarray, plan: Plan) -> tuple[int, float, float]:
+    """Trains a network and leaves in it the parameters that were best on the samples held out.
+
+    Args:
+        judges: places of the samples that are held out.
+
+    Returns:
+        Steps done, and the loss on the judges before and after.
+    """
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    network.to(device)
+    losses = Losses(samples, plan, device)
+    learners = np.setdiff1d(np.arange(samples.count), judges)
+    learners = learners if learners.size else judges
+    network.measure_units({name: losses.tensor(array) for name, array in samples.some(learners[:256]).items()})
+    optimizer = torch.optim.Adam(groups(network, plan), lr=plan.learning_rate)
+    run = _Run(network, optimizer, plan, Path(plan.checkpoint) if plan.checkpoint else None)
+    if not run.resumed():
+        run.best = run.first = judged(network, losses, judges, plan.batch_size)
+        run.keep()
+    every = max(1, plan.steps // _LOOKS)
+    for step in progress(range(run.step, plan.steps), "fine-tune", plan.steps - run.step):
+        if run.waited >= plan.patience > 0:
+            break
+        for group in optimizer.param_groups:
+            group["lr"] = plan.learning_rate * group["share"] * rate(step, plan)
+        places = _batch(learners, step, plan)
+        loss = losses.of(network, places)
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(network.parameters(), plan.clip_norm)
+        optimizer.step()
+        network.settle()
+        run.step = step + 1
+        if run.step % every == 0 or run.step == plan.steps:
+            run.look(judged(network, losses, judges, plan.batch_size))
+    run.put(run.kept)
+    return run.step, run.first, run.best
+
+
+def _batch(learners: np.ndarray, step: int, plan: Plan) -> np.ndarray:
+    """The samples of a step: every pass over all of them is a permutation that follows from the seed."""
+    size = min(plan.batch_size, learners.size)
+    per_pass = learners.size // size
+    order = np.random.default_rng((plan.seed, step // per_pass)).permutation(learners)
+    first = step % per_pass * size
+    return np.asarray(order[first : first + size])
+
+
+def judged(network: Network, losses: Losses, places: np.ndarray, batch_size: int) -> float:
+    """The mean loss of the outputs on some samples."""
+    total = 0.0
+    with torch.no_grad():
+        for start in range(0, len(places), batch_size):
+            some = places[start : start + batch_size]
+            total += float(losses.of(network, some, whole=False)) * len(some)
+    return total / len(places)
+
+
+class _Run:
+    """Where a training is, and its file."""
+
+    def __init__(self, network: Network, optimizer: Any, plan: Plan, path: Path | None) -> None:
+        self.network, self.optimizer, self.path = network, optimizer, path
+        self.plan = repr(replace(plan, checkpoint=""))
+        self.step, self.waited, self.first, self.best = 0, 0, float("inf"), float("inf")
+        self.kept: list[Any] = []
+
+    def keep(self) -> None:
+        self.kept = [value.detach().clone() for value in self.network.parameters()]
+
+    def put(self, values: Iterable[Any]) -> None:
+        """Gives the network's parameters these values."""
+        for parameter, value in zip(self.network.parameters(), values, strict=True):
+            parameter.data.copy_(value)
+
+    def look(self, loss: float) -> None:
+        """Notes a loss on the samples held out, and saves where the run is."""
+        self.waited += 1
+        if loss < self.best:
+            self.best, self.waited = loss, 0
+            self.keep()
+        self.save()
+
+    def save(self) -> None:
+        if self.path is None:
+            return
+        state = {"plan": self.plan, "step": self.step, "waited": self.waited, "first": self.first, "best": self.best,
+                 "kept": self.kept, "now": [value.detach() for value in self.network.parameters()],
+                 "optimizer": self.optimizer.state_dict()}  # fmt: skip
+        fresh = self.path.with_name(f"{self.path.name}.part")
+        try:
+            torch.save(state, fresh)
+            os.replace(fresh, self.path)
+        except OSError as error:
+            raise OutputError(f"'{self.path}' cannot be written: {error}", fix="Give another checkpoint") from error
+
+    def resumed(self) -> bool:
+        """Goes on from the file, if there is one."""
+        if self.path is None or not self.path.exists():
+            return False
+        try:
+            state = torch.load(self.path, weights_only=True, map_location=next(self.network.parameters()).device)
+            if state["plan"] != self.plan:
+                raise ValueError("it was made with other options")
+            self.put(state["now"])
+            self.optimizer.load_state_dict(state["optimizer"])
+        except Exception as error:  # torch raises its own types for files that are none
+            raise DataError(f"the checkpoint '{self.path}' is not of this training: {error}",
+                            fix="Remove it, or give another name") from error  # fmt: skip
+        self.step, self.waited, self.kept = state["step"], state["waited"], state["kept"]
+        self.first, self.best = state["first"], state["best"]
+        return True
