@@ -21,6 +21,7 @@ _EPILOG = options.example(
     "qir compile model.onnx --calib photos/ --preprocess size=224x224,mean=124/116/104,std=58/57/57",
     "qir compile model.onnx --calib images.npz --target portable --shape N=1 -o net/ --explain",
     "qir compile model.onnx --calib images.npz --override 'head*:float' --report",
+    "qir compile model.onnx --calib images.npz --compress 'prune{channels=0.3}'",
 )
 
 
@@ -32,6 +33,13 @@ _EPILOG = options.example(
 @options.recipe
 @options.seed
 @options.passes("Run these passes instead of the usual ones; 'qir opt --list' shows them.")
+@click.option(
+    "--compress",
+    metavar="TEXT",
+    panel=options.NUMBERS,
+    help="Make the network smaller first: 'prune{channels=0.3}', 'low-rank{macs=0.5}', 'sparsify{pattern=2:4}', or "
+    "several of them, with commas between.",
+)
 @click.option(
     "--max-drop",
     type=float,
@@ -110,9 +118,9 @@ _EPILOG = options.example(
 @options.debug
 def compile_command(
     model: str, calib: str | None, preprocess: str | None, shape: tuple[str, ...], bind: tuple[str, ...], target: str,
-    recipe: str, override: tuple[str, ...], seed: int, passes: str | None, max_drop: float | None,
-    max_bytes: str | None, costs: str | None, threads: int, output: str | None, name: str, weights: str,
-    trace: str | None, report: bool, explain: bool, as_json: bool, check_promises: bool, verify: bool,
+    recipe: str, override: tuple[str, ...], seed: int, passes: str | None, compress: str | None,
+    max_drop: float | None, max_bytes: str | None, costs: str | None, threads: int, output: str | None, name: str,
+    weights: str, trace: str | None, report: bool, explain: bool, as_json: bool, check_promises: bool, verify: bool,
 ) -> None:  # fmt: skip
     """Quantize MODEL and write it as QDQ ONNX or as self-contained C."""
     from qir.api import compile
@@ -129,7 +137,7 @@ def compile_command(
     instruments = [PromiseChecker(loaded.samples())] if check_promises else []
     result = compile(
         loaded.graph, loaded.feeds, target=target, recipe=loaded.recipe, preprocess=loaded.preprocess, passes=passes,
-        name=name, trace=trace or False, instruments=instruments, max_drop=max_drop,
+        compress=compress, name=name, trace=trace or False, instruments=instruments, max_drop=max_drop,
         max_bytes=max_bytes, costs=costs, threads=threads, seed=seed,
     )  # fmt: skip
     checked = _verify(result, loaded) if verify else {}
