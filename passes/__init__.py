@@ -20,6 +20,7 @@ register_passes(
             "recognize-codes": "fuse.codes:RecognizeCodes",
             "recognize-activations": "fuse.activations:RecognizeActivations",
             "recognize-layernorm": "fuse.layernorm:RecognizeLayerNorm",
+            "prune": "compress.prune_channels:PruneChannels",
             "estimate-ranges": "quantize.estimate_ranges:EstimateRanges",
             "collect": "quantize.collect:Collect",
             "absorb-biases": "quantize.absorb_biases:AbsorbBiases",

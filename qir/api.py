@@ -56,6 +56,7 @@ def compile(
     example_inputs: Any = None,
     preprocess: Preprocess | None = None,
     passes: str | Iterable[Pass] | None = None,
+    compress: str | Iterable[Pass] | None = None,
     name: str = "net",
     trace: bool | str | os.PathLike[str] = False,
     instruments: Iterable[Instrument] = (),
@@ -87,6 +88,9 @@ def compile(
         preprocess: how images become inputs. Its normalisation becomes part of the model, folded into the first layer
             where that is exact: the compiled model takes pixels, 0..255, as do calibration arrays.
         passes: replaces the default pipeline: text such as "fold-constants,quantize", or passes.
+        compress: what makes the network smaller before it is quantized, as text such as "prune{channels=0.3}", or as
+            passes; see `qir opt --list` for prune, low-rank and sparsify. The default pipeline runs it between fusing
+            and calibration; `notes` of the result says what is left, and what it cost.
         name: of the C functions and files.
         trace: True keeps every step, see `qir.Trace`; a path also writes them there.
         instruments: called after every pass.
@@ -125,7 +129,7 @@ def compile(
     if trace and not isinstance(trace, bool):
         check_replaceable(Path(trace))
     work = prepare(model, calibration, target, recipe, shapes, bind, example_inputs, preprocess, passes, seed, executor,
-                   finetune, labels)  # fmt: skip
+                   compress, finetune, labels)  # fmt: skip
     if threads != 1 and (threads < 1 or work.context.target.backend != "c"):
         raise RecipeError(f"{threads} threads cannot be had for target {target}", fix="Give 1 or more, for C")
     if max_ram is not None and work.context.target.backend != "c":
@@ -192,6 +196,7 @@ def calibrate(
     example_inputs: Any = None,
     preprocess: Preprocess | None = None,
     passes: str | Iterable[Pass] | None = None,
+    compress: str | Iterable[Pass] | None = None,
     executor: Executor | None = None,
     seed: int = 0,
 ) -> Statistics:
@@ -204,7 +209,8 @@ def calibrate(
     Raises:
         PassError: if the pipeline does not calibrate.
     """
-    work = prepare(model, calibration, target, recipe, shapes, bind, example_inputs, preprocess, passes, seed, executor)
+    work = prepare(model, calibration, target, recipe, shapes, bind, example_inputs, preprocess, passes, seed, executor,
+                   compress)  # fmt: skip
     places = {one.name: number for number, one in enumerate(work.passes)}
     last = places.get("collect", places.get("calibrate"))
     if last is None:
@@ -250,6 +256,7 @@ def steps(
     example_inputs: Any = None,
     preprocess: Preprocess | None = None,
     passes: str | Iterable[Pass] | None = None,
+    compress: str | Iterable[Pass] | None = None,
     instruments: Iterable[Instrument] = (),
     seed: int = 0,
     until: str | Callable[[Step], bool] | None = None,
@@ -265,7 +272,8 @@ def steps(
     Raises:
         PassError: if `until` names a pass that is not in the pipeline.
     """
-    work = prepare(model, calibration, target, recipe, shapes, bind, example_inputs, preprocess, passes, seed)
+    work = prepare(model, calibration, target, recipe, shapes, bind, example_inputs, preprocess, passes, seed,
+                   compress=compress)  # fmt: skip
     names = list(dict.fromkeys(one.name for one in work.passes))
     if isinstance(until, str) and until not in names:
         raise PassError(f"pass '{until}' is not in the pipeline", fix=f"It has {', '.join(names) or 'no passes'}")

@@ -67,6 +67,7 @@ def default_pipeline(
     quantized: bool = False,
     batchnorms: bool = False,
     preprocess: Preprocess | None = None,
+    compress: tuple[Pass, ...] = (),
 ) -> tuple[Pass, ...]:
     """The passes that `qir.compile` runs when it is given none.
 
@@ -78,6 +79,7 @@ def default_pipeline(
             them; what is real between integer layers is rounded where there are samples, else it stays.
         batchnorms: whether the model holds BatchNormalization nodes.
         preprocess: normalisation to fold into the model, which then takes pixels.
+        compress: what makes the float network smaller, once it is clean and fused.
     """
     first: tuple[Pass, ...] = ()
     if preprocess is not None:
@@ -87,7 +89,8 @@ def default_pipeline(
     codes = stage is Stage.QUANT
     activations = any(layer.activation_bits is not None for layer in layers)
     estimated = activations and not has_data and batchnorms and stage is Stage.FLOAT
-    parts = [CLEAN, ESTIMATE, FUSE] if estimated else [CLEAN, FUSE]
+    first += parse_pipeline(",".join([CLEAN, ESTIMATE, FUSE] if estimated else [CLEAN, FUSE])) + compress
+    parts: list[str] = []
     if activations and quantized:
         parts.append(QUANTIZE_REST_WITH_DATA if has_data else QUANTIZE_REST)
     elif activations and (has_data or estimated):
@@ -123,7 +126,7 @@ def prepare(
     model: Any, calibration: Any, target: str, recipe: str | Path | Recipe,
     shapes: Mapping[str, int | Sequence[int]] | None, bind: Mapping[str, Any] | None, example_inputs: Any,
     preprocess: Preprocess | None, passes: str | Iterable[Pass] | None, seed: int, executor: Executor | None = None,
-    finetune: bool | str | Pass | None = None, labels: Any = None,
+    compress: str | Iterable[Pass] | None = None, finetune: bool | str | Pass | None = None, labels: Any = None,
 ) -> Work:  # fmt: skip
     """What `qir.compile` and `qir.steps` are given, read and checked; see `qir.compile`."""
     load_plugins()
@@ -141,10 +144,13 @@ def prepare(
     numbers = numbers.with_ends_at(outer_layers(source), depthwise_layers(source))
     context = Context(where, numbers, samples, seed, known, executor=executor, labels=_labels(labels))
     has_data, quantized = calibration is not None, _layers_have_codes(source)
+    if passes is not None and compress is not None:
+        raise RecipeError("`passes` and `compress` are both given", fix="Put what compresses among the passes")
     if passes is None:
         norms = any(node.op == "BatchNormalization" for node in source.nodes)
         chosen = default_pipeline(numbers, where, has_data=has_data, stage=source.stage, quantized=quantized,
-                                  batchnorms=norms, preprocess=preprocess)  # fmt: skip
+                                  batchnorms=norms, preprocess=preprocess,
+                                  compress=as_passes(compress or ()))  # fmt: skip
     else:
         chosen = as_passes(passes)
     if finetune is not None and finetune is not False:

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from qir.compression.surgeon import refitted
 from qir.ir.graph import Graph, Node
 from qir.ir.types import Affine
 from qir.ops.weighted import Weighted
@@ -36,8 +37,6 @@ _DAMPING = 0.01
 """Added to the diagonal of S, as a share of its mean."""
 _BYTES = 1 << 27
 """Of a layer's rows, at most."""
-_RIDGES = (0.01, 0.1, 1.0)
-"""Likewise."""
 
 
 @dataclass(frozen=True)
@@ -133,24 +132,5 @@ def _inputs(rows: np.ndarray, x: np.ndarray, z: np.ndarray, centred: bool) -> In
     x, z = x - means[0], z - means[1]
     blocks = [(columns, Factor.of(z[:, columns].T @ z[:, columns] / len(z), _DAMPING))
               for columns in column_blocks(x.shape[1])]  # fmt: skip
-    return Inputs(_adapted(rows, x, z), Blocks(blocks), means[1], rows @ means[0])
-
-
-def _adapted(rows: np.ndarray, x: np.ndarray, z: np.ndarray) -> np.ndarray:
-    """W'; W where nothing else does better."""
-    if np.array_equal(x, z) or len(column_blocks(x.shape[1])) > 1:
-        return rows
-    size = len(x) * 3 // 4
-    goal = x[size:] @ rows.T
-    errors = {0.0: float(np.square(z[size:] @ rows.T - goal).sum())}
-    for ridge in _RIDGES:
-        errors[ridge] = float(np.square(z[size:] @ _ridged(rows, x[:size], z[:size], ridge).T - goal).sum())
-    best = min(errors, key=lambda ridge: errors[ridge])
-    return _ridged(rows, x, z, best) if best else rows
-
-
-def _ridged(rows: np.ndarray, x: np.ndarray, z: np.ndarray, ridge: float) -> np.ndarray:
-    square = z.T @ z
-    added = ridge * max(float(np.trace(square)) / len(square), float(np.finfo(np.float32).tiny))
-    found: np.ndarray = rows + np.linalg.solve(square + added * np.eye(len(square)), z.T @ ((x - z) @ rows.T)).T
-    return found
+    alone = np.array_equal(x, z) or len(blocks) > 1
+    return Inputs(rows if alone else refitted(rows, z, x @ rows.T), Blocks(blocks), means[1], rows @ means[0])

@@ -23,6 +23,7 @@ _EPILOG = options.example(
     "qir compile model.onnx --calib photos/ --preprocess size=224x224,mean=124/116/104,std=58/57/57",
     "qir compile model.onnx --calib images.npz --target portable --shape N=1 -o net/ --explain",
     "qir compile model.onnx --calib images.npz --override 'head*:float' --report",
+    "qir compile model.onnx --calib images.npz --compress 'prune{channels=0.3}'",
 )
 
 
@@ -34,6 +35,13 @@ _EPILOG = options.example(
 @options.recipe
 @options.seed
 @options.passes("Run these passes instead of the usual ones; 'qir opt --list' shows them.")
+@click.option(
+    "--compress",
+    metavar="TEXT",
+    panel=options.NUMBERS,
+    help="Make the network smaller first: 'prune{channels=0.3}', 'low-rank{macs=0.5}', 'sparsify{pattern=2:4}', or "
+    "several of them, with commas between.",
+)
 @click.option(
     "--finetune",
     is_flag=False,

@@ -6,7 +6,8 @@ the columns. What stands between carries channels from value to value: an Add jo
 Split cut them apart, a depthwise convolution is a layer like any other. Where an operator is not known to let factors
 through (a Sigmoid, a residual sum with the model's input), its channels are fixed.
 
-The same relation tells which layers must be equalized together and which channels must be pruned together.
+That is the relation SCALING. Another, REMOVAL, tells which channels can only be taken out together: there a depthwise
+convolution carries channels, every operator on single elements lets them pass, and constants are known to have some.
 
 Source: Nagel et al., arXiv 1906.04721, section 4.1; for residual sums Fang et al., arXiv 2301.12900 (DepGraph).
 """
@@ -18,11 +19,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from qir.coupling.rules import NORMALIZATIONS, RULES, fix_all
+from qir.coupling.removal import REMOVAL
+from qir.coupling.rules import NORMALIZATIONS, SCALING, Rule, fix_all
 from qir.coupling.ties import FIXED, Channels, Ties, join, root
 from qir.ir.graph import Graph
 
-__all__ = ["FIXED", "NORMALIZATIONS", "Channels", "Coupling"]
+__all__ = ["FIXED", "NORMALIZATIONS", "REMOVAL", "SCALING", "Channels", "Coupling"]
 
 
 @dataclass(frozen=True)
@@ -34,19 +36,21 @@ class Coupling:
         groups: int [classes], numbers of the groups of classes that meet in one value; group 0 is that of FIXED alone.
         makers: names of the nodes that make their output channels afresh.
         carriers: names of the nodes that carry channels from input to output.
+        operands: of REMOVAL, the channels along axes of constants, by node's name and input slot.
     """
 
     values: Mapping[str, Channels]
     groups: np.ndarray
     makers: frozenset[str]
     carriers: frozenset[str]
+    operands: Mapping[tuple[str, int], tuple[Channels, ...]]
 
     @staticmethod
-    def of(graph: Graph) -> Coupling:
+    def of(graph: Graph, rules: Mapping[str, Rule] = SCALING) -> Coupling:
         """That of a graph, its bodies left out: what they read is fixed."""
         ties = Ties(graph)
         for node in graph.nodes:
-            RULES.get(node.op, fix_all)(node, ties)
+            rules.get(node.op, fix_all)(node, ties)
             ties.fix(*node.captures)
         ties.fix(*graph.outputs)
         numbers = ties.numbers()
@@ -58,4 +62,6 @@ class Coupling:
             for other in some[1:]:
                 join(meeting, int(some[0]), int(other))
         groups = np.unique([root(meeting, one) for one in range(len(meeting))], return_inverse=True)[1]
-        return Coupling(free, groups, frozenset(ties.makers), frozenset(ties.carriers))
+        operands = {key: tuple(Channels(one.axis, numbers[one.ids]) for one in found)
+                    for key, found in ties.operands.items()}  # fmt: skip
+        return Coupling(free, groups, frozenset(ties.makers), frozenset(ties.carriers), operands)

@@ -1,4 +1,4 @@
-"""How each operator treats the channels of its operands."""
+"""How each operator treats the channels of its operands where these are scaled."""
 
 from __future__ import annotations
 
@@ -52,18 +52,18 @@ def _batchnorm(node: Node, ties: Ties) -> None:
         ties.new(node, 1)
 
 
-def _same(node: Node, ties: Ties) -> None:
+def same(node: Node, ties: Ties) -> None:
     """One operand, whose positive factors pass; axes keep their places, sizes but the channels' may change."""
     name = node.inputs[0]
     if name not in ties.known:
         return
-    if _keeps_axis(name, node, ties) and not any(node.outputs[1:]):
+    if keeps_axis(name, node, ties) and not any(node.outputs[1:]):
         ties.carry(node, ties.known[name])
     else:
         ties.fix(name)
 
 
-def _keeps_axis(name: str, node: Node, ties: Ties) -> bool:
+def keeps_axis(name: str, node: Node, ties: Ties) -> bool:
     """Whether the channels of an operand and of the result are one axis of one size."""
     axis, before, after = ties.known[name].axis, ties.shape(name), ties.shape(node.outputs[0])
     return before is not None and after is not None and len(before) == len(after) and before[axis] == after[axis]
@@ -74,14 +74,14 @@ def _resize(node: Node, ties: Ties) -> None:
     if node.attr("extrapolation_value", 0.0):
         ties.fix(node.inputs[0])
     else:
-        _same(node, ties)
+        same(node, ties)
 
 
-def _pool(node: Node, ties: Ties) -> None:
+def pool(node: Node, ties: Ties) -> None:
     name = node.inputs[0]
     if name in ties.known and ties.known[name].axis != 1:
         ties.fix(name)
-    _same(node, ties)
+    same(node, ties)
 
 
 def _clip(node: Node, ties: Ties) -> None:
@@ -90,14 +90,14 @@ def _clip(node: Node, ties: Ties) -> None:
     if low is None or high is None or low.size != 1 or high.size != 1 or float(low.reshape(-1)[0]) != 0:
         ties.fix(node.inputs[0])
     else:
-        _same(node, ties)
+        same(node, ties)
 
 
 def _slope(node: Node, ties: Ties) -> None:
     if node.input(1) not in ties.graph.constants:
         fix_all(node, ties)
     else:
-        _same(node, ties)
+        same(node, ties)
 
 
 def _pad(node: Node, ties: Ties) -> None:
@@ -105,7 +105,7 @@ def _pad(node: Node, ties: Ties) -> None:
     if node.attr("mode", "constant") in ("constant", b"constant") and (value is None or value.any()):
         ties.fix(node.inputs[0])
     else:
-        _same(node, ties)
+        same(node, ties)
 
 
 def _sum(node: Node, ties: Ties) -> None:
@@ -116,12 +116,12 @@ def _sum(node: Node, ties: Ties) -> None:
     known = [ties.known.get(name) for name in others]
     ranks = [len(ties.shape(name) or ()) for name in others]
     first = known[0] if known else None
-    same = result is not None and first is not None and all(
+    alike = result is not None and first is not None and all(
         one is not None and rank == len(result) and one.axis == first.axis and one.ids.size == first.ids.size
         for one, rank in zip(known, ranks, strict=True)
     )  # fmt: skip
     addable = not constants or (node.op in ("Add", "Sub") and all(ties.own(name) is not None for name in constants))
-    if not same or not addable:
+    if not alike or not addable:
         ties.fix(*others)
         return
     assert first is not None
@@ -138,13 +138,13 @@ def _product(node: Node, ties: Ties) -> None:
     ties.fix(gate)
     if carried not in ties.known or a == b:
         return
-    if _keeps_axis(carried, node, ties):
+    if keeps_axis(carried, node, ties):
         ties.carry(node, ties.known[carried])
     else:
         ties.fix(carried)
 
 
-def _concat(node: Node, ties: Ties) -> None:
+def concat(node: Node, ties: Ties) -> None:
     known = [ties.known.get(name) for name in node.inputs]
     shapes = [ties.shape(name) for name in node.inputs]
     axes = {one.axis for one in known if one is not None}
@@ -167,7 +167,7 @@ def _concat(node: Node, ties: Ties) -> None:
     ties.carry(node, Channels(axis, np.concatenate(parts)))
 
 
-def _split(node: Node, ties: Ties) -> None:
+def split(node: Node, ties: Ties) -> None:
     name = node.inputs[0]
     if name not in ties.known:
         return
@@ -186,7 +186,7 @@ def _split(node: Node, ties: Ties) -> None:
             first += size
 
 
-def _transpose(node: Node, ties: Ties) -> None:
+def transpose(node: Node, ties: Ties) -> None:
     name, order = node.inputs[0], node.attr("perm", ())
     if name in ties.known:
         rank = len(ties.shape(name) or ())
@@ -200,14 +200,15 @@ def _reshape(node: Node, ties: Ties) -> None:
     if name not in ties.known:
         return
     channels, before, after = ties.known[name], ties.shape(name), ties.shape(node.outputs[0])
-    moved = None if before is None or after is None else _moved(channels, before, after)
-    if moved is None:
+    found = None if before is None or after is None else moved(channels, before, after)
+    if found is None:
         ties.fix(name)
     else:
-        ties.carry(node, moved)
+        ties.carry(node, found)
 
 
-def _moved(channels: Channels, before: Shape, after: Shape) -> Channels | None:
+def moved(channels: Channels, before: Shape, after: Shape) -> Channels | None:
+    """The channels of a reshaped value; None where they are no axis of their own."""
     axis, size = channels.axis, channels.ids.size
     if before[axis + 1 :] and _known(before[axis:]) and len(after) > axis and before[:axis] == after[:axis]:
         rest = int(np.prod([dim for dim in before[axis + 1 :] if isinstance(dim, int)]))
@@ -232,7 +233,7 @@ def _ones(dims: Shape) -> bool:
     return all(dim == 1 for dim in dims)
 
 
-def _gather(node: Node, ties: Ties) -> None:
+def gather(node: Node, ties: Ties) -> None:
     """Takes places along another axis than the channels'."""
     name = node.inputs[0]
     ties.fix(*node.inputs[1:])
@@ -247,7 +248,7 @@ def _gather(node: Node, ties: Ties) -> None:
         ties.carry(node, Channels(axis, channels.ids))
 
 
-def _reduce(node: Node, ties: Ties) -> None:
+def reduce(node: Node, ties: Ties) -> None:
     """Reduces other axes than the channels'."""
     name = node.inputs[0]
     if name not in ties.known:
@@ -262,23 +263,23 @@ def _reduce(node: Node, ties: Ties) -> None:
     ties.carry(node, Channels(channels.axis - gone, channels.ids))
 
 
-RULES: Mapping[str, Rule] = {
+SCALING: Mapping[str, Rule] = {
     **dict.fromkeys(("Conv", "ConvTranspose", "Gemm", "MatMul"), _layer),
     **dict.fromkeys(NORMALIZATIONS, _normalization),
-    **dict.fromkeys(("Relu", "LeakyRelu", "Identity", "Dropout", "Upsample"), _same),
-    **dict.fromkeys(("MaxPool", "AveragePool", "GlobalAveragePool", "GlobalMaxPool"), _pool),
+    **dict.fromkeys(("Relu", "LeakyRelu", "Identity", "Dropout", "Upsample"), same),
+    **dict.fromkeys(("MaxPool", "AveragePool", "GlobalAveragePool", "GlobalMaxPool"), pool),
     **dict.fromkeys(("Add", "Sub", "Sum", "Max", "Min"), _sum),
     **dict.fromkeys(("Mul", "Div"), _product),
     **dict.fromkeys(("Reshape", "Flatten", "Squeeze", "Unsqueeze"), _reshape),
-    **dict.fromkeys(("ReduceMean", "ReduceSum", "ReduceMax"), _reduce),
+    **dict.fromkeys(("ReduceMean", "ReduceSum", "ReduceMax"), reduce),
     "BatchNormalization": _batchnorm,
     "Clip": _clip,
     "Resize": _resize,
     "PRelu": _slope,
     "Pad": _pad,
-    "Concat": _concat,
-    "Split": _split,
-    "Transpose": _transpose,
-    "Gather": _gather,
+    "Concat": concat,
+    "Split": split,
+    "Transpose": transpose,
+    "Gather": gather,
 }
-"""By operator; others fix the channels of their operands."""
+"""By operator, what it does to factors; others fix the channels of their operands."""

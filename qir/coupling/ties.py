@@ -40,11 +40,13 @@ class Ties:
     Attributes:
         graph: whose nodes are gone through.
         known: channels by value; the ids are those of the forest.
+        operands: channels along axes of constants, by node and input slot.
         makers, carriers: names of nodes; see `Coupling`.
     """
 
     graph: Graph
     known: dict[str, Channels] = field(default_factory=dict)
+    operands: dict[tuple[str, int], tuple[Channels, ...]] = field(default_factory=dict)
     makers: set[str] = field(default_factory=set)
     carriers: set[str] = field(default_factory=set)
     _parent: list[int] = field(default_factory=lambda: [FIXED])
@@ -87,9 +89,18 @@ class Ties:
         self.known[output or node.outputs[0]] = channels
         self.carriers.add(node.name)
 
+    def mark(self, node: Node, slot: int, axis: int, ids: np.ndarray) -> None:
+        """A constant that a node reads has channels along an axis."""
+        self.operands[node.name, slot] = (*self.operands.get((node.name, slot), ()), Channels(axis, ids))
+
     def tie(self, a: np.ndarray, b: np.ndarray) -> None:
         for one, other in zip(a, b, strict=True):
             join(self._parent, int(one), int(other))
+
+    def alike(self, ids: np.ndarray) -> None:
+        """Ties the rows of a matrix of classes."""
+        for row in ids[1:]:
+            self.tie(ids[0], row)
 
     def is_fixed(self, name: str) -> bool:
         return name not in self.known or all(root(self._parent, int(one)) == FIXED for one in self.known[name].ids)

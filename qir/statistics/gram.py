@@ -216,7 +216,9 @@ def _product(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return product
 
 
-def im2col_rows(node: Node, x: np.ndarray, weight_shape: Sequence[int], first: int, seed: int = 0) -> np.ndarray | None:
+def im2col_rows(
+    node: Node, x: np.ndarray, weight_shape: Sequence[int], first: int, seed: int = 0, inputs: int | None = None
+) -> np.ndarray | None:
     """Rows of a layer's im2col matrix, sampled at random: [groups, n, K], or None for layers that have no Gram.
 
     Args:
@@ -225,10 +227,11 @@ def im2col_rows(node: Node, x: np.ndarray, weight_shape: Sequence[int], first: i
         weight_shape: of its weight.
         first: number of samples seen before.
         seed: with `first` it decides the choice.
+        inputs: of an output, by which positions are counted, if not by the weight's.
     """
     random = np.random.default_rng((seed, first))
     most = _POSITIONS if first < _EARLY else _LATER_POSITIONS
-    inputs = x.shape[-1] if node.op != "Conv" else int(np.prod(weight_shape[1:]))
+    inputs = inputs or (x.shape[-1] if node.op != "Conv" else int(np.prod(weight_shape[1:])))
     positions = min(most, max(_LEAST_POSITIONS, inputs // _INPUTS))
     if node.op in ("Gemm", "MatMul"):
         if node.attr("transA", 0) or len(weight_shape) != 2:
