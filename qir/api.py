@@ -65,6 +65,8 @@ def compile(
     max_drop: float | None = None,
     max_bytes: int | str | None = None,
     max_ram: int | str | None = None,
+    io: str = "model",
+    state: Mapping[str, str] | None = None,
     costs: str | os.PathLike[str] | None = None,
     threads: int = 1,
     requantization: str | None = None,
@@ -109,6 +111,11 @@ def compile(
             In C, faster kernels with weights larger than the codes are taken as far as there is room.
         max_ram: 28672, "28k" or "28Ki" of C's arena: layers are computed some rows at a time, as far as it takes; where
             windows overlap, rows are computed again. The results are the same bits.
+        io: how C takes inputs and gives outputs. "model": as the model says, reals in row-major order for net_run and
+            codes for net_run_q. "native": as the layers have them, codes, channels last; nothing is converted.
+            "arena": as native, but inside the arena. `run` of the result takes and gives what the model does.
+        state: of C: {"h_out": "h_in"}: the output is the input's value in the next run. It is kept in a net_state,
+            which net_reset makes zeros; `run` of the result keeps it, `reset` forgets it.
         costs: a file from `qir bench kernels --save`: what kernels cost on the processor that the C is for, by which
             they are chosen.
         threads: of C: into how many pieces heavy layers are cut at most, which net_run_on runs on threads that its
@@ -132,10 +139,11 @@ def compile(
                    compress, finetune, labels)  # fmt: skip
     if threads != 1 and (threads < 1 or work.context.target.backend != "c"):
         raise RecipeError(f"{threads} threads cannot be had for target {target}", fix="Give 1 or more, for C")
-    if max_ram is not None and work.context.target.backend != "c":
-        raise RecipeError(f"max_ram is that of C, and target {target} makes none", fix="Leave it out")
     if requantization is not None:
         work.context.target = requantizing(work.context.target, requantization)
+    for option, given in (("max_ram", max_ram), ("io", io if io != "model" else None), ("state", state)):
+        if given is not None and work.context.target.backend != "c":
+            raise RecipeError(f"{option} is that of C, and target {target} makes none", fix="Leave it out")
     has_samples = work.context.feeds is not None
     table = _costs(costs, work.context.target)
     check_drop(max_drop, has_samples)
@@ -179,9 +187,9 @@ def compile(
         context.notes.extend(format_notes(graph))
         return CompiledOnnx(**facts, notes=tuple(context.notes), seconds=time.perf_counter() - start, module=made)
     digest = hashlib.sha256(graph_text(source).encode()).hexdigest()
-    vectors = _vectors(graph, sample, seed)
+    vectors = _vectors(graph, sample, seed, state or {})
     module = compile_c(graph, name=name, target=where.name, test_vectors=vectors, source_hash=digest, costs=table,
-                       threads=threads, max_bytes=most_bytes, max_ram=most_ram)  # fmt: skip
+                       threads=threads, max_bytes=most_bytes, max_ram=most_ram, io=io, state=state or {})  # fmt: skip
     return CompiledC(**facts, notes=tuple(context.notes), seconds=time.perf_counter() - start, module=module)
 
 
@@ -330,18 +338,34 @@ def targets() -> tuple[Target, ...]:
     return tuple(TARGETS[name] for name in sorted(TARGETS))
 
 
-def _vectors(graph: Graph, sample: Mapping[str, Any] | None, seed: int) -> list[tuple[dict[str, Any], dict[str, Any]]]:
-    """One test vector for the emitted main.c: the first sample, or seeded noise; expected outputs by the reference."""
+def _vectors(
+    graph: Graph, sample: Mapping[str, Any] | None, seed: int, state: Mapping[str, str]
+) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+    """Test vectors for the emitted main.c: the first sample, or seeded noise; expected outputs by the reference.
+
+    One vector, or of a network with a state a few in a row, from zeros on.
+    """
     if any(not isinstance(kind := graph.types[name], TensorType) or not kind.is_static for name in graph.inputs):
         return []
-    if sample is not None:
-        inputs = fitted(graph, sample)
-    else:
-        random = np.random.default_rng(seed)
-        inputs = {}
-        for name in graph.inputs:
+    kept = {name: np.zeros(graph.tensor(name).sizes, graph.tensor(name).dtype.numpy)
+            for name in graph.inputs if name in state.values()}  # fmt: skip
+    if any(graph.types.get(output) is None or name not in kept or graph.tensor(output).sizes != kept[name].shape
+           for output, name in state.items()):  # fmt: skip
+        return []  # the plan will say what is wrong
+    random, found = np.random.default_rng(seed), []
+    for number in range(_STEPS if state else 1):
+        inputs = {} if sample is None else fitted(graph, sample, number)
+        for name in graph.inputs if sample is None else ():
             kind = graph.tensor(name)
-            if not kind.dtype.is_float:
+            if not kind.dtype.is_float and name not in kept:
                 return []
             inputs[name] = random.standard_normal(kind.sizes).astype(kind.dtype.numpy)
-    return [(inputs, evaluate(graph, inputs))]
+        inputs |= kept
+        wanted = evaluate(graph, inputs)
+        found.append((inputs, wanted))
+        kept = {name: wanted[output] for output, name in state.items() if output in wanted}
+    return found
+
+
+_STEPS = 3
+"""Test vectors of a network with a state."""

@@ -234,6 +234,10 @@ class CompiledC(Compiled):
         """
         return self.module.run(inputs)
 
+    def reset(self) -> None:
+        """The next run starts anew: every value that is kept from run to run (`state` of compile) becomes zero."""
+        self.module.reset()
+
     def benchmark(self, inputs: Mapping[str, np.ndarray], n: int = 100) -> float:
         """Median seconds of one inference, timed in C, one thread."""
         return self.module.benchmark(inputs, n)
@@ -255,6 +259,9 @@ class CompiledC(Compiled):
             DataError: where inputs are missing or do not fit.
             BuildError: where there is no compiler or it refuses the code.
         """
+        if self.program.io != "model" or self.program.states:
+            raise PassError("layers are compared where inputs and outputs are those of the model",
+                            fix="Compile without io and state")  # fmt: skip
         built = None if folder is None else Path(folder)
         return compare_layers(self.module, self.graph, inputs, folder=built, flags=flags)
 
@@ -292,11 +299,14 @@ class CompiledC(Compiled):
                 "arena lower bound": self.module.arena_lower_bound, "code": self.code_bytes}  # fmt: skip
 
 
-def fitted(graph: Graph, sample: Mapping[str, Any]) -> dict[str, Any]:
-    """The leading samples of a batch, as many as the graph takes."""
+def fitted(graph: Graph, sample: Mapping[str, Any], number: int = 0) -> dict[str, Any]:
+    """Samples of a batch, as many as the graph takes: the leading ones, or, as far as there are, those after them."""
     fitted = {}
     for name, array in sample.items():
         shape = graph.tensor(name).shape
         size = shape[0] if shape else None
-        fitted[name] = array[:size] if isinstance(size, int) and array.ndim else array
+        if isinstance(size, int) and array.ndim:
+            first = number * size if (number + 1) * size <= len(array) else 0
+            array = array[first : first + size]
+        fitted[name] = array
     return fitted

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from types import MappingProxyType
 
 from qir.backends.c.costs import Costs
 from qir.backends.c.dispatch import choices, joined
 from qir.backends.c.kernels import Bound, Family, Variant, register_kernel
 from qir.backends.c.module import CModule, Vectors
 from qir.backends.c.plan import plan as make_program
+from qir.backends.c.ports import WAYS
 from qir.backends.c.program import Program
 from qir.backends.c.targets import c_target
 from qir.errors import RecipeError
@@ -21,6 +23,7 @@ __all__ = ["Bound", "CModule", "Family", "Variant", "compile_c", "register_kerne
 def compile_c(
     graph: Graph, *, name: str = "net", target: str = "portable", test_vectors: Vectors = (), source_hash: str = "",
     costs: Costs | None = None, threads: int = 1, max_bytes: int | None = None, max_ram: int | None = None,
+    io: str = "model", state: Mapping[str, str] = MappingProxyType({}),
 ) -> CModule:  # fmt: skip
     """Compiles a graph to C.
 
@@ -34,17 +37,23 @@ def compile_c(
         threads: into how many pieces heavy layers are cut at most, for threads that the caller may give.
         max_bytes: of constants: faster kernels whose weights are larger than the codes are taken as far as these fit.
         max_ram: bytes of the arena: layers are computed some rows at a time as far as it takes.
+        io: how the caller gives inputs and takes outputs; see qir.backends.c.ports.
+        state: output to the input whose value it is in the next run.
 
     Raises:
         UnsupportedError: for operators and types that no kernel takes.
         ShapeError: for sizes that are not known.
-        RecipeError: for fewer than one thread, and where the arena cannot be as small as `max_ram`.
+        RecipeError: for fewer than one thread, for ways or states that are not there, and where the arena cannot be as
+            small as `max_ram`.
     """
     if threads < 1:
         raise RecipeError(f"{threads} threads cannot run anything", fix="Give 1 or more")
     if threads > 1 and max_ram is not None:
         raise RecipeError("layers that are cut for threads are not computed in strips", fix="Leave max_ram out")
-    row = replace(c_target(target), threads=threads, max_ram=max_ram)
+    row = replace(c_target(target), threads=threads, max_ram=max_ram, io=io, state=tuple(state.items()))
+    if io not in WAYS or (io == "arena" and row.dispatch):
+        raise RecipeError(f"io '{io}' cannot be had for target {target}", fix=f"Choose one of {', '.join(WAYS)}; arena "
+                          "is for targets with one plan")  # fmt: skip
     row = row if costs is None else replace(row, costs=costs)
 
     def planned(spare_bytes: int | None) -> Program:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from qir import __version__
 from qir.backends.c.arrays import Arrays
 from qir.backends.c.dispatch import choosing
+from qir.backends.c.interface import ERRORS, header, is_quantized, parameters, pointers, spelt
 from qir.backends.c.literals import comment, math_include, scalar, string, struct
 from qir.backends.c.names import Names, identifier, unique
 from qir.backends.c.program import (
@@ -16,7 +16,6 @@ from qir.backends.c.program import (
     Data,
     Input,
     Output,
-    Port,
     Program,
     Scalar,
     Scratch,
@@ -25,13 +24,7 @@ from qir.backends.c.program import (
     turns,
 )
 from qir.backends.c.source import gather, prefixed
-from qir.backends.c.threads import alone, declared, given, running, sharing, task, within
-
-_ERRORS = (
-    ("OK", "no error"),
-    ("ERROR_NULL", "an argument is NULL"),
-    ("ERROR_ALIGNMENT", "the arena is not aligned"),
-)
+from qir.backends.c.threads import alone, given, running, sharing, task, within
 
 
 def names_of(program: Program, name: str) -> Names:
@@ -55,7 +48,7 @@ def emit(program: Program, name: str, weights: str = "auto") -> dict[str, str | 
     names = names_of(program, name)
     arrays = arrays_of(program, names, weights)
     return {
-        f"{names.prefix}.h": _header(program, names),
+        f"{names.prefix}.h": header(program, names),
         f"{names.prefix}.c": _code(program, names, arrays),
         f"{names.prefix}_kernels.h": _kernels(program, names),
         **arrays.files(),
@@ -65,79 +58,6 @@ def emit(program: Program, name: str, weights: str = "auto") -> dict[str, str | 
 def arrays_of(program: Program, names: Names, weights: str = "auto") -> Arrays:
     """The constant arrays with their C names."""
     return Arrays(program.data, names.prefix, program.alignment, weights)
-
-
-def parameters(program: Program, names: Names, codes: bool, types: bool = True) -> str:
-    """Parameter list (or argument list) of net_run and net_run_q, arena first."""
-    rows = [(p, n, "const ") for p, n in zip(program.inputs, names.inputs, strict=True)]
-    rows += [(p, n, "") for p, n in zip(program.outputs, names.outputs, strict=True)]
-    if not types:
-        return ", ".join(("arena", *(n for _, n, _ in rows)))
-    listed = [f"{const}{CTYPES[(p.code if codes and p.code else p.dtype).name]} *{n}" for p, n, const in rows]
-    return ", ".join(("void *arena", *listed))
-
-
-def is_quantized(program: Program) -> bool:
-    """True where some input or output has codes, so that net_run_q exists."""
-    return any(port.border for port in (*program.inputs, *program.outputs))
-
-
-def _port_macros(port: Port, macro: str) -> list[str]:
-    shape = ", ".join(map(str, port.shape))
-    lines = [
-        f"/* {comment(port.name)}: {port.dtype} [{shape}] */",
-        f"#define {macro}_ELEMENTS {port.elements}",
-        f"#define {macro}_RANK {len(port.shape)}",
-    ]
-    if port.shape:
-        lines.append(f"#define {macro}_SHAPE {{{shape}}}")
-    if port.code:
-        lines += [
-            f"/* {port.code} codes: real = (code - zero point) * scale */",
-            f"#define {macro}_SCALE {scalar(port.scale, 'float')}",
-            f"#define {macro}_ZERO_POINT {port.zero_point}",
-        ]
-    return lines
-
-
-def _header(program: Program, names: Names) -> str:
-    n, m = names.prefix, names.macro
-    lines = [
-        f"/* {n}: a neural network as C, made by qir {__version__}. Do not edit. */",
-        f"#ifndef {m}_H", f"#define {m}_H", "", "#include <stddef.h>", "#include <stdint.h>", "",
-        f"#define {m}_QIR_VERSION {string(__version__)}",
-        f"#define {m}_MODEL_HASH {string(program.source_hash)}", "",
-        "/* The caller's working memory, aligned as said; nothing is kept in it between runs. */",
-        f"#define {m}_ARENA_BYTES {max(program.arena_bytes, 1)}",
-        f"#define {m}_ARENA_ALIGNMENT {program.alignment}",
-        "/* Constant arrays (weights, biases, tables). */",
-        f"#define {m}_WEIGHT_BYTES {program.weight_bytes}", "",
-    ]  # fmt: skip
-    for side, ports, spelt in (("IN", program.inputs, names.inputs), ("OUT", program.outputs, names.outputs)):
-        lines.append(f"#define {m}_{side}PUTS {len(ports)}")
-        for port, text in zip(ports, spelt, strict=True):
-            lines += _port_macros(port, f"{m}_{side}_{text.upper()}")
-        lines.append("")
-    lines += [f"#define {m}_{code} {number}" for number, (code, _) in enumerate(_ERRORS)]
-    lines += [
-        "", "#ifdef __cplusplus", 'extern "C" {', "#endif", "",
-        "/* Runs the network. Tensors are in the model's own (row-major) layout; inputs and outputs must not overlap.",
-        f"   Returns {m}_OK or an error code. No state is kept: calls with arenas of their own may run at once. */",
-        f"int {n}_run({parameters(program, names, False)});", "",
-    ]  # fmt: skip
-    if is_quantized(program):
-        lines += [
-            "/* The same on codes: quantized inputs and outputs are taken and given as they are inside the network. */",
-            f"int {n}_run_q({parameters(program, names, True)});", "",
-        ]  # fmt: skip
-    if program.threads > 1:
-        lines += declared(program, names, [parameters(program, names, codes) for codes in (False, True)],
-                          is_quantized(program))  # fmt: skip
-    lines += [
-        "/* What an error code means. */", f"const char *{n}_error(int code);", "",
-        "#ifdef __cplusplus", "}", "#endif", "", "#endif", "",
-    ]  # fmt: skip
-    return "\n".join(lines)
 
 
 def _kernels(program: Program, names: Names) -> str:
@@ -222,16 +142,23 @@ class _Code:
 
     def run(self, codes: bool) -> list[str]:
         """What net_run, or net_run_q, does: calls at the borders, which have one number at one port, and between."""
-        program, names, sides, args = self.program, self.names, [], ["memory"]
-        for ports, spelt, first in ((program.inputs, names.inputs, 0), (program.outputs, names.outputs,
-                                    len(program.entry) + len(program.calls))):  # fmt: skip
-            coded = [(port, text) for port, text in zip(ports, spelt, strict=True) if port.border]
-            listed = [(port.reorder if codes else port.border, text) for port, text in coded]
-            sides.append([self.call(i, call, caller=text) for i, (call, text) in enumerate(listed, first) if call])
-            for port, text in zip(ports, spelt, strict=True):
-                args.append(self.pointer(port.value, "", True) if (port.reorder if codes else port.border) else text)
+        program, sides, args = self.program, [], ["memory"]
+        texts, count = spelt(program, self.names), len(program.inputs)
+        ends = len(program.entry) + len(program.calls)
+        for ports, spelled, first in ((program.inputs, texts[:count], 0), (program.outputs, texts[count:], ends)):
+            listed = [port.reorder if codes and not port.state else port.border for port in ports]
+            rows = list(zip(ports, listed, spelled, strict=True))
+            coded = [(call, text) for port, call, text in rows if port.border]
+            sides.append([self.call(i, call, caller=text) for i, (call, text) in enumerate(coded, first) if call])
+            for port, call, text in rows:
+                inside = call or program.buffers[program.values[port.value]].place == "arena"
+                args.append(self.pointer(port.value, "", True) if inside else text)
         args = ["context", *args] if program.threads > 1 else args
-        return [*sides[0], f"    {self.function}({', '.join(args)});", *sides[1]]
+        kept = [(port, text) for port, text in zip(program.outputs, texts[count:], strict=True)
+                if port.state and not port.border]  # fmt: skip
+        copies = [f"    (void)memcpy({text}, {self.pointer(port.value, 'const ', True)}, "
+                  f"{port.elements * port.dtype.numpy.itemsize}u);" for port, text in kept]  # fmt: skip
+        return [*sides[0], f"    {self.function}({', '.join(args)});", *sides[1], *copies]
 
 
 @dataclass(frozen=True)
@@ -276,11 +203,12 @@ def _code(program: Program, names: Names, arrays: Arrays) -> str:
     n, m = names.prefix, names.macro
     structs, plans = _printed(program, names, arrays)
     numbers = [f"static const {kind.kind} {name} = {{\n{struct(kind)}\n}};\n" for kind, name in structs.items()]
-    inner = within(program, parameters(program, names, True).replace("void *arena", "uint8_t *memory", 1))
+    inner = within(program, ", ".join(["uint8_t *memory", *pointers(program, names, True)]))
     head = f'#include "{n}.h"\n#include "{n}_kernels.h"\n#include "{n}_weights.h"\n'
     lines = (line for plan in plans for part in (plan.calls, plan.tasks, plan.run, plan.run_on_codes) for line in part)
     needs = math_include("".join((*numbers, *lines)))
-    text = [f"{head}\n{needs}" if needs else head, _HOOK, *numbers]
+    system = needs + ("#include <string.h>\n" if program.states else "")
+    text = [f"{head}\n{system}" if system else head, _sizes(program, names), _HOOK, *numbers]
     unused = [f"    (void){text};" for text in ("memory", *names.inputs, *names.outputs)]
     if any(plan.tasks for plan in plans):
         text.append(sharing(program, names))
@@ -296,7 +224,10 @@ def _code(program: Program, names: Names, arrays: Arrays) -> str:
         if program.threads > 1:
             listed, passed = (parameters(program, names, codes, types) for types in (True, False))
             text.append(alone(names, codes, listed, passed))
-    cases = "".join(f'        case {m}_{error}:\n            return "{words}";\n' for error, words in _ERRORS)
+    if program.states:
+        text.append(f"void {n}_reset({n}_state *state) {{\n    (void)memset(state, 0, sizeof *state);\n}}\n")
+    text.append(_static(program, names))
+    cases = "".join(f'        case {m}_{error}:\n            return "{words}";\n' for error, words in ERRORS)
     text.append(f"const char *{n}_error(int code) {{\n    switch (code) {{\n{cases}        default:\n"
                 '            return "unknown error";\n    }\n}\n')  # fmt: skip
     return prefixed("\n".join(text), n)
@@ -315,6 +246,38 @@ void QIR_HOOK(int layer, const char *name, const void *result, size_t bytes);
 """
 
 
+def _sizes(program: Program, names: Names) -> str:
+    """What the compiler checks of sizes."""
+    m = names.macro
+    return f"""#if {m}_ARENA_BYTES != {max(program.arena_bytes, 1)} || {m}_WEIGHT_BYTES != {program.weight_bytes}
+#error "{names.prefix}.h is of another network"
+#endif
+typedef char qir_float_has_4_bytes[sizeof(float) == 4 ? 1 : -1];
+typedef char qir_int_has_4_bytes[sizeof(int) >= 4 ? 1 : -1];
+"""
+
+
+def _static(program: Program, names: Names) -> str:
+    """net_run_static, with memory of its own."""
+    if program.io == "arena":
+        return ""
+    n, m = names.prefix, names.macro
+    listed = parameters(program, names, False, arena=False)
+    arrays = listed and parameters(program, names, False, types=False).split(", ", 2 if program.states else 1)[-1]
+    passed = ", ".join(["qir_memory + skip", *(["&qir_kept"] if program.states else []), *([arrays] if arrays else [])])
+    text = f"""#if defined({m}_STATIC_ARENA)
+static uint8_t qir_memory[{m}_ARENA_BYTES + {m}_ARENA_ALIGNMENT - 1];
+KEPT
+int {n}_run_static({listed or "void"}) {{
+    const size_t skip = ({m}_ARENA_ALIGNMENT - (uintptr_t)qir_memory % {m}_ARENA_ALIGNMENT) % {m}_ARENA_ALIGNMENT;
+    return {n}_run({passed});
+}}
+#endif
+"""
+    reset = f"static {n}_state qir_kept;\n\nvoid {n}_reset_static(void) {{\n    {n}_reset(&qir_kept);\n}}\n"
+    return text.replace("KEPT\n", reset + "\n" if program.states else "\n")
+
+
 def _checked(program: Program, names: Names, codes: bool, bodies: list[list[str]]) -> str:
     """net_run or net_run_q: arguments are looked at, then one of the plans runs.
 
@@ -322,8 +285,7 @@ def _checked(program: Program, names: Names, codes: bool, bodies: list[list[str]
         bodies: lines of each plan.
     """
     m = names.macro
-    pointers = ("arena", *names.inputs, *names.outputs)
-    null = " || ".join(f"!{p}" for p in pointers)
+    null = " || ".join(f"!{name}" for name in parameters(program, names, codes, types=False).split(", "))
     lines = [
         f"int {running(program, names, codes)}({within(program, parameters(program, names, codes))}) {{",
         "    uint8_t *const memory = (uint8_t *)arena;",

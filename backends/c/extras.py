@@ -9,7 +9,8 @@ import numpy as np
 
 from qir.backends.c.literals import array, comment, math_include
 from qir.backends.c.names import Names
-from qir.backends.c.program import CTYPES, Data, Port, Program
+from qir.backends.c.ports import Port
+from qir.backends.c.program import CTYPES, Data, Program
 from qir.backends.c.threads import example_files
 
 _TOLERANCE = 1e-4
@@ -38,7 +39,7 @@ def extra_files(
 
 
 def _table(port: Port, name: str, rows: Sequence[np.ndarray]) -> str:
-    stacked = np.stack([np.asarray(row, port.dtype.numpy).reshape(-1) for row in rows])
+    stacked = np.stack([np.asarray(row, port.given().numpy).reshape(-1) for row in rows])
     kind, items = array(stacked)
     return f"static const {kind} {name}[] = {{ /* {comment(port.name)} */\n{items}\n}};\n"
 
@@ -46,31 +47,44 @@ def _table(port: Port, name: str, rows: Sequence[np.ndarray]) -> str:
 def _main(
     program: Program, names: Names, vectors: Sequence[tuple[Mapping[str, np.ndarray], Mapping[str, np.ndarray]]]
 ) -> str:
-    n, m = names.prefix, names.macro
-    tables, feeds, checks, rooms, results, again = [], [], [], [], [], []
+    n, m, inside = names.prefix, names.macro, program.io == "arena"
+    tables, feeds, checks, rooms, results, again, copies = [], [], [], [], [], [], []
     for port, text in zip(program.inputs, names.inputs, strict=True):
+        kind = CTYPES[port.given().name]
+        if port.state:
+            continue
         if vectors:
-            tables.append(_table(port, f"given_{text}", [feed[port.name] for feed, _ in vectors]))
+            tables.append(_table(port, f"given_{text}", [port.inward(feed[port.name]) for feed, _ in vectors]))
         else:
-            tables.append(f"static const {CTYPES[port.dtype.name]} given_{text}[{max(port.elements, 1)}] = {{0}};\n")
+            tables.append(f"static const {kind} given_{text}[{max(port.elements, 1)}] = {{0}};\n")
         feeds.append(f"given_{text} + i * {port.elements}u")
+        place = f"(unsigned char *)arena + {m}_IN_{text.upper()}_OFFSET"
+        copies.append(f"        (void)memcpy({place}, {feeds[-1]}, {port.elements}u * sizeof(*given_{text}));\n")
     for port, text in zip(program.outputs, names.outputs, strict=True):
-        room = f"static {CTYPES[port.dtype.name]} %s_{text}[{max(port.elements, 1)}];\n"
-        rooms.append(room % "result")
-        results.append(f"result_{text}")
+        kind = CTYPES[port.given().name]
+        if port.state:
+            continue
+        room = f"static {kind} %s_{text}[{max(port.elements, 1)}];\n"
+        place = f"(const void *)((const unsigned char *)arena + {m}_OUT_{text.upper()}_OFFSET)"
+        rooms.append("" if inside else room % "result")
+        results.append(f"((const {kind} *){place})" if inside else f"result_{text}")
         if vectors:
-            tables.append(_table(port, f"wanted_{text}", [wanted[port.name] for _, wanted in vectors]))
-            found, wanted = f"result_{text}[k]", f"wanted_{text}[i * {port.elements}u + k]"
-            test = f"differs((double){found}, (double){wanted})" if port.dtype.is_float else f"{found} != {wanted}"
+            tables.append(_table(port, f"wanted_{text}", [port.expected(wanted[port.name]) for _, wanted in vectors]))
+            found, wanted = f"{results[-1]}[k]", f"wanted_{text}[i * {port.elements}u + k]"
+            test = f"differs((double){found}, (double){wanted})" if port.given().is_float else f"{found} != {wanted}"
             checks.append(f"        for (k = 0; k < {port.elements}u; ++k) {{\n            wrong += {test} ? 1 : 0;\n"
                           "        }\n")  # fmt: skip
-        else:
+        elif not inside:
             rooms.append(room % "again")
             again.append(f"again_{text}")
             checks.append(f"        wrong += memcmp(result_{text}, again_{text}, sizeof result_{text}) ? 1 : 0;\n")
-    if not vectors:
-        checks.insert(0, f"        (void){n}_run({', '.join(('arena', *feeds, *again))});\n")
-    differs = _DIFFERS if vectors and any(port.dtype.is_float for port in program.outputs) else ""
+    before = ["arena", *(["&state"] if program.states else [])]
+    if program.states:
+        rooms.append(f"/* Of one stream; zeros when the program starts. */\nstatic {n}_state state;\n")
+    given, called = ("".join(copies), before) if inside else ("", [*before, *feeds, *results])
+    if not vectors and again and not program.states:
+        checks.insert(0, f"        (void){n}_run({', '.join((*before, *feeds, *again))});\n")
+    differs = _DIFFERS if vectors and any(port.given().is_float and not port.state for port in program.outputs) else ""
     counter = "        size_t k;\n" if vectors else ""
     claim = (f"Runs {n} on {len(vectors)} input(s) and compares with the expected outputs." if vectors else
              f"Runs {n} on zeros twice and compares the results: no expected outputs were shipped.")  # fmt: skip
@@ -95,9 +109,11 @@ static unsigned char memory[{m}_ARENA_BYTES + {m}_ARENA_ALIGNMENT];
     size_t i;
 {start}    for (i = 0; i < {max(len(vectors), 1)}; ++i) {{
         unsigned long wrong = 0;
-{counter}        const uint32_t start = board_instructions();
-        const int status = {n}_run{on}({context}{", ".join(("arena", *feeds, *results))});
-        const uint32_t spent = board_instructions() - start;
+{counter}        uint32_t start, spent;
+        int status;
+{given}        start = board_instructions();
+        status = {n}_run{on}({context}{", ".join(called)});
+        spent = board_instructions() - start;
         board_text("vector ");
         board_number((unsigned long)i);
         if (status != {m}_OK) {{
@@ -250,7 +266,11 @@ def _layers(plan: Program) -> list[dict[str, object]]:
 
 
 def _port(port: Port) -> dict[str, object]:
-    described: dict[str, object] = {"name": port.name, "type": str(port.dtype), "shape": list(port.shape)}
+    described: dict[str, object] = {"name": port.name, "type": str(port.given()), "shape": list(port.given_shape)}
+    if port.order:
+        described["order"] = list(port.order)
+    if port.state:
+        described["state"] = port.state
     if port.code is not None:
         described["codes"] = {"type": str(port.code), "scale": port.scale, "zero_point": port.zero_point}
     return described

@@ -16,11 +16,13 @@ import numpy as np
 
 from qir.backends.c.boards import EXAMPLES, example_files
 from qir.backends.c.build import Files, Library, Tools, shared_library, text_size
-from qir.backends.c.emit import emit, is_quantized, names_of, parameters
+from qir.backends.c.emit import emit, names_of
 from qir.backends.c.extras import extra_files
+from qir.backends.c.interface import is_quantized, parameters, state_bytes
 from qir.backends.c.isas import on_this_processor, require
 from qir.backends.c.names import Names
-from qir.backends.c.program import Port, Program
+from qir.backends.c.ports import Port
+from qir.backends.c.program import Program
 from qir.errors import DataError, OutputError, QirError
 from qir.ir.dtype import DType
 
@@ -166,7 +168,7 @@ class CModule:
 
     def run_codes(self, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Runs net_run_q: quantized inputs and outputs are codes. The same as `run` where none is."""
-        return self._run(feeds, codes=is_quantized(self.program))
+        return self._run(feeds, codes=True)
 
     def benchmark(self, feeds: Mapping[str, np.ndarray], n: int = 100) -> float:
         """Median seconds of one net_run over `n` runs, timed in C, one thread."""
@@ -181,38 +183,60 @@ class CModule:
         del arrays, results  # the C had only their addresses
         return seconds
 
+    def reset(self) -> None:
+        """The next run starts anew: every value that is kept from run to run becomes zero."""
+        self._kept.fill(0)
+
+    @cached_property
+    def _kept(self) -> np.ndarray:
+        """The net_state of `run`."""
+        return aligned(state_bytes(self.program))
+
     def _run(self, feeds: Mapping[str, np.ndarray], codes: bool) -> dict[str, np.ndarray]:
         arrays, arguments, results = self._arguments(feeds, codes)
-        suffix = "_q" if codes else ""
+        suffix = "_q" if codes and is_quantized(self.program) else ""
         status = self.library.call(f"{self.names.prefix}_run{suffix}", arguments)
-        del arrays
         if status:
             raise QirError(f"{self.name}: {self.library.text(f'{self.names.prefix}_error', status)}")
-        return results
+        ports = {port.name: port for port in self.program.outputs}
+        found = {name: ports[name].outward(array, codes).copy() for name, array in results.items()}
+        del arrays
+        return found
 
     def _arguments(
         self, feeds: Mapping[str, np.ndarray], codes: bool
     ) -> tuple[list[np.ndarray], list[int], dict[str, np.ndarray]]:
-        known = [port.name for port in self.program.inputs]
+        """All memory that a run uses, what it is given, and its results."""
+        program = self.program
+        known = [port.name for port in program.inputs if not port.state]
         for name in feeds:
             if name not in known:
                 raise DataError("there is no such input", tensor=name, fix=f"The inputs are {', '.join(known)}")
-        room = np.zeros(max(self.arena_bytes, 1) + _ALIGNMENT, np.uint8)
-        arrays = [room]
-        arguments = [-(-room.ctypes.data // _ALIGNMENT) * _ALIGNMENT]
-        for port in self.program.inputs:
-            array = fitting(port, feeds.get(port.name), _type(port, codes))
-            arrays.append(array)
-            arguments.append(array.ctypes.data)
+        arrays = [aligned(self.arena_bytes), *([self._kept] if program.states else [])]
         results = {}
-        for port in self.program.outputs:
-            results[port.name] = np.zeros(port.shape, _type(port, codes).numpy)
-            arguments.append(results[port.name].ctypes.data)
-        return arrays, arguments, results
+        for number, port in enumerate(program.ports):
+            if port.state:
+                continue
+            array = np.zeros(port.given_shape, port.given(codes).numpy)
+            if program.io == "arena":
+                start = program.buffers[program.values[port.value]].offset
+                array = arrays[0][start : start + array.nbytes].view(array.dtype).reshape(array.shape)
+            else:
+                arrays.append(array)
+            if number >= len(program.inputs):
+                results[port.name] = array
+                continue
+            kind = port.code if codes and port.code is not None else port.dtype
+            given = fitting(port, feeds.get(port.name), kind)
+            array[...] = port.inward(given, codes)
+        return arrays, [array.ctypes.data for array in arrays], results
 
 
-def _type(port: Port, codes: bool) -> DType:
-    return port.code if codes and port.code is not None else port.dtype
+def aligned(nbytes: int) -> np.ndarray:
+    """[nbytes] zeros at a multiple of what any kernel wants."""
+    block = np.zeros(max(nbytes, 1) + _ALIGNMENT, np.uint8)
+    start = -block.ctypes.data % _ALIGNMENT
+    return block[start : start + max(nbytes, 1)]
 
 
 def fitting(port: Port, given: np.ndarray | None, dtype: DType) -> np.ndarray:

@@ -15,7 +15,7 @@ static_assert static_cast template this thread_local throw true try typeid typen
 wchar_t xor xor_eq
 assert complex ctype errno fenv float inttypes iso646 limits locale math setjmp signal stdalign stdarg stdatomic stdbool
 stddef stdint stdio stdlib stdnoreturn string tgmath threads time uchar wchar wctype main unix linux near far small
-interface arena qir strings memory malloc
+interface arena qir strings memory malloc state context
 """
 RESERVED = frozenset(_WORDS.split())
 """Words of C and C++, names of standard headers (which a model's files must not hide), and names that are used."""

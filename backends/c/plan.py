@@ -11,6 +11,7 @@ from qir.backends.c.kernels import family_of, select
 from qir.backends.c.layout import Layout, Placed, lay_out, live_nodes, static_type
 from qir.backends.c.memory import check, place
 from qir.backends.c.pieces import in_pieces
+from qir.backends.c.ports import Port
 from qir.backends.c.program import (
     Arg,
     Buffer,
@@ -18,7 +19,6 @@ from qir.backends.c.program import (
     Choice,
     Input,
     Output,
-    Port,
     Program,
     Scratch,
     Stored,
@@ -73,8 +73,12 @@ def _planned(graph: Graph, nodes: list[Node], target: CTarget, source_hash: str)
     borders = {id(node) for node in (*entries.values(), *leaves.values())}
     inner_inputs = tuple(entries[name].outputs[0] if name in entries else name for name in graph.inputs)
     inner_outputs = tuple(leaves[name].inputs[0] if name in leaves else name for name in graph.outputs)
+    states = _states(graph, target)
     free = {node.outputs[0] for node in entries.values() if _reorders(graph, node)}
     free |= {node.inputs[0] for node in leaves.values() if _reorders(graph, node)}
+    if target.io != "model":
+        inner = zip((*graph.inputs, *graph.outputs), (*inner_inputs, *inner_outputs), strict=True)
+        free |= {value for name, value in inner if name not in states}
     layout = lay_out(graph, [n for n in nodes if id(n) not in borders], inner_inputs, inner_outputs, free)
     absorb(layout, target)
     grow(layout, target)
@@ -87,22 +91,22 @@ def _planned(graph: Graph, nodes: list[Node], target: CTarget, source_hash: str)
     inputs, outputs = [], []
     for name, value in zip(graph.inputs, inner_inputs, strict=True):
         port, notes = _port(graph, name, value, entries.get(name), layout, target)
-        inputs.append(port)
+        inputs.append(replace(port, state=states.get(name, "")))
         chosen = notes + chosen
     for name, value in zip(graph.outputs, layout.outputs, strict=True):
         port, notes = _port(graph, name, value, leaves.get(name), layout, target)
-        outputs.append(port)
+        outputs.append(replace(port, state=states.get(name, "")))
         chosen += notes
-    ways = [_buffers(layout, calls, {}, inputs, outputs, sums) for sums in (True, False)]
+    ways = [_buffers(layout, calls, {}, inputs, outputs, target.io, sums) for sums in (True, False)]
 
     def finished(memory: _Memory, strips: Strips) -> Program:
         if strips.room:
-            memory = _buffers(layout, list(strips.calls), strips.room, inputs, outputs, memory.sums)
+            memory = _buffers(layout, list(strips.calls), strips.room, inputs, outputs, target.io, memory.sums)
         made = _finish(graph, target, layout, memory, inputs, outputs, chosen, source_hash)
         return replace(made, repeated_macs=round(strips.again))
 
     def stripped(goal: int = 0) -> Program:
-        made = (finished(memory, in_strips(memory.calls, layout.operands, _arena(memory, inputs, outputs)[0],
+        made = (finished(memory, in_strips(memory.calls, layout.operands, _arena(memory, inputs, outputs, target.io)[0],
                                            memory.group, goal)) for memory in ways)  # fmt: skip
         return min(made, key=lambda program: program.arena_bytes)
 
@@ -116,6 +120,26 @@ def _planned(graph: Graph, nodes: list[Node], target: CTarget, source_hash: str)
         tried = stripped(goal)
         made, goal = min(made, tried, key=lambda one: one.arena_bytes), max(goal - max(tried.arena_bytes - most, 0), 1)
     return made
+
+
+def _states(graph: Graph, target: CTarget) -> dict[str, str]:
+    """Inputs whose values are kept, and the outputs that become their next values, to the input.
+
+    Raises:
+        RecipeError: where there is no such input or output, or they do not fit together.
+    """
+    found: dict[str, str] = {}
+    for output, name in target.state:
+        for side, known, one in (("output", graph.outputs, output), ("input", graph.inputs, name)):
+            if one not in known or one in found or known.count(one) > 1:
+                raise RecipeError(f"state {output} -> {name}: '{one}' is no {side} of its own",
+                                  fix=f"The {side}s are {', '.join(known)}")  # fmt: skip
+        kinds = [static_type(graph, one) for one in (output, name)]
+        if kinds[0].dtype != kinds[1].dtype or kinds[0].sizes != kinds[1].sizes:
+            raise RecipeError(f"state {output} -> {name}: {kinds[0]} cannot become {kinds[1]}",
+                              fix="Their types and shapes must be the same")  # fmt: skip
+        found |= {output: name, name: name}
+    return found
 
 
 def _entry(graph: Graph, name: str) -> Node | None:
@@ -167,12 +191,15 @@ def _with_scratch(made: tuple[tuple[Arg, ...], ...], name: str, at_once: bool) -
 def _port(
     graph: Graph, name: str, value: str, border: Node | None, layout: Layout, target: CTarget
 ) -> tuple[Port, list[Choice]]:
-    kind = static_type(graph, name)
+    kind, codes = static_type(graph, name), layout.operands[value]
+    native = target.io != "model" and name not in _states(graph, target)
+    order = codes.order if native and not codes.is_plain else ()
     if border is None:
-        return Port(name, kind.dtype, kind.sizes, value), []
-    codes = layout.operands[value]
-    call, note = _border(graph, border, _plain(graph, name), codes, target)
+        return Port(name, kind.dtype, kind.sizes, value, order=order), []
     scale, zero = float(border.attr("scale")), int(border.attr("zero_point"))
+    if native:
+        return Port(name, kind.dtype, kind.sizes, value, codes.dtype, scale, zero, order=order, outside=border), []
+    call, note = _border(graph, border, _plain(graph, name), codes, target)
     port = Port(name, kind.dtype, kind.sizes, value, codes.dtype, scale, zero, call)
     if codes.is_plain:
         return port, [note]
@@ -212,8 +239,9 @@ class _Memory:
 
 
 def _buffers(
-    layout: Layout, calls: list[Call], room: Mapping[str, int], inputs: list[Port], outputs: list[Port], sums: bool
-) -> _Memory:
+    layout: Layout, calls: list[Call], room: Mapping[str, int], inputs: list[Port], outputs: list[Port], io: str,
+    sums: bool,
+) -> _Memory:  # fmt: skip
     """Lifetimes by value group; element-wise results take over the bytes of an operand that dies.
 
     Args:
@@ -240,7 +268,7 @@ def _buffers(
                 scratch[arg.name] = Buffer(arg.name, arg.nbytes, "arena", 0, number, number)
     for port in outputs:
         last[group[port.value]] = end
-    fixed = {*(port.value for port in inputs), *room}
+    fixed = {*(port.value for port in inputs if io != "arena" or port.state), *room}
     results = {group[port.value] for port in outputs}
     for number, placed in enumerate(layout.placed):
         donor = _donor(placed, group, last, number, fixed, results) if sums or not placed.site.added else None
@@ -282,12 +310,14 @@ def _donor(
     return None
 
 
-def _arena(memory: _Memory, inputs: list[Port], outputs: list[Port]) -> tuple[list[Buffer], list[Buffer]]:
+def _arena(memory: _Memory, inputs: list[Port], outputs: list[Port], io: str) -> tuple[list[Buffer], list[Buffer]]:
     """What lies in the arena, at no offset yet, and what lies with the caller."""
     ports: dict[str, tuple[str, int, bool]] = {}
     for side, row in (("input", inputs), ("output", outputs)):
         for number, port in enumerate(row):
-            ports[memory.group[port.value]] = (side, number, port.border is not None)
+            kept = side == "output" and port.state != ""  # its old value may still be read when it is written
+            inside = (not port.state and io == "arena") or (kept and port.border is None)
+            ports[memory.group[port.value]] = ("arena" if inside else side, number, inside or port.border is not None)
     arena: list[Buffer] = list(memory.scratch)
     outside: list[Buffer] = []
     for root in memory.nbytes:
@@ -311,7 +341,7 @@ def _finish(
     graph: Graph, target: CTarget, layout: Layout, memory: _Memory, inputs: list[Port], outputs: list[Port],
     chosen: Iterable[Choice], source_hash: str,
 ) -> Program:  # fmt: skip
-    arena, outside = _arena(memory, inputs, outputs)
+    arena, outside = _arena(memory, inputs, outputs, target.io)
     placement = place(arena, target.alignment)
     check(placement.buffers, placement.arena_bytes, target.alignment)
     buffers = (*placement.buffers, *outside)
@@ -330,5 +360,5 @@ def _finish(
     return Program(
         tuple(inputs), tuple(outputs), tuple(memory.calls), buffers, values, stored, placement.arena_bytes,
         placement.lower_bound, target.alignment, _mode(layout), tuple(chosen), source_hash, target.name,
-        next(iter(target.isas), "portable"), target.threads,
+        next(iter(target.isas), "portable"), target.threads, io=target.io,
     )  # fmt: skip

@@ -10,6 +10,7 @@ from typing import TypeAlias
 
 import numpy as np
 
+from qir.backends.c.ports import Port
 from qir.errors import UnsupportedError
 from qir.ir.dtype import BOOL, DType
 
@@ -249,36 +250,6 @@ class Stored:
 
 
 @dataclass(frozen=True)
-class Port:
-    """An input or output of the program.
-
-    Attributes:
-        name: the model's name for it.
-        dtype, shape: at the real interface (net_run), in plain (ONNX) layout.
-        value: the value that the calls between the borders read or write.
-        code: element type of the codes (net_run_q) where the border is quantized, else None.
-        scale, zero_point: of those codes.
-        border: the call by which net_run turns reals into codes or back; None where `value` is the port itself.
-        reorder: the call by which net_run_q moves codes between plain order and that of `value`; None where these are
-            the same bytes.
-    """
-
-    name: str
-    dtype: DType
-    shape: tuple[int, ...]
-    value: str
-    code: DType | None = None
-    scale: float = 1.0
-    zero_point: int = 0
-    border: Call | None = None
-    reorder: Call | None = None
-
-    @property
-    def elements(self) -> int:
-        return int(np.prod(self.shape, dtype=np.int64))
-
-
-@dataclass(frozen=True)
 class Choice:
     """Why a node is computed as it is.
 
@@ -323,6 +294,7 @@ class Program:
         processor: the instruction set without which it does not run, or portable.
         threads: most pieces of a call; above 1 the caller can give threads to run them on.
         repeated_macs: multiply-accumulates that strips do a second time.
+        io: how the caller gives inputs and takes outputs; see qir.backends.c.ports.
         alternatives: plans of the same network for processors with more, best first: the code chooses at run time.
     """
 
@@ -342,7 +314,18 @@ class Program:
     processor: str = "portable"
     threads: int = 1
     repeated_macs: int = 0
+    io: str = "model"
     alternatives: tuple[Program, ...] = ()
+
+    @property
+    def ports(self) -> tuple[Port, ...]:
+        """Inputs, then outputs."""
+        return (*self.inputs, *self.outputs)
+
+    @property
+    def states(self) -> tuple[Port, ...]:
+        """Inputs whose values are kept from run to run."""
+        return tuple(port for port in self.inputs if port.state)
 
     @property
     def plans(self) -> tuple[Program, ...]:
@@ -368,7 +351,7 @@ class Program:
     @property
     def emitted_calls(self) -> tuple[Call, ...]:
         """Calls of net_run, then those that net_run_q alone makes."""
-        return (*self.every_call, *(port.reorder for port in (*self.inputs, *self.outputs) if port.reorder))
+        return (*self.every_call, *(port.reorder for port in self.ports if port.reorder))
 
     @property
     def entry(self) -> tuple[Call, ...]:

@@ -11,7 +11,8 @@ import numpy as np
 from qir.backends.c.build import Files, Library, shared_library
 from qir.backends.c.isas import require
 from qir.backends.c.module import CModule, fitting
-from qir.backends.c.program import Call, Port, Program, turns
+from qir.backends.c.ports import Port
+from qir.backends.c.program import Call, Program, turns
 from qir.errors import BuildError, DataError, QirError
 
 _GUARD = 4096

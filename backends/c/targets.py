@@ -125,6 +125,8 @@ class CTarget:
         spare_bytes: that constants may take beyond those of kernels whose weights do not grow; None is any number.
         max_ram: bytes of the arena to get down to by strips of rows, some of which are computed twice.
         requantization: as of Target, where nothing else is asked for.
+        io: how the caller gives inputs and takes outputs; see qir.backends.c.ports.
+        state: (output, input) pairs: the output is the input's value in the next run.
         tools: a compiler for a microcontroller, which the flags are for; None is the system's. On such, layers that run
             on codes give codes.
     """
@@ -140,6 +142,8 @@ class CTarget:
     spare_bytes: int | None = None
     max_ram: int | None = None
     requantization: Requantization = "float32"
+    io: str = "model"
+    state: tuple[tuple[str, str], ...] = ()
     tools: Tools | None = None
 
     @property

@@ -10,6 +10,7 @@ import rich_click as click
 
 from qir.backends.c.arrays import CHOICES
 from qir.backends.c.boards import EXAMPLES
+from qir.backends.c.ports import WAYS
 from qir.cli import options
 from qir.cli.paths import check_writable, make_parent, written_files
 from qir.errors import RecipeError
@@ -98,6 +99,22 @@ _EPILOG = options.example(
     help="How C makes codes of sums: as onnxruntime, or by integers alone, which targets without an FPU do.",
 )
 @click.option(
+    "--io",
+    type=click.Choice(WAYS),
+    default="model",
+    show_default=True,
+    panel=options.OUTPUT,
+    help="How C takes inputs and gives outputs. model: reals in row-major order, and codes. native: codes as the layers "
+    "have them, channels last. arena: the same, inside the arena.",
+)
+@click.option(
+    "--state",
+    multiple=True,
+    metavar="INPUT=OUTPUT",
+    panel=options.OUTPUT,
+    help="The output of C is the value of the input in the next run: hidden states, caches.",
+)
+@click.option(
     "--output",
     "-o",
     metavar="PATH",
@@ -155,7 +172,8 @@ _EPILOG = options.example(
 def compile_command(
     model: str, calib: str | None, preprocess: str | None, shape: tuple[str, ...], bind: tuple[str, ...], target: str,
     recipe: str, override: tuple[str, ...], output: str | None, weights: str, example: str | None, trace: str | None,
-    report: bool, explain: bool, as_json: bool, check_promises: bool, verify: bool, **choices: Any,
+    state: tuple[str, ...], report: bool, explain: bool, as_json: bool, check_promises: bool, verify: bool,
+    **choices: Any,
 ) -> None:  # fmt: skip
     """Quantize MODEL and write it as QDQ ONNX or as self-contained C."""
     # `choices` are arguments of qir.compile, by their names there.
@@ -174,7 +192,7 @@ def compile_command(
     instruments = [PromiseChecker(loaded.samples())] if check_promises else []
     result = compile(
         loaded.graph, loaded.feeds, target=target, recipe=loaded.recipe, preprocess=loaded.preprocess,
-        trace=trace or False, instruments=instruments, **choices,
+        trace=trace or False, instruments=instruments, state=_pairs(state) or None, **choices,
     )  # fmt: skip
     checked = _verify(result, loaded) if verify else {}
     make_parent(path)
@@ -193,6 +211,15 @@ def compile_command(
     facts |= {"report": result.report()} if report else {}
     facts |= {"explain": result.explain()} if explain else {}
     click.echo(json.dumps(facts, indent=2) if as_json else _text(facts, where))
+
+
+def _pairs(state: tuple[str, ...]) -> dict[str, str]:
+    """Output to input of --state INPUT=OUTPUT."""
+    pairs = [text.partition("=") for text in state]
+    for text, (name, _, output) in zip(state, pairs, strict=True):
+        if not name or not output:
+            raise RecipeError(f"--state {text} is no pair", fix="Write --state INPUT=OUTPUT")
+    return {output: name for name, _, output in pairs}
 
 
 def _output(model: str, output: str | None, loaded: Loaded) -> Path:

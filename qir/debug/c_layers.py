@@ -12,7 +12,8 @@ import numpy as np
 
 from qir.backends.c.edits import Edit, edits, saved_files
 from qir.backends.c.module import CModule, fitting
-from qir.backends.c.program import Call, Port, Program
+from qir.backends.c.ports import Port
+from qir.backends.c.program import Call, Program
 from qir.backends.c.taps import Moment, Stray, Taps
 from qir.errors import DataError, QirError
 from qir.evaluate import node_results
