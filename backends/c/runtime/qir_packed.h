@@ -25,12 +25,6 @@ static inline void qir_halve(const uint8_t *QIR_RESTRICT w, int32_t count, int32
     }
 }
 
-#if defined(__SSE2__) || defined(__ARM_NEON) || defined(_M_X64)
-#define QIR_UNPACKS_ALONG 1
-#else
-#define QIR_UNPACKS_ALONG 0
-#endif
-
 /* Without vectors, four codes of 1, 2 or 4 bits at a time: moved apart, one to a byte, where they lose their offset; bit 7,
    set meanwhile, takes the borrow. */
 static inline void qir_unpack_four(uint32_t v, int32_t bits, int8_t *QIR_RESTRICT to) {
@@ -55,7 +49,7 @@ static inline void qir_unpack_four(uint32_t v, int32_t bits, int8_t *QIR_RESTRIC
 /* `groups` times eight codes. */
 static inline void qir_unpack(const uint8_t *QIR_RESTRICT w, int32_t bits, int32_t groups, int8_t *QIR_RESTRICT to) {
     int32_t group, i;
-    if (!QIR_UNPACKS_ALONG && (bits == 4 || bits <= 2)) {
+    if (!QIR_ON_VECTORS && (bits == 4 || bits <= 2)) {
         for (group = 0; group < groups; ++group, w += bits, to += 8) {
             const uint32_t more = bits == 4 ? (uint32_t)w[1] << 8 : 0, last = bits == 4 ? (uint32_t)w[3] << 8 : 0;
             qir_unpack_four(bits == 1 ? w[0] & 15u : w[0] | more, bits, to);
