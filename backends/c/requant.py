@@ -10,6 +10,7 @@ import numpy as np
 from qir.backends.c.program import Arg, Field, Input, Struct
 from qir.backends.c.site import Site
 from qir.ir.graph import Node
+from qir.quant.fixedpoint import fixed_sum
 
 FIXED = Path(__file__).parent / "runtime" / "qir_fixed.h"
 
@@ -40,21 +41,33 @@ SUMMED = "const qir_sum *sum, const uint8_t *other,"
 """What `added` gives, as parameters of a kernel."""
 
 
+def summed(site: Site) -> tuple[tuple[str, str], ...]:
+    """The substitutions of QIR_SUMS, QIR_SUMMED and QIR_SUM_CODES."""
+    kind = "qir_fixed_sum" if is_fixed(site) else "qir_sum"
+    given = SUMMED.replace("qir_sum", kind) if site.added is not None else ""
+    return (("QIR_SUMS", str(int(site.added is not None))), ("QIR_SUMMED", given), ("QIR_SUM_CODES", f"{kind}_codes"))
+
+
 def added(site: Site) -> tuple[Arg, ...]:
-    """What a kernel takes besides where its results are sums with other codes: a qir_sum, and these."""
+    """What a kernel takes besides where its results are sums with other codes: their numbers, and those codes."""
     if site.added is None:
         return ()
     other = site.inputs[-1]
     assert other is not None
     first = site.added.inputs[1] == other.name
     own, others = ("a_multiplier", "b_multiplier") if first else ("b_multiplier", "a_multiplier")
+    beside = replace(other.read, beside=True) if isinstance(other.read, Input) else other.read
+    if is_fixed(site):
+        sums = fixed_sum(*(np.float32(site.added.attr(key)) for key in (own, others, "offset")), (255, 255))
+        assert sums is not None, "lowering leaves such sums in float"
+        numbers = (("own_multiplier", sums.a), ("other_multiplier", sums.b), ("offset", sums.offset))
+        return Struct("qir_fixed_sum", (*numbers, ("shift", sums.shift), ("requant", requant(site.node)))), beside
     fields: tuple[tuple[str, Field], ...] = (
         ("own_multiplier", float(np.float32(site.added.attr(own)))),
         ("other_multiplier", float(np.float32(site.added.attr(others)))),
         ("offset", float(np.float32(site.added.attr("offset")))), ("own_first", int(first)),
         ("requant", requant(site.node)),
     )  # fmt: skip
-    beside = replace(other.read, beside=True) if isinstance(other.read, Input) else other.read
     return Struct("qir_sum", fields), beside
 
 

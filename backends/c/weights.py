@@ -9,7 +9,7 @@ import numpy as np
 
 from qir.backends.c.integer_types import WIDE, only_bytes, typed
 from qir.backends.c.program import Data, Kernel
-from qir.backends.c.requant import SUMMED, overflow
+from qir.backends.c.requant import is_fixed, overflow, summed
 from qir.backends.c.site import Site
 from qir.ir.dtype import INT16, UINT8
 from qir.quant.bitpack import pack
@@ -59,16 +59,16 @@ def activation_rows(site: Site) -> int:
 def row_kernel(site: Site, function: str, source: Path, wide: bool) -> Kernel:
     """A template `..._u8s8_T__portable` that takes products of rows, for the node's types and what it adds to."""
     bits, codes = weight_bits(site), site.input(0).dtype == UINT8
-    summed = site.added is not None
     line = f"qir_line_s{bits}" if is_packed(site) else "qir_line_s8"
     dot = ("qir_dot_rows" if bits == 8 else f"qir_dot_rows_s{bits}") if not wide else f"qir_dot_rows_s{bits}_s64"
     found = _kernel(site, function, source, wide, (
         ("QIR_ROWS", str(activation_rows(site))), ("QIR_WIDEN", "qir_widen" if codes else "qir_widen_s16"),
-        ("QIR_LINE", line), ("QIR_DOT", dot), ("QIR_SUMS", str(int(summed))), ("QIR_SUMMED", SUMMED if summed else ""),
+        ("QIR_LINE", line), ("QIR_DOT", dot), *summed(site),
     ))  # fmt: skip
-    if not summed:
+    if site.added is None:
         return found
-    return replace(found, name=found.emitted.replace("__", "_sum__"), headers=(*found.headers, _SUM))
+    headers = () if is_fixed(site) else (_SUM,)
+    return replace(found, name=found.emitted.replace("__", "_sum__"), headers=(*found.headers, *headers))
 
 
 def tap_kernel(site: Site, function: str, source: Path, wide: bool) -> Kernel:

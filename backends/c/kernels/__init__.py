@@ -114,6 +114,8 @@ class Variant:
         """Why it cannot take a site, with what was joined to it; `lean`: its weights must not grow."""
         if site.added is not None and not self.sums:
             return "it cannot add other codes to its own"
+        if site.added is not None and site.added.attr("requantization") != site.node.attr("requantization"):
+            return "the sum rounds in another way than its terms"
         if site.bounds != (-inf, inf) and not self.clamps:
             return "it cannot clamp its results"
         if site.node.attr("requantization") == "fixed" and self.isa != "portable" and not self.fixed:

@@ -73,8 +73,8 @@ static inline int32_t qir_dot_1x1(const int16_t *QIR_RESTRICT x, const int8_t *Q
 
 #if defined(__thumb__) && !defined(__thumb2__)
 /* Armv6-M has eight registers for arithmetic: enough for one row of activations with two of weights, `next` apart. */
-__attribute__((noinline, unused)) static void qir_dot_1x2(const int16_t *QIR_RESTRICT x, const int8_t *QIR_RESTRICT w,
-                                                  int32_t depth, int32_t next, int32_t *QIR_RESTRICT acc) {
+QIR_ALONE static void qir_dot_1x2(const int16_t *QIR_RESTRICT x, const int8_t *QIR_RESTRICT w, int32_t depth,
+                                  int32_t next, int32_t *QIR_RESTRICT acc) {
     const int16_t *const end = x + depth;
     int32_t a = 0, b = 0;
     while (x != end) {

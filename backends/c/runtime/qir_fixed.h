@@ -47,6 +47,27 @@ static inline void qir_fixed_s16(int32_t acc, float multiplier, const qir_requan
     *y = (int16_t)qir_bounded(qir_scaled(acc, multiplier), q);
 }
 
+/* A product that, in place of its codes, stores their sum with other codes: by integers, as kernels/add_u8/add_u8.h has
+   it. `requant` is that of the product, q that of the sums. */
+typedef struct {
+    int32_t own_multiplier;
+    int32_t other_multiplier;
+    int32_t offset;
+    int32_t shift;
+    qir_requant requant;
+} qir_fixed_sum;
+
+static inline void qir_fixed_sum_codes(const qir_fixed_sum *s, const qir_requant *q, const uint8_t *own,
+                                       const uint8_t *other, int32_t width, uint8_t *y) {
+    const qir_fixed_sum sum = *s;
+    const qir_requant bounds = *q;
+    int32_t i;
+    for (i = 0; i < width; ++i) {
+        const int32_t v = sum.offset + own[i] * sum.own_multiplier + other[i] * sum.other_multiplier;
+        y[i] = (uint8_t)qir_bounded(v >> sum.shift, &bounds);
+    }
+}
+
 /* Of accumulators of 64 bits, below 2^53: as acc * f / 2^(150 - e), where the last 32 bits of the product do not matter to
    a shift of 33 + r, and with a smaller one what does not fit 31 bits is beyond all codes. */
 static inline int32_t qir_scaled_s64(int64_t acc, float m) {

@@ -25,10 +25,37 @@ static inline void qir_halve(const uint8_t *QIR_RESTRICT w, int32_t count, int32
     }
 }
 
+/* Without vectors, four codes of 1, 2 or 4 bits at a time: moved apart, one to a byte, where they lose their offset; bit 7,
+   set meanwhile, takes the borrow. */
+static inline void qir_unpack_four(uint32_t v, int32_t bits, int8_t *QIR_RESTRICT to) {
+    const uint32_t offset = bits == 1 ? 1 : (uint32_t)1 << (bits - 1);
+    int32_t i;
+    if (bits == 4) {
+        v = (v | v << 8) & 0x00ff00ffu;
+        v = (v | v << 4) & 0x0f0f0f0fu;
+    } else if (bits == 2) {
+        v = (v | v << 12) & 0x000f000fu;
+        v = (v | v << 6) & 0x03030303u;
+    } else {
+        v = (v | v << 14) & 0x00030003u;
+        v = ((v | v << 7) & 0x01010101u) << 1;
+    }
+    v = ((v | 0x80808080u) - offset * 0x01010101u) ^ 0x80808080u;
+    for (i = 0; i < 4; ++i) {
+        to[i] = (int8_t)(uint8_t)(v >> (8 * i));
+    }
+}
+
 /* `groups` times eight codes. */
 static inline void qir_unpack(const uint8_t *QIR_RESTRICT w, int32_t bits, int32_t groups, int8_t *QIR_RESTRICT to) {
     int32_t group, i;
-    if (bits == 4) {
+    if (!QIR_ON_VECTORS && (bits == 4 || bits <= 2)) {
+        for (group = 0; group < groups; ++group, w += bits, to += 8) {
+            const uint32_t more = bits == 4 ? (uint32_t)w[1] << 8 : 0, last = bits == 4 ? (uint32_t)w[3] << 8 : 0;
+            qir_unpack_four(bits == 1 ? w[0] & 15u : w[0] | more, bits, to);
+            qir_unpack_four(bits == 1 ? w[0] >> 4 : w[bits / 2] | last, bits, to + 4);
+        }
+    } else if (bits == 4) {
         qir_halve(w, 4 * groups, 4, 8, to);
     } else if (bits == 2) {
         for (group = 0; group < groups; group += 16) { /* by way of halves of four bits */

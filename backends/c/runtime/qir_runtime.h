@@ -47,6 +47,24 @@
 #define QIR_LANES
 #endif
 
+/* A function of its own, so that its sums get the registers, and one for all callers: gcc would make a copy for every set
+   of constant arguments. */
+#if defined(__clang__)
+#define QIR_ALONE __attribute__((noinline, unused))
+#elif defined(__GNUC__)
+#define QIR_ALONE __attribute__((noinline, noclone, unused))
+#else
+#define QIR_ALONE
+#endif
+
+/* Whether compilers have vectors for short loops over neighbours; where not, those are written for the registers there
+   are. */
+#if defined(__SSE2__) || defined(__ARM_NEON) || defined(_M_X64)
+#define QIR_ON_VECTORS 1
+#else
+#define QIR_ON_VECTORS 0
+#endif
+
 /* How a real result becomes a code: clamp(rint(v) + zero_point, qmin, qmax) with low = qmin - zero_point and
    high = qmax - zero_point. */
 typedef struct {

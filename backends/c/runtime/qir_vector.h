@@ -17,16 +17,6 @@
 #define QIR_LEAST
 #endif
 
-/* A function of its own, so that its sums get the registers, and one for all callers: gcc would make a copy for every set
-   of constant arguments. */
-#if defined(__clang__)
-#define QIR_ALONE __attribute__((noinline, unused))
-#elif defined(__GNUC__)
-#define QIR_ALONE __attribute__((noinline, noclone, unused))
-#else
-#define QIR_ALONE
-#endif
-
 /* each(0) each(1) ... each(n - 1): sums that stay in registers are variables, which no compiler keeps in memory. */
 #define QIR_EACH_1(each) each(0)
 #define QIR_EACH_2(each) QIR_EACH_1(each) each(1)

@@ -50,7 +50,7 @@ def some_of_each() -> list[Case]:
     row = [rng.normal(0, 9, 24).astype(np.float32) for _ in range(2)]
     every = [
         *(weighted("qir.IntConv", bits, (1, 5, 6, 6), (6, 5, 3, 3), 6, 9, "random", False, True, bits,
-                   pads=(1, 1, 1, 1)) for bits in (8, 2, 1)),
+                   pads=(1, 1, 1, 1)) for bits in (8, 4, 2, 1)),
         weighted("qir.IntConv", 1, (1, 9, 6, 6), (9, 1, 3, 3), 9, 9, "ties", False, True, strides=(2, 2), group=9),
         weighted("qir.IntConv", 2, (1, 8, 4, 4), (6, 8, 1, 1), 6, 0, "extreme", False, True, wide=True),
         weighted("qir.IntConvTranspose", 3, (1, 4, 3, 3), (4, 3, 2, 2), 3, 9, "random", False, False, strides=(2, 2)),

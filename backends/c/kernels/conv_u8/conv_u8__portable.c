@@ -13,6 +13,7 @@
 #define QIR_DOT qir_dot_rows
 #define QIR_SUMS 0
 #define QIR_SUMMED
+#define QIR_SUM_CODES qir_sum_codes
 /* template: end */
 
 /* The activations under one window, for one group, as a row [taps][in_channels]; zeros outside the input. */
@@ -95,7 +96,7 @@ void qir_conv_u8s8_T__portable(const qir_conv_u8_shape *s, const QIR_X *QIR_REST
                         qir_conv_u8s8_T_store(q, acc + 16 * i, bias + at, multiplier + at, width, to);
                     }
                     #if QIR_SUMS
-                    qir_sum_codes(sum, &s->requant, to, other + place, width, y + place);
+                    QIR_SUM_CODES(sum, &s->requant, to, other + place, width, y + place);
                     #endif
                 }
             }
