@@ -21,6 +21,8 @@ register_passes(
             "recognize-activations": "fuse.activations:RecognizeActivations",
             "recognize-layernorm": "fuse.layernorm:RecognizeLayerNorm",
             "prune": "compress.prune_channels:PruneChannels",
+            "low-rank": "compress.low_rank:LowRank",
+            "sparsify": "compress.sparsify:Sparsify",
             "estimate-ranges": "quantize.estimate_ranges:EstimateRanges",
             "collect": "quantize.collect:Collect",
             "absorb-biases": "quantize.absorb_biases:AbsorbBiases",

@@ -29,8 +29,7 @@ class Walk:
 
     def __init__(self, graph: Graph, batches: Sequence[Mapping[str, Any]]) -> None:
         self._graph = graph
-        self._last = {name: place for place, node in enumerate(graph.nodes) for name in node.reads}
-        self._last |= dict.fromkeys(graph.outputs, len(graph.nodes))
+        self._last = _last_reads(graph)
         self._done, self._count = 0, len(batches)
         self.values = {name: [rounded(batch[name], graph.types[name]) for batch in batches]
                        for name in graph.inputs if name in self._last}  # fmt: skip
@@ -83,13 +82,19 @@ class Walk:
         return self.values[name]
 
     def go_on(self, graph: Graph) -> None:
-        """Takes what is left to do from a graph with the same nodes, other constants and types of theirs."""
-        self._graph = graph
+        """Takes what is left to do from a graph with the same nodes in front; behind, values keep their names."""
+        self._graph, self._last = graph, _last_reads(graph)
 
     def put(self, name: str, arrays: Sequence[np.ndarray]) -> None:
         """Replaces a value, real numbers, for all that follows; rounds it where it has codes."""
         if name in self.values:
             self.values[name] = [rounded(array, self._graph.types[name]) for array in arrays]
+
+
+def _last_reads(graph: Graph) -> dict[str, int]:
+    """The place of the last node that reads a value."""
+    found = {name: place for place, node in enumerate(graph.nodes) for name in node.reads}
+    return found | dict.fromkeys(graph.outputs, len(graph.nodes))
 
 
 def without_codes(graph: Graph) -> Graph:

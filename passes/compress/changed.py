@@ -41,22 +41,29 @@ def smaller(before: Graph, after: Graph, context: Context, by: str, what: str) -
 
 
 def total_macs(graph: Graph) -> int:
-    """Multiply-accumulates of one sample, as far as shapes are known."""
+    """Multiply-accumulates of one sample, as far as shapes are known; those by weights of zero do not count."""
     single = with_ones(graph)
-    return sum(macs(node, single) or 0 for node in single.nodes)
+    return round(sum((macs(node, single) or 0) * _share(node, graph) for node in single.nodes))
 
 
 def weight_bytes(graph: Graph, context: Context) -> int:
-    """Of the layers' weights in the widths that the recipe gives them."""
-    return sum(_bytes(node, graph, context) for node in graph.nodes)
+    """Of the layers' weights that are not zero, in the widths that the recipe gives them."""
+    layers = [(node, slots) for node in graph.nodes if (slots := weighted(node, graph)) is not None]
+    bits = [weight_bits(node, context) * _share(node, graph) * graph.constants[node.inputs[slots.weight]].value.size
+            for node, slots in layers]  # fmt: skip
+    return round(sum(bits) / 8)
 
 
-def _bytes(node: Node, graph: Graph, context: Context) -> int:
+def weight_bits(node: Node, context: Context) -> int:
+    """In which the recipe stores a weight of a layer."""
+    return context.recipe.layer((node.name, *node.origin), node.op).weight_width or 32
+
+
+def _share(node: Node, graph: Graph) -> float:
+    """Of a layer's weights that are not zero; 1 of other nodes."""
     slots = weighted(node, graph)
-    if slots is None:
-        return 0
-    width = context.recipe.layer((node.name, *node.origin), node.op).weight_width or 32
-    return -(-graph.constants[node.inputs[slots.weight]].value.size * width // 8)
+    value = graph.constants[node.inputs[slots.weight]].value if slots is not None else None
+    return 1.0 if value is None else np.count_nonzero(value) / max(value.size, 1)
 
 
 def noise(before: Graph, after: Graph, context: Context) -> float:

@@ -3,7 +3,7 @@
 The Gram matrix G of a layer's inputs tells how the error of one column is made good by others (qir.quant.gptq). Where a
 target adds neighbouring products in 16 bits, codes are kept within its pair limit while rounding. There, and up to 6
 bits, several scales are tried, and each channel takes the one that leaves the least output error `dW G dW^T`. Nearest
-rounding is among the choices, so no channel gets worse by it.
+rounding is among the choices, so no channel gets worse by it. Weights that are zero stay zero.
 """
 
 from __future__ import annotations
@@ -98,6 +98,8 @@ class RoundWeights(Pass):
                     step = scale[here, None].astype(np.float64)
                     if number:
                         bounds = _bounds(codes[here], columns, partners, (low[here], high[here], limit))
+                        for bound in bounds:
+                            bound[part.T == 0] = 0  # what was made zero stays zero
                         found = gptq(part / step, factor, _rounding(*bounds, limit, beside))
                         codes[here, columns] = found.astype(np.int32)
                     errors[number, here] += output_error(part, codes[here, columns] * step, factor.gram)

@@ -13,6 +13,12 @@ _AHEAD = 16
 """Counts below the present one that are looked at: where whole vectors end is a step that pays."""
 
 
+def filled(inputs: np.ndarray, outputs: np.ndarray) -> np.ndarray:
+    """Products of an input and an output that vectors take, their last parts filled up."""
+    found: np.ndarray = np.ceil(inputs / _INPUTS) * _INPUTS * np.ceil(outputs / _OUTPUTS) * _OUTPUTS
+    return found
+
+
 @dataclass(frozen=True, eq=False)
 class Work:
     """Multiplications of layers, of whose inputs and outputs some are channels that can go.
@@ -32,8 +38,7 @@ class Work:
     def of(self, left: np.ndarray) -> float:
         """With so many channels left in each family: the mean of what counts and of what vectors take."""
         inputs, outputs = self.inputs @ left + self.other_inputs, self.outputs @ left + self.other_outputs
-        filled = np.ceil(inputs / _INPUTS) * _INPUTS * np.ceil(outputs / _OUTPUTS) * _OUTPUTS
-        return float(self.each @ (inputs * outputs + filled)) / 2
+        return float(self.each @ (inputs * outputs + filled(inputs, outputs))) / 2
 
 
 def path(work: Work, errors: Sequence[np.ndarray], allowed: Sequence[Sequence[int]], start: np.ndarray) -> np.ndarray:

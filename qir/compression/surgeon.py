@@ -126,6 +126,8 @@ def refitted(rows: np.ndarray, inputs: np.ndarray, wanted: np.ndarray) -> np.nda
         wanted: [n, M].
     """
     off, size = wanted - inputs @ rows.T, len(inputs) * 3 // 4
+    if not off.any():
+        return rows
     square, cross = inputs[:size].T @ inputs[:size], inputs[:size].T @ off[:size]
     best, least = 0.0, float(np.square(off[size:]).sum())
     for ridge in _RIDGES:
