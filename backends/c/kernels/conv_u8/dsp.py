@@ -15,30 +15,31 @@ from qir.backends.c.requant import output_types, per_channel
 from qir.backends.c.site import Site
 from qir.backends.c.weights import is_packed
 
-_SOURCE = Path(__file__).parent / "conv_u8__dsp.c"
+DSP_SOURCE = Path(__file__).parent / "conv_u8__dsp.c"
 
 
-def filled(values: np.ndarray, *multiples: int) -> np.ndarray:
-    """With zeros after the last axes, up to a multiple each."""
+def _filled(values: np.ndarray, *multiples: int) -> np.ndarray:
+    """With zeros behind the last axes, up to a multiple each."""
     missing = [-size % multiple for size, multiple in zip(values.shape[-len(multiples) :], multiples, strict=True)]
     return np.pad(values, ((0, 0),) * (values.ndim - len(multiples)) + tuple((0, more) for more in missing))
 
 
-def in_pairs(codes: np.ndarray) -> Data:
-    """Weights [group, channel, code] to words [group][four channels][four codes][even, odd][two channels]: bytes c d c d.
+def _in_pairs(codes: np.ndarray) -> Data:
+    """Weights [group, channel, code] to words [group][four channels][four codes][even, odd][two channels], of bytes
+    c d c d.
 
     Code 4 i + 2 h + p of channel 4 f + 2 j + d is byte 2 h + d of word [f][i][p][j].
     """
-    full = filled(codes.astype(np.int8), 4, 4)
+    full = _filled(codes.astype(np.int8), 4, 4)
     groups, channels, depth = full.shape
     apart = full.reshape(groups, channels // 4, 2, 2, depth // 4, 2, 2)
     words = apart.transpose(0, 1, 4, 6, 2, 5, 3).reshape(groups, channels // 4, depth // 4, 2, 2, 4)
     return Data(np.ascontiguousarray(words).view("<u4")[..., 0], "weights")
 
 
-def in_fours(values: np.ndarray, groups: int, role: str) -> Data:
+def _in_fours(values: np.ndarray, groups: int, role: str) -> Data:
     """[M] to [group][four channels][4], zeros beyond the last channel."""
-    return Data(np.ascontiguousarray(filled(values.reshape(groups, -1), 4)), role)
+    return Data(np.ascontiguousarray(_filled(values.reshape(groups, -1), 4)), role)
 
 
 def dsp_kernel(site: Site, function: str, source: Path) -> Kernel:
@@ -64,13 +65,12 @@ def _accepts(site: Site) -> str | None:
 
 
 def _window(site: Site) -> Field:
-    """The qir_window; where each window is one pixel these are one row, with a stride of zero."""
+    """The qir_window; with `dsp_rows` where each window is one pixel."""
     x, win = site.input(0), conv_window(site)
     padded = any(win.begin) or any(win.end)
     if padded or prod(win.kernel) > 1 or prod(win.strides) > 1 or _groups(site) > 1:
         return window_fields(x.shape[0], win)
-    one, row = (1, 1, 1), (1, 1, x.shape[0] * prod(win.input))
-    return (1, row, row, one, (1, 1, 0), one, (0, 0, 0))
+    return dsp_rows(x.shape[0] * prod(win.input))
 
 
 def _codes(site: Site) -> np.ndarray:
@@ -79,24 +79,47 @@ def _codes(site: Site) -> np.ndarray:
     return w.reshape(_groups(site), w.shape[0] // _groups(site), -1)
 
 
+def dsp_data(site: Site, codes: np.ndarray) -> tuple[Data, ...]:
+    """Weights [group, channel, code], bias and multipliers. Taps outside the input have the code of zero, so the bias
+    keeps its zero-point term."""
+    groups, each, _ = codes.shape
+    bias, scale = np.asarray(site.constant(2)).astype(np.int32), per_channel(site.constant(3), groups * each)
+    return _in_pairs(codes), _in_fours(bias, groups, "bias"), _in_fours(scale, groups, "multipliers")
+
+
+def dsp_room(channels: int, taps: int = 1) -> Scratch:
+    """For pairs of two windows, and where channels do not go by fours for the codes of one."""
+    words = -(-channels * taps // 4) * 4
+    return Scratch(4 * words + (words if channels % 4 else 0))
+
+
+def dsp_rows(count: int) -> Field:
+    """The qir_window of pixels that are windows, one after the other: a stride of zero says so."""
+    one, row = (1, 1, 1), (1, 1, count)
+    return (1, row, row, one, (1, 1, 0), one, (0, 0, 0))
+
+
+def dsp_work(outputs: int, each: int, depth: int) -> float:
+    """Multiply-accumulates, those of channels that are none included; taking a code apart counts as two of them, a
+    result as twelve.
+
+    Args:
+        each: channels of a group.
+        depth: codes of a window.
+    """
+    return outputs / each * depth * (-(-each // 4) * 4 + 2) + 12 * outputs
+
+
 def _bind(site: Site) -> Bound:
-    """Taps outside the input have the code of zero, so that the bias keeps its zero-point term."""
-    groups, w = _groups(site), site.input(1)
-    bias, scale = np.asarray(site.constant(2)).astype(np.int32), per_channel(site.constant(3), w.shape[0])
-    data = in_pairs(_codes(site)), in_fours(bias, groups, "bias"), in_fours(scale, groups, "multipliers")
-    words = -(-prod(w.shape[1:]) // 4) * 4
-    room = Scratch(4 * words + (words if w.shape[1] % 4 else 0))
+    w = site.input(1)
+    data, room = dsp_data(site, _codes(site)), dsp_room(w.shape[1], prod(w.shape[2:]))
     args = (conv_shape(site, _window(site)), site.input(0).read, *data, room, site.output.write)
-    return Bound(dsp_kernel(site, "qir_conv_u8s8_T__dsp", _SOURCE), args)
+    return Bound(dsp_kernel(site, "qir_conv_u8s8_T__dsp", DSP_SOURCE), args)
 
 
 def _work(site: Site) -> float:
-    """Multiply-accumulates, those of channels that are none included; taking a code apart counts as two of them, a
-    result as twelve."""
-    w, groups = site.input(1), _groups(site)
-    each, outputs = w.shape[0] // groups, site.output.size
-    windows = outputs / each * prod(w.shape[1:])
-    return windows * (-(-each // 4) * 4 + 2) + 12 * outputs
+    w = site.input(1)
+    return dsp_work(site.output.size, w.shape[0] // _groups(site), prod(w.shape[1:]))
 
 
-ON_DSP = (Variant("dsp", _SOURCE, _accepts, _bind, work=_work),)
+ON_DSP = (Variant("dsp", DSP_SOURCE, _accepts, _bind, work=_work),)
