@@ -16,10 +16,6 @@
 #error "these kernels need a Cortex-M with DSP and floating-point instructions: build with -mcpu=cortex-m4 and the like"
 #endif
 
-/* Functions below are assembly: compilers neither join a rotation to SXTB16 nor keep all sums in registers. */
-#define QIR_DSP_ASSEMBLY __attribute__((naked, noinline, unused)) static
-#define QIR_UNUSED __attribute__((unused))
-
 /* Sums of two pixels with a word of weights, r12. */
 #define QIR_DSP_TWICE_TWO(a0, a1, b0, b1)    \
     "ldr r12, [r1], #4\n\t"                  \
@@ -37,7 +33,7 @@
 
 /* sums[pixel][channel] = bias[channel] + products, of two pixels with four channels. x up to `end`, which is not x:
    [four codes][even, odd][pixel] pairs; w: [four codes][even, odd][two channels] words. */
-QIR_DSP_ASSEMBLY void qir_dsp_two_by_four(QIR_UNUSED const uint32_t *x, QIR_UNUSED const uint32_t *w,
+QIR_ASSEMBLY void qir_dsp_two_by_four(QIR_UNUSED const uint32_t *x, QIR_UNUSED const uint32_t *w,
                                           QIR_UNUSED const uint32_t *end, QIR_UNUSED const int32_t *bias,
                                           QIR_UNUSED int32_t *sums) {
     __asm__("push {r2, r4-r11, lr}\n\t"
@@ -65,7 +61,7 @@ QIR_DSP_ASSEMBLY void qir_dsp_two_by_four(QIR_UNUSED const uint32_t *x, QIR_UNUS
     "smlad " a1 ", " pair ", " word ", " a1 "\n\t"
 
 /* As qir_dsp_two_by_four, of one row of codes up to `end`, a multiple of four. */
-QIR_DSP_ASSEMBLY void qir_dsp_one_by_four(QIR_UNUSED const uint8_t *x, QIR_UNUSED const uint32_t *w,
+QIR_ASSEMBLY void qir_dsp_one_by_four(QIR_UNUSED const uint8_t *x, QIR_UNUSED const uint32_t *w,
                                           QIR_UNUSED const uint8_t *end, QIR_UNUSED const int32_t *bias,
                                           QIR_UNUSED int32_t *sums) {
     __asm__("push {r3, r4-r11, lr}\n\t"

@@ -26,6 +26,7 @@ from qir.backends.c.kernels.conv_u8.depthwise import accepts_depthwise, on_vecto
 from qir.backends.c.kernels.conv_u8.depthwise_dsp import ON_DSP_DEPTHWISE
 from qir.backends.c.kernels.conv_u8.depthwise_neon import ON_ARM
 from qir.backends.c.kernels.conv_u8.dsp import ON_DSP
+from qir.backends.c.kernels.conv_u8.mve import ON_MVE
 from qir.backends.c.kernels.conv_u8.winograd import WINOGRAD
 from qir.backends.c.orders import CHANNELS_LAST
 from qir.backends.c.program import Data, Scratch
@@ -125,6 +126,7 @@ FAMILY = Family(
         *ON_ARM,
         *ON_DSP,
         ON_DSP_DEPTHWISE,
+        ON_MVE,
         *(_on_panels(isa) for isa in (*PROVEN, *ARM)),
         *(_on_panels(isa, few=True) for isa in PACKED),
     ),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import prod
+
 import numpy as np
 
 from qir.backends.c.integer_types import only_bytes
@@ -23,6 +25,21 @@ def conv_parts(site: Site) -> tuple[np.ndarray, np.ndarray, int]:
 def conv_window(site: Site) -> Window:
     """The window of a site."""
     return window(site.node, site.input(0).shape[2:], site.input(1).shape[2:])
+
+
+def pixel_window(count: int) -> Field:
+    """The qir_window of pixels that are windows, one after the other; a stride of zero says so (conv_u8_window.h)."""
+    one, row = (1, 1, 1), (1, 1, count)
+    return (1, row, row, one, (1, 1, 0), one, (0, 0, 0))
+
+
+def row_window(site: Site) -> Field:
+    """The qir_window of a site, `pixel_window` where each window is one pixel."""
+    x, win = site.input(0), conv_window(site)
+    padded = any(win.begin) or any(win.end)
+    if padded or prod(win.kernel) > 1 or prod(win.strides) > 1 or int(site.node.attr("group", 1)) > 1:
+        return window_fields(x.shape[0], win)
+    return pixel_window(x.shape[0] * prod(win.input))
 
 
 def conv_shape(site: Site, win: Field | None = None) -> Struct:

@@ -1,5 +1,5 @@
 #include "../../runtime/qir_dsp.h"
-#include "conv_u8.h"
+#include "conv_u8_window.h"
 
 /* template: begin */
 #define QIR_Y uint8_t
@@ -31,13 +31,20 @@ typedef struct {
     uint8_t *bytes;
 } qir_conv_u8s8_T_dsp_line;
 
-static void qir_conv_u8s8_T_dsp_put(qir_conv_u8s8_T_dsp_line *line, const uint8_t *from, int32_t count) {
+static QIR_ALONE void qir_conv_u8s8_T_dsp_take(void *taker, const uint8_t *from, int32_t count) {
+    qir_conv_u8s8_T_dsp_line *const line = (qir_conv_u8s8_T_dsp_line *)taker;
     if (line->bytes == NULL) {
         line->pairs = qir_conv_u8s8_T_dsp_widen(from, count, line->zero, line->pairs);
+    } else if (from == NULL) {
+        memset(line->bytes, (int)line->zero & 255, (size_t)count);
+        line->bytes += count;
     } else {
-        int32_t i;
-        for (i = 0; i < count; ++i) {
-            *line->bytes++ = from ? from[i] : (uint8_t)line->zero;
+        for (; count >= 4; count -= 4, from += 4, line->bytes += 4) {
+            const uint32_t word = qir_dsp_word(from);
+            memcpy(line->bytes, &word, sizeof word);
+        }
+        for (; count > 0; --count) {
+            *line->bytes++ = *from++;
         }
     }
 }
@@ -51,35 +58,6 @@ static inline int32_t qir_conv_u8s8_T_dsp_words(const qir_conv_u8_shape *s) {
     return (qir_conv_u8s8_T_dsp_taps(s) * s->in_channels + 3) / 4 * 4;
 }
 
-/* The codes under one window, for one group, [taps][in_channels]. */
-static void qir_conv_u8s8_T_dsp_window(const qir_conv_u8_shape *s, const uint8_t *x, int32_t pixel, int32_t group,
-                                       qir_conv_u8s8_T_dsp_line *line) {
-    const qir_window *const win = &s->window;
-    const int32_t channels = s->in_channels;
-    const int32_t together = s->groups == 1 && win->dilation[2] == 1 ? win->kernel[2] : 1;
-    int32_t a, b, c;
-    qir_taps t;
-    qir_find_taps(win, pixel, &t);
-    for (a = 0; a < win->kernel[0]; ++a) {
-        for (b = 0; b < win->kernel[1]; ++b) {
-            const int inside = a >= t.first[0] && a < t.last[0] && b >= t.first[1] && b < t.last[1];
-            for (c = 0; c < win->kernel[2]; c += together) {
-                const int32_t before = t.first[2] > c ? t.first[2] - c : 0, last = t.last[2] - c;
-                const int32_t end = last < together ? last : together;
-                if (!inside || before >= end) {
-                    qir_conv_u8s8_T_dsp_put(line, NULL, together * channels);
-                    continue;
-                }
-                qir_conv_u8s8_T_dsp_put(line, NULL, before * channels);
-                qir_conv_u8s8_T_dsp_put(
-                    line, x + (qir_under_tap(win, &t, a, b, c + before) * s->groups + group) * channels,
-                    (end - before) * channels);
-                qir_conv_u8s8_T_dsp_put(line, NULL, (together - end) * channels);
-            }
-        }
-    }
-}
-
 /* The window of one pixel as pairs. `bytes`: room for its codes. */
 static QIR_ALONE void qir_conv_u8s8_T_dsp_row(const qir_conv_u8_shape *s, const uint8_t *x, int32_t pixel, int32_t group,
                                               uint32_t *pairs, void *bytes) {
@@ -91,11 +69,7 @@ static QIR_ALONE void qir_conv_u8s8_T_dsp_row(const qir_conv_u8_shape *s, const 
     if (line.bytes) {
         memset((uint8_t *)bytes + words - 4, 0, 4);
     }
-    if (s->window.stride[2] == 0) {
-        qir_conv_u8s8_T_dsp_put(&line, x + (ptrdiff_t)pixel * channels, channels);
-    } else {
-        qir_conv_u8s8_T_dsp_window(s, x, pixel, group, &line);
-    }
+    qir_conv_u8_take_window(s, x, pixel, group, qir_conv_u8s8_T_dsp_take, &line);
     if (line.bytes) {
         (void)qir_conv_u8s8_T_dsp_widen((const uint8_t *)bytes, words, line.zero, pairs);
     }

@@ -79,7 +79,7 @@ typedef struct {
 /* void name(const uint32_t *x, const qir_dsp_taps *t, int32_t left, uint8_t *y, ptrdiff_t turn): as many outputs as are
    left, from x [pair of pixels][three lines], the first of which has the taps from turn on. */
 #define QIR_DSP_LINE(name, line, skip, clamp)                                                                        \
-    QIR_DSP_ASSEMBLY void name(QIR_UNUSED const uint32_t *x, QIR_UNUSED const qir_dsp_taps *t,                        \
+    QIR_ASSEMBLY void name(QIR_UNUSED const uint32_t *x, QIR_UNUSED const qir_dsp_taps *t,                        \
                                QIR_UNUSED int32_t left, QIR_UNUSED uint8_t *y, QIR_UNUSED int32_t turn) {             \
         __asm__("push {r4-r11, lr}\n\t"                                                                              \
                 "ldr r12, [sp, #36]\n\t"                                                                             \

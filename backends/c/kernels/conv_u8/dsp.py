@@ -8,9 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from qir.backends.c.kernels import Bound, Variant
-from qir.backends.c.kernels.conv_u8.contract import accepts, conv_shape, conv_window
-from qir.backends.c.loops import window_fields
-from qir.backends.c.program import Data, Field, Kernel, Scratch
+from qir.backends.c.kernels.conv_u8.contract import accepts, conv_shape, row_window
+from qir.backends.c.program import Data, Kernel, Scratch
 from qir.backends.c.requant import output_types, per_channel
 from qir.backends.c.site import Site
 from qir.backends.c.weights import is_packed
@@ -64,15 +63,6 @@ def _accepts(site: Site) -> str | None:
     return accepts(site)
 
 
-def _window(site: Site) -> Field:
-    """The qir_window; with `dsp_rows` where each window is one pixel."""
-    x, win = site.input(0), conv_window(site)
-    padded = any(win.begin) or any(win.end)
-    if padded or prod(win.kernel) > 1 or prod(win.strides) > 1 or _groups(site) > 1:
-        return window_fields(x.shape[0], win)
-    return dsp_rows(x.shape[0] * prod(win.input))
-
-
 def _codes(site: Site) -> np.ndarray:
     """Weights [group, channel, code], codes by [taps][channels]."""
     w = np.moveaxis(np.asarray(site.constant(1)), 1, -1)
@@ -93,12 +83,6 @@ def dsp_room(channels: int, taps: int = 1) -> Scratch:
     return Scratch(4 * words + (words if channels % 4 else 0))
 
 
-def dsp_rows(count: int) -> Field:
-    """The qir_window of pixels that are windows, one after the other: a stride of zero says so."""
-    one, row = (1, 1, 1), (1, 1, count)
-    return (1, row, row, one, (1, 1, 0), one, (0, 0, 0))
-
-
 def dsp_work(outputs: int, each: int, depth: int) -> float:
     """Multiply-accumulates, those of channels that are none included; taking a code apart counts as two of them, a
     result as twelve.
@@ -113,7 +97,7 @@ def dsp_work(outputs: int, each: int, depth: int) -> float:
 def _bind(site: Site) -> Bound:
     w = site.input(1)
     data, room = dsp_data(site, _codes(site)), dsp_room(w.shape[1], prod(w.shape[2:]))
-    args = (conv_shape(site, _window(site)), site.input(0).read, *data, room, site.output.write)
+    args = (conv_shape(site, row_window(site)), site.input(0).read, *data, room, site.output.write)
     return Bound(dsp_kernel(site, "qir_conv_u8s8_T__dsp", DSP_SOURCE), args)
 
 

@@ -25,7 +25,9 @@ from qir.backends.c.kernels.conv_u8.blocks import (
     refuse_vectors,
     repeating,
 )
-from qir.backends.c.kernels.conv_u8.dsp import DSP_SOURCE, dsp_data, dsp_kernel, dsp_room, dsp_rows, dsp_work
+from qir.backends.c.kernels.conv_u8.contract import pixel_window
+from qir.backends.c.kernels.conv_u8.dsp import DSP_SOURCE, dsp_data, dsp_kernel, dsp_room, dsp_work
+from qir.backends.c.kernels.conv_u8.mve import MVE_SOURCE, mve_data, mve_kernel, mve_refuses, mve_work
 from qir.backends.c.orders import ROWS
 from qir.backends.c.program import Data, Field, Scratch, Struct
 from qir.backends.c.requant import added, constants_missing, per_channel, requant
@@ -166,7 +168,7 @@ def _accepts_dsp_row(site: Site) -> str | None:
 def _bind_dsp(site: Site) -> Bound:
     """A convolution of one tap."""
     w = _weights(site)
-    shape = _conv_shape(site, dsp_rows(_rows(site)))
+    shape = _conv_shape(site, pixel_window(_rows(site)))
     args = (shape, site.input(0).read, *dsp_data(site, w[None]), dsp_room(w.shape[1]), site.output.write)
     return Bound(dsp_kernel(site, "qir_conv_u8s8_T__dsp", DSP_SOURCE), args)
 
@@ -181,6 +183,17 @@ def _dsp_work(site: Site) -> float:
     return dsp_work(site.output.size + site.output.size % (2 * columns), columns, depth)
 
 
+def _accepts_mve(site: Site) -> str | None:
+    return accepts(site) or mve_refuses(site)
+
+
+def _bind_mve(site: Site) -> Bound:
+    """A convolution of one tap."""
+    shape, data = _conv_shape(site, pixel_window(_rows(site))), mve_data(site, _weights(site))
+    room = Scratch(site.input(1).shape[0])
+    return Bound(mve_kernel(site), (shape, site.input(0).read, *data, room, site.output.write))
+
+
 FAMILY = Family(
     "gemm_u8",
     ("qir.IntGemm",),
@@ -189,6 +202,8 @@ FAMILY = Family(
         Variant("portable", _SOURCE, _accepts, _bind, work=_work),
         Variant("dsp", DSP_SOURCE, _accepts_dsp, _bind_dsp, work=_dsp_work),
         Variant("dsp", _DSP_ROW, _accepts_dsp_row, _bind_dsp_row, work=_work),
+        Variant("mve", MVE_SOURCE, _accepts_mve, _bind_mve,
+                work=lambda site: mve_work(site.output.size, site.input(1).shape[0])),
         *(_on_rows(isa) for isa in X86),
         *(_on_rows(isa, few=True) for isa in PACKED if isa in TEMPLATES),
         *(_on_panels(isa) for isa in (*X86, *PROVEN, *ARM)),
