@@ -24,55 +24,68 @@ static QIR_ALONE uint32_t *qir_conv_u8s8_T_dsp_widen(const uint8_t *from, int32_
     return to;
 }
 
-/* Where the codes of a window go: as pairs, or as bytes first where runs of them are no multiples of four. */
+/* Where the codes of a window go: each run as pairs, four by four; what is left of all runs as bytes, and as pairs last.
+   Where channels do not go by fours a run that comes in parts is put together first. */
 typedef struct {
+    int32_t run;
+    int32_t whole; /* parts of runs go by fours */
+    int32_t filled;
     uint32_t zero;
     uint32_t *pairs;
-    uint8_t *bytes;
+    uint8_t *rest;
+    uint8_t *parts;
 } qir_conv_u8s8_T_dsp_line;
 
-static QIR_ALONE void qir_conv_u8s8_T_dsp_take(void *taker, const uint8_t *from, int32_t count) {
-    qir_conv_u8s8_T_dsp_line *const line = (qir_conv_u8s8_T_dsp_line *)taker;
-    if (line->bytes == NULL) {
-        line->pairs = qir_conv_u8s8_T_dsp_widen(from, count, line->zero, line->pairs);
-    } else if (from == NULL) {
-        memset(line->bytes, (int)line->zero & 255, (size_t)count);
-        line->bytes += count;
-    } else {
-        for (; count >= 4; count -= 4, from += 4, line->bytes += 4) {
-            const uint32_t word = qir_dsp_word(from);
-            memcpy(line->bytes, &word, sizeof word);
-        }
-        for (; count > 0; --count) {
-            *line->bytes++ = *from++;
-        }
+static void qir_conv_u8s8_T_dsp_run(qir_conv_u8s8_T_dsp_line *line, const uint8_t *from, int32_t count) {
+    const int32_t fours = count & ~3;
+    int32_t i;
+    line->pairs = qir_conv_u8s8_T_dsp_widen(from, fours, line->zero, line->pairs);
+    for (i = fours; i < count; ++i) {
+        *line->rest++ = from ? from[i] : (uint8_t)line->zero;
     }
 }
 
-static inline int32_t qir_conv_u8s8_T_dsp_taps(const qir_conv_u8_shape *s) {
-    return s->window.kernel[0] * s->window.kernel[1] * s->window.kernel[2];
+static QIR_ALONE void qir_conv_u8s8_T_dsp_take(void *taker, const uint8_t *from, int32_t count) {
+    qir_conv_u8s8_T_dsp_line *const line = (qir_conv_u8s8_T_dsp_line *)taker;
+    if (line->whole || count == line->run) {
+        qir_conv_u8s8_T_dsp_run(line, from, count);
+        return;
+    }
+    for (; count > 0; --count) {
+        line->parts[line->filled++] = from ? *from++ : (uint8_t)line->zero;
+    }
+    if (line->filled == line->run) {
+        line->filled = 0;
+        qir_conv_u8s8_T_dsp_run(line, line->parts, line->run);
+    }
+}
+
+/* The window of one pixel as pairs; behind those of both pixels there is room for a run and what is left of all. */
+static QIR_ALONE void qir_conv_u8s8_T_dsp_row(const qir_conv_u8_shape *s, const uint8_t *x, int32_t pixel, int32_t group,
+                                              uint32_t *pairs, void *room) {
+    qir_conv_u8s8_T_dsp_line line;
+    int32_t left;
+    line.run = s->in_channels * qir_conv_u8_together(s);
+    line.whole = s->in_channels % 4 == 0;
+    line.filled = 0;
+    line.zero = (uint32_t)s->x_zero_point * 0x10001u;
+    line.pairs = pairs;
+    line.parts = (uint8_t *)room;
+    line.rest = line.parts + line.run;
+    qir_conv_u8_take_window(s, x, pixel, group, qir_conv_u8s8_T_dsp_take, &line);
+    left = (int32_t)(line.rest - line.parts) - line.run;
+    if (left) {
+        for (; left % 4; ++left) {
+            *line.rest++ = 0;
+        }
+        (void)qir_conv_u8s8_T_dsp_widen(line.rest - left, left, line.zero, line.pairs);
+    }
 }
 
 /* Pairs of the codes of a window and of what fills them up, for two pixels: as many as codes. */
 static inline int32_t qir_conv_u8s8_T_dsp_words(const qir_conv_u8_shape *s) {
-    return (qir_conv_u8s8_T_dsp_taps(s) * s->in_channels + 3) / 4 * 4;
-}
-
-/* The window of one pixel as pairs. `bytes`: room for its codes. */
-static QIR_ALONE void qir_conv_u8s8_T_dsp_row(const qir_conv_u8_shape *s, const uint8_t *x, int32_t pixel, int32_t group,
-                                              uint32_t *pairs, void *bytes) {
-    const int32_t words = qir_conv_u8s8_T_dsp_words(s), channels = s->in_channels;
-    qir_conv_u8s8_T_dsp_line line;
-    line.zero = (uint32_t)s->x_zero_point * 0x10001u;
-    line.pairs = pairs;
-    line.bytes = channels % 4 ? (uint8_t *)bytes : NULL;
-    if (line.bytes) {
-        memset((uint8_t *)bytes + words - 4, 0, 4);
-    }
-    qir_conv_u8_take_window(s, x, pixel, group, qir_conv_u8s8_T_dsp_take, &line);
-    if (line.bytes) {
-        (void)qir_conv_u8s8_T_dsp_widen((const uint8_t *)bytes, words, line.zero, pairs);
-    }
+    const int32_t *const kernel = s->window.kernel;
+    return (kernel[0] * kernel[1] * kernel[2] * s->in_channels + 3) / 4 * 4;
 }
 
 /* Results of two pixels, `next` apart, with as many of four channels as are left. */
@@ -91,9 +104,9 @@ static QIR_ALONE void qir_conv_u8s8_T_dsp_finish(const int32_t *sums, const floa
 }
 
 /* Weights: [group][four channels][four codes][even, odd][two channels] words, see qir_dsp_two_by_four, zeros where there is
-   no channel or code; bias and multiplier: [group][four channels][4]. Codes go by [kernel taps][in_channels]. scratch
-   holds the pairs of two pixels, and where in_channels is no multiple of four the codes of one. Of an odd number of
-   pixels the last is computed twice. */
+   no channel or code; bias and multiplier: [group][four channels][4]. Codes go by runs that lie together, each but for
+   what does not go by fours, which follows the last run. scratch: pairs of two pixels, a run, what is left of all. Of an
+   odd number of pixels the last is computed twice. */
 void qir_conv_u8s8_T__dsp(const qir_conv_u8_shape *s, const uint8_t *QIR_RESTRICT x, const uint32_t *QIR_RESTRICT w,
                           const int32_t *QIR_RESTRICT bias, const float *QIR_RESTRICT multiplier,
                           void *QIR_RESTRICT scratch, QIR_Y *QIR_RESTRICT y) {

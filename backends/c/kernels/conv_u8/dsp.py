@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from qir.backends.c.kernels import Bound, Variant
-from qir.backends.c.kernels.conv_u8.contract import accepts, conv_shape, row_window
+from qir.backends.c.kernels.conv_u8.contract import accepts, conv_shape, conv_window, row_window
 from qir.backends.c.program import Data, Kernel, Scratch
 from qir.backends.c.requant import output_types, per_channel
 from qir.backends.c.site import Site
@@ -63,10 +63,19 @@ def _accepts(site: Site) -> str | None:
     return accepts(site)
 
 
+def _runs(site: Site) -> tuple[int, int]:
+    """Of a window: runs of codes that lie together, and codes of one."""
+    taps, channels = site.input(1).shape[2:], site.input(1).shape[1]
+    together = taps[-1] if _groups(site) == 1 and conv_window(site).dilations[-1] == 1 else 1
+    return prod(taps) // together, together * channels
+
+
 def _codes(site: Site) -> np.ndarray:
-    """Weights [group, channel, code], codes by [taps][channels]."""
-    w = np.moveaxis(np.asarray(site.constant(1)), 1, -1)
-    return w.reshape(_groups(site), w.shape[0] // _groups(site), -1)
+    """Weights [group, channel, code]: runs of codes, and behind the last one what of each does not go by fours."""
+    w, (runs, length) = np.moveaxis(np.asarray(site.constant(1)), 1, -1), _runs(site)
+    each = w.reshape(_groups(site), -1, runs, length)
+    fours, rest = each[..., : length // 4 * 4], each[..., length // 4 * 4 :]
+    return np.concatenate([part.reshape(*each.shape[:2], -1) for part in (fours, rest)], axis=2)
 
 
 def dsp_data(site: Site, codes: np.ndarray) -> tuple[Data, ...]:
@@ -77,10 +86,15 @@ def dsp_data(site: Site, codes: np.ndarray) -> tuple[Data, ...]:
     return _in_pairs(codes), _in_fours(bias, groups, "bias"), _in_fours(scale, groups, "multipliers")
 
 
-def dsp_room(channels: int, taps: int = 1) -> Scratch:
-    """For pairs of two windows, and where channels do not go by fours for the codes of one."""
-    words = -(-channels * taps // 4) * 4
-    return Scratch(4 * words + (words if channels % 4 else 0))
+def dsp_room(runs: int, length: int) -> Scratch:
+    """For pairs of two windows, a run, and what of all runs does not go by fours.
+
+    Args:
+        runs: of codes that lie together, in a window.
+        length: of one.
+    """
+    rest = runs * (length % 4)
+    return Scratch(16 * -(-runs * length // 4) + (length + rest + 3 if rest else 0))
 
 
 def dsp_work(outputs: int, each: int, depth: int) -> float:
@@ -95,8 +109,7 @@ def dsp_work(outputs: int, each: int, depth: int) -> float:
 
 
 def _bind(site: Site) -> Bound:
-    w = site.input(1)
-    data, room = dsp_data(site, _codes(site)), dsp_room(w.shape[1], prod(w.shape[2:]))
+    data, room = dsp_data(site, _codes(site)), dsp_room(*_runs(site))
     args = (conv_shape(site, row_window(site)), site.input(0).read, *data, room, site.output.write)
     return Bound(dsp_kernel(site, "qir_conv_u8s8_T__dsp", DSP_SOURCE), args)
 

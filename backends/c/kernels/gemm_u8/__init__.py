@@ -169,7 +169,7 @@ def _bind_dsp(site: Site) -> Bound:
     """A convolution of one tap."""
     w = _weights(site)
     shape = _conv_shape(site, pixel_window(_rows(site)))
-    args = (shape, site.input(0).read, *dsp_data(site, w[None]), dsp_room(w.shape[1]), site.output.write)
+    args = (shape, site.input(0).read, *dsp_data(site, w[None]), dsp_room(1, w.shape[1]), site.output.write)
     return Bound(dsp_kernel(site, "qir_conv_u8s8_T__dsp", DSP_SOURCE), args)
 
 
