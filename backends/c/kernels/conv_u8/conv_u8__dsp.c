@@ -61,8 +61,9 @@ static QIR_ALONE void qir_conv_u8s8_T_dsp_take(void *taker, const uint8_t *from,
 }
 
 /* The window of one pixel as pairs; behind those of both pixels there is room for a run and what is left of all. */
-static QIR_ALONE void qir_conv_u8s8_T_dsp_row(const qir_conv_u8_shape *s, const uint8_t *x, int32_t pixel, int32_t group,
-                                              uint32_t *pairs, void *room) {
+static QIR_ALONE void qir_conv_u8s8_T_dsp_row(const qir_conv_u8_shape *s, const uint8_t *x,
+                                              const qir_conv_u8_place *place, int32_t group, uint32_t *pairs,
+                                              void *room) {
     qir_conv_u8s8_T_dsp_line line;
     int32_t left;
     line.run = s->in_channels * qir_conv_u8_together(s);
@@ -72,7 +73,7 @@ static QIR_ALONE void qir_conv_u8s8_T_dsp_row(const qir_conv_u8_shape *s, const 
     line.pairs = pairs;
     line.parts = (uint8_t *)room;
     line.rest = line.parts + line.run;
-    qir_conv_u8_take_window(s, x, pixel, group, qir_conv_u8s8_T_dsp_take, &line);
+    qir_conv_u8_take_window(s, x, place, group, qir_conv_u8s8_T_dsp_take, &line);
     left = (int32_t)(line.rest - line.parts) - line.run;
     if (left) {
         for (; left % 4; ++left) {
@@ -110,26 +111,30 @@ static QIR_ALONE void qir_conv_u8s8_T_dsp_finish(const int32_t *sums, const floa
 void qir_conv_u8s8_T__dsp(const qir_conv_u8_shape *s, const uint8_t *QIR_RESTRICT x, const uint32_t *QIR_RESTRICT w,
                           const int32_t *QIR_RESTRICT bias, const float *QIR_RESTRICT multiplier,
                           void *QIR_RESTRICT scratch, QIR_Y *QIR_RESTRICT y) {
-    const int32_t pixels = qir_pixels(&s->window), channels = s->out_channels;
-    const int32_t words = qir_conv_u8s8_T_dsp_words(s);
+    const int32_t channels = s->out_channels, words = qir_conv_u8s8_T_dsp_words(s);
     const ptrdiff_t all = (ptrdiff_t)s->groups * channels;
     const qir_dsp_requant q = qir_dsp_widen_requant(&s->requant);
     uint32_t *const pairs = (uint32_t *)scratch;
-    int32_t pixel, group, channel;
-    for (pixel = 0; pixel < pixels; pixel += 2, y += 2 * all) {
-        const int32_t beside = pixel + 1 < pixels;
+    int32_t left = qir_pixels(&s->window), group, channel;
+    qir_conv_u8_place place = qir_conv_u8_first(&s->window);
+    for (; left > 0; left -= 2, y += 2 * all) {
+        const qir_conv_u8_place one = place;
         const uint32_t *weights = w;
         const int32_t *own_bias = bias;
         const float *scale = multiplier;
+        if (left > 1) {
+            qir_conv_u8_next(&s->window, &place);
+        }
         for (group = 0; group < s->groups; ++group) {
-            qir_conv_u8s8_T_dsp_row(s, x, pixel, group, pairs, pairs + words);
-            qir_conv_u8s8_T_dsp_row(s, x, pixel + beside, group, pairs + 1, pairs + words);
+            qir_conv_u8s8_T_dsp_row(s, x, &one, group, pairs, pairs + words);
+            qir_conv_u8s8_T_dsp_row(s, x, &place, group, pairs + 1, pairs + words);
             for (channel = 0; channel < channels; channel += 4, weights += words, own_bias += 4, scale += 4) {
                 int32_t sums[8];
                 qir_dsp_two_by_four(pairs, weights, pairs + words, own_bias, sums);
-                qir_conv_u8s8_T_dsp_finish(sums, scale, &q, y + group * channels + channel, beside * all,
+                qir_conv_u8s8_T_dsp_finish(sums, scale, &q, y + group * channels + channel, left > 1 ? all : 0,
                                            channels - channel);
             }
         }
+        qir_conv_u8_next(&s->window, &place);
     }
 }

@@ -28,16 +28,17 @@ void qir_conv_u8s8_T__mve(const qir_conv_u8_shape *s, const uint8_t *QIR_RESTRIC
                           const int32_t *QIR_RESTRICT bias, const float *QIR_RESTRICT multiplier,
                           void *QIR_RESTRICT scratch, QIR_Y *QIR_RESTRICT y) {
     const int32_t depth = s->window.kernel[0] * s->window.kernel[1] * s->window.kernel[2] * s->in_channels;
-    const int32_t pixels = qir_pixels(&s->window), channels = s->out_channels, together = channels < 4 ? 1 : 4;
+    const int32_t channels = s->out_channels, together = channels < 4 ? 1 : 4;
     const mve_pred16_t lanes = vctp32q((uint32_t)together);
     const qir_mve_requant q = qir_mve_widen_requant(&s->requant);
-    int32_t pixel, group, channel;
-    for (pixel = 0; pixel < pixels; ++pixel) {
+    int32_t left = qir_pixels(&s->window), group, channel;
+    qir_conv_u8_place place = qir_conv_u8_first(&s->window);
+    for (; left > 0; --left) {
         for (group = 0; group < s->groups; ++group, y += channels) {
             qir_conv_u8s8_T_mve_line line;
             line.zero = (uint8_t)s->x_zero_point;
             line.to = (uint8_t *)scratch;
-            qir_conv_u8_take_window(s, x, pixel, group, qir_conv_u8s8_T_mve_take, &line);
+            qir_conv_u8_take_window(s, x, &place, group, qir_conv_u8s8_T_mve_take, &line);
             for (channel = 0; channel < channels; channel += together) {
                 const int32_t c = channel + together <= channels ? channel : channels - together;
                 const ptrdiff_t at = (ptrdiff_t)group * channels + c;
@@ -46,5 +47,6 @@ void qir_conv_u8s8_T__mve(const qir_conv_u8_shape *s, const uint8_t *QIR_RESTRIC
                            lanes, y + c);
             }
         }
+        qir_conv_u8_next(&s->window, &place);
     }
 }
