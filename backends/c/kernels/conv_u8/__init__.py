@@ -24,6 +24,7 @@ from qir.backends.c.kernels.conv_u8.blocks import (
 from qir.backends.c.kernels.conv_u8.contract import accepts, accepts_any, conv_parts, conv_shape, conv_window
 from qir.backends.c.kernels.conv_u8.depthwise import accepts_depthwise, on_vectors
 from qir.backends.c.kernels.conv_u8.depthwise_dsp import ON_DSP_DEPTHWISE
+from qir.backends.c.kernels.conv_u8.depthwise_mve import ON_MVE_DEPTHWISE
 from qir.backends.c.kernels.conv_u8.depthwise_neon import ON_ARM
 from qir.backends.c.kernels.conv_u8.dsp import ON_DSP
 from qir.backends.c.kernels.conv_u8.mve import ON_MVE
@@ -126,6 +127,7 @@ FAMILY = Family(
         *ON_ARM,
         *ON_DSP,
         ON_DSP_DEPTHWISE,
+        ON_MVE_DEPTHWISE,
         ON_MVE,
         *(_on_panels(isa) for isa in (*PROVEN, *ARM)),
         *(_on_panels(isa, few=True) for isa in PACKED),

@@ -58,6 +58,13 @@ def accepts(site: Site) -> str | None:
     return only_bytes(site) or accepts_any(site)
 
 
+def refuse_narrow(site: Site) -> str | None:
+    """The reason to refuse groups of too few channels for kernels that take four at once."""
+    w, groups = site.input(1), int(site.node.attr("group", 1))
+    narrow = groups > 1 and min(w.shape[1], w.shape[0] // groups) < 4
+    return "its groups have fewer than four channels" if narrow else None
+
+
 def accepts_any(site: Site) -> str | None:
     """What every variant needs: constant weights, 1 to 3 spatial axes, accumulators that hold every sum."""
     if (reason := constants_missing(site)) is not None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from qir.backends.c.kernels import Bound, Variant
-from qir.backends.c.kernels.conv_u8.contract import accepts, conv_shape, conv_window, row_window
+from qir.backends.c.kernels.conv_u8.contract import accepts, conv_shape, conv_window, refuse_narrow, row_window
 from qir.backends.c.program import Data, Kernel, Scratch
 from qir.backends.c.requant import output_types, per_channel
 from qir.backends.c.site import Site
@@ -55,12 +55,7 @@ def _groups(site: Site) -> int:
 
 
 def _accepts(site: Site) -> str | None:
-    w, groups = site.input(1), _groups(site)
-    if is_packed(site):
-        return "its weights are packed"
-    if groups > 1 and min(w.shape[1], w.shape[0] // groups) < 4:
-        return "its groups have fewer than four channels"
-    return accepts(site)
+    return "its weights are packed" if is_packed(site) else refuse_narrow(site) or accepts(site)
 
 
 def _runs(site: Site) -> tuple[int, int]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from qir.backends.c.kernels import Bound, Variant
-from qir.backends.c.kernels.conv_u8.contract import accepts, conv_shape, row_window
+from qir.backends.c.kernels.conv_u8.contract import accepts, conv_shape, refuse_narrow, row_window
 from qir.backends.c.program import Data, Kernel, Scratch
 from qir.backends.c.requant import flushed, output_types, per_channel, vector_types, weight_sums
 from qir.backends.c.site import Site
@@ -36,7 +36,7 @@ def mve_kernel(site: Site) -> Kernel:
 
 
 def _accepts(site: Site) -> str | None:
-    return accepts(site) or mve_refuses(site)
+    return accepts(site) or refuse_narrow(site) or mve_refuses(site)
 
 
 def _bind(site: Site) -> Bound:
