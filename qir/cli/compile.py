@@ -104,8 +104,8 @@ _EPILOG = options.example(
     default="model",
     show_default=True,
     panel=options.OUTPUT,
-    help="How C takes inputs and gives outputs. model: reals in row-major order, and codes. native: codes as the layers "
-    "have them, channels last. arena: the same, inside the arena.",
+    help="How C takes inputs and gives outputs. model: reals in row-major order, and codes. native: codes as the "
+    "layers have them, channels last. arena: the same, inside the arena.",
 )
 @click.option(
     "--state",
