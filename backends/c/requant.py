@@ -58,7 +58,8 @@ def added(site: Site) -> tuple[Arg, ...]:
     own, others = ("a_multiplier", "b_multiplier") if first else ("b_multiplier", "a_multiplier")
     beside = replace(other.read, beside=True) if isinstance(other.read, Input) else other.read
     if is_fixed(site):
-        sums = fixed_sum(*(np.float32(site.added.attr(key)) for key in (own, others, "offset")), (255, 255))
+        mine, beyond, offset = (np.float32(site.added.attr(key)) for key in (own, others, "offset"))
+        sums = fixed_sum(mine, beyond, offset, (255, 255))
         assert sums is not None, "lowering leaves such sums in float"
         numbers = (("own_multiplier", sums.a), ("other_multiplier", sums.b), ("offset", sums.offset))
         return Struct("qir_fixed_sum", (*numbers, ("shift", sums.shift), ("requant", requant(site.node)))), beside

@@ -65,6 +65,15 @@
 #define QIR_ON_VECTORS 0
 #endif
 
+/* Neighbouring elements whose sums stay in registers, and what stands before a loop over them. */
+#if QIR_ON_VECTORS
+#define QIR_NEIGHBOURS 16
+#define QIR_EACH_NEIGHBOUR QIR_LANES
+#else
+#define QIR_NEIGHBOURS 4
+#define QIR_EACH_NEIGHBOUR
+#endif
+
 /* How a real result becomes a code: clamp(rint(v) + zero_point, qmin, qmax) with low = qmin - zero_point and
    high = qmax - zero_point. */
 typedef struct {

@@ -29,9 +29,9 @@ static inline void qir_conv_u8s8_depthwise_T_block(const qir_conv_u8_shape *s, c
     const qir_window *const win = &s->window;
     const int16_t zero = (int16_t)s->x_zero_point;
     const ptrdiff_t all = s->groups, step = all * win->dilation[2];
-    QIR_ACC acc[16];
+    QIR_ACC acc[QIR_NEIGHBOURS];
     int32_t a, b, c, j;
-    QIR_LANES
+    QIR_EACH_NEIGHBOUR
     for (j = 0; j < width; ++j) {
         acc[j] = bias[j];
     }
@@ -40,7 +40,7 @@ static inline void qir_conv_u8s8_depthwise_T_block(const qir_conv_u8_shape *s, c
             const QIR_X *from = x + qir_under_tap(win, t, a, b, t->first[2]) * all;
             const QIR_TAP *tap = w + ((ptrdiff_t)(a * win->kernel[1] + b) * win->kernel[2] + t->first[2]) * w_step;
             for (c = t->first[2]; c < t->last[2]; ++c, from += step, tap += w_step) {
-                QIR_LANES
+                QIR_EACH_NEIGHBOUR
                 for (j = 0; j < width; ++j) {
                     const int16_t v = (int16_t)(from[j] - zero);
                     acc[j] += v * (int16_t)tap[j];
@@ -48,15 +48,15 @@ static inline void qir_conv_u8s8_depthwise_T_block(const qir_conv_u8_shape *s, c
             }
         }
     }
-    QIR_LANES
+    QIR_EACH_NEIGHBOUR
     for (j = 0; j < width; ++j) {
         QIR_STORE(acc[j], multiplier[j], &s->requant, y + j);
     }
 }
 
 /* One input and one output channel a group. Weights: [kernel taps][channels], or packed for QIR_TAPS, which gives those of
-   QIR_SPAN channels at a time, QIR_STEP apart. Channels go by sixteen, so that their accumulators stay in registers over
-   the taps. */
+   QIR_SPAN channels at a time, QIR_STEP apart. Channels go by QIR_NEIGHBOURS, whose accumulators stay in registers over the
+   taps. */
 void qir_conv_u8s8_depthwise_T__portable(const qir_conv_u8_shape *s, const QIR_X *QIR_RESTRICT x,
                                          const QIR_W *QIR_RESTRICT w, const QIR_ACC *QIR_RESTRICT bias,
                                          const float *QIR_RESTRICT multiplier, QIR_Y *QIR_RESTRICT y) {
@@ -71,9 +71,9 @@ void qir_conv_u8s8_depthwise_T__portable(const qir_conv_u8_shape *s, const QIR_X
             QIR_Y *const to = y + (ptrdiff_t)pixel * channels;
             qir_taps t;
             qir_find_taps(&s->window, pixel, &t);
-            for (i = first; i + 16 <= end; i += 16) {
-                qir_conv_u8s8_depthwise_T_block(s, &t, x + i, taps + (i - first), QIR_STEP, bias + i, multiplier + i, 16,
-                                                to + i);
+            for (i = first; i + QIR_NEIGHBOURS <= end; i += QIR_NEIGHBOURS) {
+                qir_conv_u8s8_depthwise_T_block(s, &t, x + i, taps + (i - first), QIR_STEP, bias + i, multiplier + i,
+                                                QIR_NEIGHBOURS, to + i);
             }
             if (i < end) {
                 qir_conv_u8s8_depthwise_T_block(s, &t, x + i, taps + (i - first), QIR_STEP, bias + i, multiplier + i,
