@@ -37,6 +37,9 @@ say so by #error. Helpers are named after the instruction set too, because a net
 several instruction sets do alike is one template (`<name>__x86.c`, in words that qir.backends.c.x86 fills in). A
 variant may bind several calls that do its work together (Bound.pieces), and take over what follows it (clamps, sums).
 
+Codes are made of sums in float32, or, where the node's `requantization` is fixed, by integers alone (qir_fixed.h):
+portable templates that store through QIR_STORE follow; other variants say by `fixed` that they do.
+
 Float kernels are written once for all of them: `<name>__vectors.c` in the words of runtime/qir_f32_words.h, which
 qir.backends.c.vectors fills in. They differ from portable C by rounding; tests hold them to 1e-5.
 

@@ -5,18 +5,22 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import elsewhere
 import numpy as np
 import pytest
-from graphs import case, check_cases, evaluate, fixed, fixed_graph
+from graphs import case, check_cases, evaluate, fixed, fixed_graph, joined
 from networks import residual
+from test_boards import some_of_each
+from test_emitted import WARNINGS
 from test_formats import NET, OPERATORS, network, operators
 from test_integer_families import codes
 
 import qir
 from qir.backends.c import compile_c
 from qir.errors import RecipeError
+from qir.ops.integer_rows import exponentials
 from qir.target import TARGETS
 from tests.end_to_end.contract import STRICT, compare_nodes
 from tests.passes.graphs import net, normal
@@ -40,6 +44,28 @@ def test_multipliers_of_any_size() -> None:
         for i, m in enumerate(products) for kind in (np.uint8, np.int16)
     ]  # fmt: skip
     check_cases(cases)
+
+
+def test_kernels_are_clean(compiler: str, tmp_path: Path) -> None:
+    """No warning as C or C++, nothing undefined, the bits of the references; also of multipliers beyond reason."""
+    finish: dict[str, Any] = {"y_zero_point": 255, "qmin": 0, "qmax": 255}
+    beyond = [
+        case("qir.IntMul", (codes(0, (40,)), codes(1, (40,))), (0, 1), a_zero_point=0, b_zero_point=255, multiplier=1e9,
+             **finish),
+        case("qir.IntAveragePool", (codes(2, (1, 9, 6, 7)),), x_zero_point=255, multiplier=1e20, kernel_shape=(3, 2),
+             strides=(2, 1), pads=(1, 1, 1, 0), **finish),
+        case("qir.IntSoftmax", (codes(3, (3, 500)), exponentials(np.float32(0.001))), axis=1, multiplier=1e30,
+             **finish),
+    ]  # fmt: skip
+    graph, builder = joined([fixed(one) for one in (*some_of_each(), *beyond)])
+    wanted = builder.wanted(list(graph.outputs))
+    folder = compile_c(graph, test_vectors=[(builder.feeds, wanted)]).save(tmp_path)
+    line = [compiler, "-std=c99", *WARNINGS, "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all",
+            "net.c", "net_weights.c", "main.c", "-o", "test", "-lm"]  # fmt: skip
+    subprocess.run(line, cwd=folder, check=True)
+    subprocess.run(["./test"], cwd=folder, check=True)
+    line = [compiler, "-x", "c++", "-std=c++17", *WARNINGS, "-fsyntax-only", "net.c"]
+    subprocess.run(line, cwd=folder, check=True)
 
 
 def test_no_vectors_round_otherwise() -> None:
