@@ -308,7 +308,8 @@ def _checked(program: Program, names: Names, codes: bool, bodies: list[list[str]
         f"int {running(program, names, codes)}({within(program, parameters(program, names, codes))}) {{",
         "    uint8_t *const memory = (uint8_t *)arena;",
         f"    if ({null}) {{", f"        return {m}_ERROR_NULL;", "    }",
-        f"    if ((uintptr_t)arena % (uintptr_t){m}_ARENA_ALIGNMENT != 0u) {{", f"        return {m}_ERROR_ALIGNMENT;", "    }",
+        f"    if ((uintptr_t)arena % (uintptr_t){m}_ARENA_ALIGNMENT != 0u) {{",
+        f"        return {m}_ERROR_ALIGNMENT;", "    }",
         *(bodies[0] if len(bodies) == 1 else _switch(program, names, bodies)), f"    return {m}_OK;", "}", "",
     ]  # fmt: skip
     return "\n".join(lines)

@@ -10,8 +10,8 @@ _BYTES = {"uint8_t": 1, "int8_t": 1, "uint16_t": 2, "int16_t": 2, "uint32_t": 4,
 _LOCAL = re.compile(rf"^ +(?:const )?({'|'.join(_BYTES)}) (\w+(?:\[\w.*\])+(?:, \w+(?:\[.*\])+)*);", re.M)
 _ARRAY = re.compile(r"\w+((?:\[[^\]]+\])+)")
 _PLAIN = 1024
-"""Of functions without large arrays, four deep (net_run, the calls, a kernel, its row), on gcc and clang from -Os to -O2:
-registers, numbers and small structures."""
+"""Of functions without large arrays, four deep (net_run, the calls, a kernel, its row), from -Os to -O2: registers,
+numbers and small structures."""
 
 
 def bound(kernels: str) -> int:
