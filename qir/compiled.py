@@ -208,7 +208,10 @@ class CompiledC(Compiled):
 
     module: CModule = field(kw_only=True)
 
-    def save(self, path: str | os.PathLike[str], weights: str = "auto", example: str = "") -> Path:
+    def save(
+        self, path: str | os.PathLike[str], weights: str = "auto", example: str = "", package: str = "cmake",
+        single: bool = False,
+    ) -> Path:  # fmt: skip
         """Writes the folder of C.
 
         Args:
@@ -218,12 +221,15 @@ class CompiledC(Compiled):
                 second. "auto" is "c" up to a mebibyte, and "asm" beyond.
             example: "qemu" adds a folder of that name, whose `make run` builds the self-test for the core of the
                 target and runs it in an emulator: for targets cortex-... and riscv32.
+            package: the layout of the folder: "cmake", "make", "arduino" (a library), "zephyr" (a module), "esp-idf" (a
+                component) or "cmsis-pack".
+            single: kernels and weights stand in net.c: one source file and one header.
 
         Raises:
             OutputError: where it cannot be written, for other forms of the weights, and for targets without that
                 example.
         """
-        return self.module.save(path, weights, example)
+        return self.module.save(path, weights, example, package, single)
 
     def run(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Builds the C with the system's compiler (once) and runs it.

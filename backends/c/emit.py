@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from qir.backends.c import misra, stack
 from qir.backends.c.arrays import Arrays
 from qir.backends.c.dispatch import choosing
 from qir.backends.c.interface import ERRORS, header, is_quantized, parameters, pointers, spelt
@@ -24,6 +25,7 @@ from qir.backends.c.program import (
     turns,
 )
 from qir.backends.c.source import gather, prefixed
+from qir.backends.c.targets import C_TARGETS
 from qir.backends.c.threads import alone, given, running, sharing, task, within
 
 
@@ -48,11 +50,17 @@ def emit(program: Program, name: str, weights: str = "auto") -> dict[str, str | 
     names = names_of(program, name)
     arrays = arrays_of(program, names, weights)
     return {
-        f"{names.prefix}.h": header(program, names),
+        f"{names.prefix}.h": header(program, names, stack_bytes(program)),
         f"{names.prefix}.c": _code(program, names, arrays),
         f"{names.prefix}_kernels.h": _kernels(program, names),
         **arrays.files(),
     }
+
+
+def stack_bytes(program: Program) -> int | None:
+    """Of the stack, that net_run takes at most; None for kernels on wide vectors, whose registers compilers spill."""
+    small = {"portable", *(isa for isa in program.isas if C_TARGETS[program.target].tools is not None)}
+    return stack.bound(_kernel_text(program)[1]) if set(program.isas) <= small else None
 
 
 def arrays_of(program: Program, names: Names, weights: str = "auto") -> Arrays:
@@ -60,13 +68,23 @@ def arrays_of(program: Program, names: Names, weights: str = "auto") -> Arrays:
     return Arrays(program.data, names.prefix, program.alignment, weights)
 
 
-def _kernels(program: Program, names: Names) -> str:
+def _kernel_text(program: Program) -> tuple[list[str], str]:
+    """System headers of the kernels, and their text."""
     calls = [call.kernel for plan in program.plans for call in plan.emitted_calls]
-    system, text = gather(list(dict.fromkeys(calls)))
+    return gather(list(dict.fromkeys(calls)))
+
+
+def _kernels(program: Program, names: Names) -> str:
+    system, text = _kernel_text(program)
     includes = "".join(f"#include <{header}>\n" for header in system)
     guard = f"{names.macro}_KERNELS_H"
     head = f"/* The functions that {names.prefix}.c calls. */\n#ifndef {guard}\n#define {guard}\n\n"
-    return prefixed(f"{head}{includes}\n{text}\n#endif\n", names.prefix)
+    return prefixed(f"{head}{misra.comment()}\n{includes}\n{text}\n#endif\n", names.prefix)
+
+
+def _at(offset: int) -> str:
+    """A place in the arena."""
+    return f"memory + {offset}" if offset else "memory"
 
 
 class _Code:
@@ -90,7 +108,7 @@ class _Code:
         if buffer.place != "arena" and not borders:
             return (self.names.inputs if buffer.place == "input" else self.names.outputs)[buffer.port]
         kind = CTYPES[self.program.stored[value].dtype.name]
-        place = f"memory + {buffer.offset}" if buffer.offset else "memory"
+        place = _at(buffer.offset)
         return place if kind == "uint8_t" else f"({const}{kind} *)({const}void *)({place})"
 
     def argument(self, arg: Arg, caller: str) -> str:
@@ -104,7 +122,7 @@ class _Code:
         if isinstance(arg, Scalar):
             return scalar(arg.value, arg.kind)
         if isinstance(arg, Scratch):
-            return f"memory + {self.program.buffers[self.program.values[arg.name]].offset}"
+            return _at(self.program.buffers[self.program.values[arg.name]].offset)
         return f"&{self.structs.setdefault(arg, f'{self.names.prefix}_s{len(self.structs)}')}"
 
     def call(self, number: int, *calls: Call, caller: str = "") -> str:
@@ -269,7 +287,7 @@ def _static(program: Program, names: Names) -> str:
 static uint8_t qir_memory[{m}_ARENA_BYTES + {m}_ARENA_ALIGNMENT - 1];
 KEPT
 int {n}_run_static({listed or "void"}) {{
-    const size_t skip = ({m}_ARENA_ALIGNMENT - (uintptr_t)qir_memory % {m}_ARENA_ALIGNMENT) % {m}_ARENA_ALIGNMENT;
+    const uintptr_t unit = {m}_ARENA_ALIGNMENT, skip = (unit - (uintptr_t)qir_memory % unit) % unit;
     return {n}_run({passed});
 }}
 #endif
@@ -290,7 +308,8 @@ def _checked(program: Program, names: Names, codes: bool, bodies: list[list[str]
         f"int {running(program, names, codes)}({within(program, parameters(program, names, codes))}) {{",
         "    uint8_t *const memory = (uint8_t *)arena;",
         f"    if ({null}) {{", f"        return {m}_ERROR_NULL;", "    }",
-        f"    if ((uintptr_t)arena % {m}_ARENA_ALIGNMENT != 0) {{", f"        return {m}_ERROR_ALIGNMENT;", "    }",
+        f"    if ((uintptr_t)arena % (uintptr_t){m}_ARENA_ALIGNMENT != 0u) {{",
+        f"        return {m}_ERROR_ALIGNMENT;", "    }",
         *(bodies[0] if len(bodies) == 1 else _switch(program, names, bodies)), f"    return {m}_OK;", "}", "",
     ]  # fmt: skip
     return "\n".join(lines)

@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
+from qir.backends.c.emit import stack_bytes
 from qir.backends.c.literals import array, comment, math_include
 from qir.backends.c.names import Names
 from qir.backends.c.ports import Port
@@ -242,6 +243,7 @@ def _report(program: Program, names: Names) -> str:
         "arena_bytes": program.arena_bytes,
         "arena_lower_bound": program.arena_lower_bound,
         "weight_bytes": program.weight_bytes,
+        "stack_bytes": stack_bytes(program),
         "macs": program.macs,
         "repeated_macs": program.repeated_macs,
         "inputs": [_port(port) for port in program.inputs],

@@ -94,7 +94,8 @@ def _state(program: Program, names: Names) -> list[str]:
     ]  # fmt: skip
 
 
-def header(program: Program, names: Names) -> str:
+def header(program: Program, names: Names, stack_bytes: int | None) -> str:
+    """net.h; `stack_bytes`: that net_run takes at most, where that is known."""
     n, m = names.prefix, names.macro
     lines = [
         f"/* {n}: a neural network as C, made by qir {__version__}. Do not edit. */",
@@ -107,6 +108,9 @@ def header(program: Program, names: Names) -> str:
         "/* Constant arrays (weights, biases, tables). */",
         f"#define {m}_WEIGHT_BYTES {program.weight_bytes}", "",
     ]  # fmt: skip
+    if stack_bytes is not None:
+        lines += [f"/* Of the stack {n}_run takes no more, optimized by gcc or clang. */",
+                  f"#define {m}_STACK_BYTES {stack_bytes}", ""]  # fmt: skip
     for side, ports, words in (("IN", program.inputs, names.inputs), ("OUT", program.outputs, names.outputs)):
         rows = zip(ports, words, strict=True)
         shown = [(port, f"{m}_{side}_{text.upper()}") for port, text in rows if not port.state]

@@ -21,6 +21,7 @@ from qir.backends.c.extras import extra_files
 from qir.backends.c.interface import is_quantized, parameters, state_bytes
 from qir.backends.c.isas import on_this_processor, require
 from qir.backends.c.names import Names
+from qir.backends.c.packages import layout, packaged, single_file
 from qir.backends.c.ports import Port
 from qir.backends.c.program import Program
 from qir.errors import DataError, OutputError, QirError
@@ -60,37 +61,48 @@ class CModule:
         """The C names."""
         return names_of(self.program, self.name)
 
-    def files(self, weights: str = "auto", example: str = "") -> dict[str, str | bytes]:
+    def files(
+        self, weights: str = "auto", example: str = "", package: str = "cmake", single: bool = False
+    ) -> dict[str, str | bytes]:
         """File name to content of everything that is emitted; arguments and errors as `save`."""
-        sources = emit(self.program, self.name, weights)
-        files = {**sources, **extra_files(self.program, self.names, self.vectors, self.flags, sources)}
-        if example not in ("", *EXAMPLES):
-            raise OutputError(f"there is no example '{example}'", fix=f"Choose one of {', '.join(EXAMPLES)}")
+        plain = weights == "auto" and (single or layout(package).plain)
+        sources = emit(self.program, self.name, "c" if plain else weights)
+        sources = single_file(sources, self.names.prefix) if single else sources
+        extras = extra_files(self.program, self.names, self.vectors, self.flags, sources)
+        files = packaged(package, sources, extras, self.program, self.names, self.flags)
+        if example not in ("", *EXAMPLES) or (example and package not in ("cmake", "make")):
+            raise OutputError(f"there is no example '{example}' for package {package}",
+                              fix=f"Choose one of {', '.join(EXAMPLES)}, for cmake or make")  # fmt: skip
         if example:
             files |= example_files(self.program.target, self.names, self.flags, sources)
         return files
 
-    def save(self, folder: str | os.PathLike[str], weights: str = "auto", example: str = "") -> Path:
+    def save(
+        self, folder: str | os.PathLike[str], weights: str = "auto", example: str = "", package: str = "cmake",
+        single: bool = False,
+    ) -> Path:  # fmt: skip
         """Writes the files: all of them before the first takes its place, and each appears whole.
 
         Args:
             folder: made where it is not there; of files in it only those of other forms of the weights are removed.
             weights: how constant arrays are written: "c", "asm" (a .bin file that gcc and clang include by an
                 assembler file), "embed" (a .bin file that C23's #embed includes), or "auto": "c" up to a mebibyte, else
-                "asm". The numbers are the same.
+                "asm" for cmake and make. The numbers are the same.
             example: "qemu" adds a folder of that name, whose `make run` builds main.c for the target's core and runs it
                 in an emulator.
+            package: the layout: cmake, make, arduino, zephyr, esp-idf or cmsis-pack.
+            single: one source file and one header.
 
         Raises:
             OutputError: where the folder cannot be written, for other forms, and for targets without that example.
         """
-        target, files = Path(folder), self.files(weights, example)
+        target, files = Path(folder), self.files(weights, example, package, single)
         stale = {f"{self.names.prefix}_weights{ending}" for ending in (".c", ".S", ".bin")} - set(files)
         written: list[tuple[str, Path]] = []
         try:
             target.mkdir(parents=True, exist_ok=True)
             for name, content in files.items():
-                (target / name).parent.mkdir(exist_ok=True)
+                (target / name).parent.mkdir(parents=True, exist_ok=True)
                 with tempfile.NamedTemporaryFile(dir=target, delete=False) as file:
                     written.append((file.name, target / name))
                     file.write(content if isinstance(content, bytes) else content.encode())

@@ -10,6 +10,7 @@ import rich_click as click
 
 from qir.backends.c.arrays import CHOICES
 from qir.backends.c.boards import EXAMPLES
+from qir.backends.c.packages import LAYOUTS
 from qir.backends.c.ports import WAYS
 from qir.cli import options
 from qir.cli.paths import check_writable, make_parent, written_files
@@ -146,6 +147,16 @@ _EPILOG = options.example(
     "start-up code, linker script, Makefile.",
 )
 @click.option(
+    "--package",
+    type=click.Choice(tuple(LAYOUTS)),
+    default="cmake",
+    show_default=True,
+    panel=options.OUTPUT,
+    help="The layout of the folder of C: a CMake project, a Makefile, an Arduino library, a Zephyr module, an ESP-IDF "
+    "component, a CMSIS-Pack.",
+)
+@click.option("--single-file", is_flag=True, panel=options.OUTPUT, help="Write C as one source file and one header.")
+@click.option(
     "--trace",
     metavar="FOLDER",
     panel=options.OUTPUT,
@@ -171,9 +182,9 @@ _EPILOG = options.example(
 @options.debug
 def compile_command(
     model: str, calib: str | None, preprocess: str | None, shape: tuple[str, ...], bind: tuple[str, ...], target: str,
-    recipe: str, override: tuple[str, ...], output: str | None, weights: str, example: str | None, trace: str | None,
-    state: tuple[str, ...], report: bool, explain: bool, as_json: bool, check_promises: bool, verify: bool,
-    **choices: Any,
+    recipe: str, override: tuple[str, ...], output: str | None, weights: str, example: str | None, package: str,
+    single_file: bool, trace: str | None, state: tuple[str, ...], report: bool, explain: bool, as_json: bool,
+    check_promises: bool, verify: bool, **choices: Any,
 ) -> None:  # fmt: skip
     """Quantize MODEL and write it as QDQ ONNX or as self-contained C."""
     # `choices` are arguments of qir.compile, by their names there.
@@ -183,9 +194,11 @@ def compile_command(
     from qir.passmanager.instruments import PromiseChecker
 
     loaded = load(model, shape, bind, calib, preprocess, target, recipe, override, choices["seed"])
-    for option, value in (("--weights", weights if weights != "auto" else None), ("--example", example)):
+    forms = {"--weights": weights if weights != "auto" else None, "--example": example,
+             "--package": package if package != "cmake" else None, "--single-file": single_file or None}  # fmt: skip
+    for option, value in forms.items():
         if value and loaded.target.backend != "c":
-            raise RecipeError(f"{option} {value} is a form of C, and target {target} makes none", fix="Leave it out")
+            raise RecipeError(f"{option} is a form of C, and target {target} makes none", fix="Leave it out")
     path = _output(model, output, loaded)
     for place in (path, *([Path(trace)] if trace else [])):
         check_writable(place)
@@ -196,7 +209,10 @@ def compile_command(
     )  # fmt: skip
     checked = _verify(result, loaded) if verify else {}
     make_parent(path)
-    where = result.save(path, weights, example or "") if isinstance(result, CompiledC) else result.save(path)
+    if isinstance(result, CompiledC):
+        where = result.save(path, weights, example or "", package, single_file)
+    else:
+        where = result.save(path)
     facts: dict[str, Any] = {
         "paths": written_files(where),
         "target": target,

@@ -28,10 +28,10 @@ static QIR_INLINE void qir_broadcast_by16(qir_block16 *block, const qir_broadcas
             const size_t left = (size_t)(size - i);
             uint8_t from_a[16] = {0}, from_b[16] = {0};
             float found[16];
-            memcpy(from_a, a + a_start + (ptrdiff_t)i * a_step, a_step ? left : 1);
-            memcpy(from_b, b + b_start + (ptrdiff_t)i * b_step, b_step ? left : 1);
+            (void)memcpy(from_a, a + a_start + (ptrdiff_t)i * a_step, a_step ? left : 1);
+            (void)memcpy(from_b, b + b_start + (ptrdiff_t)i * b_step, b_step ? left : 1);
             block(numbers, from_a, a_step, from_b, b_step, found);
-            memcpy(to, found, left * bytes);
+            (void)memcpy(to, found, left * bytes);
             to += left * bytes;
         }
     }

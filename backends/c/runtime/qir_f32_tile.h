@@ -65,7 +65,7 @@ static inline int32_t qir_f32_rows(int32_t count, int32_t tallest) {
 /* Copies rows of `width` results, of which the first `columns` belong into rows of y. */
 static inline void qir_f32_part(const float *part, int32_t width, int32_t rows, int32_t columns, float *y, ptrdiff_t step) {
     for (; rows > 0; --rows, part += width, y += step) {
-        memcpy(y, part, (size_t)columns * sizeof(float));
+        (void)memcpy(y, part, (size_t)columns * sizeof(float));
     }
 }
 

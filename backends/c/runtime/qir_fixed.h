@@ -10,7 +10,7 @@
 
 static inline uint32_t qir_bits_of(float v) {
     uint32_t bits;
-    memcpy(&bits, &v, sizeof bits);
+    (void)memcpy(&bits, &v, sizeof bits);
     return bits;
 }
 
@@ -126,7 +126,7 @@ static inline float qir_fixed_quotient(float a, int64_t count) {
     }
     quotient += part + (quotient & 1) > whole ? 1 : 0; /* part is twice the remainder */
     quotient += (uint32_t)(exponent - 1) << 23;
-    memcpy(&result, &quotient, sizeof result);
+    (void)memcpy(&result, &quotient, sizeof result);
     return result;
 }
 

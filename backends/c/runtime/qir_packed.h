@@ -107,7 +107,7 @@ static inline void qir_dot_packed(const int16_t *QIR_RESTRICT x, int32_t rows, c
         for (first = 0; first < depth; first += QIR_TILE_DEPTH) {
             const int32_t part = depth - first < QIR_TILE_DEPTH ? depth - first : QIR_TILE_DEPTH;
             if (lines < 4) {
-                memset(tile, 0, sizeof tile);
+                (void)memset(tile, 0, sizeof tile);
             }
             for (i = 0; i < lines; ++i) {
                 qir_unpack(w + i * line + first / 8 * bits, bits, (part + 7) / 8, tile + i * part);

@@ -29,7 +29,7 @@ static inline int32_t qir_strided_rows(const qir_strided *s, int32_t inner) {
 
 static inline qir_strided_row qir_strided_first(const qir_strided *s) {
     qir_strided_row row;
-    memset(&row, 0, sizeof row);
+    (void)memset(&row, 0, sizeof row);
     row.start = s->offset;
     return row;
 }

@@ -46,7 +46,7 @@ static inline int32_t qir_piece(int32_t count, int32_t most) {
 /* Four neighbouring bytes, at any address. */
 static QIR_INLINE int32_t qir_four_bytes(const void *from) {
     int32_t bytes;
-    memcpy(&bytes, from, sizeof bytes);
+    (void)memcpy(&bytes, from, sizeof bytes);
     return bytes;
 }
 
@@ -56,11 +56,11 @@ QIR_LEAST QIR_ALONE static void qir_part16_u8(const uint8_t *part, int32_t rows,
     for (; rows > 0; --rows, part += 16, y += step) {
         int32_t i = 0;
         if (count & 8) {
-            memcpy(y, part, 8);
+            (void)memcpy(y, part, 8);
             i = 8;
         }
         if (count & 4) {
-            memcpy(y + i, part + i, 4);
+            (void)memcpy(y + i, part + i, 4);
             i += 4;
         }
         for (; i < count; ++i) {
@@ -72,7 +72,7 @@ QIR_LEAST QIR_ALONE static void qir_part16_u8(const uint8_t *part, int32_t rows,
 QIR_LEAST QIR_ALONE static void qir_part16_f32(const float *part, int32_t rows, int32_t count, float *y,
                                                ptrdiff_t step) {
     for (; rows > 0; --rows, part += 16, y += step) {
-        memcpy(y, part, (size_t)count * sizeof(float));
+        (void)memcpy(y, part, (size_t)count * sizeof(float));
     }
 }
 

@@ -23,7 +23,7 @@ static inline void qir_store_f32_s64(int64_t acc, float multiplier, const qir_re
 static inline void qir_widen_s16(const int16_t *QIR_RESTRICT x, int32_t zero_point, int32_t count,
                                  int16_t *QIR_RESTRICT y) {
     (void)zero_point;
-    memcpy(y, x, (size_t)count * sizeof(int16_t));
+    (void)memcpy(y, x, (size_t)count * sizeof(int16_t));
 }
 
 /* As qir_dot_rows. The binder checks where int32 holds every sum. For 8-bit weights it holds 256 products, and parts of

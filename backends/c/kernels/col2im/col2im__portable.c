@@ -8,7 +8,7 @@ void qir_col2im_T__portable(const qir_window *w, const QIR_T *QIR_RESTRICT x, QI
     const int32_t taps = w->kernel[0] * w->kernel[1] * w->kernel[2], windows = w->out[0] * w->out[1] * w->out[2];
     const int32_t size = w->in[0] * w->in[1] * w->in[2];
     int32_t plane, tap, window, axis;
-    memset(y, 0, (size_t)w->batch * (size_t)size * sizeof(QIR_T));
+    (void)memset(y, 0, (size_t)w->batch * (size_t)size * sizeof(QIR_T));
     for (plane = 0; plane < w->batch; ++plane, y += size) {
         for (tap = 0; tap < taps; ++tap) {
             for (window = 0; window < windows; ++window, ++x) {

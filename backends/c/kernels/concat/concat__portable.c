@@ -13,7 +13,7 @@ void qir_concat_N__portable(size_t outer, const uint32_t *bytes, void *QIR_RESTR
     int32_t k;
     for (o = 0; o < outer; ++o) {
         for (k = 0; k < QIR_COUNT; ++k) {
-            memcpy(to, (const uint8_t *)parts[k] + o * bytes[k], bytes[k]);
+            (void)memcpy(to, (const uint8_t *)parts[k] + o * bytes[k], bytes[k]);
             to += bytes[k];
         }
     }

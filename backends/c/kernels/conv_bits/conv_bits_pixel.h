@@ -34,17 +34,17 @@ static inline void qir_bits_copy(const uint8_t *QIR_RESTRICT from, int32_t bytes
         return;
     }
     if (bytes < 8) {
-        memcpy(to, from, 4);
-        memcpy(to + bytes - 4, from + bytes - 4, 4);
+        (void)memcpy(to, from, 4);
+        (void)memcpy(to + bytes - 4, from + bytes - 4, 4);
         return;
     }
     for (i = 0; i + 16 <= bytes; i += 16) {
-        memcpy(to + i, from + i, 16);
+        (void)memcpy(to + i, from + i, 16);
     }
     if (i + 8 < bytes) {
-        memcpy(to + i, from + i, 8);
+        (void)memcpy(to + i, from + i, 8);
     }
-    memcpy(to + bytes - 8, from + bytes - 8, 8);
+    (void)memcpy(to + bytes - 8, from + bytes - 8, 8);
 }
 
 /* Whether all taps of a window lie inside the input. */
@@ -67,7 +67,7 @@ static inline void qir_bits_plane(const qir_conv_bits_shape *s, const uint8_t *x
     int32_t a, b, c;
     words[s->words - 1] = 0;
     if (!qir_bits_inside(win, t)) {
-        memset(words, 0, (size_t)s->words * sizeof(uint64_t));
+        (void)memset(words, 0, (size_t)s->words * sizeof(uint64_t));
     }
     for (a = 0; a < win->kernel[0]; ++a) {
         for (b = 0; b < win->kernel[1]; ++b, row += across) {

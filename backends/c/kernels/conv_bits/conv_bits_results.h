@@ -17,7 +17,7 @@
         if (m < s->outputs) {                                                                                        \
             type part[group];                                                                                        \
             qir_bits_##isa##_row_##short(sums + m, multiplier + m, q, part);                                         \
-            memcpy(y + m, part, (size_t)(s->outputs - m) * sizeof(type));                                            \
+            (void)memcpy(y + m, part, (size_t)(s->outputs - m) * sizeof(type));                                            \
         }                                                                                                            \
         return y + s->outputs;                                                                                       \
     }
@@ -34,7 +34,7 @@
         if (m < s->outputs) {                                                                                     \
             uint8_t part[group];                                                                                  \
             qir_bits_##isa##_group(s, sums + m, threshold + m, pitch, part);                                      \
-            memcpy(y + m, part, (size_t)(s->outputs - m));                                                        \
+            (void)memcpy(y + m, part, (size_t)(s->outputs - m));                                                        \
         }                                                                                                         \
         return y + s->outputs;                                                                                    \
     }
@@ -71,9 +71,9 @@
 /* The bits of a group, or as many bytes of them as are left. */
 static QIR_INLINE void qir_bits_store(uint64_t bits, int32_t left, int32_t bytes, uint8_t *y) {
     if (left >= bytes) {
-        memcpy(y, &bits, (size_t)bytes);
+        (void)memcpy(y, &bits, (size_t)bytes);
     } else {
-        memcpy(y, &bits, (size_t)left);
+        (void)memcpy(y, &bits, (size_t)left);
     }
 }
 

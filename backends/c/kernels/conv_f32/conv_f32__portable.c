@@ -20,17 +20,17 @@ static void qir_conv_f32f32_gather(const qir_conv_f32_shape *s, const float *x, 
         inside = inside && t.first[a] == 0 && t.last[a] == w->kernel[a];
     }
     if (!inside) {
-        memset(row, 0, (size_t)taps * (size_t)channels * sizeof(float));
+        (void)memset(row, 0, (size_t)taps * (size_t)channels * sizeof(float));
     }
     for (a = t.first[0]; a < t.last[0]; ++a) {
         for (b = t.first[1]; b < t.last[1]; ++b) {
             float *const to = row + (ptrdiff_t)(a * w->kernel[1] + b) * w->kernel[2] * channels;
             if (solid && t.first[2] < t.last[2]) {
-                memcpy(to + (ptrdiff_t)t.first[2] * channels, x + qir_under_tap(w, &t, a, b, t.first[2]) * in_all,
+                (void)memcpy(to + (ptrdiff_t)t.first[2] * channels, x + qir_under_tap(w, &t, a, b, t.first[2]) * in_all,
                        (size_t)(t.last[2] - t.first[2]) * (size_t)channels * sizeof(float));
             } else {
                 for (c = t.first[2]; c < t.last[2]; ++c) {
-                    memcpy(to + (ptrdiff_t)c * channels, x + qir_under_tap(w, &t, a, b, c) * in_all,
+                    (void)memcpy(to + (ptrdiff_t)c * channels, x + qir_under_tap(w, &t, a, b, c) * in_all,
                            (size_t)channels * sizeof(float));
                 }
             }

@@ -37,7 +37,7 @@ void qir_conv_transpose_f32f32__portable(const qir_conv_transpose_f32_shape *s, 
     const int32_t filled = (s->out_channels + 7) / 8 * 8;
     int32_t pixel;
     for (pixel = 0; pixel < outputs; ++pixel) {
-        memcpy(y + pixel * out_all, bias, (size_t)out_all * sizeof(float));
+        (void)memcpy(y + pixel * out_all, bias, (size_t)out_all * sizeof(float));
     }
     for (pixel = 0; pixel < inputs; pixel += 4) {
         const int32_t rows = inputs - pixel < 4 ? inputs - pixel : 4;

@@ -37,7 +37,7 @@ static void qir_conv_u8s8_T_row(const qir_conv_u8_shape *s, const QIR_X *x, int3
                     const ptrdiff_t from = qir_under_tap(win, &t, a, b, c) * s->groups + group;
                     QIR_WIDEN(x + from * channels, zero, channels, row);
                 } else {
-                    memset(row, 0, (size_t)channels * sizeof(int16_t));
+                    (void)memset(row, 0, (size_t)channels * sizeof(int16_t));
                 }
             }
         }

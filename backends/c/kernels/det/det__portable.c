@@ -13,7 +13,7 @@ void qir_det_T__portable(int32_t count, int32_t n, const QIR_T *QIR_RESTRICT x, 
     int32_t i, column, row, k;
     for (i = 0; i < count; ++i, x += (ptrdiff_t)n * n) {
         QIR_T product = 1;
-        memcpy(m, x, (size_t)n * (size_t)n * sizeof(QIR_T));
+        (void)memcpy(m, x, (size_t)n * (size_t)n * sizeof(QIR_T));
         for (column = 0; column < n; ++column) {
             QIR_T *const head = m + (ptrdiff_t)column * n;
             int32_t best = column;

@@ -11,7 +11,7 @@ void qir_gather_I__portable(size_t outer, int32_t size, size_t count, size_t byt
     size_t o, k;
     for (o = 0; o < outer; ++o) {
         for (k = 0; k < count; ++k) {
-            memcpy(to, from + (size_t)qir_index(indices[k], size) * bytes, bytes);
+            (void)memcpy(to, from + (size_t)qir_index(indices[k], size) * bytes, bytes);
             to += bytes;
         }
         from += (size_t)size * bytes;

@@ -19,7 +19,7 @@ void qir_gather_nd_I__portable(size_t batch, size_t count, int32_t depth, const 
             for (axis = 0; axis < depth; ++axis) {
                 place = place * (size_t)size[axis] + (size_t)qir_index(*indices++, size[axis]);
             }
-            memcpy(to, from + place * bytes, bytes);
+            (void)memcpy(to, from + place * bytes, bytes);
             to += bytes;
         }
     }

@@ -33,7 +33,7 @@ QIR_AVX2 static void qir_matmul_u8u8_T_step(const qir_matmul_u8_shape *s, const 
     } else if (columns >= 16 && depth >= 4 && down == 1) {
         for (j = 0; j < 16; ++j) {
             const int32_t four = qir_four_bytes(b + j * right) ^ INT32_C(-0x7f7f7f80);
-            memcpy(to + 4 * j, &four, sizeof four);
+            (void)memcpy(to + 4 * j, &four, sizeof four);
         }
     } else {
         for (j = 0; j < 16; ++j) {
@@ -61,7 +61,7 @@ QIR_TARGET static void qir_matmul_u8u8_T_panel(const qir_matmul_u8_shape *s, con
             QIR_DOT(sums[i], ones, four);
         }
     }
-    memcpy(bias, sums, sizeof sums);
+    (void)memcpy(bias, sums, sizeof sums);
     for (i = 0; i < 16; ++i) {
         bias[i] *= -s->a_zero_point;
     }
@@ -78,9 +78,9 @@ QIR_TARGET static const uint8_t *qir_matmul_u8u8_T_rows(const qir_matmul_u8_shap
         int32_t sum = 0;
         if (!direct) {
             uint8_t *const to = room + row * steps * 4;
-            memset(to + (steps - 1) * 4, 0, 4);
+            (void)memset(to + (steps - 1) * 4, 0, 4);
             if (right == 1) {
-                memcpy(to, from, (size_t)s->depth);
+                (void)memcpy(to, from, (size_t)s->depth);
             } else {
                 for (k = 0; k < s->depth; ++k) {
                     to[k] = from[k * right];

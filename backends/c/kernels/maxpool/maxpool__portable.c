@@ -22,14 +22,14 @@ void qir_maxpool_T__portable(const qir_maxpool_shape *shape, const QIR_T *QIR_RE
                             y[j] = from[j] > y[j] ? from[j] : y[j];
                         }
                     } else {
-                        memcpy(y, from, (size_t)channels * sizeof(QIR_T));
+                        (void)memcpy(y, from, (size_t)channels * sizeof(QIR_T));
                         seen = 1;
                     }
                 }
             }
         }
         if (!seen) {
-            memset(y, 0, (size_t)channels * sizeof(QIR_T));
+            (void)memset(y, 0, (size_t)channels * sizeof(QIR_T));
         }
     }
 }

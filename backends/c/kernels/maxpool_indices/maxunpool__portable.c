@@ -8,7 +8,7 @@ void qir_maxunpool_T__portable(const qir_maxunpool_shape *s, int32_t count, cons
                                const int64_t *QIR_RESTRICT index, QIR_T *QIR_RESTRICT y) {
     const int64_t size = (int64_t)s->from[0] * s->from[1] * s->from[2];
     int32_t i;
-    memset(y, 0, (size_t)s->planes * (size_t)s->to[0] * (size_t)s->to[1] * (size_t)s->to[2] * sizeof(QIR_T));
+    (void)memset(y, 0, (size_t)s->planes * (size_t)s->to[0] * (size_t)s->to[1] * (size_t)s->to[2] * sizeof(QIR_T));
     for (i = 0; i < count; ++i) {
         const int64_t plane = index[i] / size, position = index[i] % size;
         if (index[i] >= 0 && plane < s->planes) {

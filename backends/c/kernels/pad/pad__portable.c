@@ -35,7 +35,7 @@ void qir_pad_T__portable(const qir_pad_shape *s, const QIR_T *QIR_RESTRICT x, co
             y[i] = source < 0 ? *value : x[place + source];
         }
         if (last > first) {
-            memcpy(y + first, x + place + (first - before), (size_t)(last - first) * sizeof(QIR_T));
+            (void)memcpy(y + first, x + place + (first - before), (size_t)(last - first) * sizeof(QIR_T));
         }
         for (i = last; i < inner; ++i) {
             const int32_t source = qir_pad_source(s, 5, i);

@@ -16,7 +16,7 @@ void qir_gru_f32__portable(const qir_recurrent_shape *s, const float *x, const f
         for (n = 0; n < s->batch; ++n) {
             const ptrdiff_t state = (ptrdiff_t)d * s->state_direction_stride + (ptrdiff_t)n * s->state_sample_stride;
             float *const h = (float *)h_out + state;
-            memcpy(h, initial_h + state, (size_t)hidden * sizeof(float));
+            (void)memcpy(h, initial_h + state, (size_t)hidden * sizeof(float));
             for (step = 0; step < s->steps; ++step) {
                 const int32_t t = qir_recurrent_time(s, d, step, lengths[n]);
                 const float *const from = x + (ptrdiff_t)t * s->x_step_stride + (ptrdiff_t)n * s->x_sample_stride;
@@ -27,7 +27,7 @@ void qir_gru_f32__portable(const qir_recurrent_shape *s, const float *x, const f
                 }
                 if (step >= lengths[n]) {
                     if (s->writes_y) {
-                        memset(to, 0, (size_t)hidden * sizeof(float));
+                        (void)memset(to, 0, (size_t)hidden * sizeof(float));
                     }
                     continue;
                 }
@@ -56,7 +56,7 @@ void qir_gru_f32__portable(const qir_recurrent_shape *s, const float *x, const f
                     h[j] = (1.0f - gx[j]) * fresh + gx[j] * h[j];
                 }
                 if (s->writes_y) {
-                    memcpy(to, h, (size_t)hidden * sizeof(float));
+                    (void)memcpy(to, h, (size_t)hidden * sizeof(float));
                 }
             }
         }

@@ -18,8 +18,8 @@ void qir_lstm_f32__portable(const qir_recurrent_shape *s, const float *x, const 
             float *const h = (float *)h_out + state;
             float *const c = (float *)c_out + state;
             const float *const p = peepholes + (ptrdiff_t)d * 3 * hidden;
-            memcpy(c, initial_c + state, (size_t)hidden * sizeof(float));
-            memcpy(h, initial_h + state, (size_t)hidden * sizeof(float));
+            (void)memcpy(c, initial_c + state, (size_t)hidden * sizeof(float));
+            (void)memcpy(h, initial_h + state, (size_t)hidden * sizeof(float));
             for (step = 0; step < s->steps; ++step) {
                 const int32_t t = qir_recurrent_time(s, d, step, lengths[n]);
                 const float *const from = x + (ptrdiff_t)t * s->x_step_stride + (ptrdiff_t)n * s->x_sample_stride;
@@ -30,7 +30,7 @@ void qir_lstm_f32__portable(const qir_recurrent_shape *s, const float *x, const 
                 }
                 if (step >= lengths[n]) {
                     if (s->writes_y) {
-                        memset(to, 0, (size_t)hidden * sizeof(float));
+                        (void)memset(to, 0, (size_t)hidden * sizeof(float));
                     }
                     continue;
                 }
@@ -53,7 +53,7 @@ void qir_lstm_f32__portable(const qir_recurrent_shape *s, const float *x, const 
                     h[j] = o * qir_recurrent_apply(s, d * 3 + 2, c[j]);
                 }
                 if (s->writes_y) {
-                    memcpy(to, h, (size_t)hidden * sizeof(float));
+                    (void)memcpy(to, h, (size_t)hidden * sizeof(float));
                 }
             }
         }

@@ -13,7 +13,7 @@ void qir_reverse_sequence__portable(int32_t first, int32_t second, int32_t time_
             const int32_t source = step < length ? (int32_t)length - 1 - step : step;
             const size_t place = time_first ? (size_t)source * (size_t)second + (size_t)j
                                             : (size_t)i * (size_t)second + (size_t)source;
-            memcpy(to, from + place * bytes, bytes);
+            (void)memcpy(to, from + place * bytes, bytes);
         }
     }
 }

@@ -10,7 +10,7 @@ void qir_scatter_elements_IT__portable(const qir_elements_shape *s, size_t bytes
                                        const QIR_Y *updates, QIR_Y *QIR_RESTRICT y) {
     const int32_t total = s->size[0] * s->size[1] * s->size[2] * s->size[3] * s->size[4] * s->size[5];
     int32_t i;
-    memcpy(y, x, bytes);
+    (void)memcpy(y, x, bytes);
     for (i = 0; i < total; ++i) {
         const int32_t index = qir_index_inside(indices[i], s->axis_size);
         if (index >= 0) {

@@ -9,7 +9,7 @@
 void qir_scatter_nd_IT__portable(size_t bytes, size_t count, int32_t depth, const int32_t *size, size_t inner,
                                  const QIR_Y *x, const QIR_I *indices, const QIR_Y *updates, QIR_Y *QIR_RESTRICT y) {
     size_t k, i;
-    memcpy(y, x, bytes);
+    (void)memcpy(y, x, bytes);
     for (k = 0; k < count; ++k, indices += depth, updates += inner) {
         size_t place = 0;
         int32_t axis, inside = 1;

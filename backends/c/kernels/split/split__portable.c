@@ -13,7 +13,7 @@ void qir_split_N__portable(size_t outer, const uint32_t *bytes, const void *x, Q
     int32_t k;
     for (o = 0; o < outer; ++o) {
         for (k = 0; k < QIR_COUNT; ++k) {
-            memcpy((uint8_t *)parts[k] + o * bytes[k], from, bytes[k]);
+            (void)memcpy((uint8_t *)parts[k] + o * bytes[k], from, bytes[k]);
             from += bytes[k];
         }
     }

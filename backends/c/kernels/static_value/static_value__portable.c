@@ -1,5 +1,5 @@
 #include "static_value.h"
 
 void qir_static_value__portable(size_t bytes, const void *value, void *QIR_RESTRICT y) {
-    memcpy(y, value, bytes);
+    (void)memcpy(y, value, bytes);
 }

@@ -11,7 +11,7 @@ void qir_strided_T__portable(const qir_strided *s, const QIR_T *QIR_RESTRICT x, 
     for (row = 0; row < rows; ++row, y += size) {
         const QIR_T *const from = x + at.start;
         if (step == 1) {
-            memcpy(y, from, (size_t)size * sizeof(QIR_T));
+            (void)memcpy(y, from, (size_t)size * sizeof(QIR_T));
         } else {
             for (i = 0; i < size; ++i) {
                 y[i] = from[(ptrdiff_t)i * step];

@@ -1,0 +1,76 @@
+"""What firmware asks of the emitted C: little stack, and MISRA C:2012 but for the deviations that it lists."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from networks import residual
+from test_emitted import run
+from test_fixed import whole
+
+import qir
+from qir.backends.c import CModule, compile_c
+from qir.backends.c.misra import DEVIATIONS
+from tests.passes.quantize.quantizing import samples
+
+COMPILERS = {"cortex-m4": "arm-none-eabi-gcc", "riscv32": "riscv64-unknown-elf-gcc"}
+
+
+def module(recipe: str, target: str = "portable") -> CModule:
+    """A network with every kind of layer that has an integer form."""
+    graph = whole()
+    made = qir.compile(graph, samples(graph), target=target, recipe=recipe)
+    assert isinstance(made, qir.CompiledC)
+    return made.module
+
+
+def deepest(graph: str, function: str) -> int:
+    """Bytes of the deepest chain of calls from a function, by what gcc's -fcallgraph-info=su writes."""
+    nodes = re.findall(r'node: \{ title: "([^"]+)" label: "[^"]*?(\d+) bytes \((\w+)', graph)
+    edges = re.findall(r'edge: \{ sourcename: "([^"]+)" targetname: "([^"]+)"', graph)
+    assert {"static"} == {kind for _, _, kind in nodes}
+    frames = {title: int(size) for title, size, _ in nodes}
+
+    def below(title: str) -> int:
+        called = [target for source, target in edges if source == title]
+        return frames.get(title, 0) + max(map(below, called), default=0)
+
+    return max(below(title) for title in frames if title.rpartition(":")[2] == function)
+
+
+@pytest.mark.parametrize(("target", "recipe"), [
+    ("cortex-m4", "int8"), ("cortex-m4", "w4a8"), ("cortex-m4", "float"), ("riscv32", "int8"),
+])  # fmt: skip
+def test_the_stack_is_small_and_bounded(
+    recipe: str, target: str, tmp_path: Path, need: Callable[[str], str]
+) -> None:
+    need(COMPILERS[target])
+    made = module(recipe, target)
+    folder = made.save(tmp_path)
+    told = int(re.findall(r"NET_STACK_BYTES (\d+)", (folder / "net.h").read_text())[0])
+    flags = (*made.flags, *(made.tools.flags if made.tools else ()))
+    for level in ("-Os", "-O2"):
+        run(folder, COMPILERS[target], *flags, "-std=c99", level, "-fcallgraph-info=su", "-c", "net.c")
+        assert deepest((folder / "net.ci").read_text(), "net_run") <= told
+    assert told <= (3072 if recipe == "w4a8" else 2048)
+
+
+def test_stack_of_vectors_is_not_told() -> None:
+    assert "STACK_BYTES" not in str(compile_c(residual()[0], target="x86-avx2").files()["net.h"])
+
+
+@pytest.mark.needs("cppcheck")
+@pytest.mark.parametrize("target", ["portable", "riscv32"])
+def test_misra_rules_are_kept_but_for_those_that_are_listed(target: str, tmp_path: Path) -> None:
+    folder = module("int8", target).save(tmp_path)
+    checked = ("cppcheck", "--addon=misra", "--enable=style", "--std=c99", "-q", "--suppress=*:net_weights.c",
+               "--output-file=found", "net.c")  # fmt: skip
+    run(folder, *checked)
+    found = set(re.findall(r"\[misra-c2012-([\d.]+)\]", (folder / "found").read_text()))
+    assert found
+    assert not found - set(DEVIATIONS)
+    kernels = (folder / "net_kernels.h").read_text()
+    assert all(f"     {rule} " in kernels for rule in DEVIATIONS)
