@@ -196,16 +196,16 @@ register_c_target(
     CTarget("arm-neon-i8mm", ("i8mm", "dotprod", "neon", "asimd"), I8MM.flags, 64,
             "C for 64-bit ARM with 8-bit matrix products")
 )  # fmt: skip
-for _core, _words, _flags in (
-    ("m0", "M0 and M0+, without an FPU", ()),
-    ("m3", "M3, without an FPU", ()),
-    ("m4", "M4 with FPU", ("-mfpu=fpv4-sp-d16",)),
-    ("m7", "M7 with FPU", ("-mfpu=fpv5-d16",)),
-    ("m33", "M33 with FPU", ("-mfpu=fpv5-sp-d16",)),
-    ("m55", "M55 with FPU", ("-mfpu=auto",)),
+for _core, _words, _flags, _isas in (
+    ("m0", "M0 and M0+, without an FPU", (), ()),
+    ("m3", "M3, without an FPU", (), ()),
+    ("m4", "M4 with FPU", ("-mfpu=fpv4-sp-d16",), ("dsp",)),
+    ("m7", "M7 with FPU", ("-mfpu=fpv5-d16",), ("dsp",)),
+    ("m33", "M33 with DSP extension and FPU", ("-mfpu=fpv5-sp-d16",), ("dsp",)),
+    ("m55", "M55 with FPU and Helium", ("-mfpu=auto",), ("mve",)),
 ):
     register_c_target(
-        CTarget(f"cortex-{_core}", (),
+        CTarget(f"cortex-{_core}", _isas,
                 (f"-mcpu=cortex-{_core}", "-mthumb", *_flags, *(("-mfloat-abi=hard",) if _flags else ())),
                 description=f"C for ARM Cortex-{_words}", requantization="float32" if _flags else "fixed",
                 tools=ARM_TOOLS)

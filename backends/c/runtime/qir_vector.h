@@ -17,6 +17,16 @@
 #define QIR_LEAST
 #endif
 
+/* A function in assembly, for loops of which compilers leave too little in registers. To gcc it is a stranger's, or it
+   would take registers that it does not see written for unchanged. */
+#if defined(__clang__)
+#define QIR_ASSEMBLY __attribute__((naked, noinline, unused)) static
+#define QIR_UNUSED __attribute__((unused))
+#elif defined(__GNUC__)
+#define QIR_ASSEMBLY __attribute__((naked, noipa, unused)) static
+#define QIR_UNUSED __attribute__((unused))
+#endif
+
 /* each(0) each(1) ... each(n - 1): sums that stay in registers are variables, which no compiler keeps in memory. */
 #define QIR_EACH_1(each) each(0)
 #define QIR_EACH_2(each) QIR_EACH_1(each) each(1)

@@ -23,7 +23,11 @@ from qir.backends.c.kernels.conv_u8.blocks import (
 )
 from qir.backends.c.kernels.conv_u8.contract import accepts, accepts_any, conv_parts, conv_shape, conv_window
 from qir.backends.c.kernels.conv_u8.depthwise import accepts_depthwise, on_vectors
+from qir.backends.c.kernels.conv_u8.depthwise_dsp import ON_DSP_DEPTHWISE
+from qir.backends.c.kernels.conv_u8.depthwise_mve import ON_MVE_DEPTHWISE
 from qir.backends.c.kernels.conv_u8.depthwise_neon import ON_ARM
+from qir.backends.c.kernels.conv_u8.dsp import ON_DSP
+from qir.backends.c.kernels.conv_u8.mve import ON_MVE
 from qir.backends.c.kernels.conv_u8.winograd import WINOGRAD
 from qir.backends.c.orders import CHANNELS_LAST
 from qir.backends.c.program import Data, Scratch
@@ -121,6 +125,10 @@ FAMILY = Family(
         *WINOGRAD,
         *(variant(isa) for isa in X86 for variant in (on_vectors, _on_panels)),
         *ON_ARM,
+        *ON_DSP,
+        ON_DSP_DEPTHWISE,
+        ON_MVE_DEPTHWISE,
+        ON_MVE,
         *(_on_panels(isa) for isa in (*PROVEN, *ARM)),
         *(_on_panels(isa, few=True) for isa in PACKED),
     ),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import prod
+
 import numpy as np
 
 from qir.backends.c.integer_types import only_bytes
@@ -25,6 +27,21 @@ def conv_window(site: Site) -> Window:
     return window(site.node, site.input(0).shape[2:], site.input(1).shape[2:])
 
 
+def pixel_window(count: int) -> Field:
+    """The qir_window of pixels that are windows, one after the other; a stride of zero says so (conv_u8_window.h)."""
+    one, row = (1, 1, 1), (1, 1, count)
+    return (1, row, row, one, (1, 1, 0), one, (0, 0, 0))
+
+
+def row_window(site: Site) -> Field:
+    """The qir_window of a site, `pixel_window` where each window is one pixel."""
+    x, win = site.input(0), conv_window(site)
+    padded = any(win.begin) or any(win.end)
+    if padded or prod(win.kernel) > 1 or prod(win.strides) > 1 or int(site.node.attr("group", 1)) > 1:
+        return window_fields(x.shape[0], win)
+    return pixel_window(x.shape[0] * prod(win.input))
+
+
 def conv_shape(site: Site, win: Field | None = None) -> Struct:
     """The qir_conv_u8_shape of a site; `win` where the kernel sees other axes than the site has."""
     x, w, node = site.input(0), site.input(1), site.node
@@ -39,6 +56,13 @@ def conv_shape(site: Site, win: Field | None = None) -> Struct:
 def accepts(site: Site) -> str | None:
     """What variants on vectors need: codes and weights of bytes at most, besides what every variant needs."""
     return only_bytes(site) or accepts_any(site)
+
+
+def refuse_narrow(site: Site) -> str | None:
+    """The reason to refuse groups of too few channels for kernels that take four at once."""
+    w, groups = site.input(1), int(site.node.attr("group", 1))
+    narrow = groups > 1 and min(w.shape[1], w.shape[0] // groups) < 4
+    return "its groups have fewer than four channels" if narrow else None
 
 
 def accepts_any(site: Site) -> str | None:

@@ -25,16 +25,20 @@ from qir.backends.c.kernels.conv_u8.blocks import (
     refuse_vectors,
     repeating,
 )
+from qir.backends.c.kernels.conv_u8.contract import pixel_window
+from qir.backends.c.kernels.conv_u8.dsp import DSP_SOURCE, dsp_data, dsp_kernel, dsp_room, dsp_work
+from qir.backends.c.kernels.conv_u8.mve import MVE_SOURCE, mve_data, mve_kernel, mve_refuses, mve_work
 from qir.backends.c.orders import ROWS
-from qir.backends.c.program import Data, Scratch, Struct
+from qir.backends.c.program import Data, Field, Scratch, Struct
 from qir.backends.c.requant import added, constants_missing, per_channel, requant
 from qir.backends.c.site import Site
-from qir.backends.c.weights import activation_rows, bias_data, is_wide, refuse, row_kernel, rows, weight_bits
+from qir.backends.c.weights import activation_rows, bias_data, is_packed, is_wide, refuse, row_kernel, rows, weight_bits
 from qir.backends.c.x86 import PROVEN, TEMPLATES, X86
 from qir.ops.window import Window
 
 _HERE = Path(__file__).parent
 _SOURCE, _ROW = _HERE / "gemm_u8__portable.c", _HERE / "gemm_u8_row__x86.c"
+_DSP_ROW = _HERE / "gemm_u8_row__dsp.c"
 _NEAR, _READING = 2**20, 4
 """Bytes of weights that the first two caches hold, and products that take as long as reading a byte from elsewhere."""
 _FUNCTION = "qir_gemm_u8s8_T__portable"
@@ -92,14 +96,27 @@ def _data(site: Site, b: Blocks) -> tuple[Data, ...]:
     return panel_data(_weights(site), np.asarray(site.constant(2)), site.constant(3), b)
 
 
-def _bind_panels(site: Site, isa: str, few: bool) -> Bound:
-    b, (depth, columns) = _cut(site, isa, few), site.input(1).shape
-    shape = Struct("qir_conv_u8_shape", (
-        ("window", b.window_field), ("groups", 1), ("in_channels", depth), ("out_channels", columns),
+def _conv_shape(site: Site, window: Field) -> Struct:
+    """The qir_conv_u8_shape of a site as a convolution of one tap."""
+    depth, columns = site.input(1).shape
+    return Struct("qir_conv_u8_shape", (
+        ("window", window), ("groups", 1), ("in_channels", depth), ("out_channels", columns),
         ("x_zero_point", 0), ("requant", requant(site.added or site.node)),
     ))  # fmt: skip
+
+
+def _bind_panels(site: Site, isa: str, few: bool) -> Bound:
+    b = _cut(site, isa, few)
     data = _data(site, b)
-    args = (shape, b.struct, site.input(0).read, *data, *added(site), b.scratch, site.output.write)
+    args = (
+        _conv_shape(site, b.window_field),
+        b.struct,
+        site.input(0).read,
+        *data,
+        *added(site),
+        b.scratch,
+        site.output.write,
+    )
     return Bound(panel_kernel(site, "qir_conv_u8s8_T", isa, weights=data[:1], bits=b.bits), args)
 
 
@@ -140,12 +157,53 @@ def _on_panels(isa: str, few: bool = False) -> Variant:
     return panel_variant(isa, few, _accepts_panels, _bind_panels, _panel_work, sums=True)
 
 
+def _accepts_dsp(site: Site) -> str | None:
+    return "its weights are packed" if is_packed(site) else accepts(site)
+
+
+def _accepts_dsp_row(site: Site) -> str | None:
+    return "two rows are computed at once" if _rows(site) > 1 else _accepts_dsp(site)
+
+
+def _bind_dsp(site: Site) -> Bound:
+    """A convolution of one tap."""
+    w = _weights(site)
+    shape = _conv_shape(site, pixel_window(_rows(site)))
+    args = (shape, site.input(0).read, *dsp_data(site, w[None]), dsp_room(1, w.shape[1]), site.output.write)
+    return Bound(dsp_kernel(site, "qir_conv_u8s8_T__dsp", DSP_SOURCE), args)
+
+
+def _bind_dsp_row(site: Site) -> Bound:
+    args = (gemm_shape(site), site.input(0).read, *dsp_data(site, _weights(site)[None]), site.output.write)
+    return Bound(dsp_kernel(site, "qir_gemm_u8s8_row_T__dsp", _DSP_ROW), args)
+
+
+def _dsp_work(site: Site) -> float:
+    depth, columns = site.input(1).shape
+    return dsp_work(site.output.size + site.output.size % (2 * columns), columns, depth)
+
+
+def _accepts_mve(site: Site) -> str | None:
+    return accepts(site) or mve_refuses(site)
+
+
+def _bind_mve(site: Site) -> Bound:
+    """A convolution of one tap."""
+    shape, data = _conv_shape(site, pixel_window(_rows(site))), mve_data(site, _weights(site))
+    room = Scratch(site.input(1).shape[0])
+    return Bound(mve_kernel(site), (shape, site.input(0).read, *data, room, site.output.write))
+
+
 FAMILY = Family(
     "gemm_u8",
     ("qir.IntGemm",),
     ROWS,
     (
         Variant("portable", _SOURCE, _accepts, _bind, work=_work),
+        Variant("dsp", DSP_SOURCE, _accepts_dsp, _bind_dsp, work=_dsp_work),
+        Variant("dsp", _DSP_ROW, _accepts_dsp_row, _bind_dsp_row, work=_work),
+        Variant("mve", MVE_SOURCE, _accepts_mve, _bind_mve,
+                work=lambda site: mve_work(site.output.size, site.input(1).shape[0])),
         *(_on_rows(isa) for isa in X86),
         *(_on_rows(isa, few=True) for isa in PACKED if isa in TEMPLATES),
         *(_on_panels(isa) for isa in (*X86, *PROVEN, *ARM)),

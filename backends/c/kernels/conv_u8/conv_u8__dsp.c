@@ -1,0 +1,140 @@
+#include "../../runtime/qir_dsp.h"
+#include "conv_u8_window.h"
+
+/* template: begin */
+#define QIR_Y uint8_t
+#define QIR_STORE4 qir_dsp_store4_bytes
+/* template: end */
+
+/* Codes, or where there are none the code of zero, as pairs of one of two pixels: [four codes][even, odd][pixel]. */
+static QIR_ALONE uint32_t *qir_conv_u8s8_T_dsp_widen(const uint8_t *from, int32_t count, uint32_t zero, uint32_t *to) {
+    const uint32_t *const end = to + count;
+    if (from == NULL) {
+        for (; to < end; to += 4) {
+            to[0] = zero;
+            to[2] = zero;
+        }
+        return to;
+    }
+    for (; to < end; to += 4, from += 4) {
+        const uint32_t word = qir_dsp_word(from);
+        to[0] = qir_dsp_even(word);
+        to[2] = qir_dsp_odd(word);
+    }
+    return to;
+}
+
+/* Where the codes of a window go: each run as pairs, four by four; what is left of all runs as bytes, and as pairs last.
+   Where channels do not go by fours a run that comes in parts is put together first. */
+typedef struct {
+    int32_t run;
+    int32_t whole; /* parts of runs go by fours */
+    int32_t filled;
+    uint32_t zero;
+    uint32_t *pairs;
+    uint8_t *rest;
+    uint8_t *parts;
+} qir_conv_u8s8_T_dsp_line;
+
+static void qir_conv_u8s8_T_dsp_run(qir_conv_u8s8_T_dsp_line *line, const uint8_t *from, int32_t count) {
+    const int32_t fours = count & ~3;
+    int32_t i;
+    line->pairs = qir_conv_u8s8_T_dsp_widen(from, fours, line->zero, line->pairs);
+    for (i = fours; i < count; ++i) {
+        *line->rest++ = from ? from[i] : (uint8_t)line->zero;
+    }
+}
+
+static QIR_ALONE void qir_conv_u8s8_T_dsp_take(void *taker, const uint8_t *from, int32_t count) {
+    qir_conv_u8s8_T_dsp_line *const line = (qir_conv_u8s8_T_dsp_line *)taker;
+    if (line->whole || count == line->run) {
+        qir_conv_u8s8_T_dsp_run(line, from, count);
+        return;
+    }
+    for (; count > 0; --count) {
+        line->parts[line->filled++] = from ? *from++ : (uint8_t)line->zero;
+    }
+    if (line->filled == line->run) {
+        line->filled = 0;
+        qir_conv_u8s8_T_dsp_run(line, line->parts, line->run);
+    }
+}
+
+/* The window of one pixel as pairs; behind those of both pixels there is room for a run and what is left of all. */
+static QIR_ALONE void qir_conv_u8s8_T_dsp_row(const qir_conv_u8_shape *s, const uint8_t *x,
+                                              const qir_conv_u8_place *place, int32_t group, uint32_t *pairs,
+                                              void *room) {
+    qir_conv_u8s8_T_dsp_line line;
+    int32_t left;
+    line.run = s->in_channels * qir_conv_u8_together(s);
+    line.whole = s->in_channels % 4 == 0;
+    line.filled = 0;
+    line.zero = (uint32_t)s->x_zero_point * 0x10001u;
+    line.pairs = pairs;
+    line.parts = (uint8_t *)room;
+    line.rest = line.parts + line.run;
+    qir_conv_u8_take_window(s, x, place, group, qir_conv_u8s8_T_dsp_take, &line);
+    left = (int32_t)(line.rest - line.parts) - line.run;
+    if (left) {
+        for (; left % 4; ++left) {
+            *line.rest++ = 0;
+        }
+        (void)qir_conv_u8s8_T_dsp_widen(line.rest - left, left, line.zero, line.pairs);
+    }
+}
+
+/* Pairs of the codes of a window and of what fills them up, for two pixels: as many as codes. */
+static inline int32_t qir_conv_u8s8_T_dsp_words(const qir_conv_u8_shape *s) {
+    const int32_t *const kernel = s->window.kernel;
+    return (kernel[0] * kernel[1] * kernel[2] * s->in_channels + 3) / 4 * 4;
+}
+
+/* Results of two pixels, `next` apart, with as many of four channels as are left. */
+static QIR_ALONE void qir_conv_u8s8_T_dsp_finish(const int32_t *sums, const float *multiplier, const qir_dsp_requant *q,
+                                                 QIR_Y *y, ptrdiff_t next, int32_t left) {
+    if (left >= 4) {
+        QIR_STORE4(sums, multiplier, q, y);
+        QIR_STORE4(sums + 4, multiplier, q, y + next);
+    } else {
+        QIR_Y part[8];
+        QIR_STORE4(sums, multiplier, q, part);
+        QIR_STORE4(sums + 4, multiplier, q, part + 4);
+        memcpy(y, part, (size_t)left * sizeof(QIR_Y));
+        memcpy(y + next, part + 4, (size_t)left * sizeof(QIR_Y));
+    }
+}
+
+/* Weights: [group][four channels][four codes][even, odd][two channels] words, see qir_dsp_two_by_four, zeros where there is
+   no channel or code; bias and multiplier: [group][four channels][4]. Codes go by runs that lie together, each but for
+   what does not go by fours, which follows the last run. scratch: pairs of two pixels, a run, what is left of all. Of an
+   odd number of pixels the last is computed twice. */
+void qir_conv_u8s8_T__dsp(const qir_conv_u8_shape *s, const uint8_t *QIR_RESTRICT x, const uint32_t *QIR_RESTRICT w,
+                          const int32_t *QIR_RESTRICT bias, const float *QIR_RESTRICT multiplier,
+                          void *QIR_RESTRICT scratch, QIR_Y *QIR_RESTRICT y) {
+    const int32_t channels = s->out_channels, words = qir_conv_u8s8_T_dsp_words(s);
+    const ptrdiff_t all = (ptrdiff_t)s->groups * channels;
+    const qir_dsp_requant q = qir_dsp_widen_requant(&s->requant);
+    uint32_t *const pairs = (uint32_t *)scratch;
+    int32_t left = qir_pixels(&s->window), group, channel;
+    qir_conv_u8_place place = qir_conv_u8_first(&s->window);
+    for (; left > 0; left -= 2, y += 2 * all) {
+        const qir_conv_u8_place one = place;
+        const uint32_t *weights = w;
+        const int32_t *own_bias = bias;
+        const float *scale = multiplier;
+        if (left > 1) {
+            qir_conv_u8_next(&s->window, &place);
+        }
+        for (group = 0; group < s->groups; ++group) {
+            qir_conv_u8s8_T_dsp_row(s, x, &one, group, pairs, pairs + words);
+            qir_conv_u8s8_T_dsp_row(s, x, &place, group, pairs + 1, pairs + words);
+            for (channel = 0; channel < channels; channel += 4, weights += words, own_bias += 4, scale += 4) {
+                int32_t sums[8];
+                qir_dsp_two_by_four(pairs, weights, pairs + words, own_bias, sums);
+                qir_conv_u8s8_T_dsp_finish(sums, scale, &q, y + group * channels + channel, left > 1 ? all : 0,
+                                           channels - channel);
+            }
+        }
+        qir_conv_u8_next(&s->window, &place);
+    }
+}
