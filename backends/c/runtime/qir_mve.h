@@ -5,6 +5,7 @@
 #ifndef QIR_MVE_H
 #define QIR_MVE_H
 
+#include "qir_sum.h"
 #include "qir_vector.h"
 
 #if !defined(__ARM_FEATURE_MVE) || __ARM_FEATURE_MVE != 3 || defined(__ARM_BIG_ENDIAN)
@@ -109,32 +110,14 @@ QIR_ASSEMBLY void qir_mve_codes(QIR_UNUSED const void *x, QIR_UNUSED int32_t cou
             "pop {r0, r1, r4-r11, pc}\n\t");
 }
 
-/* Results of a pixel that go by fours; their number is what this gives. Real ones are left to others. */
-static QIR_INLINE int32_t qir_mve_fours_u8(const void *x, int32_t count, const int8_t *w, const qir_requant *q,
-                                           const int32_t *bias, const float *multiplier, int32_t results, uint8_t *y) {
-    qir_mve_channels channels;
-    channels.zero_point = q->zero_point;
-    channels.least = (int32_t)q->low + q->zero_point;
-    channels.most = (int32_t)q->high + q->zero_point;
-    channels.bias = bias;
-    channels.multiplier = multiplier;
-    if (results >= 4) {
-        qir_mve_codes(x, count, w, y, results / 4, &channels);
+/* Codes of as many channels, of `all`, as go by fours; the number of these. */
+static QIR_INLINE int32_t qir_mve_fours(const void *x, int32_t count, const int8_t *w, const qir_requant *q,
+                                        const int32_t *bias, const float *multiplier, int32_t all, uint8_t *y) {
+    const qir_mve_channels channels = {q->zero_point, q->low + q->zero_point, q->high + q->zero_point, bias, multiplier};
+    if (all >= 4) {
+        qir_mve_codes(x, count, w, y, all / 4, &channels);
     }
-    return results & ~3;
-}
-
-static QIR_INLINE int32_t qir_mve_fours_f32(const void *x, int32_t count, const int8_t *w, const qir_requant *q,
-                                            const int32_t *bias, const float *multiplier, int32_t results, float *y) {
-    (void)x;
-    (void)count;
-    (void)w;
-    (void)q;
-    (void)bias;
-    (void)multiplier;
-    (void)results;
-    (void)y;
-    return 0;
+    return all & ~3;
 }
 
 /* What a pixel of a depthwise convolution is made of. */
@@ -239,23 +222,42 @@ typedef struct {
 static QIR_INLINE qir_mve_requant qir_mve_widen_requant(const qir_requant *q) {
     qir_mve_requant wide;
     wide.zero_point = q->zero_point;
-    wide.least = vdupq_n_s32((int32_t)q->low + q->zero_point);
-    wide.most = vdupq_n_s32((int32_t)q->high + q->zero_point);
+    wide.least = vdupq_n_s32(q->low + q->zero_point);
+    wide.most = vdupq_n_s32(q->high + q->zero_point);
     return wide;
+}
+
+static QIR_INLINE float32x4_t qir_mve_scaled(int32x4_t sums, float32x4_t multiplier) {
+    return vmulq_f32(vcvtq_f32_s32(sums), multiplier);
+}
+
+static QIR_INLINE int32x4_t qir_mve_rounded(float32x4_t v, const qir_mve_requant *q) {
+    return vminq_s32(vmaxq_s32(vqaddq_n_s32(vcvtnq_s32_f32(v), q->zero_point), q->least), q->most);
 }
 
 /* The first of four sums, as many as `lanes` says, to results. */
 static QIR_INLINE void qir_mve_store4_u8(int32x4_t sums, float32x4_t multiplier, const qir_mve_requant *q,
                                          mve_pred16_t lanes, uint8_t *y) {
-    int32x4_t codes = vcvtnq_s32_f32(vmulq_f32(vcvtq_f32_s32(sums), multiplier));
-    codes = vminq_s32(vmaxq_s32(vqaddq_n_s32(codes, q->zero_point), q->least), q->most);
-    vstrbq_p_s32((int8_t *)y, codes, lanes);
+    vstrbq_p_s32((int8_t *)y, qir_mve_rounded(qir_mve_scaled(sums, multiplier), q), lanes);
 }
 
 static QIR_INLINE void qir_mve_store4_f32(int32x4_t sums, float32x4_t multiplier, const qir_mve_requant *q,
                                           mve_pred16_t lanes, float *y) {
     (void)q;
-    vstrwq_p_f32(y, vmulq_f32(vcvtq_f32_s32(sums), multiplier), lanes);
+    vstrwq_p_f32(y, qir_mve_scaled(sums, multiplier), lanes);
+}
+
+/* As qir_mve_store4_u8, with codes that are added to others: see qir_sum. */
+static QIR_INLINE void qir_mve_store4_sum(int32x4_t sums, float32x4_t multiplier, const qir_mve_requant *own,
+                                          const qir_mve_requant *q, const qir_sum *s, const uint8_t *other,
+                                          mve_pred16_t lanes, uint8_t *y) {
+    const int32x4_t codes = qir_mve_rounded(qir_mve_scaled(sums, multiplier), own);
+    const int32x4_t others = vreinterpretq_s32_u32(vldrbq_z_u32(other, lanes));
+    float32x4_t a = vmulq_n_f32(vcvtq_f32_s32(codes), s->own_multiplier);
+    float32x4_t b = vmulq_n_f32(vcvtq_f32_s32(others), s->other_multiplier);
+    __asm__("" : "+w"(a), "+w"(b)); /* products stay products */
+    a = s->own_first ? vaddq_f32(vaddq_n_f32(a, s->offset), b) : vaddq_f32(vaddq_n_f32(b, s->offset), a);
+    vstrbq_p_s32((int8_t *)y, qir_mve_rounded(a, q), lanes);
 }
 
 #endif

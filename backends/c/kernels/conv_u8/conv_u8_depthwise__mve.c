@@ -31,8 +31,8 @@ void qir_conv_u8s8_depthwise_u8__mve(const qir_conv_u8_shape *s, int32_t run, co
     t.taps = s->window.kernel[0] * s->window.kernel[1] * s->window.kernel[2];
     t.run = run;
     t.zero_point = s->requant.zero_point;
-    t.least = (int32_t)s->requant.low + t.zero_point;
-    t.most = (int32_t)s->requant.high + t.zero_point;
+    t.least = s->requant.low + t.zero_point;
+    t.most = s->requant.high + t.zero_point;
     outside = (uint8_t *)(tap + t.taps);
     memset(outside, s->x_zero_point, (size_t)channels);
     for (; left > 0; --left, y += channels) {
