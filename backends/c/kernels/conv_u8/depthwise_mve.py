@@ -64,8 +64,8 @@ def _bind(site: Site) -> Bound:
 
 def _work(site: Site) -> float:
     """Multiply-accumulates, those of lanes without a channel included."""
-    codes = _codes(site)
-    return site.output.size / codes.shape[0] * codes.shape[1] * (-(-codes.shape[0] // _WIDTH) * _WIDTH)
+    channels, taps = _codes(site).shape
+    return float(site.output.size / channels * taps * (-(-channels // _WIDTH) * _WIDTH))
 
 
 ON_MVE_DEPTHWISE = Variant("mve", _SOURCE, _accepts, _bind, work=_work)

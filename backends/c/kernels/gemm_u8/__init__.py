@@ -201,8 +201,8 @@ FAMILY = Family(
     ROWS,
     (
         Variant("portable", _SOURCE, _accepts, _bind, work=_work),
-        Variant("dsp", DSP_SOURCE, _accepts_dsp, _bind_dsp, work=_dsp_work, sums=True),
         Variant("dsp", _DSP_ROW, _accepts_dsp_row, _bind_dsp_row, work=_work),
+        Variant("dsp", DSP_SOURCE, _accepts_dsp, _bind_dsp, work=_dsp_work, sums=True),
         Variant("mve", MVE_SOURCE, _accepts_mve, _bind_mve,
                 work=lambda site: mve_work(site.output.size, site.input(1).shape[0]), sums=True),
         *(_on_rows(isa) for isa in X86),
