@@ -60,7 +60,9 @@ def compile_c(
         targets = choices(replace(row, spare_bytes=spare_bytes))
         return joined([make_program(graph, choice, source_hash=source_hash) for choice in targets])
 
-    return CModule(_fitting(planned, max_bytes), name, row.flags, test_vectors, row.tools)
+    far = row.tools is not None and row.isas
+    here = make_program(graph, replace(row, isas=(), max_ram=None), source_hash=source_hash) if far else None
+    return CModule(_fitting(planned, max_bytes), name, row.flags, test_vectors, row.tools, here)
 
 
 def _fitting(planned: Callable[[int | None], Program], max_bytes: int | None) -> Program:

@@ -7,7 +7,7 @@ import statistics
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
@@ -41,6 +41,7 @@ class CModule:
         name: of the model.
         flags: compiler flags that the target's kernels need.
         tools: the compiler where another processor is meant.
+        stand_in: the plan that runs here where the network's own kernels are for another processor only.
         vectors: (inputs, expected outputs) that the emitted main.c checks.
     """
 
@@ -49,6 +50,12 @@ class CModule:
     flags: tuple[str, ...] = ()
     vectors: Vectors = field(default=())
     tools: Tools | None = None
+    stand_in: Program | None = None
+
+    @cached_property
+    def played(self) -> CModule:
+        """What runs on this processor: itself, or the plan that stands in for it and gives the same bits."""
+        return self if self.stand_in is None else replace(self, program=self.stand_in, stand_in=None)
 
     @cached_property
     def sources(self) -> Files:
@@ -176,11 +183,11 @@ class CModule:
             DataError: where an input is missing, unknown or does not fit.
             BuildError: as `library`.
         """
-        return self._run(feeds, codes=False)
+        return self.played._run(feeds, codes=False)
 
     def run_codes(self, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Runs net_run_q: quantized inputs and outputs are codes. The same as `run` where none is."""
-        return self._run(feeds, codes=True)
+        return self.played._run(feeds, codes=True)
 
     def benchmark(self, feeds: Mapping[str, np.ndarray], n: int = 100) -> float:
         """Median seconds of one net_run over `n` runs, timed in C, one thread."""
@@ -190,14 +197,14 @@ class CModule:
 
     def timings(self, feeds: Mapping[str, np.ndarray], n: int) -> list[float]:
         """Seconds of each of `n` runs of net_run, timed in C, one thread."""
-        arrays, arguments, results = self._arguments(feeds, codes=False)
-        seconds = self.library.seconds(f"{self.names.prefix}_bench", n, arguments)
+        arrays, arguments, results = self.played._arguments(feeds, codes=False)
+        seconds = self.played.library.seconds(f"{self.names.prefix}_bench", n, arguments)
         del arrays, results  # the C had only their addresses
         return seconds
 
     def reset(self) -> None:
         """The next run starts anew: every value that is kept from run to run becomes zero."""
-        self._kept.fill(0)
+        self.played._kept.fill(0)
 
     @cached_property
     def _kept(self) -> np.ndarray:

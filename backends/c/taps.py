@@ -177,13 +177,14 @@ class Taps:
     """
 
     def __init__(self, module: CModule, files: Files | None = None, flags: Sequence[str] = ()) -> None:
+        module = module.played if files is None else module
         self.module, self.program, names = module, module.here, module.names
         require(self.program.isas, module.name)
         shim = {f"{names.prefix}_tap.c": _SHIM.replace("QIR", names.prefix)}
         macros = (f"-D{names.macro}_HOOK={names.prefix}_tap",
                   f"-D{names.macro}_PLAN={module.program.plans.index(self.program)}")  # fmt: skip
         built = {**(module.sources if files is None else files), **shim}
-        path = shared_library(built, (*module.flags, *flags, *macros))
+        path = shared_library(built, (*(() if module.tools else module.flags), *flags, *macros))
         self._library = Library(path)
 
     def run(

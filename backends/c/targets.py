@@ -203,15 +203,15 @@ register_c_target(
 for _core, _words, _flags, _isas in (
     ("m0", "M0 and M0+, without an FPU", (), ()),
     ("m3", "M3, without an FPU", (), ()),
-    ("m4", "M4 with FPU", ("-mfpu=fpv4-sp-d16",), ("dsp",)),
-    ("m7", "M7 with FPU", ("-mfpu=fpv5-d16",), ("dsp",)),
-    ("m33", "M33 with DSP extension and FPU", ("-mfpu=fpv5-sp-d16",), ("dsp",)),
-    ("m55", "M55 with FPU and Helium", ("-mfpu=auto",), ("mve",)),
+    ("m4", "M4 with FPU", ("-mfloat-abi=hard", "-mfpu=fpv4-sp-d16"), ("dsp",)),
+    ("m7", "M7 with FPU", ("-mfloat-abi=hard", "-mfpu=fpv5-d16"), ("dsp",)),
+    ("m33", "M33 with DSP extension and FPU", ("-mfloat-abi=hard", "-mfpu=fpv5-sp-d16"), ("dsp",)),
+    ("m55", "M55 with FPU and Helium", ("-mfloat-abi=hard",), ("mve",)),
 ):
     register_c_target(
         CTarget(f"cortex-{_core}", _isas,
-                (f"-mcpu=cortex-{_core}", "-mthumb", *_flags, *(("-mfloat-abi=hard",) if _flags else ())),
-                description=f"C for ARM Cortex-{_words}", requantization="float32" if _flags else "fixed",
+                (f"-mcpu=cortex-{_core}", "-mthumb", *_flags), description=f"C for ARM Cortex-{_words}",
+                requantization="float32" if _flags else "fixed",
                 tools=ARM_TOOLS)
     )  # fmt: skip
 register_c_target(

@@ -20,7 +20,7 @@ import elsewhere  # found through the line above
 BITS = "x86-avx512vpopcntdq"
 """Beyond the other targets it has kernels for packed bits alone."""
 VECTOR_TARGETS = [name for name, row in C_TARGETS.items()
-                  if name not in ("native", BITS) and row.isas and not row.dispatch]  # fmt: skip
+                  if name not in ("native", BITS) and row.isas and not row.dispatch and row.tools is None]  # fmt: skip
 FLOAT_TARGETS = [next(name for name in VECTOR_TARGETS if isa in C_TARGETS[name].isas) for isa in VECTORS]
 """One for each instruction set of the float kernels."""
 

@@ -4,6 +4,10 @@
 /* template: begin */
 #define QIR_Y uint8_t
 #define QIR_STORE4 qir_dsp_store4_bytes
+#define QIR_BY_FOURS 1
+#define QIR_FOURS qir_dsp_fours_bytes
+#define QIR_SUMS 0
+#define QIR_SUMMED
 /* template: end */
 
 /* Codes, or where there are none the code of zero, as pairs of one of two pixels: [four codes][even, odd][pixel]. */
@@ -89,36 +93,42 @@ static inline int32_t qir_conv_u8s8_T_dsp_words(const qir_conv_u8_shape *s) {
     return (kernel[0] * kernel[1] * kernel[2] * s->in_channels + 3) / 4 * 4;
 }
 
-/* Results of two pixels, `next` apart, with as many of four channels as are left. */
-static QIR_ALONE void qir_conv_u8s8_T_dsp_finish(const int32_t *sums, const float *multiplier, const qir_dsp_requant *q,
-                                                 QIR_Y *y, ptrdiff_t next, int32_t left) {
-    if (left >= 4) {
-        QIR_STORE4(sums, multiplier, q, y);
-        QIR_STORE4(sums + 4, multiplier, q, y + next);
-    } else {
-        QIR_Y part[8];
-        QIR_STORE4(sums, multiplier, q, part);
-        QIR_STORE4(sums + 4, multiplier, q, part + 4);
-        memcpy(y, part, (size_t)left * sizeof(QIR_Y));
-        memcpy(y + next, part + 4, (size_t)left * sizeof(QIR_Y));
-    }
+/* Results of a pixel with as many of four channels as are left; `other` as of y. */
+static QIR_ALONE void qir_conv_u8s8_T_dsp_finish(const qir_conv_u8_shape *s, const int32_t *sums, const float *multiplier,
+                                                 const qir_dsp_requant *q, QIR_SUMMED int32_t left, QIR_Y *y) {
+    const int32_t count = left < 4 ? left : 4;
+    QIR_Y part[4];
+    QIR_STORE4(sums, multiplier, q, part);
+    #if QIR_SUMS
+    qir_dsp_sum_codes(sum, &s->requant, part, other, count, y);
+    #else
+    (void)s;
+    memcpy(y, part, (size_t)count * sizeof(QIR_Y));
+    #endif
 }
 
-/* Weights: [group][four channels][four codes][even, odd][two channels] words, see qir_dsp_two_by_four, zeros where there is
-   no channel or code; bias and multiplier: [group][four channels][4]. Codes go by runs that lie together, each but for
-   what does not go by fours, which follows the last run. scratch: pairs of two pixels, a run, what is left of all. Of an
-   odd number of pixels the last is computed twice. */
+/* Weights: [group][four channels][four codes][even, odd][two channels] words, zeros where there is no channel or code;
+   bias and multiplier: [group][four channels][4]. Codes go by runs that lie together, each but for what does not go by
+   fours, which follows the last run. scratch: pairs of two pixels, a run, what is left of all. Of an odd number of pixels
+   the last is computed twice. sum, other: where results are sums with other codes, which lie as those of y do and may
+   share their bytes. */
 void qir_conv_u8s8_T__dsp(const qir_conv_u8_shape *s, const uint8_t *QIR_RESTRICT x, const uint32_t *QIR_RESTRICT w,
                           const int32_t *QIR_RESTRICT bias, const float *QIR_RESTRICT multiplier,
-                          void *QIR_RESTRICT scratch, QIR_Y *QIR_RESTRICT y) {
+                          QIR_SUMMED void *QIR_RESTRICT scratch, QIR_Y *y) {
     const int32_t channels = s->out_channels, words = qir_conv_u8s8_T_dsp_words(s);
     const ptrdiff_t all = (ptrdiff_t)s->groups * channels;
+    #if QIR_SUMS
+    const qir_dsp_requant q = qir_dsp_widen_requant(&sum->requant);
+    #else
     const qir_dsp_requant q = qir_dsp_widen_requant(&s->requant);
-    uint32_t *const pairs = (uint32_t *)scratch;
+    #endif
+    uint32_t *const pairs = (uint32_t *)scratch, *const end = pairs + words;
     int32_t left = qir_pixels(&s->window), group, channel;
+    ptrdiff_t to = 0;
     qir_conv_u8_place place = qir_conv_u8_first(&s->window);
-    for (; left > 0; left -= 2, y += 2 * all) {
+    for (; left > 0; left -= 2, to += all) {
         const qir_conv_u8_place one = place;
+        const ptrdiff_t next = left > 1 ? all : 0;
         const uint32_t *weights = w;
         const int32_t *own_bias = bias;
         const float *scale = multiplier;
@@ -126,13 +136,30 @@ void qir_conv_u8s8_T__dsp(const qir_conv_u8_shape *s, const uint8_t *QIR_RESTRIC
             qir_conv_u8_next(&s->window, &place);
         }
         for (group = 0; group < s->groups; ++group) {
-            qir_conv_u8s8_T_dsp_row(s, x, &one, group, pairs, pairs + words);
-            qir_conv_u8s8_T_dsp_row(s, x, &place, group, pairs + 1, pairs + words);
-            for (channel = 0; channel < channels; channel += 4, weights += words, own_bias += 4, scale += 4) {
+            qir_conv_u8s8_T_dsp_row(s, x, &one, group, pairs, end);
+            qir_conv_u8s8_T_dsp_row(s, x, &place, group, pairs + 1, end);
+            channel = 0;
+            #if QIR_BY_FOURS
+            channel = QIR_FOURS(pairs, weights, end, own_bias, scale, &q, channels, y + to, next);
+            weights += channel / 4 * words;
+            own_bias += channel;
+            scale += channel;
+            to += channel;
+            #endif
+            for (; channel < channels; channel += 4, weights += words, own_bias += 4, scale += 4) {
+                const int32_t count = channels - channel < 4 ? channels - channel : 4;
                 int32_t sums[8];
-                qir_dsp_two_by_four(pairs, weights, pairs + words, own_bias, sums);
-                qir_conv_u8s8_T_dsp_finish(sums, scale, &q, y + group * channels + channel, left > 1 ? all : 0,
-                                           channels - channel);
+                qir_dsp_two_by_four(pairs, weights, end, own_bias, sums);
+                #if QIR_SUMS
+                qir_conv_u8s8_T_dsp_finish(s, sums, scale, &q, sum, other + to, count, y + to);
+                if (next) {
+                    qir_conv_u8s8_T_dsp_finish(s, sums + 4, scale, &q, sum, other + to + next, count, y + to + next);
+                }
+                #else
+                qir_conv_u8s8_T_dsp_finish(s, sums, scale, &q, count, y + to);
+                qir_conv_u8s8_T_dsp_finish(s, sums + 4, scale, &q, count, y + to + next);
+                #endif
+                to += count;
             }
         }
         qir_conv_u8_next(&s->window, &place);

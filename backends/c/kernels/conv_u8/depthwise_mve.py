@@ -43,28 +43,29 @@ def _accepts(site: Site) -> str | None:
     return accepts(site)
 
 
-def _in_order(values: np.ndarray, role: str) -> Data:
-    """[channels] to [sixteen channels][_ORDER]; the last ones lap over those before, or are filled up with zeros."""
-    channels = values.size
-    full = np.pad(values, (0, max(_WIDTH - channels, 0)))
-    starts = [max(min(start, channels - _WIDTH), 0) for start in range(0, channels, _WIDTH)]
-    return Data(np.stack([full[start + _ORDER] for start in starts]), role)
+def _blocks(values: np.ndarray) -> np.ndarray:
+    """[channels, ...] by sixteen channels: the last ones lap over those before, or are filled up with zeros."""
+    full = np.pad(values, ((0, max(_WIDTH - len(values), 0)), *((0, 0),) * (values.ndim - 1)))
+    starts = [max(min(start, len(values) - _WIDTH), 0) for start in range(0, len(values), _WIDTH)]
+    return np.stack([full[start : start + _WIDTH] for start in starts])
 
 
 def _bind(site: Site) -> Bound:
     codes = _codes(site)
     channels, taps = codes.shape
     bias = (np.asarray(site.constant(2)).astype(np.int64) + 128 * weight_sums(codes)).astype(np.int32)
-    args = (conv_shape(site), Scalar(_run(codes)), site.input(0).read, Data(np.ascontiguousarray(codes.T), "weights"),
-            _in_order(bias, "bias"), _in_order(per_channel(site.constant(3), channels), "multipliers"),
-            Scratch(8 * taps + channels), site.output.write)  # fmt: skip
+    data = (Data(np.ascontiguousarray(_blocks(codes).swapaxes(1, 2)), "weights"),
+            Data(_blocks(bias)[:, _ORDER], "bias"),
+            Data(_blocks(per_channel(site.constant(3), channels))[:, _ORDER], "multipliers"))  # fmt: skip
+    args = (conv_shape(site), Scalar(_run(codes)), site.input(0).read, *data, Scratch(8 * taps + channels),
+            site.output.write)  # fmt: skip
     return Bound(Kernel("qir_conv_u8s8_depthwise_u8__mve", _SOURCE), args)
 
 
 def _work(site: Site) -> float:
     """Multiply-accumulates, those of lanes without a channel included."""
-    codes = _codes(site)
-    return site.output.size / codes.shape[0] * codes.shape[1] * (-(-codes.shape[0] // _WIDTH) * _WIDTH)
+    channels, taps = _codes(site).shape
+    return float(site.output.size / channels * taps * (-(-channels // _WIDTH) * _WIDTH))
 
 
 ON_MVE_DEPTHWISE = Variant("mve", _SOURCE, _accepts, _bind, work=_work)

@@ -10,7 +10,7 @@ import numpy as np
 from qir.backends.c.kernels import Bound, Variant
 from qir.backends.c.kernels.conv_u8.contract import accepts, conv_shape, conv_window, refuse_narrow, row_window
 from qir.backends.c.program import Data, Kernel, Scratch
-from qir.backends.c.requant import output_types, per_channel
+from qir.backends.c.requant import added, output_types, per_channel, summed
 from qir.backends.c.site import Site
 from qir.backends.c.weights import is_packed
 
@@ -42,12 +42,16 @@ def _in_fours(values: np.ndarray, groups: int, role: str) -> Data:
 
 
 def dsp_kernel(site: Site, function: str, source: Path) -> Kernel:
-    """A template `..._T__dsp` with QIR_Y and QIR_STORE4, for a site's result."""
+    """A template `..._T__dsp` for a site's result."""
     name, types = output_types(site, function)
     bounds = (site.node.attr("qmin", 0), site.node.attr("qmax", 255))
-    store = "f32" if site.output.short == "f32" else "bytes" if bounds == (0, 255) else "clamped"
-    name = name.replace("_u8__", "_u8_clamped__") if store == "clamped" else name
-    return Kernel(function, source, name, (*types, ("QIR_STORE4", f"qir_dsp_store4_{store}")))
+    kind = "f32" if site.output.short == "f32" else "bytes" if bounds == (0, 255) else "clamped"
+    by_fours = kind != "f32" and site.added is None
+    name = name.replace("__", f"{'_clamped' * (kind == 'clamped')}{'_sum' * (site.added is not None)}__")
+    return Kernel(function, source, name, (
+        *types, *summed(site), ("QIR_STORE4", f"qir_dsp_store4_{kind}"), ("QIR_BY_FOURS", str(int(by_fours))),
+        ("QIR_FOURS", f"qir_dsp_fours_{kind}"),
+    ))  # fmt: skip
 
 
 def _groups(site: Site) -> int:
@@ -105,7 +109,7 @@ def dsp_work(outputs: int, each: int, depth: int) -> float:
 
 def _bind(site: Site) -> Bound:
     data, room = dsp_data(site, _codes(site)), dsp_room(*_runs(site))
-    args = (conv_shape(site, row_window(site)), site.input(0).read, *data, room, site.output.write)
+    args = (conv_shape(site, row_window(site)), site.input(0).read, *data, *added(site), room, site.output.write)
     return Bound(dsp_kernel(site, "qir_conv_u8s8_T__dsp", DSP_SOURCE), args)
 
 
@@ -114,4 +118,4 @@ def _work(site: Site) -> float:
     return dsp_work(site.output.size, w.shape[0] // _groups(site), prod(w.shape[1:]))
 
 
-ON_DSP = (Variant("dsp", DSP_SOURCE, _accepts, _bind, work=_work),)
+ON_DSP = (Variant("dsp", DSP_SOURCE, _accepts, _bind, work=_work, sums=True),)

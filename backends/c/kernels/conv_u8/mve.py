@@ -10,7 +10,7 @@ import numpy as np
 from qir.backends.c.kernels import Bound, Variant
 from qir.backends.c.kernels.conv_u8.contract import accepts, conv_shape, refuse_narrow, row_window
 from qir.backends.c.program import Data, Kernel, Scratch
-from qir.backends.c.requant import flushed, output_types, per_channel, vector_types, weight_sums
+from qir.backends.c.requant import added, flushed, output_types, per_channel, summed, vector_types, weight_sums
 from qir.backends.c.site import Site
 from qir.backends.c.weights import bias_data, is_packed
 
@@ -32,7 +32,12 @@ def mve_data(site: Site, rows: np.ndarray) -> tuple[Data, ...]:
 def mve_kernel(site: Site) -> Kernel:
     """The kernel for a site's result."""
     name, types = output_types(site, "qir_conv_u8s8_T__mve")
-    return Kernel("qir_conv_u8s8_T__mve", MVE_SOURCE, name, (*types, *vector_types(site, "mve", "store4")))
+    by_fours = site.output.short == "u8" and site.added is None
+    types = (*types, *summed(site), *vector_types(site, "mve", "store4"), ("QIR_BY_FOURS", str(int(by_fours))))
+    name = name.replace("__", f"{'_sum' * (site.added is not None)}__")
+    return Kernel(
+        "qir_conv_u8s8_T__mve", MVE_SOURCE, name.replace("__", f"{'_sum' * (site.added is not None)}__"), types
+    )
 
 
 def _accepts(site: Site) -> str | None:
@@ -41,8 +46,8 @@ def _accepts(site: Site) -> str | None:
 
 def _bind(site: Site) -> Bound:
     w = np.moveaxis(np.asarray(site.constant(1)), 1, -1).reshape(site.input(1).shape[0], -1)
-    args = (conv_shape(site, row_window(site)), site.input(0).read, *mve_data(site, w), Scratch(w.shape[1]),
-            site.output.write)  # fmt: skip
+    args = (conv_shape(site, row_window(site)), site.input(0).read, *mve_data(site, w), *added(site),
+            Scratch(w.shape[1]), site.output.write)  # fmt: skip
     return Bound(mve_kernel(site), args)
 
 
@@ -55,4 +60,4 @@ def _work(site: Site) -> float:
     return mve_work(site.output.size, prod(site.input(1).shape[1:]))
 
 
-ON_MVE = Variant("mve", MVE_SOURCE, _accepts, _bind, work=_work)
+ON_MVE = Variant("mve", MVE_SOURCE, _accepts, _bind, work=_work, sums=True)

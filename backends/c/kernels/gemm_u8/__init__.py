@@ -169,7 +169,8 @@ def _bind_dsp(site: Site) -> Bound:
     """A convolution of one tap."""
     w = _weights(site)
     shape = _conv_shape(site, pixel_window(_rows(site)))
-    args = (shape, site.input(0).read, *dsp_data(site, w[None]), dsp_room(1, w.shape[1]), site.output.write)
+    data, room = dsp_data(site, w[None]), dsp_room(1, w.shape[1])
+    args = (shape, site.input(0).read, *data, *added(site), room, site.output.write)
     return Bound(dsp_kernel(site, "qir_conv_u8s8_T__dsp", DSP_SOURCE), args)
 
 
@@ -191,7 +192,7 @@ def _bind_mve(site: Site) -> Bound:
     """A convolution of one tap."""
     shape, data = _conv_shape(site, pixel_window(_rows(site))), mve_data(site, _weights(site))
     room = Scratch(site.input(1).shape[0])
-    return Bound(mve_kernel(site), (shape, site.input(0).read, *data, room, site.output.write))
+    return Bound(mve_kernel(site), (shape, site.input(0).read, *data, *added(site), room, site.output.write))
 
 
 FAMILY = Family(
@@ -200,10 +201,10 @@ FAMILY = Family(
     ROWS,
     (
         Variant("portable", _SOURCE, _accepts, _bind, work=_work),
-        Variant("dsp", DSP_SOURCE, _accepts_dsp, _bind_dsp, work=_dsp_work),
         Variant("dsp", _DSP_ROW, _accepts_dsp_row, _bind_dsp_row, work=_work),
+        Variant("dsp", DSP_SOURCE, _accepts_dsp, _bind_dsp, work=_dsp_work, sums=True),
         Variant("mve", MVE_SOURCE, _accepts_mve, _bind_mve,
-                work=lambda site: mve_work(site.output.size, site.input(1).shape[0])),
+                work=lambda site: mve_work(site.output.size, site.input(1).shape[0]), sums=True),
         *(_on_rows(isa) for isa in X86),
         *(_on_rows(isa, few=True) for isa in PACKED if isa in TEMPLATES),
         *(_on_panels(isa) for isa in (*X86, *PROVEN, *ARM)),

@@ -1,0 +1,154 @@
+"""Kernels for the DSP instructions of Cortex-M and for Helium: the bits of the references, on the cores, counted."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from pathlib import Path
+
+import elsewhere
+import numpy as np
+import pytest
+from conftest import prefer
+from graphs import Builder, Case, check_cases, joined
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from networks import conv
+from test_absorb import added
+from test_arm import depthwise, explained, windows
+from test_conv_u8 import convs
+from test_integer_families import gemms
+from test_vectors import WARNINGS, edges, long_rows, shaped
+
+from qir.backends.c import compile_c
+from qir.backends.c.bench import Row, rows
+from qir.backends.c.kernels import families
+from qir.backends.c.targets import C_TARGETS
+
+CORES = ("cortex-m4", "cortex-m55")
+"""One for each instruction set; what others of it have more is not used."""
+
+
+@pytest.fixture(params=CORES)
+def core(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, evidence: Callable[[str, str], None],
+    need: Callable[[str], str],
+) -> str:  # fmt: skip
+    """A target whose own kernels are taken wherever they can be."""
+    return prefer(request.param, monkeypatch, evidence, need)
+
+
+@pytest.mark.slow
+def test_ends_of_shapes(core: str) -> None:
+    """Channels around multiples of four and sixteen, odd numbers of pixels, every way to lie at an edge."""
+    shapes = edges()
+    text = check_cases([*shapes[::2], *shapes[1:26:2], *windows()[::2], *long_rows()[:11]], target=core).explain()
+    wanted = {"cortex-m4": ("conv_u8s8_u8_clamped__dsp", "conv_u8s8_f32__dsp", "gemm_u8s8_row_u8_clamped__dsp",
+                            "gemm_u8s8_row_f32__dsp", "depthwise_3x3_u8_clamped__dsp",
+                            "depthwise_3x3_u8_by2_clamped__dsp"),
+              "cortex-m55": ("conv_u8s8_u8__mve", "conv_u8s8_f32__mve", "depthwise_u8__mve")}[core]  # fmt: skip
+    assert not {name for name in wanted if f"qir_{name}" not in text and f"qir_conv_u8s8_{name}" not in text}
+
+
+ANY = st.one_of(convs(), convs(), gemms())
+
+
+@pytest.mark.slow
+@settings(max_examples=1, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(cases=st.lists(ANY, min_size=30, max_size=30))
+def test_any_shape(core: str, cases: list[Case]) -> None:
+    check_cases(cases, target=core)
+
+
+@pytest.mark.slow
+def test_sums_join_the_convolution_before_them(core: str) -> None:
+    """In place of what is added; the convolution as the first and the second operand, channels that do not go by fours,
+    an odd number of pixels, of which the last is added once."""
+    rng, b, outputs = np.random.default_rng(0), Builder(), []
+    for n, (c, size, m, kernel, group) in enumerate(
+        [(8, 3, 8, 3, 1), (6, 3, 7, 1, 1), (3, 4, 17, 3, 1), (8, 5, 12, 3, 2), (5, 1, 5, 1, 1)]
+    ):
+        x = b.feed(f"x{n}", rng.integers(0, 256, (1, c, size, size)).astype(np.uint8))
+        first = conv(b, rng, x, f"a{n}", m)
+        second = conv(b, rng, x, f"c{n}", m, kernel, group)
+        outputs.append(b.transpose(added(b, *((second, first) if n % 2 else (first, second)), f"s{n}"), (0, 2, 3, 1),
+                                   f"z{n}"))  # fmt: skip
+    module = compile_c(b.graph(outputs), target=core)
+    isa = C_TARGETS[core].isas[0]
+    assert 5 == sum(call.kernel.emitted.endswith(f"_sum__{isa}") for call in module.program.calls)
+    found = elsewhere.run(module, b.feeds)
+    assert all(np.array_equal(b.values[name], found[name]) for name in outputs)
+
+
+@pytest.mark.parametrize(("target", "case", "kernel"), [
+    ("cortex-m4", shaped(0, 16, (5, 5), 16, (3, 3)), "conv_u8s8_u8_clamped__dsp"),
+    ("cortex-m7", depthwise(0, 8, (5, 5), (3, 3)), "conv_u8s8_depthwise_3x3_u8_clamped__dsp"),
+    ("cortex-m33", depthwise(0, 8, (9, 9), (3, 3), strides=(2, 2)), "conv_u8s8_depthwise_3x3_u8_by2_clamped__dsp"),
+    ("cortex-m4", depthwise(0, 8, (9, 9), (5, 5)), "conv_u8s8_depthwise_u8__portable"),
+    ("cortex-m4", shaped(0, 4, (5, 5), 4, (1, 1), 2), "conv_u8s8_u8__portable"),
+    ("cortex-m4", long_rows()[2], "gemm_u8s8_row_u8_clamped__dsp"),
+    ("cortex-m4", long_rows()[7], "conv_u8s8_u8_clamped__dsp"),
+    ("cortex-m55", depthwise(0, 8, (9, 9), (5, 5)), "conv_u8s8_depthwise_u8__mve"),
+    ("cortex-m55", shaped(0, 16, (5, 5), 16, (3, 3)), "conv_u8s8_u8__mve"),
+    ("cortex-m55", long_rows()[2], "conv_u8s8_u8__mve"),
+    ("cortex-m3", shaped(0, 16, (5, 5), 16, (3, 3)), "conv_u8s8_u8__portable"),
+])  # fmt: skip
+def test_layers_have_their_kernels(target: str, case: Case, kernel: str) -> None:
+    assert f"qir_{kernel}" in explained(case, target)
+
+
+@lru_cache(maxsize=1)
+def layers() -> tuple[Row, ...]:
+    """Of common networks."""
+    return rows(("3x3 16->16", "1x1 64->64", "gemm 1x640x128", "depthwise 3x3 64->64"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("target", CORES)
+def test_packed_weights_are_hardly_more_than_the_codes(target: str) -> None:
+    for row in layers()[:4]:
+        program = compile_c(row.graph, target=target).program
+        codes = next(value.value for value in row.graph.constants.values() if value.value.dtype == np.int8)
+        assert codes.nbytes == next(data for data in program.data if data.role == "weights").array.nbytes
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("target", "most"), [
+    ("cortex-m4", {"3x3 16": 1.5, "1x1 64": 1.3, "gemm": 1.45, "depthwise": 3.3}),
+    ("cortex-m55", {"3x3 16": 0.35, "1x1 64": 0.32, "gemm": 0.2, "depthwise": 2.3}),
+])  # fmt: skip
+def test_instructions_for_a_product(target: str, most: Mapping[str, float], need: Callable[[str], str]) -> None:
+    """Optimized for size."""
+    for tool in elsewhere.needs(target):
+        need(tool)
+    for name, limit in most.items():
+        row = next(row for row in layers() if row.name.startswith(name))
+        _, count = elsewhere.on_board(compile_c(row.graph, target=target), row.feeds, ("-Os",))
+        assert count <= limit * row.work, name
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("target", CORES)
+def test_kernel_files_compile_without_warnings(
+    target: str, compiler: str, tmp_path: Path, need: Callable[[str], str]
+) -> None:
+    """Also without optimization, which leaves fewer registers, and as C++."""
+    row = C_TARGETS[target]
+    gcc = need(elsewhere.needs(target)[0])
+    line = [gcc] if compiler.endswith("gcc") else [
+        compiler, "--target=arm-none-eabi", "-isystem", "/usr/lib/arm-none-eabi/include"
+    ]  # fmt: skip
+    files = sorted({str(v.source) for family in families() for v in family.variants if v.isa == row.isas[0]})
+    for flags in (("-std=c99", "-O0"), ("-std=c99", "-Os"), ("-x", "c++", "-std=c++17", "-Os")):
+        done = subprocess.run([*line, *row.flags, *flags, *WARNINGS, "-c", *files], cwd=tmp_path, capture_output=True,
+                              text=True, check=False)  # fmt: skip
+        assert done.returncode == 0, done.stderr[:4000]
+
+
+def test_portable_c_stands_in_here_for_what_runs_on_the_core() -> None:
+    graph, builder = joined([shaped(0, 16, (5, 5), 16, (3, 3))])
+    module = compile_c(graph, target="cortex-m4")
+    assert "__dsp" in module.explain()
+    assert "__dsp" not in module.played.explain()
+    assert np.array_equal(builder.values["c0_o0"], module.run(builder.feeds)["c0_o0"])
