@@ -145,6 +145,6 @@ def _bind(site: Site, isa: str) -> Bound:
 
 WINOGRAD = tuple(
     Variant(isa, _SOURCE, _accepts, partial(_bind, isa=isa), f"conv_u8_winograd__{isa}", partial(_work, isa=isa),
-            sums=isa == "avx2", grows=True)
+            sums=isa == "avx2", grows=32 / 9)
     for isa in _VECTORS
 )  # fmt: skip
