@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from math import inf
 
 from qir.backends.c.kernels import Bound, select
 from qir.backends.c.layout import Layout, Placed
@@ -12,34 +13,45 @@ from qir.backends.c.targets import CTarget
 
 @dataclass(frozen=True)
 class _Growth:
-    """What it takes and saves that the weights of a node may grow."""
+    """What it takes and saves that the weights of a node may grow, or may grow more.
+
+    Attributes:
+        number: of the node.
+        limit: that its kernel is chosen by.
+        nbytes, saved: bytes and cycles, compared with weights that do not grow.
+    """
 
     number: int
+    limit: float
     nbytes: int
     saved: float
 
 
 def grow(layout: Layout, target: CTarget) -> None:
-    """Has kernels without grown weights taken for all nodes for whose growth too few bytes are spare."""
+    """Has kernels with smaller weights, or without grown ones, taken for all nodes for whose growth too few bytes are
+    spare."""
     spare = target.spare_bytes
     if spare is None:
         return
-    wanted = [growth for number, placed in enumerate(layout.placed) if (growth := _growth(number, placed, target))]
-    for growth in sorted(wanted, key=lambda one: -one.saved / max(one.nbytes, 1)):
-        if growth.nbytes <= spare:
-            spare -= growth.nbytes
-        else:
-            layout.placed[growth.number] = replace(layout.placed[growth.number], lean=True)
+    wanted = [found for number, placed in enumerate(layout.placed) if (found := _growths(number, placed, target))]
+    for growths in sorted(wanted, key=lambda found: -found[0].saved / max(found[0].nbytes, 1)):
+        fitting = next((growth for growth in growths if growth.nbytes <= spare), None)
+        spare -= fitting.nbytes if fitting else 0
+        placed = layout.placed[growths[0].number]
+        layout.placed[growths[0].number] = replace(placed, growth=fitting.limit if fitting else 1.0)
 
 
-def _growth(number: int, placed: Placed, target: CTarget) -> _Growth | None:
-    """None where the kernel that would be taken has no grown weights."""
-    best = select(placed.family, placed.site, target.isas, target.costs)
-    if not best.variant.grows:
-        return None
-    small = select(placed.family, placed.site, target.isas, target.costs, lean=True)
-    more = _nbytes(best.variant.bind(placed.site)) - _nbytes(small.variant.bind(placed.site))
-    return _Growth(number, more, small.cycles - best.cycles)
+def _growths(number: int, placed: Placed, target: CTarget) -> list[_Growth]:
+    """By the kernels that would be taken whose weights grow, the fastest first."""
+    limits, taken = [inf], []
+    while (found := select(placed.family, placed.site, target.isas, target.costs, growth=limits[-1])).variant.grows > 1:
+        taken.append(found)
+        limits.append(found.variant.grows)
+    least = _nbytes(found.variant.bind(placed.site)) if taken else 0
+    return [
+        _Growth(number, limit, _nbytes(one.variant.bind(placed.site)) - least, found.cycles - one.cycles)
+        for limit, one in zip(limits, taken, strict=False)
+    ]
 
 
 def _nbytes(bound: Bound) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Set
 from dataclasses import dataclass, field, replace
-from math import prod
+from math import inf, prod
 
 import numpy as np
 
@@ -24,11 +24,11 @@ ALIASES = RESHAPES | {"Transpose"}
 
 @dataclass(frozen=True)
 class Placed:
-    """A node with its family and operands; `lean`: its kernel's weights must not grow."""
+    """A node with its family and operands; its kernel's weights may grow less than `growth` times."""
 
     site: Site
     family: Family
-    lean: bool = False
+    growth: float = inf
 
 
 @dataclass

@@ -166,7 +166,7 @@ def _reorders(graph: Graph, node: Node) -> bool:
 
 def _call(graph: Graph, placed: Placed, target: CTarget) -> tuple[Call, Choice]:
     node, site = placed.site.node, placed.site
-    selected = select(placed.family, site, target.isas, target.costs, lean=placed.lean)
+    selected = select(placed.family, site, target.isas, target.costs, growth=placed.growth)
     bound = selected.variant.bind(site)
     args, *pieces = _with_scratch((bound.args, *bound.pieces), node.name or node.outputs[0], target.threads > 1)
     known = all(name in graph.types for name in (*node.inputs[:2], node.outputs[0]) if name)

@@ -53,7 +53,7 @@ def _bits(codes: Codes) -> int:
 def bit_layer(node: Node, low: Lowering) -> BitLayer | None:
     """The layer of a node that runs on bits; None where it does not."""
     slots = weighted(node, low.graph)
-    x = low.stored(node.inputs[0]) if slots is not None and low.bit_products else None
+    x = low.stored(node.inputs[0]) if slots is not None and low.target.bit_products else None
     if slots is None or x is None or x.levels > _LEVELS or x.storage != UINT8 or node.op == "ConvTranspose":
         return None
     plain = node.op != "Gemm" or not (node.attr("transA", 0) or node.attr("alpha", 1.0) != 1.0)
@@ -67,7 +67,8 @@ def bit_layer(node: Node, low: Lowering) -> BitLayer | None:
         weight = np.ascontiguousarray(weight.T) if node.attr("transB", 0) else weight
     channels, outputs = (weight.shape[1], weight.shape[0]) if node.op == "Conv" else weight.shape
     few = 1 if np.abs(weight).max(initial=0) == np.abs(weight).min(initial=1) == 1 else signed_bits(weight)
-    if channels < low.bit_channels or _bits(x) * few > low.bit_products or node.attr("beta", 1.0) != 1.0:
+    target = low.target
+    if channels < target.bit_channels or _bits(x) * few > target.bit_products or node.attr("beta", 1.0) != 1.0:
         return None
     bias = real_bias(node, slots.bias, outputs, low) if slots.bias >= 0 else np.zeros(outputs, np.float32)
     if bias is None or not low.graph.tensor(node.inputs[0]).is_static:

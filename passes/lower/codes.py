@@ -18,6 +18,7 @@ from qir.quant.bitpack import signed_bits
 from qir.quant.fixedpoint import largest
 from qir.quant.scales import decode, dequantize, encode, quantize
 from qir.quant.ternary import ternary_codes
+from qir.target import Target
 
 _STORED = {UINT8: (UINT8, 0), INT8: (UINT8, 128), INT16: (INT16, 0), UINT16: (INT16, -(1 << 15))}
 """Storage in stage QUANT to storage in stage INT, and how far codes move."""
@@ -88,16 +89,13 @@ def stored(quant: Affine | None) -> Codes | None:
 class Lowering:
     """Builds the INT graph node by node. A value keeps its name for its codes, or for its reals if it has none."""
 
-    def __init__(
-        self, graph: Graph, bit_products: int = 0, bit_channels: int = 0, requantization: str = "float32"
-    ) -> None:
+    def __init__(self, graph: Graph, target: Target) -> None:
         """
         Args:
             graph: stage QUANT.
-            bit_products, bit_channels, requantization: the target's.
+            target: what it is lowered for.
         """
-        self.graph, self.bit_products, self.bit_channels = graph, bit_products, bit_channels
-        self.requantization = requantization
+        self.graph, self.target = graph, target
         self._nodes: list[Node] = []
         self._types = {name: kind for name, kind in graph.types.items() if name not in graph.constants}
         self._constants: dict[str, Constant] = {}
@@ -270,8 +268,8 @@ class Lowering:
         """Appends a node under a unique name."""
         label = name or self.free(f"{outputs[0]}_{op.rpartition('.')[2].lower()}")
         self._names.add(label)
-        if self.requantization != "float32" and op.startswith("qir.Int") and "qmax" in attrs:
-            attrs = {**attrs, "requantization": self.requantization}
+        if self.target.requantization != "float32" and op.startswith("qir.Int") and "qmax" in attrs:
+            attrs = {**attrs, "requantization": self.target.requantization}
         self._nodes.append(Node(op, tuple(inputs), tuple(outputs), attrs, label, origin=origin,
                                 domain=op.rpartition(".")[0]))  # fmt: skip
 

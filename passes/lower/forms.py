@@ -160,7 +160,7 @@ def _add(node: Node, low: Lowering) -> bool:
         b_ratio = -b_ratio
     offset = np.float32(y.zero_point) - (a_ratio * np.float32(a.zero_point) + b_ratio * np.float32(b.zero_point))
     largest = (largest_code(a.storage), largest_code(b.storage))
-    if low.requantization == "fixed" and fixed_sum(a_ratio, b_ratio, offset, largest) is None:
+    if low.target.requantization == "fixed" and fixed_sum(a_ratio, b_ratio, offset, largest) is None:
         return False
     attrs = {"a_multiplier": float(a_ratio), "b_multiplier": float(b_ratio), "offset": float(offset),
              "qmin": y.qmin, "qmax": y.qmax, **y.to}  # fmt: skip

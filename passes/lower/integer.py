@@ -36,7 +36,7 @@ class LowerInteger(Pass):
 
 
 def _lower(graph: Graph, target: Target) -> Graph:
-    low = Lowering(graph, target.bit_products, target.bit_channels, target.requantization)
+    low = Lowering(graph, target)
     for name in graph.inputs:
         low.define(name, name)
     for node in graph.nodes:

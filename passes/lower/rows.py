@@ -44,7 +44,7 @@ def layernorm(node: Node, low: Lowering) -> bool:
     rows = [np.broadcast_to(one.value.reshape(-1), (size,)) for one in parameters if one is not None]
     bias = rows[1] if len(rows) > 1 else np.zeros(size, np.float32)
     scale, bias = ((row / y.scale).astype(np.float32) for row in (rows[0], bias))
-    if low.requantization == "fixed" and fixed_row(scale, bias) is None:
+    if low.target.requantization == "fixed" and fixed_row(scale, bias) is None:
         return False
     names = (low.codes(node.inputs[0]), low.constant(f"{node.name}_scale", scale),
              low.constant(f"{node.name}_bias", bias))  # fmt: skip

@@ -92,7 +92,7 @@ class Variant:
             in qir.backends.c.costs they give the cycles by which variants are compared.
         clamps: bind honours `Site.bounds`.
         sums: bind honours `Site.added`; element i of what is added is read before element i is written.
-        grows: its packed weights are larger than the codes.
+        grows: how many times as large as the codes its packed weights are.
         compact: it stores weights in fewer bytes than others of its ISA.
         fixed: it also takes nodes whose `requantization` is fixed, as portable ones do.
     """
@@ -105,7 +105,7 @@ class Variant:
     work: Callable[[Site], float] = field(default=lambda site: site.output.size)
     clamps: bool = False
     sums: bool = False
-    grows: bool = False
+    grows: float = 1.0
     compact: bool = False
     fixed: bool = False
 
@@ -113,8 +113,8 @@ class Variant:
     def title(self) -> str:
         return self.name or self.source.stem
 
-    def refuses(self, site: Site, lean: bool = False) -> str | None:
-        """Why it cannot take a site, with what was joined to it; `lean`: its weights must not grow."""
+    def refuses(self, site: Site, growth: float = inf) -> str | None:
+        """Why it cannot take a site, with what was joined to it; weights that grow must grow less than `growth`."""
         if site.added is not None and not self.sums:
             return "it cannot add other codes to its own"
         if site.added is not None and site.added.attr("requantization") != site.node.attr("requantization"):
@@ -123,7 +123,8 @@ class Variant:
             return "it cannot clamp its results"
         if site.node.attr("requantization") == "fixed" and self.isa != "portable" and not self.fixed:
             return "it rounds in float32, not by integers alone"
-        return "its larger weights are more bytes than are to be had" if lean and self.grows else self.accepts(site)
+        larger = self.grows > 1 and self.grows >= growth
+        return "its larger weights are more bytes than are to be had" if larger else self.accepts(site)
 
     def cycles(self, site: Site, costs: Costs = DEFAULTS) -> float:
         """By a table of costs; infinite for variants that are not in it."""
@@ -237,13 +238,13 @@ _COMPACT = 1.05
 
 
 def select(
-    family: Family, site: Site, isas: tuple[str, ...], costs: Costs = DEFAULTS, *, lean: bool = False
+    family: Family, site: Site, isas: tuple[str, ...], costs: Costs = DEFAULTS, *, growth: float = inf
 ) -> Selection:
     """The cheapest variant that accepts the site, or a compact one that is nearly as cheap; of equal ones the first by
     ISA in the order given, portable last.
 
     Args:
-        lean: none whose weights grow.
+        growth: only such whose weights do not grow, or less than so many times.
 
     Raises:
         UnsupportedError: where no variant does, with every reason.
@@ -253,7 +254,7 @@ def select(
     for isa in dict.fromkeys((*isas, "portable")):
         for variant in family.variants:
             if variant.isa == isa:
-                reason = variant.refuses(site, lean)
+                reason = variant.refuses(site, growth)
                 if reason is None:
                     accepted.append((variant.cycles(site, costs), variant))
                 else:

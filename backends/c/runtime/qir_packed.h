@@ -15,13 +15,15 @@ static inline ptrdiff_t qir_packed_bytes(int32_t bits, int32_t count) {
     return (ptrdiff_t)((count + 7) / 8) * bits;
 }
 
-/* `count` bytes in their halves, the lower one first, each less `zero`: a loop that compilers turn into vector code. */
-static inline void qir_halve(const uint8_t *QIR_RESTRICT w, int32_t count, int32_t bits, int32_t zero,
+/* `count` times 2 * bits in their halves, the lower one first, each times `step` and less `zero`: a loop that compilers
+   turn into vector code. */
+static inline void qir_halve(const void *QIR_RESTRICT from, int32_t count, int32_t bits, int32_t step, int32_t zero,
                              int8_t *QIR_RESTRICT to) {
+    const uint8_t *const w = (const uint8_t *)from;
     int32_t i;
     for (i = 0; i < count; ++i) {
-        to[2 * i] = (int8_t)((w[i] & ((1 << bits) - 1)) - zero);
-        to[2 * i + 1] = (int8_t)((w[i] >> bits) - zero);
+        to[2 * i] = (int8_t)((w[i] & ((1 << bits) - 1)) * step - zero);
+        to[2 * i + 1] = (int8_t)((w[i] >> bits) * step - zero);
     }
 }
 
@@ -56,18 +58,17 @@ static inline void qir_unpack(const uint8_t *QIR_RESTRICT w, int32_t bits, int32
             qir_unpack_four(bits == 1 ? w[0] >> 4 : w[bits / 2] | last, bits, to + 4);
         }
     } else if (bits == 4) {
-        qir_halve(w, 4 * groups, 4, 8, to);
-    } else if (bits == 2) {
-        for (group = 0; group < groups; group += 16) { /* by way of halves of four bits */
+        qir_halve(w, 4 * groups, 4, 1, 8, to);
+    } else if (bits <= 2) {
+        for (group = 0; group < groups; group += 16) { /* by way of halves of four bits, and of two */
             const int32_t some = groups - group < 16 ? groups - group : 16;
-            int8_t halves[64];
-            qir_halve(w + 2 * group, 2 * some, 4, 0, halves);
-            qir_halve((const uint8_t *)halves, 4 * some, 2, 2, to + 8 * group);
-        }
-    } else if (bits == 1) {
-        for (group = 0; group < groups; ++group, to += 8) {
-            for (i = 0; i < 8; ++i) {
-                to[i] = (int8_t)((w[group] >> i & 1) * 2 - 1);
+            int8_t fours[64], twos[64];
+            qir_halve(w + bits * group, bits * some, 4, 1, 0, fours);
+            if (bits == 2) {
+                qir_halve(fours, 4 * some, 2, 1, 2, to + 8 * group);
+            } else {
+                qir_halve(fours, 2 * some, 2, 1, 0, twos);
+                qir_halve(twos, 4 * some, 1, 2, 1, to + 8 * group);
             }
         }
     } else if (bits == 5) {

@@ -13,7 +13,8 @@ from test_conv_u8 import weighted
 from test_vectors import shaped
 
 from qir.backends.c import compile_c
-from qir.backends.c.kernels.conv_u8.winograd import transformed
+from qir.backends.c.kernels import Variant
+from qir.backends.c.kernels.conv_u8.winograd import TILES, Tile, transformed
 from qir.backends.c.targets import C_TARGETS
 
 
@@ -100,30 +101,42 @@ def winograd_cases() -> list[Case]:
     return [*found, batch]
 
 
+@pytest.mark.parametrize("kernel", ["winograd", "winograd4"])
 @pytest.mark.parametrize("target", here_or_emulated(["x86-avx2", "arm-neon", "armv7-neon"]))
 def test_winograd_is_exact(
-    target: str, monkeypatch: pytest.MonkeyPatch, evidence: Callable[[str, str], None], need: Callable[[str], str]
-) -> None:
-    module = check_cases(winograd_cases(), target=prefer(target, monkeypatch, evidence, need))
-    assert f"qir_conv_u8s8_winograd_u8__{C_TARGETS[target].isas[0]}" in module.explain()
+    target: str, kernel: str, monkeypatch: pytest.MonkeyPatch, evidence: Callable[[str, str], None],
+    need: Callable[[str], str],
+) -> None:  # fmt: skip
+    isa = C_TARGETS[target].isas[0]
+    prefer(target, monkeypatch, evidence, need)
+    usual, title = Variant.cycles, f"conv_u8_{kernel}__{isa}"
+    monkeypatch.setattr(Variant, "cycles", lambda self, *of: usual(self, *of) / (2 if self.title == title else 1))
+    module = check_cases(winograd_cases(), target=target)
+    assert len(winograd_cases()) == sum(f"_{kernel}_" in call.kernel.emitted for call in module.program.calls)
 
 
+@pytest.mark.parametrize("tile", TILES, ids=lambda tile: tile.name)
 @pytest.mark.parametrize("extreme", [-128, 127])
-def test_transformed_weights_keep_to_their_range(extreme: int) -> None:
+def test_transformed_weights_keep_to_their_range(extreme: int, tile: Tile) -> None:
     """The range from which the kernel concludes that its products are exact; and the reason where sums would not be."""
-    assert 9 * 128 >= np.abs(transformed(np.full((1, 1, 3, 3), extreme, np.int8)).astype(int)).max()
-    w = np.full((1, 1840, 3, 3), extreme, np.int8)
-    x = np.full((1, 1840, 3, 3), 255, np.uint8)
+    kernel = np.full((1, 1, 3, 3), extreme, np.int8)
+    assert (144 if tile.side == 4 else 9) * 128 >= np.abs(transformed(kernel, tile).astype(int)).max()
+    channels = 1840 >> tile.shift - 2
+    w = np.full((1, channels, 3, 3), extreme, np.int8)
+    x = np.full((1, channels, 3, 3), 255, np.uint8)
     one = case("qir.IntConv", (x, w, np.zeros(1, np.int32), np.ones(1, np.float32)), pads=(0, 0, 0, 0))
     graph, _ = joined([one])
     explained = compile_c(graph, target="x86-avx2").explain()
-    refused = "not conv_u8_winograd__avx2: four times an accumulator could leave int32" in explained
-    assert (1840 * 9 * 255 * abs(extreme) >= 1 << 29) == refused
+    factor = 1 << tile.shift
+    refused = f"not conv_u8_{tile.name}__avx2: {factor} times an accumulator could leave int32" in explained
+    assert (factor * channels * 9 * 255 * abs(extreme) >= 1 << 31) == refused
 
 
-@pytest.mark.parametrize("scale", [0.0, 1e-38, 1e-37])
-def test_winograd_refuses_multipliers_of_which_a_quarter_is_subnormal(scale: float) -> None:
+@pytest.mark.parametrize("scale", [0.0, 1e-38, 1e-37, 1e-36])
+def test_winograd_refuses_multipliers_of_which_a_part_is_subnormal(scale: float) -> None:
     one = shaped(0, 16, (4, 4), 16, (3, 3), pads=(1, 1, 1, 1), real=True)
     x, w, bias, multiplier = one.arrays
     graph, _ = joined([Case(one.node, (x, w, bias, np.full_like(multiplier, scale)))])
-    assert ("multiplier could be subnormal" in compile_c(graph, target="x86-avx2").explain()) == (scale == 1e-38)
+    explained = compile_c(graph, target="x86-avx2").explain()
+    found = [f"a multiplier over {1 << tile.shift} could be subnormal" in explained for tile in TILES]
+    assert [0 < scale < 6e-37, 0 < scale < 3e-38] == found

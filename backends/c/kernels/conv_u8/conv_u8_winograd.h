@@ -5,7 +5,12 @@
 #include "../../runtime/qir_vector.h"
 
 /* Products at one place: of some tiles, their codes x [tile][input channels of all steps], with the weights of sixteen
-   output channels, [step][...], added to start [16], give the sums y [tile][16]. */
-typedef void qir_winograd_tiles(int32_t steps, const int16_t *x, const int16_t *w, const int32_t *start, int32_t *y);
+   output channels, [step][...], give the sums y [tile][16], modulo 2^32. Weights that come next lie at `next`: asked for
+   in time, `apart` bytes a step, they come as fast as a cache far away can give them. */
+typedef void qir_winograd_tiles(int32_t steps, const int16_t *x, const int16_t *w, const char *next, int32_t apart,
+                                int32_t *y);
+
+/* 9 times this is 1 modulo 2^32. */
+#define QIR_WINOGRAD_NINTH 0x38e38e39
 
 #endif

@@ -7,13 +7,30 @@
 #include "../../runtime/qir_neon.h"
 #include "conv_u8_winograd.h"
 
-/* Differences modulo 2^16 are the signed ones. */
-static QIR_INLINE int16x8_t qir_winograd_neon_plus(uint8x8_t a, uint8x8_t b) {
-    return vreinterpretq_s16_u16(vaddl_u8(a, b));
+static QIR_INLINE int16x8_t qir_winograd_neon_codes(const uint8_t *from) {
+    return vreinterpretq_s16_u16(vmovl_u8(vld1_u8(from)));
 }
 
-static QIR_INLINE int16x8_t qir_winograd_neon_minus(uint8x8_t a, uint8x8_t b) {
-    return vreinterpretq_s16_u16(vsubl_u8(a, b));
+/* Sums modulo 2^32: of signed vectors, which are sums of signed numbers to gcc, they must not wrap around. */
+static QIR_INLINE int32x4_t qir_winograd_neon_add(int32x4_t a, int32x4_t b) {
+    return vreinterpretq_s32_u32(vaddq_u32(vreinterpretq_u32_s32(a), vreinterpretq_u32_s32(b)));
+}
+
+static QIR_INLINE int32x4_t qir_winograd_neon_subtract(int32x4_t a, int32x4_t b) {
+    return vreinterpretq_s32_u32(vsubq_u32(vreinterpretq_u32_s32(a), vreinterpretq_u32_s32(b)));
+}
+
+/* Four times, and a ninth of what is divisible by nine, modulo 2^16 and 2^32. */
+static QIR_INLINE int16x8_t qir_winograd_neon_shorts_4(int16x8_t values) {
+    return vshlq_n_s16(values, 2);
+}
+
+static QIR_INLINE int32x4_t qir_winograd_neon_vector_4(int32x4_t values) {
+    return vshlq_n_s32(values, 2);
+}
+
+static QIR_INLINE int32x4_t qir_winograd_neon_ninth(int32x4_t values) {
+    return vreinterpretq_s32_u32(vmulq_n_u32(vreinterpretq_u32_s32(values), QIR_WINOGRAD_NINTH));
 }
 
 /* Stores two pixels of reals. */
@@ -41,7 +58,7 @@ static QIR_INLINE int16x8_t qir_winograd_neon_minus(uint8x8_t a, uint8x8_t b) {
 #endif
 #define QIR_BEGIN(i)                      \
     const int16_t *x##i = x + i * stride; \
-    int32x4_t a##i = first, b##i = second, c##i = third, d##i = fourth;
+    int32x4_t a##i = zero, b##i = zero, c##i = zero, d##i = zero;
 #define QIR_EIGHT(i) const int16x8_t codes##i = vld1q_s16(x##i); QIR_ADVANCE(x##i, 8);
 #define QIR_PRODUCTS(i)               \
     QIR_ADD_LOW(a##i, w0, codes##i);  \
@@ -62,10 +79,10 @@ static QIR_INLINE int16x8_t qir_winograd_neon_minus(uint8x8_t a, uint8x8_t b) {
     vst1q_s32(y + 16 * i + 12, d##i);
 #define QIR_TILES(n)                                                                                        \
     QIR_IN_ORDER static void qir_winograd_neon_##n(int32_t steps, const int16_t *x, const int16_t *w,       \
-                                                   const int32_t *start, int32_t *y) {                      \
-        const int32x4_t first = vld1q_s32(start), second = vld1q_s32(start + 4);                            \
-        const int32x4_t third = vld1q_s32(start + 8), fourth = vld1q_s32(start + 12);                       \
+                                                   const char *next, int32_t apart, int32_t *y) {           \
+        const int32x4_t zero = vdupq_n_s32(0);                                                              \
         const ptrdiff_t stride = (ptrdiff_t)steps * 8;                                                      \
+        (void)next, (void)apart;                                                                            \
         QIR_EACH_##n(QIR_BEGIN) do {                                                                        \
             QIR_EACH_##n(QIR_EIGHT) QIR_CHANNEL(n, 0) QIR_CHANNEL(n, 1) QIR_CHANNEL(n, 2) QIR_CHANNEL(n, 3) \
             QIR_CHANNEL(n, 4) QIR_CHANNEL(n, 5) QIR_CHANNEL(n, 6) QIR_CHANNEL(n, 7)                         \

@@ -2,6 +2,9 @@
 #ifndef QIR_CONV_U8_WINOGRAD_WORDS_H
 #define QIR_CONV_U8_WINOGRAD_WORDS_H
 
+#define QIR_SIDE 4
+#define QIR_WINDOW 6
+
 #if defined(__aarch64__) || defined(__arm__)
 #include "conv_u8_winograd_neon.h"
 #define QIR_Y uint8_t
@@ -13,20 +16,20 @@
 #define QIR_LOAD vld1q_s32
 #define QIR_LOAD_REALS vld1q_f32
 #define QIR_SCALED qir_neon_scaled
-#define QIR_ADD vaddq_s32
-#define QIR_TAKEN uint8x8_t
 #define QIR_PAIR qir_neon_reals16_u8
 #define QIR_CODES 8
 #define QIR_WIDTH 4
 #define QIR_SUMS 0
 #define QIR_SUMMED
 #define QIR_VECTORS QIR_EACH_4
-#define QIR_SUBTRACT vsubq_s32
+#define QIR_ADD qir_winograd_neon_add
+#define QIR_SUBTRACT qir_winograd_neon_subtract
+#define QIR_VECTOR_4 qir_winograd_neon_vector_4
+#define QIR_NINTH qir_winograd_neon_ninth
 #define QIR_SHORTS int16x8_t
+#define QIR_SHORTS_4 qir_winograd_neon_shorts_4
 #define QIR_AT_ONCE 8
-#define QIR_CODES_AT vld1_u8
-#define QIR_CODES_PLUS qir_winograd_neon_plus
-#define QIR_CODES_MINUS qir_winograd_neon_minus
+#define QIR_CODES_AT qir_winograd_neon_codes
 #define QIR_PLUS vaddq_s16
 #define QIR_MINUS vsubq_s16
 #define QIR_PUT vst1q_s16
@@ -37,11 +40,12 @@
 #include "conv_u8_winograd_avx2.h"
 #define QIR_VECTORS QIR_EACH_2
 #define QIR_SUBTRACT _mm256_sub_epi32
+#define QIR_VECTOR_4 qir_winograd_avx2_vector_4
+#define QIR_NINTH qir_winograd_avx2_ninth
 #define QIR_SHORTS __m256i
+#define QIR_SHORTS_4 qir_winograd_avx2_shorts_4
 #define QIR_AT_ONCE 16
 #define QIR_CODES_AT qir_winograd_avx2_codes
-#define QIR_CODES_PLUS _mm256_add_epi16
-#define QIR_CODES_MINUS _mm256_sub_epi16
 #define QIR_PLUS _mm256_add_epi16
 #define QIR_MINUS _mm256_sub_epi16
 #define QIR_PUT qir_winograd_avx2_put

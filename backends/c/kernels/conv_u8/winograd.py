@@ -1,4 +1,5 @@
-"""Winograd's F(2x2, 3x3) in integers: which convolutions, packed weights, the call of conv_u8_winograd__vectors.c."""
+"""Winograd's F(2x2, 3x3) and F(4x4, 3x3) in integers: which convolutions, packed weights, calls of
+conv_u8_winograd__vectors.c."""
 
 from __future__ import annotations
 
@@ -23,8 +24,56 @@ _SOURCE = _HERE / "conv_u8_winograd__vectors.c"
 _FUNCTION = "qir_conv_u8s8_winograd_T__vectors"
 _SMALL = 2
 """Bits of weights that are few for the sake of their room."""
-_NEAR = 1 << 18
+_NEAR = 1 << 19
 """Bytes of weights that stay in the second cache."""
+_FAR = 1 << 20
+"""Bytes of weights that do not."""
+_READ = 8
+"""Products that could be done while a weight is read from farther away."""
+
+
+@dataclass(frozen=True)
+class Tile:
+    """F(side x side, 3x3).
+
+    Attributes:
+        side: outputs of a tile along an axis.
+        cleared: the matrix G without its fractions.
+        shift: logarithm of the factor by which accumulators are too large.
+        transforms: by instruction set, products that could be done while one input channel of a tile is transformed,
+            or one output channel back.
+        rooms: by instruction set, tiles of a block, some passes of as many as go together: few, whose codes and sums
+            fit the first cache, where all weights stay in the second one, else more, so that weights are read less
+            often.
+    """
+
+    side: int
+    cleared: tuple[tuple[int, int, int], ...]
+    shift: int
+    transforms: Mapping[str, tuple[int, int]]
+    rooms: Mapping[str, tuple[int, int]]
+
+    @property
+    def places(self) -> int:
+        return (self.side + 2) ** 2
+
+    @property
+    def name(self) -> str:
+        """Of its kernels."""
+        return "winograd" if self.side == 2 else f"winograd{self.side}"
+
+    @property
+    def growth(self) -> float:
+        """How many times as large as codes its weights are."""
+        return 2 * self.places / 9
+
+
+TILES = (
+    Tile(4, ((6, 0, 0), (-4, -4, -4), (-4, 4, -4), (1, 2, 4), (1, -2, 4), (0, 0, 12)), 6,
+          {"avx2": (170, 300), "neon": (200, 380)}, {"avx2": (6, 24), "neon": (10, 25)}),
+    Tile(2, ((2, 0, 0), (1, 1, 1), (1, -1, 1), (0, 0, 2)), 2,
+          {"avx2": (40, 96), "neon": (40, 80)}, {"avx2": (12, 24), "neon": (10, 25)}),
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -32,19 +81,15 @@ class _Vectors:
     """What an instruction set lends the kernel.
 
     Attributes:
-        room: tiles of a block, some passes of as many as go together: few, whose codes and sums fit the first cache,
-            where all weights stay in the second one, else more, so that weights are read less often.
         depth: input channels of a step.
         beside: neighbouring input channels whose weights lie side by side.
-        transforms: products that could be done while one input channel of a tile is transformed, or one output channel
-            back.
+        together: tiles of a pass.
         words: of the template.
     """
 
-    room: tuple[int, int]
     depth: int
     beside: int
-    transforms: tuple[int, int]
+    together: int
     words: Mapping[str, str]
 
     def padded(self, channels: int) -> int:
@@ -53,27 +98,28 @@ class _Vectors:
 
 
 _VECTORS = {
-    "avx2": _Vectors((12, 24), 2, 2, (40, 96), {
+    "avx2": _Vectors(2, 2, 6, {
         "QIR_VECTORS": "QIR_EACH_2", "QIR_SUBTRACT": "_mm256_sub_epi32", "QIR_SHORTS": "__m256i", "QIR_AT_ONCE": "16",
-        "QIR_CODES_AT": "qir_winograd_avx2_codes", "QIR_CODES_PLUS": "_mm256_add_epi16",
-        "QIR_CODES_MINUS": "_mm256_sub_epi16", "QIR_PLUS": "_mm256_add_epi16", "QIR_MINUS": "_mm256_sub_epi16",
-        "QIR_PUT": "qir_winograd_avx2_put", "QIR_PRODUCTS": "qir_winograd_avx2_products",
-        "QIR_BOTH": "QIR_WINOGRAD_AVX2_BOTH",
+        "QIR_CODES_AT": "qir_winograd_avx2_codes", "QIR_PLUS": "_mm256_add_epi16", "QIR_MINUS": "_mm256_sub_epi16",
+        "QIR_SHORTS_4": "qir_winograd_avx2_shorts_4", "QIR_VECTOR_4": "qir_winograd_avx2_vector_4",
+        "QIR_NINTH": "qir_winograd_avx2_ninth", "QIR_PUT": "qir_winograd_avx2_put",
+        "QIR_PRODUCTS": "qir_winograd_avx2_products", "QIR_BOTH": "QIR_WINOGRAD_AVX2_BOTH",
     }),
-    "neon": _Vectors((10, 25), 8, 1, (40, 80), {
-        "QIR_VECTORS": "QIR_EACH_4", "QIR_SUBTRACT": "vsubq_s32", "QIR_SHORTS": "int16x8_t", "QIR_AT_ONCE": "8",
-        "QIR_CODES_AT": "vld1_u8", "QIR_CODES_PLUS": "qir_winograd_neon_plus",
-        "QIR_CODES_MINUS": "qir_winograd_neon_minus", "QIR_PLUS": "vaddq_s16", "QIR_MINUS": "vsubq_s16",
+    "neon": _Vectors(8, 1, 5, {
+        "QIR_VECTORS": "QIR_EACH_4", "QIR_SUBTRACT": "qir_winograd_neon_subtract", "QIR_SHORTS": "int16x8_t",
+        "QIR_AT_ONCE": "8", "QIR_CODES_AT": "qir_winograd_neon_codes", "QIR_PLUS": "vaddq_s16",
+        "QIR_MINUS": "vsubq_s16", "QIR_SHORTS_4": "qir_winograd_neon_shorts_4",
+        "QIR_VECTOR_4": "qir_winograd_neon_vector_4", "QIR_NINTH": "qir_winograd_neon_ninth",
         "QIR_PUT": "vst1q_s16", "QIR_PRODUCTS": "qir_winograd_neon_products", "QIR_BOTH": "QIR_WINOGRAD_NEON_BOTH",
         "QIR_TARGET": "", "QIR_VECTOR": "int32x4_t", "QIR_REALS": "float32x4_t", "QIR_REQUANT": "qir_requant4",
         "QIR_WIDEN_REQUANT": "qir_widen_requant4", "QIR_LOAD": "vld1q_s32", "QIR_LOAD_REALS": "vld1q_f32",
-        "QIR_SCALED": "qir_neon_scaled", "QIR_ADD": "vaddq_s32", "QIR_TAKEN": "uint8x8_t", "QIR_CODES": "8",
-        "QIR_WIDTH": "4", "QIR_SUMS": "0", "QIR_SUMMED": "",
+        "QIR_SCALED": "qir_neon_scaled", "QIR_ADD": "qir_winograd_neon_add", "QIR_CODES": "8", "QIR_WIDTH": "4",
+        "QIR_SUMS": "0", "QIR_SUMMED": "",
     }),
 }  # fmt: skip
 
 
-def _accepts(site: Site) -> str | None:
+def _accepts(site: Site, tile: Tile) -> str | None:
     win, w = conv_window(site), site.input(1)
     if (win.kernel, win.strides, win.dilations) != ((3, 3), (1, 1), (1, 1)) or int(site.node.attr("group", 1)) != 1:
         return "not three by three neighbouring taps one pixel apart"
@@ -83,68 +129,77 @@ def _accepts(site: Site) -> str | None:
         return "its weights would be fourteen times as large, or more"
     if (reason := accepts(site)) is not None:
         return reason
-    values = np.asarray(site.constant(1), np.int64)
-    most = np.abs(np.asarray(site.constant(2), np.int64)) + 255 * weight_sums(np.abs(values))
-    if np.any(most >= 1 << 29):
-        return "four times an accumulator could leave int32"
+    values, bias = np.asarray(site.constant(1), np.int64), np.asarray(site.constant(2), np.int64)
+    most = np.maximum(bias + 255 * weight_sums(values.clip(0)), 255 * weight_sums((-values).clip(0)) - bias)
+    if np.any(most >= 1 << 31 - tile.shift):
+        return f"{1 << tile.shift} times an accumulator could leave int32"
     scale = np.abs(np.asarray(site.constant(3), np.float32))
     least = scale.min(initial=np.inf, where=scale > 0)
-    return "a quarter of a multiplier could be subnormal" if least < 4 * np.finfo(np.float32).tiny else None
+    tiny = least < (1 << tile.shift) * np.finfo(np.float32).tiny
+    return f"a multiplier over {1 << tile.shift} could be subnormal" if tiny else None
 
 
-def _tiles(site: Site) -> int:
+def _tiles(site: Site, tile: Tile) -> int:
     high, across = conv_window(site).output
-    return site.input(0).shape[0] * -(-high // 2) * -(-across // 2)
+    return site.input(0).shape[0] * -(-high // tile.side) * -(-across // tile.side)
 
 
-def _work(site: Site, isa: str) -> float:
-    w, vectors = site.input(1), _VECTORS[isa]
-    columns, depth = -(-w.shape[0] // PANEL) * PANEL, vectors.padded(w.shape[1])
-    into, back = vectors.transforms
-    return _tiles(site) * (16.0 * columns * depth + into * depth + back * columns)
+def _work(site: Site, tile: Tile, isa: str) -> float:
+    w = site.input(1)
+    columns, depth = -(-w.shape[0] // PANEL) * PANEL, _VECTORS[isa].padded(w.shape[1])
+    into, back = tile.transforms[isa]
+    weights, tiles = tile.places * columns * depth, _tiles(site, tile)
+    least = _READ * weights if 2 * weights > _FAR else 0
+    return max(tiles * (weights + into * depth + back * columns), least)
 
 
-def transformed(w: np.ndarray) -> np.ndarray:
-    """4 G g G' of kernels [M, C, 3, 3] as int16 [M, C, 4, 4]."""
-    doubled = np.array([[2, 0, 0], [1, 1, 1], [1, -1, 1], [0, 0, 2]])
-    result: np.ndarray = (doubled @ w.astype(np.int64) @ doubled.T).astype(np.int16)
+def transformed(w: np.ndarray, tile: Tile) -> np.ndarray:
+    """G g G' without its fractions, of kernels g [M, C, 3, 3], as int16 [M, C, n, n]."""
+    cleared = np.array(tile.cleared)
+    result: np.ndarray = (cleared @ w.astype(np.int64) @ cleared.T).astype(np.int16)
     return result
 
 
-def _packed(w: np.ndarray, vectors: _Vectors) -> Data:
+def _packed(w: np.ndarray, tile: Tile, vectors: _Vectors) -> Data:
     """[M, C, 3, 3] to [panel][place][channels / beside][16][beside], zeros where there is nothing."""
-    places, beside = transformed(w), vectors.beside
+    beside, places = vectors.beside, tile.places
     panels, channels = -(-w.shape[0] // PANEL), vectors.padded(w.shape[1])
-    padded = np.zeros((panels * PANEL, channels, 16), np.int16)
-    padded[: w.shape[0], : w.shape[1]] = places.reshape(*w.shape[:2], 16)
-    cut = padded.reshape(panels, PANEL, channels // beside, beside, 16).transpose(0, 4, 2, 1, 3)
+    padded = np.zeros((panels * PANEL, channels, places), np.int16)
+    padded[: w.shape[0], : w.shape[1]] = transformed(w, tile).reshape(*w.shape[:2], places)
+    cut = padded.reshape(panels, PANEL, channels // beside, beside, places).transpose(0, 4, 2, 1, 3)
     return Data(np.ascontiguousarray(cut), "weights, transformed")
 
 
-def _kernel(site: Site, isa: str) -> Kernel:
-    words, header = tuple(_VECTORS[isa].words.items()), _HERE / f"conv_u8_winograd_{isa}.h"
+def _kernel(site: Site, tile: Tile, isa: str) -> Kernel:
+    words = (*_VECTORS[isa].words.items(), ("QIR_SIDE", str(tile.side)), ("QIR_WINDOW", str(tile.side + 2)))
+    header = _HERE / f"conv_u8_winograd_{isa}.h"
     if isa == "avx2":
         kernel = x86_kernel(_FUNCTION, _SOURCE, site, isa)
-        return replace(kernel, substitutions=(*kernel.substitutions, *words), headers=(*kernel.headers, header))
-    name, types = output_types(site, _FUNCTION.replace("vectors", isa))
+        return replace(kernel, name=kernel.name.replace("winograd", tile.name),
+                       substitutions=(*kernel.substitutions, *words), headers=(*kernel.headers, header))  # fmt: skip
+    name, types = output_types(site, _FUNCTION.replace("vectors", isa).replace("winograd", tile.name))
     words = (*words, *types, ("QIR_PAIR", f"qir_neon_reals16_{site.output.short}"))
     return Kernel(_FUNCTION, _SOURCE, name, words, (header,))
 
 
-def _bind(site: Site, isa: str) -> Bound:
+def _bind(site: Site, tile: Tile, isa: str) -> Bound:
     w, bias = np.asarray(site.constant(1), np.int8), np.asarray(site.constant(2), np.int32)
-    vectors = _VECTORS[isa]
-    packed, depth = _packed(w, vectors), vectors.padded(w.shape[1])
-    room = min(vectors.room[packed.array.nbytes > _NEAR], _tiles(site))
-    data = (packed, in_panels(4 * bias, 1, "bias, four times"),
-            in_panels(per_channel(site.constant(3), w.shape[0]) / 4, 1, "multipliers, a quarter"))  # fmt: skip
-    scratch = Scratch(16 * room * (PANEL * 4 + depth * 2) + w.shape[1])
+    vectors, factor = _VECTORS[isa], 1 << tile.shift
+    packed, depth = _packed(w, tile, vectors), vectors.padded(w.shape[1])
+    tiles, most = _tiles(site, tile), tile.rooms[isa][packed.array.nbytes > _NEAR]
+    passes = -(-tiles // (-(-tiles // most) * vectors.together))
+    room = min(passes * vectors.together, tiles)
+    data = (packed, in_panels(factor * bias, 1, f"bias, {factor} times"),
+            in_panels(per_channel(site.constant(3), w.shape[0]) / np.float32(factor), 1,
+                      f"multipliers over {factor}"))  # fmt: skip
+    scratch = Scratch(tile.places * room * (PANEL * 4 + depth * 2) + w.shape[1])
     args = (conv_shape(site), Scalar(room), site.input(0).read, *data, *added(site), scratch, site.output.write)
-    return Bound(_kernel(site, isa), args)
+    return Bound(_kernel(site, tile, isa), args)
 
 
 WINOGRAD = tuple(
-    Variant(isa, _SOURCE, _accepts, partial(_bind, isa=isa), f"conv_u8_winograd__{isa}", partial(_work, isa=isa),
-            sums=isa == "avx2", grows=True)
+    Variant(isa, _SOURCE, partial(_accepts, tile=tile), partial(_bind, tile=tile, isa=isa),
+            f"conv_u8_{tile.name}__{isa}", partial(_work, tile=tile, isa=isa), sums=isa == "avx2", grows=tile.growth)
     for isa in _VECTORS
+    for tile in TILES
 )  # fmt: skip
