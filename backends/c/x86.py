@@ -77,6 +77,10 @@ FEW: Mapping[str, Vectors] = MappingProxyType({
 TEMPLATES: Mapping[str, Vectors] = MappingProxyType({**X86, **PROVEN, **FEW})
 
 
+_TAKEN = "const int32_t *QIR_RESTRICT first_step, const uint16_t *QIR_RESTRICT taken,"
+"""Arguments of kernels for sparse weights."""
+
+
 def x86_words(isa: str, *, sums: bool) -> dict[str, str]:
     """The words of a template, those for sums with other codes included.
 
@@ -92,7 +96,8 @@ def x86_words(isa: str, *, sums: bool) -> dict[str, str]:
     }  # fmt: skip
 
 
-def x86_kernel(function: str, source: Path, site: Site, isa: str, *, offsets: bool = False, bits: int = 8) -> Kernel:
+def x86_kernel(function: str, source: Path, site: Site, isa: str, *, offsets: bool = False, bits: int = 8,
+               sparse: bool = False) -> Kernel:  # fmt: skip
     """An instance of a template for an instruction set and the type of a site's result.
 
     Args:
@@ -100,6 +105,7 @@ def x86_kernel(function: str, source: Path, site: Site, isa: str, *, offsets: bo
         isa: key of TEMPLATES.
         offsets: its pixels have offsets.
         bits: in which weights are stored; fewer than eight are unpacked first.
+        sparse: steps whose weights are all zero are left out.
     """
     found, sums = TEMPLATES[isa], site.added is not None
     short = f"sum_{site.output.short}" if sums else site.output.short
@@ -110,9 +116,11 @@ def x86_kernel(function: str, source: Path, site: Site, isa: str, *, offsets: bo
         "QIR_START": "QIR_WITH_OFFSET" if offsets else "QIR_WITHOUT_OFFSET", "QIR_STEP_BYTES": str(16 * found.codes),
         "QIR_AGAIN": "const int32_t *QIR_RESTRICT again," if found.codes == 8 else "",
         "QIR_W": "int8_t" if bits == 8 else "uint8_t", "QIR_BITS": str(bits), "QIR_UNPACK": f"qir_{family}_unpack",
-        "QIR_FEW": f"qir_{family}_few",
+        "QIR_FEW": f"qir_{family}_few", "QIR_SPARSE": str(int(sparse)),
+        "QIR_TAKEN_STEPS": _TAKEN if sparse else "",
     }  # fmt: skip
-    name = f"{function.split('__')[0].replace('_T', f'_{short}').replace('u8s8', f'u8s{bits}')}__{isa}"
+    stored = f"u8s{bits}_sparse" if sparse else f"u8s{bits}"
+    name = f"{function.split('__')[0].replace('_T', f'_{short}').replace('u8s8', stored)}__{isa}"
     headers = [f"qir_{family}.h", *([f"qir_few_{family}.h"] if bits < 8 else []), *(["qir_sum_x86.h"] if sums else [])]
     return Kernel(function, source, name, tuple({**x86_words(isa, sums=sums), **stores, **own}.items()),
                   tuple(_RUNTIME / header for header in headers))  # fmt: skip

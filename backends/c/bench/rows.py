@@ -46,7 +46,7 @@ class Row:
 def rows(parts: Sequence[str] = ()) -> tuple[Row, ...]:
     """Those whose names hold one of the parts; all of them without any."""
     usual = (*(_conv(*one) for one in _CONVOLUTIONS), *(_gemm(*one) for one in _GEMMS))
-    made = (usual, _seven_bits(), _few_bits(), _on_bits(), _others())
+    made = (usual, _seven_bits(), _few_bits(), _sparse(), _on_bits(), _others())
     found = [row for some in made for row in some]
     return tuple(row for row in found if not parts or any(part in row.name for part in parts))
 
@@ -171,9 +171,27 @@ def _few_bits() -> Iterator[Row]:
         yield from (_gemm(*sizes, weights) for sizes in ((196, 1152, 128), (8, 64, 32), (1, 640, 128), (1, 4096, 4096)))
 
 
+def _half_blocks(*shape: int) -> np.ndarray:
+    """Weights of which half the blocks of 16 output channels by 4 input channels at one tap are zero."""
+    found, random = _weights(*shape), np.random.default_rng(prod(shape))
+    kept = random.permuted(np.arange(shape[1] // 4 * prod(shape[2:])) % 2, axis=0).reshape(shape[1] // 4, *shape[2:])
+    for first in range(0, shape[0], 16):
+        found[first : first + 16] *= np.repeat(random.permuted(kept, axis=0), 4, axis=0).astype(np.int8)
+    return found
+
+
+def _sparse() -> Iterator[Row]:
+    """Layers of which half the work can be skipped."""
+    for kind, c, size, m in (("3x3", 16, 32, 16), ("3x3", 64, 8, 64), ("3x3", 128, 14, 128), ("1x1", 512, 14, 512)):
+        yield _conv(kind, c, (size, size), m, (3, 3) if kind == "3x3" else (1, 1), 1, _half_blocks)
+    yield _gemm(196, 1152, 128, _half_blocks)
+    yield _gemm(1, 640, 128, _half_blocks)
+    yield _gemm(1, 4096, 4096, _half_blocks)
+
+
 Weights: TypeAlias = Callable[..., np.ndarray]
 _NAMES: Mapping[Weights, str] = {_weights: "", _trained: ", 7 bits", _ternary: ", ternary", _binary: ", binary",
-                                 _four_bits: ", 4 bits"}  # fmt: skip
+                                 _four_bits: ", 4 bits", _half_blocks: ", half of 16x4"}  # fmt: skip
 
 
 def _needed(weights: np.ndarray) -> Mapping[str, int]:

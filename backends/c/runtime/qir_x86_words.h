@@ -34,6 +34,8 @@
 #define QIR_STEP_BYTES 32
 #define QIR_CODES 2
 #define QIR_AGAIN
+#define QIR_SPARSE 0
+#define QIR_TAKEN_STEPS
 #define QIR_SUMS 0
 #define QIR_SUMMED
 #define QIR_SUM qir_avx2_sum_with

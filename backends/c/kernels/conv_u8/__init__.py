@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,10 +17,13 @@ from qir.backends.c.kernels.conv_u8.blocks import (
     panel_data,
     panel_kernel,
     panel_variant,
+    refuse_dense,
     refuse_packed,
     refuse_sums,
     refuse_vectors,
     repeating,
+    skipping,
+    sparse_data,
 )
 from qir.backends.c.kernels.conv_u8.contract import accepts, accepts_any, conv_parts, conv_shape, conv_window
 from qir.backends.c.kernels.conv_u8.depthwise import accepts_depthwise, on_vectors
@@ -115,6 +119,33 @@ def _on_panels(isa: str, few: bool = False) -> Variant:
     return panel_variant(isa, few, _accepts_panels, _bind_panels, _panel_work, sums=True)
 
 
+def _sparse_blocks(site: Site, isa: str) -> Blocks:
+    return skipping(_blocks(site, isa), np.asarray(site.constant(1)))
+
+
+def _accepts_sparse(site: Site, isa: str, _: bool) -> str | None:
+    return accepts(site) or refuse_dense(np.asarray(site.constant(1)), _blocks(site, isa))
+
+
+def _sparse_work(site: Site, isa: str, _: bool) -> float:
+    return _sparse_blocks(site, isa).sparse_work(site.input(1).shape[0] // int(site.node.attr("group", 1)))
+
+
+def _bind_sparse(site: Site, isa: str, _: bool) -> Bound:
+    w, bias = conv_parts(site)[:2]
+    b = _sparse_blocks(site, isa)
+    weights, *steps = sparse_data(w, b)
+    rest = panel_data(w, bias if isa == "avx2" else np.asarray(site.constant(2)), site.constant(3), b)[1:]
+    args = (conv_shape(site, b.window_field), b.struct, site.input(0).read, weights, *rest, *steps, *added(site),
+            b.scratch, site.output.write)  # fmt: skip
+    return Bound(panel_kernel(site, "qir_conv_u8s8_T", isa, sparse=True), args)
+
+
+def _on_sparse(isa: str) -> Variant:
+    found = panel_variant(isa, False, _accepts_sparse, _bind_sparse, _sparse_work, title="conv_u8_sparse", sums=True)
+    return replace(found, compact=True)
+
+
 FAMILY = Family(
     "conv_u8",
     ("qir.IntConv",),
@@ -131,5 +162,6 @@ FAMILY = Family(
         ON_MVE,
         *(_on_panels(isa) for isa in (*PROVEN, *ARM)),
         *(_on_panels(isa, few=True) for isa in PACKED),
+        *(_on_sparse(isa) for isa in X86),
     ),
 )

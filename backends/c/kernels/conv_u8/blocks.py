@@ -32,6 +32,10 @@ _BLOCK_BYTES = 32768
 _UNPACKING = {"avx512vnni": (2.2, 4.5), "avxvnni": (1.4, 2.0), "avx2_few": (1.5, 2.0),
               "i8mm": (5.5, 5.5), "dotprod": (3.5, 3.5), "neon": (1.2, 1.2)}  # fmt: skip
 """Products of a weight that take as long as unpacking it, where the first cache holds what is unpacked and else."""
+_DENSE = 0.9
+"""Share of steps from which on taking all of them is as well."""
+_ALONE = 1.5
+"""How much longer a panel takes alone where vectors are wide enough for two."""
 _NEAR = 24576
 """Bytes of unpacked weights that the first cache holds beside what is computed."""
 
@@ -55,6 +59,7 @@ class Blocks:
         again: steps that are taken again in each panel of weights, where there may be any.
         bits: in which weights are stored; fewer than eight are unpacked for each block.
         run: steps whose sums fit 16 bits, for kernels that add there.
+        taken: steps of each panel of sparse weights that are not zero for all its channels.
     """
 
     isa: str
@@ -75,6 +80,7 @@ class Blocks:
     again: tuple[int, ...] = ()
     bits: int = 8
     run: int = 0
+    taken: tuple[int, ...] = ()
 
     @property
     def steps(self) -> int:
@@ -87,7 +93,7 @@ class Blocks:
         return Struct("qir_conv_u8_blocks", (
             ("rows", self.rows), ("columns", self.columns), ("by_taps", int(self.by_taps)),
             ("copied", int(self.copied)), ("segments", self.segments), ("steps", self.steps), ("apart", self.apart),
-            ("again", max(self.again, default=0)), ("run", self.run),
+            ("again", self._more), ("run", self.run),
         ))  # fmt: skip
 
     @property
@@ -105,8 +111,13 @@ class Blocks:
             copied += _copied_bytes(self.window, 1, self.columns + 1, pixel) // self.size
         listed = 24 * self.rows * (self.columns + 1)
         if self.isa in TEMPLATES:
-            listed = 24 * self.rows * self.columns + 4 * (self.segments * self.steps + max(self.again, default=0) + 1)
+            listed = 24 * self.rows * self.columns + 4 * (self.segments * self.steps + self._more + 1)
         return Scratch(self._unpacked + listed + 8 * self.rows * self.segments + (copied if self.copied else 0))
+
+    @property
+    def _more(self) -> int:
+        """Places of steps beside those of a window, at most: again, or taken."""
+        return max((*self.again, *self.taken), default=0)
 
     def stored(self, out_channels: int) -> int:
         """Bytes of weights, what fills steps and panels up included."""
@@ -130,6 +141,12 @@ class Blocks:
         if self.isa in FEW:
             pixels *= 1 + 1 / self.run  # sums of 16 bits are widened after each run
         return pixels * (panels * self.segments * self.steps + sum(self.again)) * PANEL * self.depth
+
+    def sparse_work(self, out_channels: int) -> float:
+        """Likewise, of the steps that sparse weights leave."""
+        planes, rows, columns = self.window[1]
+        alone = _ALONE if self.isa in TEMPLATES and TEMPLATES[self.isa].lanes // 8 > 1 and out_channels > PANEL else 1
+        return self.batch * planes * max(rows * columns, self.least) * sum(self.taken) * PANEL * self.depth * alone
 
 
 def _copied_bytes(window: tuple[tuple[int, ...], ...], rows: int, columns: int, pixel: int) -> int:
@@ -271,6 +288,34 @@ def panel_data(w: np.ndarray, bias: np.ndarray, multiplier: np.ndarray | None, b
     return Data(np.concatenate(weights), "weights"), *rest, Data(np.concatenate([first, *numbers]), "steps again")
 
 
+def skipping(b: Blocks, w: np.ndarray) -> Blocks:
+    """With the steps that sparse weights leave, one of each panel at least."""
+    return replace(b, taken=tuple(int(count) for count in _taken(w, b).sum(axis=1)))
+
+
+def _taken(w: np.ndarray, b: Blocks) -> np.ndarray:
+    """Which steps of each panel are not all zeros: bool [panels, steps]."""
+    found: np.ndarray = (panels(w, b).reshape(-1, b.segments * b.steps, PANEL * b.depth) != 0).any(axis=2)
+    found[found.sum(axis=1) == 0, 0] = True
+    return found
+
+
+def refuse_dense(w: np.ndarray, b: Blocks) -> str | None:
+    """The reason why weights are not worth a list of the steps that they take."""
+    taken = _taken(w, b)
+    if taken.shape[1] > np.iinfo(np.uint16).max:
+        return "its windows have more steps than 16 bits can number"
+    return "its weights have no blocks of zeros for 16 channels" if taken.mean() > _DENSE else None
+
+
+def sparse_data(w: np.ndarray, b: Blocks) -> tuple[Data, ...]:
+    """Weights of the steps taken, how many there are before each panel, their numbers."""
+    taken = _taken(w, b)
+    kept = panels(w, b).reshape(*taken.shape, -1)[taken]
+    first = np.concatenate([[0], np.cumsum(taken.sum(axis=1))]).astype(np.int32)
+    return Data(kept, "weights"), Data(first, "steps"), Data(np.nonzero(taken)[1].astype(np.uint16), "steps")
+
+
 def panel_source(isa: str) -> Path:
     """The kernel on panels for an instruction set."""
     return Path(__file__).parent / f"conv_u8__{'x86' if isa in TEMPLATES else isa}.c"
@@ -298,16 +343,18 @@ def panel_variant(
 
 
 def panel_kernel(
-    site: Site, name: str, isa: str, source: Path | None = None, *, weights: Sequence[Data] = (), bits: int = 8
-) -> Kernel:
+    site: Site, name: str, isa: str, source: Path | None = None, *, weights: Sequence[Data] = (), bits: int = 8,
+    sparse: bool = False,
+) -> Kernel:  # fmt: skip
     """An instance of a kernel template `name__isa`, `name__x86` on x86, on panels, for the result's type.
 
     Args:
         weights: in panels, of every call, from which NEON's knows how it may add products.
         bits: in which these are stored.
+        sparse: on x86, steps of zeros are left out.
     """
     if isa in TEMPLATES:
-        return x86_kernel(f"{name}__x86", source or panel_source(isa), site, isa, bits=bits)
+        return x86_kernel(f"{name}__x86", source or panel_source(isa), site, isa, bits=bits, sparse=sparse)
     function, types = output_types(site, f"{name}__{isa}")
     each = isa == "neon" and bits == 8 and any(_least_twice(data.array) for data in weights)
     function = function.replace("_u8s8_", "_u8s8_each_" if each else f"_u8s{bits}_")

@@ -21,7 +21,7 @@
 QIR_TARGET QIR_ALONE
 void qir_conv_u8s8_T__x86(const qir_conv_u8_shape *s, const qir_conv_u8_blocks *b, const uint8_t *QIR_RESTRICT x,
                           const QIR_W *QIR_RESTRICT w, const int32_t *QIR_RESTRICT bias,
-                          const float *QIR_RESTRICT multiplier, QIR_AGAIN QIR_SUMMED void *QIR_RESTRICT scratch,
+                          const float *QIR_RESTRICT multiplier, QIR_AGAIN QIR_TAKEN_STEPS QIR_SUMMED void *QIR_RESTRICT scratch,
                           QIR_Y *y) {
     const int32_t panels = (s->out_channels + 15) / 16, wide = QIR_CODES == 2, steps = b->segments * b->steps;
     qir_conv_u8_block at = qir_conv_u8_first_block(s, b), last = {0, 0, 0, 0, 0, 0};
@@ -48,7 +48,7 @@ void qir_conv_u8s8_T__x86(const qir_conv_u8_shape *s, const qir_conv_u8_blocks *
         }
         for (group = 0; group < s->groups; ++group) {
             t.x = (const uint8_t *)lists.segments[0] + ((ptrdiff_t)group * s->in_channels << wide);
-            for (p = 0; p < panels; p += QIR_WIDTH / 8) {
+            for (p = 0; p < panels; p += QIR_SPARSE ? 1 : QIR_WIDTH / 8) {
                 const ptrdiff_t place = (ptrdiff_t)group * panels + p;
                 #if QIR_BITS < 8
                 QIR_UNPACK(w + place * stored, QIR_BITS, (p + 1 < panels ? QIR_WIDTH / 8 : 1) * (panel / 64), unpacked);
@@ -56,7 +56,19 @@ void qir_conv_u8s8_T__x86(const qir_conv_u8_shape *s, const qir_conv_u8_blocks *
                 #else
                 t.weights = w + place * stored;
                 #endif
-                #if QIR_CODES == 8
+                #if QIR_SPARSE
+                {
+                    const uint16_t *const number = taken + first_step[place];
+                    int32_t *const places = lists.places + steps;
+                    int32_t i;
+                    t.steps = first_step[place + 1] - first_step[place];
+                    t.weights = w + (ptrdiff_t)first_step[place] * QIR_STEP_BYTES;
+                    t.places = places;
+                    for (i = 0; i < t.steps; ++i) {
+                        places[i] = lists.places[number[i]];
+                    }
+                }
+                #elif QIR_CODES == 8
                 {
                     const int32_t *const number = again + s->groups * panels + 1 + again[place];
                     int32_t i;
@@ -70,6 +82,9 @@ void qir_conv_u8s8_T__x86(const qir_conv_u8_shape *s, const qir_conv_u8_blocks *
                 t.bias = bias + place * 16;
                 t.multiplier = multiplier + place * 16;
                 t.channels = s->out_channels - p * 16;
+                #if QIR_SPARSE
+                t.channels = t.channels < 16 ? t.channels : 16;
+                #endif
     #if QIR_SUMS
                 t.other = other + first + (ptrdiff_t)group * s->out_channels + p * 16;
     #endif

@@ -15,15 +15,19 @@ from qir.backends.c.kernels import Bound, Family, Variant
 from qir.backends.c.kernels.conv_u8.blocks import (
     ARM,
     PACKED,
+    PANEL,
     Blocks,
     blocks,
     packed,
     panel_data,
     panel_kernel,
     panel_variant,
+    refuse_dense,
     refuse_sums,
     refuse_vectors,
     repeating,
+    skipping,
+    sparse_data,
 )
 from qir.backends.c.kernels.conv_u8.contract import pixel_window
 from qir.backends.c.kernels.conv_u8.dsp import DSP_SOURCE, dsp_data, dsp_kernel, dsp_room, dsp_work
@@ -105,26 +109,23 @@ def _conv_shape(site: Site, window: Field) -> Struct:
     ))  # fmt: skip
 
 
+def _row_room(site: Site, isa: str) -> Scratch:
+    return Scratch(4 // TEMPLATES[isa].codes * (site.input(1).shape[0] + 3))
+
+
 def _bind_panels(site: Site, isa: str, few: bool) -> Bound:
     b = _cut(site, isa, few)
     data = _data(site, b)
-    args = (
-        _conv_shape(site, b.window_field),
-        b.struct,
-        site.input(0).read,
-        *data,
-        *added(site),
-        b.scratch,
-        site.output.write,
-    )
+    shape = _conv_shape(site, b.window_field)
+    args = (shape, b.struct, site.input(0).read, *data, *added(site), b.scratch, site.output.write)
     return Bound(panel_kernel(site, "qir_conv_u8s8_T", isa, weights=data[:1], bits=b.bits), args)
 
 
 def _bind_row(site: Site, isa: str, few: bool) -> Bound:
     """Codes beyond the depth are zeros, so that one bit serves for weights there too."""
     b, bits = _blocks(site, isa), weight_bits(site) if few else 8
-    room = Scratch(4 // TEMPLATES[isa].codes * (site.input(1).shape[0] + 3))
-    args = (gemm_shape(site), site.input(0).read, *_data(site, replace(b, bits=bits)), room, site.output.write)
+    data = _data(site, replace(b, bits=bits))
+    args = (gemm_shape(site), site.input(0).read, *data, _row_room(site, isa), site.output.write)
     return Bound(panel_kernel(site, "qir_gemm_u8s8_row_T", isa, _ROW, bits=bits), args)
 
 
@@ -195,6 +196,46 @@ def _bind_mve(site: Site) -> Bound:
     return Bound(mve_kernel(site), (shape, site.input(0).read, *data, *added(site), room, site.output.write))
 
 
+def _accepts_sparse(site: Site, isa: str, _: bool) -> str | None:
+    return accepts(site) or refuse_dense(_weights(site), _blocks(site, isa))
+
+
+def _sparse_parts(site: Site, isa: str) -> tuple[Blocks, tuple[Data, ...]]:
+    w = _weights(site)
+    b = skipping(_blocks(site, isa), w)
+    weights, *steps = sparse_data(w, b)
+    return b, (weights, *_data(site, b)[1:], *steps)
+
+
+def _bind_sparse(site: Site, isa: str, _: bool) -> Bound:
+    b, data = _sparse_parts(site, isa)
+    shape = _conv_shape(site, b.window_field)
+    args = (shape, b.struct, site.input(0).read, *data, *added(site), b.scratch, site.output.write)
+    return Bound(panel_kernel(site, "qir_conv_u8s8_T", isa, sparse=True), args)
+
+
+def _bind_sparse_row(site: Site, isa: str, _: bool) -> Bound:
+    data = _sparse_parts(site, isa)[1]
+    args = (gemm_shape(site), site.input(0).read, *data, _row_room(site, isa), site.output.write)
+    return Bound(panel_kernel(site, "qir_gemm_u8s8_row_T", isa, _ROW, sparse=True), args)
+
+
+def _sparse_work(site: Site, isa: str, _: bool) -> float:
+    return skipping(_blocks(site, isa), _weights(site)).sparse_work(site.input(1).shape[1])
+
+
+def _sparse_row_work(site: Site, isa: str, _: bool) -> float:
+    b = skipping(_blocks(site, isa), _weights(site))
+    return _rows(site) * sum(b.taken) * PANEL * b.depth
+
+
+def _on_sparse(isa: str) -> tuple[Variant, Variant]:
+    """Many rows, and one by one."""
+    panels = panel_variant(isa, False, _accepts_sparse, _bind_sparse, _sparse_work, title="conv_u8_sparse", sums=True)
+    rows = panel_variant(isa, False, _accepts_sparse, _bind_sparse_row, _sparse_row_work, _ROW, "gemm_u8_sparse_row")
+    return replace(panels, compact=True), replace(rows, compact=True)
+
+
 FAMILY = Family(
     "gemm_u8",
     ("qir.IntGemm",),
@@ -209,6 +250,7 @@ FAMILY = Family(
         *(_on_rows(isa, few=True) for isa in PACKED if isa in TEMPLATES),
         *(_on_panels(isa) for isa in (*X86, *PROVEN, *ARM)),
         *(_on_panels(isa, few=True) for isa in PACKED),
+        *(variant for isa in X86 for variant in _on_sparse(isa)),
     ),
     permuted_rows=True,
 )

@@ -47,6 +47,45 @@
     QIR_ROW(QIR_REAL(a0, 0), QIR_REAL(b0, 8), QIR_REAL(a1, 16), QIR_REAL(b1, 24), q, y);    \
     QIR_ROW(QIR_REAL(a2, 32), QIR_REAL(b2, 40), QIR_REAL(a3, 48), QIR_REAL(b3, 56), q, y + 32);
 #endif
+#if QIR_SPARSE
+/* One panel: of its steps those that are listed, four by four with sums of their own. */
+#if QIR_WIDTH == 16
+#define QIR_NONE(i) QIR_VECTOR a##i = QIR_SPREAD(0);
+#define QIR_DOTS(i) QIR_DOT(a##i, codes, QIR_WEIGHTS(w + (i) * QIR_STEP_BYTES));
+#define QIR_TOTAL(from) a0 = QIR_ADD(QIR_LOAD(from), QIR_ADD(QIR_ADD(a0, a1), QIR_ADD(a2, a3)));
+#else
+#define QIR_NONE(i) QIR_VECTOR a##i = QIR_SPREAD(0), b##i = QIR_SPREAD(0);
+#define QIR_DOTS(i)                                                              \
+    QIR_DOT(a##i, codes, QIR_WEIGHTS(w + (i) * QIR_STEP_BYTES));                 \
+    QIR_DOT(b##i, codes, QIR_WEIGHTS(w + (i) * QIR_STEP_BYTES + QIR_NEXT_VECTOR));
+#define QIR_TOTAL(from)                                                            \
+    a0 = QIR_ADD(QIR_LOAD(from), QIR_ADD(QIR_ADD(a0, a1), QIR_ADD(a2, a3)));       \
+    b0 = QIR_ADD(QIR_LOAD((from) + 8), QIR_ADD(QIR_ADD(b0, b1), QIR_ADD(b2, b3)));
+#endif
+#define QIR_LISTED(i)                                                            \
+    {                                                                            \
+        const QIR_VECTOR codes = QIR_SPREAD(qir_four_bytes(x + 4 * taken[i]));   \
+        QIR_DOTS(i)                                                              \
+    }
+QIR_TARGET QIR_ALONE static void qir_gemm_u8s8_row_T_sparse(const qir_requant *requant, int32_t steps,
+                                                            const uint16_t *taken, const uint8_t *x, const int8_t *w,
+                                                            const int32_t *bias, const float *multiplier, QIR_Y *y) {
+    const QIR_REQUANT q = QIR_WIDEN_REQUANT(requant);
+    QIR_EACH_4(QIR_NONE)
+    for (; steps >= 4; steps -= 4, taken += 4, w += 4 * QIR_STEP_BYTES) {
+        QIR_EACH_4(QIR_LISTED)
+    }
+    for (; steps > 0; --steps, ++taken, w += QIR_STEP_BYTES) {
+        QIR_LISTED(0)
+    }
+    QIR_TOTAL(bias)
+    QIR_END_1
+}
+#undef QIR_NONE
+#undef QIR_DOTS
+#undef QIR_TOTAL
+#undef QIR_LISTED
+#else
 #define QIR_PANELS(n)                                                                                           \
     QIR_TARGET QIR_ALONE static void qir_gemm_u8s8_row_T_by##n(                                                 \
         const qir_requant *requant, int32_t steps, const uint8_t *x, int32_t offset, const QIR_W *w,            \
@@ -62,6 +101,8 @@
         QIR_EACH_##n(QIR_FINISH) QIR_END_##n (void)panel, (void)less;                                           \
     }
 QIR_PANELS(1) QIR_PANELS(4)
+#undef QIR_PANELS
+#endif
 #undef QIR_REAL
 #undef QIR_START_AT
 #undef QIR_FIRST
@@ -75,7 +116,6 @@ QIR_PANELS(1) QIR_PANELS(4)
 #undef QIR_FINISH
 #undef QIR_END_1
 #undef QIR_END_4
-#undef QIR_PANELS
 
 #if QIR_BITS < 8
 /* Sum of a row's codes. */
@@ -115,30 +155,45 @@ QIR_TARGET static const uint8_t *qir_gemm_u8s8_row_T_steps(const uint8_t *x, int
 }
 
 /* Rows one by one, for a few of them. Weights: [panel of 16 columns][step][column][codes of a step], zeros where there is
-   no column or code; bias and multiplier: [panel][column]. room: for the codes of a row and three more. */
+   no column or code; bias and multiplier: [panel][column]. Of sparse weights only the steps stand there that are not zero
+   for all 16 columns; first_step: how many there are before each panel, and in all; taken: their numbers. room: for the codes of a row and three more. */
 QIR_TARGET
 void qir_gemm_u8s8_row_T__x86(const qir_gemm_u8_shape *s, const uint8_t *QIR_RESTRICT x, const QIR_W *QIR_RESTRICT w,
-                              const int32_t *QIR_RESTRICT bias, const float *QIR_RESTRICT multiplier, void *QIR_RESTRICT room,
-                              QIR_Y *QIR_RESTRICT y) {
+                              const int32_t *QIR_RESTRICT bias, const float *QIR_RESTRICT multiplier,
+                              QIR_TAKEN_STEPS void *QIR_RESTRICT room, QIR_Y *QIR_RESTRICT y) {
+    #if !QIR_SPARSE
     const int32_t steps = (s->depth + QIR_CODES - 1) / QIR_CODES;
     const ptrdiff_t panel = (ptrdiff_t)steps * (QIR_STEP_BYTES * QIR_BITS / 8);
+    #endif
     int32_t row, column;
     for (row = 0; row < s->rows; ++row, x += s->depth, y += s->columns) {
         const uint8_t *const codes = qir_gemm_u8s8_row_T_steps(x, s->depth, room);
-        #if QIR_BITS < 8
+        #if QIR_SPARSE
+        const int32_t *first = first_step;
+        #elif QIR_BITS < 8
         const int32_t offset = -qir_gemm_u8s8_row_T_sum(x, s->depth) * (1 << (QIR_BITS - 1));
         #else
         const int32_t offset = 0;
         #endif
-        for (column = 0; column + 64 <= s->columns; column += 64) {
+        column = 0;
+        #if !QIR_SPARSE
+        for (; column + 64 <= s->columns; column += 64) {
             qir_gemm_u8s8_row_T_by4(&s->requant, steps, codes, offset, w + column / 16 * panel, bias + column,
                                          multiplier + column, y + column);
         }
+        #endif
         for (; column < s->columns; column += 16) {
             QIR_Y part[16];
             const int32_t whole = column + 16 <= s->columns;
+            #if QIR_SPARSE
+            qir_gemm_u8s8_row_T_sparse(&s->requant, first[1] - first[0], taken + first[0], codes,
+                                       w + (ptrdiff_t)first[0] * QIR_STEP_BYTES, bias + column, multiplier + column,
+                                       whole ? y + column : part);
+            ++first;
+            #else
             qir_gemm_u8s8_row_T_by1(&s->requant, steps, codes, offset, w + column / 16 * panel, bias + column,
                                          multiplier + column, whole ? y + column : part);
+            #endif
             if (!whole) {
                 QIR_PART(part, s->columns - column, y + column);
             }
