@@ -14,6 +14,13 @@ static inline uint32_t qir_bits_of(float v) {
     return bits;
 }
 
+/* gcc would multiply a number that it sees to be positive as one without sign, and then take that back. */
+#if defined(__GNUC__)
+#define QIR_SIGNED(number) __asm__("" : "+r"(number))
+#else
+#define QIR_SIGNED(number) ((void)0)
+#endif
+
 /* floor(acc * m + 1/2), or what lies as far beyond any code on the same side.
 
    With g = 2^7 f, which fits 31 bits, acc * m = acc * g / 2^(157 - e). Of that product the upper 32 bits h suffice where
@@ -22,13 +29,14 @@ static inline uint32_t qir_bits_of(float v) {
    that would not fit 31 bits, 2^27 and more is far beyond any code. */
 static inline int32_t qir_scaled(int32_t acc, float m) {
     const uint32_t bits = qir_bits_of(m);
-    int32_t r = 124 - (int32_t)(bits >> 23);
+    int32_t g = (int32_t)((bits << 7 | 0x40000000u) & 0x7fffffffu), r = 124 - (int32_t)(bits >> 23);
     if (r < 0) {
         const int32_t factor = (int32_t)1 << (r > -30 ? -r : 30), most = ((int32_t)1 << 30) / factor;
         acc = (acc > most ? most : acc < -most ? -most : acc) * factor;
         r = 0;
     }
-    acc = (int32_t)((int64_t)acc * (int32_t)((bits << 7 | 0x40000000u) & 0x7fffffffu) >> 32);
+    QIR_SIGNED(g);
+    acc = (int32_t)((int64_t)acc * g >> 32);
     return ((acc >> (r < 31 ? r : 31)) + 1) >> 1;
 }
 
