@@ -118,6 +118,7 @@ def test_compiled_for_this_processor_and_another() -> None:
     assert isinstance(there, qir.CompiledC)
     assert np.array_equal(here.run(feed)["y"], there.run(feed)["y"])
     assert here.program.outputs[0].code is not None
+    assert there.compare_layers(feed).ok
     plain = qir.compile(graph, samples(graph), target="portable")
     assert np.abs(here.run(feed)["y"] - plain.run(feed)["y"]).max() < 0.03
 
