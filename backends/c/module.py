@@ -64,6 +64,11 @@ class CModule:
         return MappingProxyType(emit(self.program, self.name, weights))
 
     @property
+    def flags_here(self) -> tuple[str, ...]:
+        """Compiler flags to run it on this system: none of those for microcontrollers."""
+        return () if self.tools else self.flags
+
+    @property
     def names(self) -> Names:
         """The C names."""
         return names_of(self.program, self.name)
@@ -171,7 +176,7 @@ class CModule:
         """
         require(self.program.isas, self.name)
         shim = {f"{self.names.prefix}_bench.c": _bench(self.program, self.names)}
-        return Library(shared_library({**self.sources, **shim}, () if self.tools else self.flags))
+        return Library(shared_library({**self.sources, **shim}, self.flags_here))
 
     def run(self, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Runs net_run on real inputs.

@@ -184,7 +184,7 @@ class Taps:
         macros = (f"-D{names.macro}_HOOK={names.prefix}_tap",
                   f"-D{names.macro}_PLAN={module.program.plans.index(self.program)}")  # fmt: skip
         built = {**(module.sources if files is None else files), **shim}
-        path = shared_library(built, (*(() if module.tools else module.flags), *flags, *macros))
+        path = shared_library(built, (*module.flags_here, *flags, *macros))
         self._library = Library(path)
 
     def run(

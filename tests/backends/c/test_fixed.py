@@ -19,7 +19,7 @@ from test_integer_families import codes
 
 import qir
 from qir.backends.c import compile_c
-from qir.errors import RecipeError
+from qir.errors import BuildError, RecipeError
 from qir.ops.integer_rows import exponentials
 from qir.target import TARGETS
 from tests.end_to_end.contract import STRICT, compare_nodes
@@ -118,6 +118,7 @@ def test_compiled_for_this_processor_and_another() -> None:
     assert isinstance(there, qir.CompiledC)
     assert np.array_equal(here.run(feed)["y"], there.run(feed)["y"])
     assert here.program.outputs[0].code is not None
+    assert there.compare_layers(feed).ok
     plain = qir.compile(graph, samples(graph), target="portable")
     assert np.abs(here.run(feed)["y"] - plain.run(feed)["y"]).max() < 0.03
 
@@ -143,6 +144,13 @@ def test_no_float_is_left(target: str, tmp_path: Path, need: Callable[[str], str
     helpers = {"__aeabi_lmul", "__muldi3", "__aeabi_idiv", "__aeabi_uidiv", "__aeabi_lasr", "__aeabi_llsr",
                "__aeabi_llsl"}  # fmt: skip
     assert not {name for name in names if not name.startswith("net_")} - own - helpers
+
+
+def test_kernels_of_a_microcontroller_do_not_run_here() -> None:
+    graph = whole()
+    c = qir.compile(graph, samples(graph), target="cortex-m4")
+    with pytest.raises(BuildError, match="example='qemu'"):
+        c.run(samples(graph))
 
 
 def test_unknown_modes_are_refused() -> None:
