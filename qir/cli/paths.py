@@ -37,8 +37,8 @@ def make_parent(path: Path) -> None:
 
 
 def written_files(path: Path) -> list[str]:
-    """The files of a result: itself with its data file beside it, or those in its folder."""
+    """The files of a result: itself with its data file beside it, or those in its folder, however deep."""
     if path.is_dir():
-        return sorted(str(file) for file in path.iterdir() if file.is_file())
+        return sorted(str(file) for file in path.rglob("*") if file.is_file())
     beside = path.with_name(path.name + ".data")
     return [str(path), *([str(beside)] if beside.exists() else [])]

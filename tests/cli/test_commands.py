@@ -102,6 +102,14 @@ def test_compile_for_c_writes_a_folder(folder: Path, capsys: Capture) -> None:
     assert facts["explain"]
 
 
+def test_compile_for_a_microcontroller_with_an_example(folder: Path, capsys: Capture) -> None:
+    arguments = ["compile", "model.onnx", "--calib", "images.npz", "--target", "cortex-m0", "--shape", "N=1"]
+    assert 0 == main([*arguments, "-o", "out", "--example", "qemu", "--requantization", "float32", "--json"])
+    paths = json.loads(capsys.readouterr().out)["paths"]
+    assert {str(Path("out/net.c")), str(Path("out/qemu/Makefile"))} <= set(paths)
+    assert "float32" == json.loads(Path("out/report.json").read_text())["requantization"]
+
+
 def test_trace_is_written_and_can_be_gone_on_from(folder: Path, capsys: Capture) -> None:
     assert 0 == main(["compile", "model.onnx", "--calib", "images.npz", "--trace", "steps"])
     saved = sorted(Path("steps").glob("*-calibrate.onnx"))
