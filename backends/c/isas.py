@@ -44,6 +44,10 @@ ISAS = (AVX512VPOPCNTDQ, AVX512VNNI, AVXVNNI, AVX2, I8MM, DOTPROD, ASIMD, NEON)
 that are divided, fused in a product and sum, and not flushed to zero where they are subnormal."""
 
 
+CORTEX_M = ("dsp", "mve")
+"""What kernels for microcontrollers are written for: no system that qir runs on has these."""
+
+
 @lru_cache(maxsize=1)
 def features() -> frozenset[str]:
     """What /proc/cpuinfo says that this processor has; nothing where there is no such file.
@@ -68,7 +72,7 @@ def require(names: Iterable[str], network: str) -> None:
     """Refuses what would end this process with an illegal instruction.
 
     Args:
-        names: instruction sets of kernels; others than `ISAS` are the user's own business.
+        names: instruction sets of kernels; those that qir has no kernels for are the user's own business.
         network: for the message.
 
     Raises:
@@ -76,6 +80,11 @@ def require(names: Iterable[str], network: str) -> None:
     """
     lacking = {isa.name: sorted(isa.features - features()) for isa in ISAS if not isa.features <= features()}
     for name in names:
+        if name in CORTEX_M:
+            raise BuildError(
+                f"{network} has kernels for {name}, which a Cortex-M alone runs",
+                fix="Save it with example='qemu' and run it there, or compile for target portable",
+            )
         if name in lacking and (features() or platform.machine() not in ("x86_64", "AMD64")):
             raise BuildError(
                 f"{network} has kernels for {name}, and this processor lacks {', '.join(lacking[name])}",

@@ -19,7 +19,8 @@ from test_integer_families import codes
 
 import qir
 from qir.backends.c import compile_c
-from qir.errors import RecipeError
+from qir.backends.c.isas import require
+from qir.errors import BuildError, RecipeError
 from qir.ops.integer_rows import exponentials
 from qir.target import TARGETS
 from tests.end_to_end.contract import STRICT, compare_nodes
@@ -144,6 +145,12 @@ def test_no_float_is_left(target: str, tmp_path: Path, need: Callable[[str], str
     helpers = {"__aeabi_lmul", "__muldi3", "__aeabi_idiv", "__aeabi_uidiv", "__aeabi_lasr", "__aeabi_llsr",
                "__aeabi_llsl"}  # fmt: skip
     assert not {name for name in names if not name.startswith("net_")} - own - helpers
+
+
+def test_kernels_of_a_microcontroller_do_not_run_here() -> None:
+    """Portable C stands in for them, but not where the files that hold them are built as they are."""
+    with pytest.raises(BuildError, match="example='qemu'"):
+        require(("dsp",), "net")
 
 
 def test_unknown_modes_are_refused() -> None:
