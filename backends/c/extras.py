@@ -8,10 +8,11 @@ from collections.abc import Collection, Mapping, Sequence
 import numpy as np
 
 from qir.backends.c.emit import stack_bytes
+from qir.backends.c.footprint import code_bytes, layers
 from qir.backends.c.literals import array, comment, math_include
 from qir.backends.c.names import Names
 from qir.backends.c.ports import Port
-from qir.backends.c.program import CTYPES, Data, Program
+from qir.backends.c.program import CTYPES, Program
 from qir.backends.c.threads import example_files
 
 _TOLERANCE = 1e-4
@@ -244,6 +245,7 @@ def _report(program: Program, names: Names) -> str:
         "arena_lower_bound": program.arena_lower_bound,
         "weight_bytes": program.weight_bytes,
         "stack_bytes": stack_bytes(program),
+        "code_bytes_estimate": code_bytes(program),
         "macs": program.macs,
         "repeated_macs": program.repeated_macs,
         "inputs": [_port(port) for port in program.inputs],
@@ -261,9 +263,9 @@ def _report(program: Program, names: Names) -> str:
 def _layers(plan: Program) -> list[dict[str, object]]:
     return [
         {"node": call.node, "op": call.op, "kernel": call.kernel.emitted, "macs": call.macs,
-         "weight_bytes": sum(a.array.nbytes for a in call.constants if isinstance(a, Data)),
+         "weight_bytes": layer.weight_bytes, "arena_bytes": layer.arena_bytes, "cycles": layer.cycles,
          "origin": list(call.origin)}
-        for call in plan.every_call
+        for call, layer in zip(plan.every_call, layers(plan), strict=True)
     ]  # fmt: skip
 
 
