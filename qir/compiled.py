@@ -218,7 +218,8 @@ class CompiledC(Compiled):
             path: of the folder.
             weights: how constant arrays are written: "c" (text that every compiler reads), "asm" (bytes beside it that
                 the assembler of gcc and clang includes) or "embed" (the same by #embed, of C23): large ones build in a
-                second. "auto" is "c" up to a mebibyte, and "asm" beyond.
+                second; "blob" is a file of its own, which net_init checks and takes. "auto" is "c" up to a mebibyte,
+                and "asm" beyond.
             example: "qemu" adds a folder of that name, whose `make run` builds the self-test for the core of the
                 target and runs it in an emulator: for targets cortex-... and riscv32.
             package: the layout of the folder: "cmake", "make", "arduino" (a library), "zephyr" (a module), "esp-idf" (a

@@ -3,22 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from hashlib import sha256
+from struct import pack
+from zlib import crc32
 
 from qir.backends.c.literals import array, comment, math_include, word_count, words
 from qir.backends.c.program import CTYPES, Data, data_key
 from qir.backends.c.source import prefixed
 from qir.errors import OutputError
 
-FORMS = ("c", "asm", "embed")
+FORMS = ("c", "asm", "embed", "blob")
 """Ways to write constant arrays.
 
 c: text that any C99 compiler reads, half a second a megabyte.
 asm: net_weights.bin and a .S file that includes it, for assemblers that gcc and clang drive.
 embed: net_weights.bin and C23's #embed, for compilers that know it.
+blob: net_weights.bin, which the firmware has somewhere and gives to net_init: it can be replaced without the code.
 """
 CHOICES = ("auto", *FORMS)
 SMALL = 1 << 20
 """Up to so many bytes `auto` is c, and asm beyond."""
+
+
+BLOB_HEAD = 64
+"""Bytes before the arrays of a blob: QIRW, the format's version (1), bytes and CRC-32 of the arrays, each in four
+bytes, and the identity of the code; zeros behind."""
+_IDENTITY = 16
 
 
 class Arrays:
@@ -53,11 +63,20 @@ class Arrays:
         name = self.names[data_key(data)]
         return f"(const {_kind(data)} *){name}" if self.form == "c" and _in_words(data) else name
 
-    def files(self) -> dict[str, str | bytes]:
-        """File name to content."""
+    def files(self, code: str = "") -> dict[str, str | bytes]:
+        """File name to content.
+
+        Args:
+            code: of the network: a blob is for this one and no other.
+        """
         stem = f"{self.prefix}_weights"
         if self.form == "c":
             return {f"{stem}.h": self._header(self._declarations()), f"{stem}.c": self._text()}
+        if self.form == "blob":
+            identity = sha256(code.encode()).digest()[:_IDENTITY]
+            head = b"QIRW" + pack("<III", 1, self.size, crc32(self.binary)) + identity
+            return {f"{stem}.h": self._header(self._places()), f"{stem}.c": self._blob(identity),
+                    f"{stem}.bin": head.ljust(BLOB_HEAD, b"\0") + self.binary}  # fmt: skip
         source = {f"{stem}.S": self._assembly()} if self.form == "asm" else {f"{stem}.c": self._embedding()}
         return {f"{stem}.h": self._header(self._places()), **source, f"{stem}.bin": self.binary}
 
@@ -93,7 +112,8 @@ class Arrays:
         return [f"extern {self._declared(data)}; /* {comment(data.role)} */" for data in self.data]
 
     def _places(self) -> list[str]:
-        lines = [f"extern const unsigned char {self.prefix}_weights[{self.size}];", ""]
+        kind = f"*{self.prefix}_weights" if self.form == "blob" else f"{self.prefix}_weights[{self.size}]"
+        lines = [f"extern const unsigned char {kind};", ""]
         for data, (name, span) in zip(self.data, self.spans().items(), strict=True):
             place = f"(const {_kind(data)} *)(const void *)({self.prefix}_weights + {span.start})"
             lines.append(f"#define {name} ({place}) /* {comment(data.role)} */")
@@ -123,6 +143,15 @@ class Arrays:
     def _assembly(self) -> str:
         text = _ASSEMBLY.replace("SIZE", str(self.size)).replace("POWER", str(self.alignment.bit_length() - 1))
         return prefixed(f"{_BIG_ENDIAN}{text}".replace("qir_", f"{self.prefix}_"), self.prefix)
+
+    def _blob(self, identity: bytes) -> str:
+        words = {"HEAD": str(BLOB_HEAD), "SIZE": str(self.size), "ALIGNMENT": str(self.alignment),
+                 "IDENTITY": ", ".join(map(hex, identity)), "COUNT": str(len(identity)),
+                 "PREFIX": self.prefix}  # fmt: skip
+        text = _BLOB.replace("NET_", f"{self.prefix.upper()}_")
+        for word, value in words.items():
+            text = text.replace(f"@{word}@", value)
+        return prefixed(text, self.prefix)
 
     def _embedding(self) -> str:
         text = _EMBEDDING.replace("ALIGNED ", f"QIR_ALIGNED({self.alignment}) ")
@@ -197,6 +226,59 @@ QIR_SYMBOL:
     .size QIR_SYMBOL, SIZE
     .section .note.GNU-stack,"",%progbits
 #endif
+"""
+
+_BLOB = """#include "qir_weights.h"
+#include "@PREFIX@.h"
+
+const unsigned char *qir_weights = 0;
+
+/* A number of four bytes, lowest first. */
+static uint32_t qir_word(const unsigned char *bytes) {
+    return (uint32_t)bytes[0] | (uint32_t)bytes[1] << 8 | (uint32_t)bytes[2] << 16 | (uint32_t)bytes[3] << 24;
+}
+
+/* CRC-32 of ISO-HDLC, as in zip and Ethernet: the polynomial's bits in reverse are 0xedb88320. */
+static uint32_t qir_crc(const unsigned char *bytes, size_t count) {
+    uint32_t crc = 0xffffffffu;
+    size_t i;
+    int bit;
+    for (i = 0; i < count; ++i) {
+        crc ^= bytes[i];
+        for (bit = 0; bit < 8; ++bit) {
+            crc = (crc >> 1) ^ ((crc & 1u) ? 0xedb88320u : 0u);
+        }
+    }
+    return ~crc;
+}
+
+int qir_check(const void *blob, size_t bytes) {
+    static const unsigned char identity[@COUNT@] = {@IDENTITY@};
+    const unsigned char *const head = (const unsigned char *)blob;
+    size_t i;
+    if (!blob) {
+        return NET_ERROR_NULL;
+    }
+    if ((uintptr_t)blob % @ALIGNMENT@u != 0u) {
+        return NET_ERROR_ALIGNMENT;
+    }
+    if (bytes < NET_BLOB_BYTES || head[0] != 'Q' || head[1] != 'I' || head[2] != 'R' || head[3] != 'W' ||
+        qir_word(head + 4) != 1u || qir_word(head + 8) != @SIZE@u) {
+        return NET_ERROR_WEIGHTS;
+    }
+    for (i = 0; i < sizeof identity; ++i) {
+        if (head[16 + i] != identity[i]) {
+            return NET_ERROR_WEIGHTS;
+        }
+    }
+    return qir_crc(head + @HEAD@, @SIZE@u) == qir_word(head + 12) ? NET_OK : NET_ERROR_WEIGHTS;
+}
+
+int qir_init(const void *blob, size_t bytes) {
+    const int status = qir_check(blob, bytes);
+    qir_weights = status == NET_OK ? (const unsigned char *)blob + @HEAD@ : 0;
+    return status;
+}
 """
 
 _EMBEDDING = """#if !defined(__has_embed)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from qir.backends.c import misra, stack
-from qir.backends.c.arrays import Arrays
+from qir.backends.c.arrays import BLOB_HEAD, Arrays
 from qir.backends.c.dispatch import choosing
 from qir.backends.c.interface import ERRORS, header, is_quantized, parameters, pointers, spelt
 from qir.backends.c.literals import comment, math_include, scalar, string, struct
@@ -49,11 +49,13 @@ def emit(program: Program, name: str, weights: str = "auto") -> dict[str, str | 
     """
     names = names_of(program, name)
     arrays = arrays_of(program, names, weights)
+    code, kernels = _code(program, names, arrays), _kernels(program, names)
+    blob_bytes = BLOB_HEAD + arrays.size if arrays.form == "blob" else 0
     return {
-        f"{names.prefix}.h": header(program, names, stack_bytes(program)),
-        f"{names.prefix}.c": _code(program, names, arrays),
-        f"{names.prefix}_kernels.h": _kernels(program, names),
-        **arrays.files(),
+        f"{names.prefix}.h": header(program, names, stack_bytes(program), blob_bytes),
+        f"{names.prefix}.c": code,
+        f"{names.prefix}_kernels.h": kernels,
+        **arrays.files(code + kernels),
     }
 
 
@@ -238,7 +240,8 @@ def _code(program: Program, names: Names, arrays: Arrays) -> str:
     if program.alternatives:
         text.append(choosing(program.plans, n))
     for codes in (False, True) if is_quantized(program) else (False,):
-        text.append(_checked(program, names, codes, [plan.run_on_codes if codes else plan.run for plan in plans]))
+        bodies = [plan.run_on_codes if codes else plan.run for plan in plans]
+        text.append(_checked(program, names, codes, bodies, arrays.form == "blob"))
         if program.threads > 1:
             listed, passed = (parameters(program, names, codes, types) for types in (True, False))
             text.append(alone(names, codes, listed, passed))
@@ -296,11 +299,12 @@ int {n}_run_static({listed or "void"}) {{
     return text.replace("KEPT\n", reset + "\n" if program.states else "\n")
 
 
-def _checked(program: Program, names: Names, codes: bool, bodies: list[list[str]]) -> str:
+def _checked(program: Program, names: Names, codes: bool, bodies: list[list[str]], blob: bool) -> str:
     """net_run or net_run_q: arguments are looked at, then one of the plans runs.
 
     Args:
         bodies: lines of each plan.
+        blob: the weights are the caller's.
     """
     m = names.macro
     null = " || ".join(f"!{name}" for name in parameters(program, names, codes, types=False).split(", "))
@@ -310,6 +314,7 @@ def _checked(program: Program, names: Names, codes: bool, bodies: list[list[str]
         f"    if ({null}) {{", f"        return {m}_ERROR_NULL;", "    }",
         f"    if ((uintptr_t)arena % (uintptr_t){m}_ARENA_ALIGNMENT != 0u) {{",
         f"        return {m}_ERROR_ALIGNMENT;", "    }",
+        *([f"    if (!{names.prefix}_weights) {{", f"        return {m}_ERROR_WEIGHTS;", "    }"] if blob else []),
         *(bodies[0] if len(bodies) == 1 else _switch(program, names, bodies)), f"    return {m}_OK;", "}", "",
     ]  # fmt: skip
     return "\n".join(lines)

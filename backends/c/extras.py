@@ -7,11 +7,13 @@ from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
+from qir.backends.c.build import Files
 from qir.backends.c.emit import stack_bytes
+from qir.backends.c.footprint import code_bytes, layers
 from qir.backends.c.literals import array, comment, math_include
 from qir.backends.c.names import Names
 from qir.backends.c.ports import Port
-from qir.backends.c.program import CTYPES, Data, Program
+from qir.backends.c.program import CTYPES, Program
 from qir.backends.c.threads import example_files
 
 _TOLERANCE = 1e-4
@@ -22,18 +24,19 @@ def extra_files(
     names: Names,
     vectors: Sequence[tuple[Mapping[str, np.ndarray], Mapping[str, np.ndarray]]],
     flags: Sequence[str],
-    sources: Collection[str],
+    sources: Files,
 ) -> dict[str, str]:
     """main.c, CMakeLists.txt and report.json, and examples of threads where those can be used.
 
     Args:
         vectors: (inputs, expected outputs) at the real interface.
         flags: compiler flags that the kernels need.
-        sources: names of the network's files.
+        sources: the network's files.
     """
+    blob = f"{names.macro}_BLOB_BYTES" in str(sources[f"{names.prefix}.h"])
     return {
-        "main.c": _main(program, names, vectors),
-        "CMakeLists.txt": _cmake(program, names, flags, sources),
+        "main.c": _main(program, names, vectors, blob),
+        "CMakeLists.txt": _cmake(program, names, flags, sources, blob),
         "report.json": _report(program, names),
         **example_files(program, names),
     }
@@ -46,8 +49,9 @@ def _table(port: Port, name: str, rows: Sequence[np.ndarray]) -> str:
 
 
 def _main(
-    program: Program, names: Names, vectors: Sequence[tuple[Mapping[str, np.ndarray], Mapping[str, np.ndarray]]]
-) -> str:
+    program: Program, names: Names, vectors: Sequence[tuple[Mapping[str, np.ndarray], Mapping[str, np.ndarray]]],
+    blob: bool,
+) -> str:  # fmt: skip
     n, m, inside = names.prefix, names.macro, program.io == "arena"
     tables, feeds, checks, rooms, results, again, copies = [], [], [], [], [], [], []
     for port, text in zip(program.inputs, names.inputs, strict=True):
@@ -91,6 +95,7 @@ def _main(
              f"Runs {n} on zeros twice and compares the results: no expected outputs were shipped.")  # fmt: skip
     context = "context, " if program.threads > 1 else ""
     says = _SAYS.replace("NET", m)
+    room, load = _BLOB if blob else ("", "")
     on = "_on" if context else ""
     pool, start, stop = (text.replace("NET", m).replace("net_", f"{n}_") if context else "" for text in _POOL)
     return f"""/* {claim} Exit code 0: all passed. */
@@ -104,11 +109,11 @@ def _main(
 /* Room for the alignment that the arena needs. */
 static unsigned char memory[{m}_ARENA_BYTES + {m}_ARENA_ALIGNMENT];
 
-{differs}int main(void) {{
+{room.replace("NET", m)}{differs}int main({"int argc, char **argv" if blob else "void"}) {{
     void *const arena = memory + ({m}_ARENA_ALIGNMENT - (uintptr_t)memory % {m}_ARENA_ALIGNMENT);
     int failed = 0;
     size_t i;
-{start}    for (i = 0; i < {max(len(vectors), 1)}; ++i) {{
+{load.replace("NET", m).replace("net_", f"{n}_")}{start}    for (i = 0; i < {max(len(vectors), 1)}; ++i) {{
         unsigned long wrong = 0;
 {counter}        uint32_t start, spent;
         int status;
@@ -138,6 +143,20 @@ static unsigned char memory[{m}_ARENA_BYTES + {m}_ARENA_ALIGNMENT];
 }}
 """
 
+
+_BLOB = ("""/* Room for the weights, which are a file here. */
+static unsigned char blob[NET_BLOB_BYTES + 64];
+
+""", """    unsigned char *const weights = blob + (64 - (uintptr_t)blob % 64);
+    FILE *const file = fopen(argc > 1 ? argv[1] : "net_weights.bin", "rb");
+    const size_t found = file ? fread(weights, 1, NET_BLOB_BYTES, file) : 0;
+    const int taken = net_init(weights, found);
+    if (taken != NET_OK) {
+        board_text(net_error(taken));
+        return 2;
+    }
+    (void)fclose(file);
+""")  # fmt: skip
 
 _SAYS = """/* A board without stdio has functions of its own, and counts instructions. */
 #if defined(NET_BOARD)
@@ -185,7 +204,7 @@ static int differs(double a, double b) {{
 """
 
 
-def _cmake(program: Program, names: Names, flags: Sequence[str], sources: Collection[str]) -> str:
+def _cmake(program: Program, names: Names, flags: Sequence[str], sources: Collection[str], blob: bool) -> str:
     n = names.prefix
     threads = _CMAKE_THREADS.replace("NET", names.macro).replace("net_", f"{n}_") if program.threads > 1 else ""
     built = [name for name in sources if name.endswith((".c", ".S"))]
@@ -193,8 +212,9 @@ def _cmake(program: Program, names: Names, flags: Sequence[str], sources: Collec
     rebuilt = "".join(  # neither an assembler nor every compiler tells of a file that it includes
         f"set_source_files_properties({built[-1]} PROPERTIES OBJECT_DEPENDS ${{CMAKE_CURRENT_SOURCE_DIR}}/{name})\n"
         for name in sources
-        if name.endswith(".bin")
+        if name.endswith(".bin") and not blob
     )
+    given = f" ${{CMAKE_CURRENT_SOURCE_DIR}}/{n}_weights.bin" if blob else ""
     options = f"target_compile_options({n} PRIVATE {' '.join(flags)})\n" if flags else ""
     return f"""cmake_minimum_required(VERSION 3.10)
 project({n} C{language})
@@ -213,7 +233,7 @@ endif()
 add_executable({n}_test main.c)
 target_link_libraries({n}_test PRIVATE {n})
 {threads.replace("LIBRARY", n)}enable_testing()
-add_test(NAME {n} COMMAND {n}_test)
+add_test(NAME {n} COMMAND {n}_test{given})
 """
 
 
@@ -244,6 +264,7 @@ def _report(program: Program, names: Names) -> str:
         "arena_lower_bound": program.arena_lower_bound,
         "weight_bytes": program.weight_bytes,
         "stack_bytes": stack_bytes(program),
+        "code_bytes_estimate": code_bytes(program),
         "macs": program.macs,
         "repeated_macs": program.repeated_macs,
         "inputs": [_port(port) for port in program.inputs],
@@ -261,9 +282,9 @@ def _report(program: Program, names: Names) -> str:
 def _layers(plan: Program) -> list[dict[str, object]]:
     return [
         {"node": call.node, "op": call.op, "kernel": call.kernel.emitted, "macs": call.macs,
-         "weight_bytes": sum(a.array.nbytes for a in call.constants if isinstance(a, Data)),
+         "weight_bytes": layer.weight_bytes, "arena_bytes": layer.arena_bytes, "cycles": layer.cycles,
          "origin": list(call.origin)}
-        for call in plan.every_call
+        for call, layer in zip(plan.every_call, layers(plan), strict=True)
     ]  # fmt: skip
 
 

@@ -13,6 +13,7 @@ ERRORS = (
     ("OK", "no error"),
     ("ERROR_NULL", "an argument is NULL"),
     ("ERROR_ALIGNMENT", "the arena is not aligned"),
+    ("ERROR_WEIGHTS", "there are no weights, or those of another network"),
 )
 
 
@@ -94,8 +95,13 @@ def _state(program: Program, names: Names) -> list[str]:
     ]  # fmt: skip
 
 
-def header(program: Program, names: Names, stack_bytes: int | None) -> str:
-    """net.h; `stack_bytes`: that net_run takes at most, where that is known."""
+def header(program: Program, names: Names, stack_bytes: int | None, blob_bytes: int = 0) -> str:
+    """net.h.
+
+    Args:
+        stack_bytes: that net_run takes at most, where that is known.
+        blob_bytes: of weights that the caller gives, if so.
+    """
     n, m = names.prefix, names.macro
     lines = [
         f"/* {n}: a neural network as C, made by qir {__version__}. Do not edit. */",
@@ -128,6 +134,14 @@ def header(program: Program, names: Names, stack_bytes: int | None) -> str:
         f"   Returns {m}_OK or an error code. {_KEPT[bool(program.states)]} */",
         f"int {n}_run({parameters(program, names, False)});", "",
     ]  # fmt: skip
+    if blob_bytes:
+        lines += [
+            f"/* {n}_weights.bin, wherever it lies: given before the first run, it stays there while there are runs.",
+            "   Checked are its length, its CRC-32, and that it was made for this very code; else it is not taken. */",
+            f"#define {m}_BLOB_BYTES {blob_bytes}u",
+            f"int {n}_init(const void *blob, size_t bytes);",
+            f"int {n}_check(const void *blob, size_t bytes);", "",
+        ]  # fmt: skip
     if is_quantized(program):
         lines += [
             "/* The same on codes: quantized inputs and outputs are taken and given as they are inside the network. */",

@@ -82,9 +82,9 @@ class CModule:
         sources = single_file(sources, self.names.prefix) if single else sources
         extras = extra_files(self.program, self.names, self.vectors, self.flags, sources)
         files = packaged(package, sources, extras, self.program, self.names, self.flags)
-        if example not in ("", *EXAMPLES) or (example and package not in ("cmake", "make")):
-            raise OutputError(f"there is no example '{example}' for package {package}",
-                              fix=f"Choose one of {', '.join(EXAMPLES)}, for cmake or make")  # fmt: skip
+        if example not in ("", *EXAMPLES) or (example and (package not in ("cmake", "make") or weights == "blob")):
+            raise OutputError(f"there is no example '{example}' for package {package} and weights {weights}",
+                              fix=f"Choose one of {', '.join(EXAMPLES)}, for cmake or make, without blob")  # fmt: skip
         if example:
             files |= example_files(self.program.target, self.names, self.flags, sources)
         return files
@@ -98,7 +98,8 @@ class CModule:
         Args:
             folder: made where it is not there; of files in it only those of other forms of the weights are removed.
             weights: how constant arrays are written: "c", "asm" (a .bin file that gcc and clang include by an
-                assembler file), "embed" (a .bin file that C23's #embed includes), or "auto": "c" up to a mebibyte, else
+                assembler file), "embed" (a .bin file that C23's #embed includes), "blob" (a .bin file that is given to
+                net_init, which checks it), or "auto": "c" up to a mebibyte, else
                 "asm" for cmake and make. The numbers are the same.
             example: "qemu" adds a folder of that name, whose `make run` builds main.c for the target's core and runs it
                 in an emulator.

@@ -229,7 +229,8 @@ def single_file(sources: Files, prefix: str) -> dict[str, str | bytes]:
     arrays = re.sub(rf"^(?=(?:\w+\(\d+\) )?const \w+ {prefix}_w\d+\[)", "static ", arrays, flags=re.M)
     arrays = arrays.replace(f"typedef int {prefix}_has_no_weights;\n", "")
     code = str(sources[f"{prefix}.c"]).replace(includes[f"{prefix}_weights.h"], arrays)
-    code = code.replace(includes[f"{prefix}_kernels.h"], f"{_UNUSED}{sources[f'{prefix}_kernels.h']}{_UNUSED_END}")
+    kernels = str(sources[f"{prefix}_kernels.h"])
+    code = code.replace(includes[f"{prefix}_kernels.h"], f"{_UNUSED}{kernels}{_UNUSED_END}")
     return {f"{prefix}.h": sources[f"{prefix}.h"], f"{prefix}.c": code}
 
 

@@ -27,6 +27,8 @@ _WINDOWS = (
     "qir_conv_u8_shape", "qir_pool_u8_shape", "qir_conv_f32_shape", "qir_pool_f32_shape", "qir_maxpool_shape",
 )  # fmt: skip
 """Structs of kernels that compute output pixels one by one from pixels of their first operand, in order of storage."""
+_LINES = "qir_conv_u8_depthwise_lines"
+"""The same with an entry for each of two axes: in, out, stride, pad, and elements between neighbours in x and y."""
 _MATRICES = ("qir_gemm_u8_shape",)
 """The same for rows of a product of matrices."""
 
@@ -67,6 +69,7 @@ class Rows:
         if self.window is None or self.axis < 0:
             return first, last
         _, _, _, kernel, stride, dilation, pad = (_at(values, self.axis) for values in self.window)
+        stride = stride or 1  # of windows that are pixels
         end = (last - 1) * stride - pad + (kernel - 1) * dilation + 1
         return max(first * stride - pad, 0), min(end, self.taken)
 
@@ -78,19 +81,47 @@ class Rows:
             batch, inputs, outputs, kernel, stride, dilation, pad = self.window
             window: Window = (last - first, *self.window[1:])
             if self.axis >= 0:
-                skipped = start - first * stride[self.axis] + pad[self.axis]
+                skipped = start - first * (stride[self.axis] or 1) + pad[self.axis]
                 window = (batch, _with(inputs, self.axis, stop - start), _with(outputs, self.axis, last - first),
                           kernel, stride, dilation, _with(pad, self.axis, skipped))  # fmt: skip
+                if self.shape.kind == _LINES:
+                    return self._lines(first, last, stop - start, skipped)
                 end = cast(Three, dict(self.shape.fields).get("counted_end", (0, 0, 0)))
                 changed["counted_end"] = _with(end, self.axis, end[self.axis] - start)
             changed["window"] = window
         return Struct(self.shape.kind, tuple((name, changed.get(name, value)) for name, value in self.shape.fields))
 
+    def _lines(self, first: int, last: int, taken: int, pad: int) -> Struct:
+        """The shape of those rows where each axis has an entry."""
+        fields = dict(self.shape.fields)
+        name = _axes(fields)[self.axis - 1]
+        _, _, stride, _, *apart = cast("tuple[int, ...]", fields[name])
+        fields[name] = (taken, last - first, stride, pad, *apart)
+        if name == "along":
+            fields["pairs"] = stride * -(-(last - first) // 2) + 1
+        return Struct(self.shape.kind, tuple(fields.items()))
+
+
+def _axes(fields: Mapping[str, Field]) -> tuple[str, str]:
+    """Entries of the rows and of the columns: neighbouring rows lie farther apart."""
+    along, across = (cast("tuple[int, ...]", fields[name])[4] for name in ("along", "across"))
+    return ("along", "across") if along > across else ("across", "along")
+
+
+def _window(shape: Struct) -> Window:
+    """Of a shape that has one, or an entry for each axis."""
+    fields = dict(shape.fields)
+    if shape.kind != _LINES:
+        return cast(Window, fields["window"])
+    rows, columns = (cast("tuple[int, ...]", fields[name]) for name in _axes(fields))
+    inputs, outputs, strides, pads = zip((1, 1, 1, 0), rows[:4], columns[:4], strict=True)
+    return cast(int, fields["batch"]), inputs, outputs, (1, 3, 3), strides, (1, 1, 1), pads
+
 
 def rows_of(call: Call, operands: Mapping[str, Operand]) -> Rows | None:
     """The call by rows, where its kernel is known to take parts."""
     shape = next((arg for arg in call.args if isinstance(arg, Struct)), None)
-    if call.pieces or shape is None or shape.kind not in (*_WINDOWS, *_MATRICES):
+    if call.pieces or shape is None or shape.kind not in (*_WINDOWS, _LINES, *_MATRICES):
         return None
     if len({arg.value for arg in call.args if isinstance(arg, Input) and not arg.beside}) != 1 or len(call.writes) != 1:
         return None
@@ -98,7 +129,7 @@ def rows_of(call: Call, operands: Mapping[str, Operand]) -> Rows | None:
     if shape.kind in _MATRICES:
         count = cast(int, fields["rows"])
         return Rows(shape, None, 0, count, count, 4, call.macs)
-    window = cast(Window, fields["window"])
+    window = _window(shape)
     batch, inputs, outputs, kernel, *_ = window
     axis = -1 if batch != 1 else next((axis for axis in range(3) if outputs[axis] != 1), 2)
     count, taken = (batch, batch) if axis < 0 else (outputs[axis], inputs[axis])

@@ -137,7 +137,7 @@ _EPILOG = options.example(
     show_default=True,
     panel=options.OUTPUT,
     help="How C holds large arrays: as text, or as a .bin file that the assembler of gcc and clang, or C23's #embed, "
-    "takes in, which builds in a second. auto: c up to 1 MiB, else asm.",
+    "takes in, which builds in a second. blob: a file of its own, which net_init takes. auto: c up to 1 MiB, else asm.",
 )
 @click.option(
     "--example",

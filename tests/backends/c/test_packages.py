@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from xml.etree import ElementTree
+from zlib import crc32
 
 import pytest
 from networks import residual
@@ -38,6 +40,32 @@ def test_one_file_is_the_network(module: CModule, compiler: str, tmp_path: Path)
     assert {"eye_run", "eye_run_q", "eye_error"} == defined
     with pytest.raises(OutputError, match="Write them as C"):
         module.files("asm", single=True)
+
+
+def test_weights_may_be_replaced(module: CModule, compiler: str, tmp_path: Path) -> None:
+    """A blob is taken by the code that it was made for, whole and unchanged: that of other weights too."""
+    folder = module.save(tmp_path, "blob")
+    files = ("eye.c", "eye_weights.c", "main.c")
+    run(folder, compiler, "-std=c99", *WARNINGS, *files, "-o", "test")
+    run(folder, compiler, "-x", "c++", "-std=c++17", *WARNINGS, "-fsyntax-only", *files)
+    assert "PASSED" in run(folder, "./test")
+    blob = (folder / "eye_weights.bin").read_bytes()
+    assert b"QIRW" == blob[:4]
+    assert 64 + module.weight_bytes <= len(blob)
+    for at in (0, 8, 12, 20, 64, len(blob) - 1):
+        (folder / "other.bin").write_bytes(blob[:at] + bytes([blob[at] ^ 1]) + blob[at + 1 :])
+        told = subprocess.run(["./test", "other.bin"], cwd=folder, capture_output=True, text=True, check=False)
+        assert (2, "there are no weights, or those of another network") == (told.returncode, told.stdout)
+    for wrong in (blob[:-1], b""):
+        (folder / "other.bin").write_bytes(wrong)
+        assert 2 == subprocess.run(["./test", "other.bin"], cwd=folder, capture_output=True, check=False).returncode
+    other = bytearray(blob)
+    other[-2] ^= 1
+    other[12:16] = crc32(bytes(other[64:])).to_bytes(4, "little")
+    (folder / "other.bin").write_bytes(bytes(other))
+    assert subprocess.run(["./test", "other.bin"], cwd=folder, capture_output=True, check=False).returncode in (0, 1)
+    with pytest.raises(OutputError, match="without blob"):
+        module.files("blob", "qemu")
 
 
 @pytest.mark.needs("make")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import elsewhere
 import numpy as np
 import pytest
 from graphs import Builder
@@ -93,6 +95,26 @@ def test_strips_give_the_same_bits_in_less_memory(
     whole = compile_c(graph, target=any_target)
     assert not made(whole)
     assert module.arena_bytes < whole.arena_bytes
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("target", ["cortex-m4", "cortex-m55"])
+def test_strips_on_cores(small: None, target: str, need: Callable[[str], str]) -> None:
+    """Pixels in a row, and the lines of their depthwise kernels."""
+    for tool in elsewhere.needs(target):
+        need(tool)
+    rng, b = np.random.default_rng(0), Builder()
+    x = conv(b, rng, b.feed("input", rng.integers(0, 256, (1, 3, 33, 21)).astype(np.uint8)), "first", 8)
+    for number, channels in enumerate((40, 24)):
+        x = conv(b, rng, x, f"point{number}", channels, kernel=1)
+        x = slid(b, rng, x, f"depth{number}", 2 - number, (1, 1, 1, 1))
+    tall = slid(b, rng, conv(b, rng, b.feed("tall", rng.integers(0, 256, (1, 3, 64, 5)).astype(np.uint8)), "up", 40),
+                "down", 1, (1, 1, 1, 1))  # fmt: skip
+    outputs = [conv(b, rng, x, "last", 4, kernel=1), conv(b, rng, tall, "end", 4, kernel=1)]
+    module = compile_c(b.graph(outputs), target=target)
+    assert len(made(module)) > 1
+    found = elsewhere.run(module, b.feeds)
+    assert all(np.array_equal(b.values[name], found[name]) for name in outputs)
 
 
 @pytest.mark.parametrize("kind", KINDS[:3])
