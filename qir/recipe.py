@@ -75,6 +75,9 @@ class Layer:
             if (bits is not None or name == "planes") and (isinstance(bits, bool) or bits not in known):
                 rest = "" if name == "planes" else " or float"
                 raise RecipeError(f"{name} is {bits!r}", fix=f"Choose {', '.join(map(str, known))}{rest}")
+        if self.planes and self.weight_bits != 1:
+            raise RecipeError(f"planes is {self.planes} where weight_bits is {_toml(self.weight_bits)}",
+                              fix="Planes are binary: set weight_bits = 1 beside them or leave them out")  # fmt: skip
         for name in ("per_channel", "weight_symmetric", "power_of_two"):
             if not isinstance(getattr(self, name), bool):
                 raise RecipeError(f"{name} is {getattr(self, name)!r}", fix="Choose true or false")
@@ -122,7 +125,7 @@ class Override:
 
     Attributes:
         match: a glob on the node's name (in the user's model), or an operator's name.
-        changes: fields of Layer with their new values.
+        changes: fields of Layer with their new values. A new `weight_bits` without `planes` ends earlier planes.
     """
 
     match: str
@@ -169,7 +172,8 @@ class Recipe:
         found = self.default
         for override in self.overrides:
             if override.applies(known, op):
-                found = replace(found, **dict(override.changes))
+                changes = dict(override.changes)
+                found = replace(found, **({"planes": 0} if "weight_bits" in changes else {}) | changes)
         return found
 
     def names(self, setting: str, names: Iterable[str], op: str) -> bool:
@@ -194,7 +198,7 @@ class Recipe:
             if name not in allowed:
                 raise RecipeError(f"override of '{match}' sets '{name}', which is no field of a layer",
                                   fix=f"Choose from {', '.join(sorted(allowed))}, float")  # fmt: skip
-        Layer(**changes)
+        Layer(**({"weight_bits": 1} if changes.get("planes") else {}) | changes)
         return replace(self, overrides=(*self.overrides, Override(match, tuple(sorted(changes.items())))))
 
     def with_ends_at(self, outer: Iterable[str], depthwise: Iterable[str]) -> Recipe:

@@ -29,14 +29,19 @@ fields: dict[str, st.SearchStrategy[Any]] = {
 globs = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12)
 
 
+def binary(changes: dict[str, Any]) -> dict[str, Any]:
+    """With weights of one bit wherever they are sums of planes."""
+    return changes | ({"weight_bits": 1} if changes.get("planes") else {})
+
+
 @st.composite
 def recipes(draw: st.DrawFn) -> Recipe:
-    default = Layer(**{name: draw(st.none() | ranges if name == "range" else fields[name]) for name in fields})
+    default = Layer(**binary({name: draw(st.none() | ranges if name == "range" else fields[name]) for name in fields}))
     ends = draw(st.none() | st.builds(Layer, weight_bits=weight_bits, activation_bits=activation_bits))
     made = Recipe(default, draw(st.sampled_from(METHODS)), draw(st.floats(50, 100, exclude_min=True)), ends=ends)
     for _ in range(draw(st.integers(0, 3))):
         names = draw(st.sets(st.sampled_from(sorted(fields))))
-        made = made.with_override(draw(globs), **{name: draw(fields[name]) for name in sorted(names)})
+        made = made.with_override(draw(globs), **binary({name: draw(fields[name]) for name in sorted(names)}))
     return made
 
 
@@ -89,6 +94,7 @@ def test_ends_are_overrides_in_front_of_the_users() -> None:
     assert Layer(8, 8) == made.layer(["head[0]"], "Gemm") == made.layer(["depth"], "Conv")
     assert Layer(1, 8, planes=3) == made.layer(["body"], "Conv")
     assert made is made.with_ends_at(["body"], [])
+    assert Layer(1, planes=2) == recipe("binary").with_override("body", planes=2).layer(["body"], "Conv")
     narrow = recipe("w1a1").with_ends_at(["stem"], ["depth"])
     assert Layer(8, 8) == narrow.layer(["stem"], "Conv")
     assert Layer(8, 1) == narrow.layer(["depth"], "Conv")
@@ -101,7 +107,6 @@ def test_ends_are_overrides_in_front_of_the_users() -> None:
         (Layer("t", 16), 2, 0, True, "wta16"),
         (Layer(1, 1), 1, 1, True, "w1a1"),
         (Layer(1, 8, planes=3), 3, 3, True, "w1x3a8"),
-        (Layer(8, 8, planes=3), 8, 0, False, "w8a8"),
         (Layer(None, None), None, 0, False, "float"),
     ],
     ids=str,
@@ -176,6 +181,7 @@ def test_overrides_match_by_operator_and_by_any_origin() -> None:
         ({"activation_bits": 3}, "activation_bits"),
         ({"planes": 5}, "planes"),
         ({"planes": None}, "planes"),
+        ({"planes": 2, "weight_bits": "t"}, 'planes is 2 where weight_bits is "t"'),
         ({"weight_symmetric": 0}, "weight_symmetric"),
         ({"power_of_two": "yes"}, "power_of_two"),
         ({"weight_bits": True}, "weight_bits"),
@@ -209,6 +215,8 @@ def test_overrides_are_checked_when_they_are_made(changes: dict[str, Any], told:
         ("override = [1]", "form"),
         ("[default]\nweight_bits = 12", "weight_bits"),
         ("[default]\nspeed = 7", "speed"),
+        ("[default]\nplanes = 2", "planes is 2 where weight_bits is 8"),
+        ('[[override]]\nmatch = "a"\nplanes = 3\nweight_bits = "float"', "planes is 3 where weight_bits is"),
         ("[[override]]\nweight_bits = 8", "match"),
         ("[[override]]\nmatch = 5", "match"),
         ('[[override]]\nmatch = "a"\nrange = [1]', "range"),
