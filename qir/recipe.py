@@ -77,7 +77,7 @@ class Layer:
                 raise RecipeError(f"{name} is {bits!r}", fix=f"Choose {', '.join(map(str, known))}{rest}")
         if self.planes and self.weight_bits != 1:
             raise RecipeError(f"planes is {self.planes} where weight_bits is {_toml(self.weight_bits)}",
-                              fix="Planes are binary: set weight_bits = 1, or leave planes out")  # fmt: skip
+                              fix="Planes are binary: set weight_bits = 1 beside them or leave them out")  # fmt: skip
         for name in ("per_channel", "weight_symmetric", "power_of_two"):
             if not isinstance(getattr(self, name), bool):
                 raise RecipeError(f"{name} is {getattr(self, name)!r}", fix="Choose true or false")
