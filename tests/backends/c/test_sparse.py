@@ -54,8 +54,8 @@ def test_convolutions_and_products(target: str, monkeypatch: pytest.MonkeyPatch)
         assert w is not None
         cases.append(Case(one.node, (x, with_blocks(w, number), *rest)))
     module = check_cases(cases, target=target)
-    taken = {choice.variant for choice in module.program.choices if choice.variant.endswith(isa)}
-    assert {f"conv_u8_sparse__{isa}", f"gemm_u8_sparse_row__{isa}"} == taken
+    taken = {choice.variant for choice in module.program.choices}
+    assert taken >= {f"conv_u8_sparse__{isa}", f"gemm_u8_sparse_row__{isa}"}
 
 
 @pytest.mark.parametrize("target", TARGETS)
