@@ -1,8 +1,9 @@
 """How small, fast and accurate compressed networks are: `QIR_ZOO=folder python tests/benchmarks/compression.py`.
 
-Every row is compiled for each target, calibrated on the same samples. Accuracy is top-1 of the QDQ model in onnxruntime
-without fusions on all test samples, with the 95 % interval of the change against float on the same samples (paired
-answers, Agresti & Min 2005). Bytes are the C's constants, MACs those of the float network behind what compresses it.
+Every row is made smaller, then compiled for each target, calibrated on the same samples. Accuracy is top-1 of the QDQ
+model in onnxruntime without fusions on all test samples, with the 95 % interval of the change against float on the same
+samples (paired answers, Agresti & Min 2005). Bytes are the C's constants, MACs those of the float network behind what
+compresses it.
 Time is of one sample on one core, all rows of a model taking turns, beside the int8 row in the same round.
 
     python tests/benchmarks/compression.py [--rounds N] [--samples N] [--row NAME] [--target NAME] [MODEL ...]
@@ -78,15 +79,16 @@ def answers(graph: qir.Graph, task: Task, limit: int | None) -> np.ndarray:
 def measure(task: Task, rows: Mapping[str, Mapping[str, Any]], targets: tuple[str, ...], limit: int | None,
             rounds: int) -> dict[str, Measured]:  # fmt: skip
     calibration, found = task.samples("x_calib"), dict[str, Measured]()
-    shapes = {dim: 1 for dim in qir.lift(task.model).tensor(task.input).shape or () if isinstance(dim, str)}
     compiled: dict[tuple[str, str], qir.CompiledC] = {}
     for name, options in rows.items():
-        net = qir.compile(task.model, calibration, **options)
-        found[name] = Measured(answers(net.graph, task, limit), total_macs(net.graph))
-        for note in net.notes:
+        rest = {key: value for key, value in options.items() if key != "compress"}
+        small = qir.compile(task.model, calibration, recipe="float", compress=options.get("compress"))
+        net = qir.compile(small.graph, calibration, **rest)
+        found[name] = Measured(answers(net.graph, task, limit), total_macs(small.graph))
+        for note in small.notes + net.notes:
             print(f"{task.folder.name}, {name}: {note}", file=sys.stderr)
         for target in targets:
-            made = qir.compile(task.model, calibration, target=target, shapes=shapes, **options)
+            made = qir.compile(small.graph, calibration, target=target, **rest)
             assert isinstance(made, qir.CompiledC)
             found[name].bytes[target] = made.module.weight_bytes
             compiled[name, target] = made
