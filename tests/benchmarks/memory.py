@@ -3,7 +3,8 @@
 "All values" is what they take without a plan. The bound is the most bytes alive at once, or a larger one that the exact
 search has proven: an arena as large is the least there is. "Repeated" are multiply-accumulates that strips do twice.
 
-    QIR_ZOO=folder python tests/benchmarks/memory.py [--target NAME] [--recipe RECIPE] [--io WAY] [--max-ram SIZE] [MODEL ...]
+    QIR_ZOO=folder python tests/benchmarks/memory.py [--target NAME] [--recipe RECIPE] [--io WAY] [--max-ram SIZE]
+        [MODEL ...]
 """
 
 from __future__ import annotations
@@ -59,7 +60,8 @@ def main() -> None:
         above = program.arena_bytes / max(program.arena_lower_bound, 1) - 1
         proven += program.arena_bytes == program.arena_lower_bound
         table.add_row(path.parent.name, f"{every:,}", f"{program.arena_bytes:,}", f"{program.arena_lower_bound:,}",
-                      f"{100 * above:.2f} %", f"{100 * program.repeated_macs / max(program.macs, 1):.2f} %")  # fmt: skip
+                      f"{100 * above:.2f} %",
+                      f"{100 * program.repeated_macs / max(program.macs, 1):.2f} %")  # fmt: skip
     Console(width=110).print(table)
     print(f"proven to be the least: {proven} of {len(paths)}")
 
