@@ -69,14 +69,14 @@ typedef struct {
     uint32_t most;
 } qir_dsp_channels;
 
-/* r4 and r8, of four codes each, between least and most: SEL takes those whose difference is not negative. */
-#define QIR_DSP_CLAMP_FOUR(codes)            \
-    "usub8 lr, " codes ", r2\n\t"            \
-    "sel " codes ", " codes ", r2\n\t"       \
-    "usub8 lr, r3, " codes "\n\t"            \
-    "sel " codes ", " codes ", r3\n\t"
+/* Four codes between least and most: SEL takes those whose difference is not negative. */
+#define QIR_DSP_CLAMP(codes, least, most)              \
+    "usub8 lr, " codes ", " least "\n\t"               \
+    "sel " codes ", " codes ", " least "\n\t"          \
+    "usub8 lr, " most ", " codes "\n\t"                \
+    "sel " codes ", " codes ", " most "\n\t"
 
-#define QIR_DSP_CLAMP_TWO "ldrd r2, r3, [sp, #28]\n\t" QIR_DSP_CLAMP_FOUR("r4") QIR_DSP_CLAMP_FOUR("r8")
+#define QIR_DSP_CLAMP_TWO "ldrd r2, r3, [sp, #28]\n\t" QIR_DSP_CLAMP("r4", "r2", "r3") QIR_DSP_CLAMP("r8", "r2", "r3")
 
 #define QIR_DSP_CODE(sum)                     \
     "qadd " sum ", " sum ", r2\n\t"           \
@@ -190,6 +190,13 @@ static QIR_INLINE uint32_t qir_dsp_even(uint32_t word) {
 static QIR_INLINE uint32_t qir_dsp_odd(uint32_t word) {
     uint32_t pair;
     __asm__("uxtb16 %0, %1, ror #8" : "=r"(pair) : "r"(word));
+    return pair;
+}
+
+/* The lower halves of two words. */
+static QIR_INLINE uint32_t qir_dsp_lower(uint32_t a, uint32_t b) {
+    uint32_t pair;
+    __asm__("pkhbt %0, %1, %2, lsl #16" : "=r"(pair) : "r"(a), "r"(b));
     return pair;
 }
 

@@ -28,9 +28,9 @@ def conv_window(site: Site) -> Window:
 
 
 def pixel_window(count: int) -> Field:
-    """The qir_window of pixels that are windows, one after the other; a stride of zero says so (conv_u8_window.h)."""
+    """The qir_window of pixels that are windows, one after the other."""
     one, row = (1, 1, 1), (1, 1, count)
-    return (1, row, row, one, (1, 1, 0), one, (0, 0, 0))
+    return (1, row, row, one, one, one, (0, 0, 0))
 
 
 def row_window(site: Site) -> Field:

@@ -1,54 +1,65 @@
 #include "conv_u8_depthwise_dsp.h"
 
 /* template: begin */
-#define QIR_LINE QIR_DSP_LINE_BY_1
-#define QIR_SKIP QIR_DSP_SKIP_1
-#define QIR_CLAMP QIR_DSP_BYTES
+#define QIR_BACK QIR_DSP_BACK_1
+#define QIR_CLAMP ""
 /* template: end */
 
-QIR_DSP_LINE(qir_conv_u8s8_depthwise_3x3_T_dsp_line, QIR_LINE, QIR_SKIP, QIR_CLAMP)
+QIR_DSP_WINDOWS(qir_conv_u8s8_depthwise_3x3_T_dsp_windows, QIR_BACK, QIR_CLAMP)
 
-/* At least four channels, of which the last four may lap over those before; weights: [line of taps][tap][channel];
-   taps outside the input have the code of zero. scratch: [four channels][pairs][three lines] of pairs, where each line
-   stays until it is no longer needed, so that the taps take turns. */
-void qir_conv_u8s8_depthwise_3x3_T__dsp(const qir_conv_u8_depthwise_lines *s, const uint8_t *QIR_RESTRICT x,
-                                         const int8_t *QIR_RESTRICT w, const int32_t *QIR_RESTRICT bias,
-                                         const float *QIR_RESTRICT multiplier, void *QIR_RESTRICT scratch,
-                                         uint8_t *QIR_RESTRICT y) {
-    const qir_conv_u8_depthwise_axis *const across = &s->across;
-    const qir_dsp_requant q = qir_dsp_widen_requant(&s->requant);
-    uint32_t *const pairs = (uint32_t *)scratch;
-    int32_t four, sample, out, i;
-    qir_dsp_taps taps[4];
-    for (i = 0; i < 4; ++i) {
-        taps[i].zero_point = q.zero_point;
-        taps[i].y_step = s->along.y_step;
-        taps[i].least = q.least;
-        taps[i].most = q.most;
+/* Results of four channels, from x on, of the windows along line `out` of a sample. */
+static QIR_ALONE void qir_conv_u8s8_depthwise_3x3_T_dsp_line(const qir_conv_u8_shape *s, int32_t along, const uint8_t *x,
+                                                             int32_t out, const qir_dsp_taps *t, uint32_t *columns,
+                                                             uint8_t *y) {
+    const qir_window *const win = &s->window;
+    const int32_t across = 3 - along, inside = win->in[along], pad = win->pad[along];
+    const int32_t all = (win->out[along] - 1) * win->stride[along] + 3;
+    const int32_t middle = all - pad < inside ? all - pad : inside;
+    const ptrdiff_t row = (ptrdiff_t)win->in[2] * s->groups, step = along == 2 ? s->groups : row;
+    const ptrdiff_t next = along == 2 ? row : s->groups;
+    const uint32_t zero = (uint32_t)s->x_zero_point, pair = zero * 0x10001u, word = zero * 0x1010101u;
+    uint32_t *to = columns;
+    qir_dsp_line lines[3];
+    int32_t i;
+    for (i = 0; i < 3; ++i) {
+        const int32_t at = out * win->stride[across] - win->pad[across] + i;
+        const int outside = at < 0 || at >= win->in[across];
+        lines[i].from = outside ? (const uint8_t *)&word : x + at * next;
+        lines[i].step = outside ? 0 : step;
     }
-    for (four = 0; four < s->channels; four += 4) {
-        const int32_t c = four + 4 <= s->channels ? four : s->channels - 4;
-        for (i = 0; i < 4; ++i) {
-            taps[i].bias[0] = taps[i].bias[1] = bias[c + i];
-            taps[i].multiplier = multiplier[c + i];
-            qir_dsp_join_taps(w + c + i, s->channels, taps + i);
-        }
-        for (sample = 0; sample < s->batch; ++sample) {
-            const uint8_t *const from = x + (ptrdiff_t)sample * s->along.in * across->in * s->channels + c;
-            uint8_t *to = y + (ptrdiff_t)sample * s->along.out * across->out * s->channels + c;
-            int32_t next = -across->pad, place = 0; /* the next line of the input, and where it goes */
-            for (out = 0; out < across->out; ++out, to += across->y_step) {
-                const int32_t first = out * across->stride - across->pad;
-                next = next < first ? first : next;
-                for (; next < first + 3; ++next) {
-                    const int inside = next >= 0 && next < across->in;
-                    qir_dsp_split_line(s, inside ? from + (ptrdiff_t)next * across->x_step : NULL, pairs + place);
-                    place = place == 2 ? 0 : place + 1;
-                }
-                for (i = 0; i < 4; ++i) { /* the first line is where the next one goes */
-                    qir_conv_u8s8_depthwise_3x3_T_dsp_line(pairs + 3 * i * s->pairs, taps + i, s->along.out, to + i,
-                                                            place ? 3 - place : 0);
-                }
+    to = qir_dsp_outside(pad, pair, to);
+    qir_dsp_columns(lines, middle, to);
+    (void)qir_dsp_outside(all - pad - middle, pair, to + 6 * middle);
+    qir_conv_u8s8_depthwise_3x3_T_dsp_windows(columns, t, y, win->out[along]);
+}
+
+/* At least four channels, of which the last four may lap over those before. Weights: [line of taps][tap][channel], lines
+   along axis `along`, 1 or 2, of the window; taps outside the input have the code of zero. scratch: columns of pixels under
+   the windows of a line. */
+void qir_conv_u8s8_depthwise_3x3_T__dsp(const qir_conv_u8_shape *s, int32_t along, const uint8_t *QIR_RESTRICT x,
+                                        const int8_t *QIR_RESTRICT w, const int32_t *QIR_RESTRICT bias,
+                                        const float *QIR_RESTRICT multiplier, void *QIR_RESTRICT scratch,
+                                        uint8_t *QIR_RESTRICT y) {
+    const qir_window *const win = &s->window;
+    const int32_t across = 3 - along, channels = s->groups;
+    const ptrdiff_t row = (ptrdiff_t)win->out[2] * channels;
+    const qir_dsp_requant q = qir_dsp_widen_requant(&s->requant);
+    int32_t four, sample, out;
+    qir_dsp_taps t;
+    t.zero_points = ((uint32_t)q.zero_point & 0xffffu) * 0x10001u;
+    t.y_step = (int32_t)(along == 2 ? channels : row);
+    t.least = q.least;
+    t.most = q.most;
+    for (four = 0; four < channels; four += 4) {
+        const int32_t c = four + 4 <= channels ? four : channels - 4;
+        memcpy(t.bias, bias + c, sizeof t.bias);
+        memcpy(t.multiplier, multiplier + c, sizeof t.multiplier);
+        qir_dsp_join_taps(w + c, channels, t.taps);
+        for (sample = 0; sample < win->batch; ++sample) {
+            const uint8_t *const from = x + (ptrdiff_t)sample * win->in[1] * win->in[2] * channels + c;
+            uint8_t *to = y + sample * win->out[1] * row + c;
+            for (out = 0; out < win->out[across]; ++out, to += along == 2 ? row : channels) {
+                qir_conv_u8s8_depthwise_3x3_T_dsp_line(s, along, from, out, &t, (uint32_t *)scratch, to);
             }
         }
     }

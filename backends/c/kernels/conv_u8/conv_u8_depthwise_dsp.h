@@ -1,178 +1,143 @@
-/* Depthwise convolution of three by three taps on pairs of 16 bits: codes of four channels of a line of pixels are taken
-   apart, so that each channel's neighbours lie side by side. Of taps v0 v1 v2 of a line, the pairs (v0, v1) and (v1, v2)
-   give the sums of two outputs from the pairs of pixels (p0, p1), (p2, p3) and, where they are two apart, (p4, p5):
-   v0 p0 + v1 p1 + v2 p2, and v0 p1 + v1 p2 + v2 p3 or v0 p2 + v1 p3 + v2 p4.
+/* Depthwise convolution of three by three taps, of four channels at once: of the column of three pixels under a tap
 
-   A line is a row or a column of the input, whichever is longer; lines follow each other across it. */
+       p0 .. p3  the first two of each channel, side by side: a pair of 16 bits
+       t02, t13  the third ones of channels 0 and 2, and of 1 and 3
+
+   are made once and serve every window that the column is in. A sum is three times SMLAD, of first and second ones, and
+   three times SMLABB or SMLATT, of third ones. A column, of pixels or of taps, is the words t13 t02 p2 p3 p0 p1.
+
+   Windows go along a row, or down a column of the input where there are more rows than columns: then columns of three
+   pixels lie in a row. */
 #ifndef QIR_CONV_U8_DEPTHWISE_DSP_H
 #define QIR_CONV_U8_DEPTHWISE_DSP_H
 
 #include "../../runtime/qir_dsp.h"
 #include "conv_u8.h"
 
+/* Pixels that follow each other along the windows. */
 typedef struct {
-    int32_t in; /* pixels, or lines */
-    int32_t out;
-    int32_t stride;
-    int32_t pad;
-    int32_t x_step; /* codes of x from one to the next */
-    int32_t y_step;
-} qir_conv_u8_depthwise_axis;
+    const uint8_t *from;
+    ptrdiff_t step;
+} qir_dsp_line;
 
-typedef struct {
-    int32_t batch;
-    int32_t channels;
-    int32_t x_zero_point;
-    int32_t pairs; /* of a line, what lies outside the input included */
-    qir_conv_u8_depthwise_axis along;
-    qir_conv_u8_depthwise_axis across;
-    qir_requant requant;
-} qir_conv_u8_depthwise_lines;
+/* Columns of pixels of three lines. */
+QIR_ASSEMBLY void qir_dsp_columns(QIR_UNUSED const qir_dsp_line *lines, QIR_UNUSED int32_t count,
+                                  QIR_UNUSED uint32_t *to) {
+    __asm__("push {r4-r11, lr}\n\t"
+            "ldm r0, {r4-r9}\n\t"
+            "mov r0, r1\n"
+            "1:\n\t"
+            "ldr r1, [r4]\n\t"
+            "ldr r3, [r6]\n\t"
+            "add r4, r4, r5\n\t"
+            "add r6, r6, r7\n\t"
+            "uxtb16 r10, r1\n\t"
+            "uxtb16 r11, r3\n\t"
+            "uxtb16 r1, r1, ror #8\n\t"
+            "uxtb16 r3, r3, ror #8\n\t"
+            "pkhbt r12, r10, r11, lsl #16\n\t"
+            "pkhtb r10, r11, r10, asr #16\n\t"
+            "pkhbt lr, r1, r3, lsl #16\n\t"
+            "pkhtb r11, r3, r1, asr #16\n\t"
+            "ldr r1, [r8]\n\t"
+            "add r8, r8, r9\n\t"
+            "uxtb16 r3, r1\n\t"
+            "uxtb16 r1, r1, ror #8\n\t"
+            "stm r2!, {r1, r3, r10, r11, r12, lr}\n\t"
+            "subs r0, r0, #1\n\t"
+            "bne 1b\n\t"
+            "pop {r4-r11, pc}\n\t");
+}
 
-/* What the results of a line of one channel are made of. */
+/* What four channels' results are made of. */
 typedef struct {
-    int32_t bias[2]; /* twice the same */
-    float multiplier;
-    int32_t zero_point;
+    float multiplier[4];
+    int32_t bias[4];
+    uint32_t zero_points; /* twice the same */
     int32_t y_step;
-    uint32_t w[10]; /* (v0, v1), (v1, v2) of three lines; then those of the first two again */
+    uint32_t taps[18];
     uint32_t least;
     uint32_t most;
 } qir_dsp_taps;
 
-/* Sums of a line of taps, r10 and r11, from the next pair of pixels and the one after it. */
-#define QIR_DSP_LINE_BY_1(low, high)          \
-    "ldr r12, [r0], #4\n\t"                   \
-    "ldr lr, [r0, #8]\n\t"                    \
-    "smlad r10, r12, " low ", r10\n\t"        \
-    "smlatb r11, r12, " low ", r11\n\t"       \
-    "smlabt r10, lr, " high ", r10\n\t"       \
-    "smlad r11, lr, " high ", r11\n\t"
+/* Products of a column of pixels and one of taps, added to r4-r7. */
+#define QIR_DSP_COLUMN                  \
+    "ldm r0!, {r8-r10}\n\t"             \
+    "ldm r1!, {r11, r12, lr}\n\t"       \
+    "smlabb r5, r8, r11, r5\n\t"        \
+    "smlatt r7, r8, r11, r7\n\t"        \
+    "smlabb r4, r9, r12, r4\n\t"        \
+    "smlatt r6, r9, r12, r6\n\t"        \
+    "smlad r6, r10, lr, r6\n\t"         \
+    "ldm r0!, {r8-r10}\n\t"             \
+    "ldm r1!, {r11, r12, lr}\n\t"       \
+    "smlad r7, r8, r11, r7\n\t"         \
+    "smlad r4, r9, r12, r4\n\t"         \
+    "smlad r5, r10, lr, r5\n\t"
 
-#define QIR_DSP_LINE_BY_2(low, high)          \
-    "ldr r12, [r0], #4\n\t"                   \
-    "ldr lr, [r0, #8]\n\t"                    \
-    "smlad r10, r12, " low ", r10\n\t"        \
-    "ldr r12, [r0, #20]\n\t"                  \
-    "smlabt r10, lr, " high ", r10\n\t"       \
-    "smlad r11, lr, " low ", r11\n\t"         \
-    "smlabt r11, r12, " high ", r11\n\t"
+/* From the end of a window to the start of the next one, one or two columns from this one's. */
+#define QIR_DSP_BACK_1 "sub r0, r0, #48\n\t"
+#define QIR_DSP_BACK_2 "sub r0, r0, #24\n\t"
 
-/* To the next pair of outputs, from the next pair of pixels. */
-#define QIR_DSP_SKIP_1 ""
-#define QIR_DSP_SKIP_2 "add r0, r0, #12\n\t"
+#define QIR_DSP_CLAMP_TAPS "ldr r8, [sp]\n\tldrd r6, r7, [r8, #112]\n\t" QIR_DSP_CLAMP("r4", "r6", "r7")
 
-/* A code, of a sum that is a float already scaled, between bounds other than 0 and 255. */
-#define QIR_DSP_CLAMP(code)                   \
-    "usub8 lr, " code ", r12\n\t"             \
-    "sel " code ", " code ", r12\n\t"         \
-    "usub8 lr, r1, " code "\n\t"              \
-    "sel " code ", " code ", r1\n\t"
-
-#define QIR_DSP_BYTES ""
-#define QIR_DSP_CLAMPED                       \
-    "vmov r12, s7\n\t"                        \
-    "vmov r1, s8\n\t"                         \
-    QIR_DSP_CLAMP("r10")                      \
-    QIR_DSP_CLAMP("r11")
-
-/* void name(const uint32_t *x, const qir_dsp_taps *t, int32_t left, uint8_t *y, ptrdiff_t turn): as many outputs as are
-   left, from x [pair of pixels][three lines], the first of which has the taps from turn on. */
-#define QIR_DSP_LINE(name, line, skip, clamp)                                                                        \
-    QIR_ASSEMBLY void name(QIR_UNUSED const uint32_t *x, QIR_UNUSED const qir_dsp_taps *t,                        \
-                               QIR_UNUSED int32_t left, QIR_UNUSED uint8_t *y, QIR_UNUSED int32_t turn) {             \
-        __asm__("push {r4-r11, lr}\n\t"                                                                              \
-                "ldr r12, [sp, #36]\n\t"                                                                             \
-                "add r12, r1, r12, lsl #3\n\t"                                                                       \
-                "add r12, r12, #20\n\t"                                                                              \
-                "ldm r12, {r4-r9}\n\t"                                                                               \
-                "vldm r1, {s2-s6}\n\t"                                                                               \
-                "vldr s7, [r1, #60]\n\t"                                                                             \
-                "vldr s8, [r1, #64]\n"                                                                               \
+/* void name(const uint32_t *x, const qir_dsp_taps *t, uint8_t *y, int32_t count): results of windows along a line. The
+   binder checks that scaled sums fit 16 bits, so that pairs of them are saturated as codes at once. */
+#define QIR_DSP_WINDOWS(name, back, clamp)                                                                           \
+    QIR_ASSEMBLY void name(QIR_UNUSED const uint32_t *x, QIR_UNUSED const qir_dsp_taps *t, QIR_UNUSED uint8_t *y,     \
+                           QIR_UNUSED int32_t count) {                                                               \
+        __asm__("push {r1, r4-r11, lr}\n\t"                                                                          \
+                "vldmia r1!, {s4-s13}\n"                                                                             \
                 "1:\n\t"                                                                                             \
-                "vmov r10, r11, s2, s3\n\t"                                                                          \
-                line("r4", "r5")                                                                                     \
-                line("r6", "r7")                                                                                     \
-                line("r8", "r9")                                                                                     \
-                skip                                                                                                 \
-                "vmov s0, s1, r10, r11\n\t"                                                                          \
-                "vcvt.f32.s32 s0, s0\n\t"                                                                            \
-                "vcvt.f32.s32 s1, s1\n\t"                                                                            \
-                "vmul.f32 s0, s0, s4\n\t"                                                                            \
-                "vmul.f32 s1, s1, s4\n\t"                                                                            \
-                "vcvtr.s32.f32 s0, s0\n\t"                                                                           \
-                "vcvtr.s32.f32 s1, s1\n\t"                                                                           \
-                "vmov r1, s5\n\t"                                                                                    \
-                "vmov r10, r11, s0, s1\n\t"                                                                          \
-                "qadd r10, r10, r1\n\t"                                                                              \
-                "qadd r11, r11, r1\n\t"                                                                              \
-                "usat r10, #8, r10\n\t"                                                                              \
-                "usat r11, #8, r11\n\t"                                                                              \
+                "vmov r4, r5, s8, s9\n\t"                                                                            \
+                "vmov r6, r7, s10, s11\n\t"                                                                          \
+                QIR_DSP_COLUMN                                                                                       \
+                QIR_DSP_COLUMN                                                                                       \
+                QIR_DSP_COLUMN                                                                                       \
+                "sub r1, r1, #72\n\t"                                                                                \
+                back                                                                                                 \
+                "vmov s0, s1, r4, r5\n\t"                                                                            \
+                "vmov s2, s3, r6, r7\n\t"                                                                            \
+                QIR_DSP_SCALED("s0", "s4") QIR_DSP_SCALED("s1", "s5")                                                \
+                QIR_DSP_SCALED("s2", "s6") QIR_DSP_SCALED("s3", "s7")                                                \
+                "vmov r4, r5, s0, s1\n\t"                                                                            \
+                "vmov r6, r7, s2, s3\n\t"                                                                            \
+                "vmov r8, r9, s12, s13\n\t"                                                                          \
+                "pkhbt r4, r4, r6, lsl #16\n\t"                                                                      \
+                "pkhbt r5, r5, r7, lsl #16\n\t"                                                                      \
+                "qadd16 r4, r4, r8\n\t"                                                                              \
+                "qadd16 r5, r5, r8\n\t"                                                                              \
+                "usat16 r4, #8, r4\n\t"                                                                              \
+                "usat16 r5, #8, r5\n\t"                                                                              \
+                "orr r4, r4, r5, lsl #8\n\t"                                                                         \
                 clamp                                                                                                \
-                "vmov r1, s6\n\t"                                                                                    \
-                "strb r10, [r3]\n\t"                                                                                 \
-                "subs r2, r2, #2\n\t"                                                                                \
-                "it ge\n\t"                                                                                          \
-                "strbge r11, [r3, r1]\n\t"                                                                           \
-                "add r3, r3, r1, lsl #1\n\t"                                                                         \
-                "bgt 1b\n\t"                                                                                         \
-                "pop {r4-r11, pc}\n\t");                                                                             \
+                "str r4, [r2]\n\t"                                                                                   \
+                "add r2, r2, r9\n\t"                                                                                 \
+                "subs r3, r3, #1\n\t"                                                                                \
+                "bne 1b\n\t"                                                                                         \
+                "pop {r1, r4-r11, pc}\n\t");                                                                         \
     }
 
-/* Halves of two words: the lower ones, and the upper ones. */
-static QIR_INLINE uint32_t qir_dsp_lower(uint32_t a, uint32_t b) {
-    uint32_t pair;
-    __asm__("pkhbt %0, %1, %2, lsl #16" : "=r"(pair) : "r"(a), "r"(b));
-    return pair;
-}
-
-static QIR_INLINE uint32_t qir_dsp_upper(uint32_t a, uint32_t b) {
-    uint32_t pair;
-    __asm__("pkhtb %0, %2, %1, asr #16" : "=r"(pair) : "r"(a), "r"(b));
-    return pair;
-}
-
-/* Two pixels of a line, of four channels each, to the pairs of channels, `plane` apart. */
-static QIR_INLINE void qir_dsp_split(uint32_t a, uint32_t b, uint32_t *to, int32_t plane) {
-    const uint32_t a02 = qir_dsp_even(a), a13 = qir_dsp_odd(a), b02 = qir_dsp_even(b), b13 = qir_dsp_odd(b);
-    to[0] = qir_dsp_lower(a02, b02);
-    to[plane] = qir_dsp_lower(a13, b13);
-    to[2 * plane] = qir_dsp_upper(a02, b02);
-    to[3 * plane] = qir_dsp_upper(a13, b13);
-}
-
-/* A line, NULL where it lies outside the input, as [four channels][pairs][three lines], one of these. */
-static QIR_ALONE void qir_dsp_split_line(const qir_conv_u8_depthwise_lines *s, const uint8_t *line, uint32_t *to) {
-    const uint32_t zero = (uint32_t)s->x_zero_point * 0x1010101u, in = line ? (uint32_t)s->along.in : 0;
-    const uint32_t both = in ? in - 1 : 0; /* the first pixel of a pair of which both are inside is below */
-    const int32_t plane = 3 * s->pairs;
-    const ptrdiff_t step = s->along.x_step;
-    const uint32_t *const end = to + plane;
-    uint32_t at = 0u - (uint32_t)s->along.pad;
-    ptrdiff_t from = -s->along.pad * step;
-    for (; to != end; to += 3, from += 2 * step, at += 2) {
-        uint32_t a = zero, b = zero;
-        if (at < both) {
-            a = qir_dsp_word(line + from);
-            b = qir_dsp_word(line + from + step);
-        } else if (at < in) {
-            a = qir_dsp_word(line + from);
-        } else if (at + 1 < in) {
-            b = qir_dsp_word(line + from + step);
-        }
-        qir_dsp_split(a, b, to, plane);
+/* Taps [line][tap][channel] of four channels as columns. */
+static inline void qir_dsp_join_taps(const int8_t *w, int32_t channels, uint32_t *to) {
+    int32_t tap;
+    for (tap = 0; tap < 3; ++tap, to += 6) {
+        const int8_t *const a = w + tap * channels, *const b = a + 3 * channels, *const c = b + 3 * channels;
+        to[0] = qir_dsp_lower((uint32_t)c[1], (uint32_t)c[3]);
+        to[1] = qir_dsp_lower((uint32_t)c[0], (uint32_t)c[2]);
+        to[2] = qir_dsp_lower((uint32_t)a[2], (uint32_t)b[2]);
+        to[3] = qir_dsp_lower((uint32_t)a[3], (uint32_t)b[3]);
+        to[4] = qir_dsp_lower((uint32_t)a[0], (uint32_t)b[0]);
+        to[5] = qir_dsp_lower((uint32_t)a[1], (uint32_t)b[1]);
     }
 }
 
-/* Weights [line][tap][channel] of one channel. */
-static inline void qir_dsp_join_taps(const int8_t *w, int32_t channels, qir_dsp_taps *t) {
-    int32_t line;
-    for (line = 0; line < 5; ++line) {
-        const int8_t *const v = w + 3 * (line % 3) * channels;
-        const uint32_t middle = (uint32_t)v[channels];
-        t->w[2 * line] = qir_dsp_lower((uint32_t)v[0], middle);
-        t->w[2 * line + 1] = qir_dsp_lower(middle, (uint32_t)v[2 * channels]);
+/* Columns of pixels outside the input. */
+static inline uint32_t *qir_dsp_outside(int32_t count, uint32_t pair, uint32_t *to) {
+    for (count *= 6; count > 0; --count) {
+        *to++ = pair;
     }
+    return to;
 }
 
 #endif

@@ -39,8 +39,7 @@ static inline void qir_conv_u8_next(const qir_window *w, qir_conv_u8_place *plac
     ++place->sample;
 }
 
-/* Has the codes under one window taken, for one group: [taps][in_channels]. Windows that are pixels, one after the other,
-   have a stride of 0. */
+/* Has the codes under one window taken, for one group: [taps][in_channels]. */
 static QIR_INLINE void qir_conv_u8_take_window(const qir_conv_u8_shape *s, const uint8_t *x, const qir_conv_u8_place *place,
                                                int32_t group, qir_conv_u8_take *take, void *line) {
     const qir_window *const win = &s->window;
@@ -48,8 +47,9 @@ static QIR_INLINE void qir_conv_u8_take_window(const qir_conv_u8_shape *s, const
     const int32_t across = win->in[2], right = together * win->dilation[2], left = place->start[2];
     const int32_t clipped = left < 0 || left + (win->kernel[2] - 1) * win->dilation[2] >= across;
     const ptrdiff_t all = (ptrdiff_t)s->groups * channels;
+    const int32_t taps = win->kernel[0] * win->kernel[1] * win->kernel[2];
     int32_t plane = place->start[0], a, b, c;
-    if (win->stride[2] == 0) {
+    if (taps == 1 && s->groups == 1 && win->stride[2] == 1 && win->in[2] == qir_pixels(win)) { /* pixels of a row */
         take(line, x + (ptrdiff_t)place->out[2] * channels, channels);
         return;
     }

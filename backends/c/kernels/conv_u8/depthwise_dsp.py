@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from qir.backends.c.kernels import Bound, Variant
-from qir.backends.c.kernels.conv_u8.contract import accepts, conv_window
-from qir.backends.c.program import Data, Field, Kernel, Scratch, Struct
-from qir.backends.c.requant import per_channel, requant
+from qir.backends.c.kernels.conv_u8.contract import accepts, conv_shape, conv_window
+from qir.backends.c.program import Data, Kernel, Scalar, Scratch
+from qir.backends.c.requant import per_channel
 from qir.backends.c.site import Site
 from qir.backends.c.weights import is_packed
 
@@ -17,7 +17,7 @@ _SOURCE = Path(__file__).parent / "conv_u8_depthwise_3x3__dsp.c"
 
 
 def _along(site: Site) -> int:
-    """The spatial axis that lines go along: the one of more results."""
+    """The spatial axis that windows go along: the one of more results."""
     rows, columns = conv_window(site).output
     return int(columns >= rows)
 
@@ -32,39 +32,34 @@ def _accepts(site: Site) -> str | None:
         return "its windows are more than two pixels apart"
     if site.output.short != "u8" or is_packed(site):
         return "its result is real, or its weights are packed"
-    return accepts(site)
+    return accepts(site) or _wide(site)
 
 
-def _axis(site: Site, axis: int) -> Field:
-    """The qir_conv_u8_depthwise_axis of a spatial axis."""
-    win = conv_window(site)
-    return (win.input[axis], win.output[axis], win.strides[axis], win.begin[axis],
-            site.input(0).strides[2 + axis], site.output.strides[2 + axis])  # fmt: skip
+def _wide(site: Site) -> str | None:
+    """The reason to refuse sums that do not fit 16 bits once they are scaled."""
+    w, bias = np.asarray(site.constant(1), np.int64), np.asarray(site.constant(2), np.int64)
+    most = (np.abs(bias) + 255 * np.abs(w).reshape(w.shape[0], -1).sum(axis=1)).astype(np.float64)
+    scaled = most * np.abs(per_channel(site.constant(3), w.shape[0]).astype(np.float64))
+    return None if np.all(scaled < (1 << 15) - 1) else "a rounded result could leave 16 bits"
 
 
 def _bind(site: Site) -> Bound:
-    w, along = np.asarray(site.constant(1)), _along(site)
-    channels, stride = w.shape[0], conv_window(site).strides[along]
-    pairs = stride * -(-conv_window(site).output[along] // 2) + 1
-    shape = Struct("qir_conv_u8_depthwise_lines", (
-        ("batch", site.input(0).shape[0]), ("channels", channels),
-        ("x_zero_point", int(site.node.attr("x_zero_point", 0))), ("pairs", pairs),
-        ("along", _axis(site, along)), ("across", _axis(site, 1 - along)), ("requant", requant(site.node)),
-    ))  # fmt: skip
+    w, along, win = np.asarray(site.constant(1)), _along(site), conv_window(site)
     data = (Data(np.ascontiguousarray(w[:, 0].transpose(2 - along, 1 + along, 0)), "weights"),
             Data(np.asarray(site.constant(2)).astype(np.int32), "bias"),
-            Data(per_channel(site.constant(3), channels), "multipliers"))  # fmt: skip
-    args = (shape, site.input(0).read, *data, Scratch(4 * 4 * 3 * pairs), site.output.write)
-    return Bound(_kernel(site, stride), args)
+            Data(per_channel(site.constant(3), w.shape[0]), "multipliers"))  # fmt: skip
+    columns = (win.output[along] - 1) * win.strides[along] + 3
+    args = (conv_shape(site), Scalar(1 + along), site.input(0).read, *data, Scratch(4 * 6 * columns),
+            site.output.write)  # fmt: skip
+    return Bound(_kernel(site, win.strides[along]), args)
 
 
 def _kernel(site: Site, stride: int) -> Kernel:
-    """The template for outputs `stride` pixels apart."""
+    """The template for windows `stride` pixels apart."""
     clamped = (site.node.attr("qmin", 0), site.node.attr("qmax", 255)) != (0, 255)
     name = f"qir_conv_u8s8_depthwise_3x3_u8{'_by2' * (stride == 2)}{'_clamped' * clamped}__dsp"
     return Kernel("qir_conv_u8s8_depthwise_3x3_T__dsp", _SOURCE, name, (
-        ("QIR_LINE", f"QIR_DSP_LINE_BY_{stride}"), ("QIR_SKIP", f"QIR_DSP_SKIP_{stride}"),
-        ("QIR_CLAMP", f"QIR_DSP_{'CLAMPED' if clamped else 'BYTES'}"),
+        ("QIR_BACK", f"QIR_DSP_BACK_{stride}"), ("QIR_CLAMP", "QIR_DSP_CLAMP_TAPS" if clamped else '""'),
     ))  # fmt: skip
 
 
