@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from math import prod
-
 import numpy as np
 
 from qir.backends.c.integer_types import only_bytes
@@ -31,15 +29,6 @@ def pixel_window(count: int) -> Field:
     """The qir_window of pixels that are windows, one after the other."""
     one, row = (1, 1, 1), (1, 1, count)
     return (1, row, row, one, one, one, (0, 0, 0))
-
-
-def row_window(site: Site) -> Field:
-    """The qir_window of a site, `pixel_window` where each window is one pixel."""
-    x, win = site.input(0), conv_window(site)
-    padded = any(win.begin) or any(win.end)
-    if padded or prod(win.kernel) > 1 or prod(win.strides) > 1 or int(site.node.attr("group", 1)) > 1:
-        return window_fields(x.shape[0], win)
-    return pixel_window(x.shape[0] * prod(win.input))
 
 
 def conv_shape(site: Site, win: Field | None = None) -> Struct:

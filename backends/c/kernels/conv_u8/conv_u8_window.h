@@ -15,6 +15,7 @@ static inline int32_t qir_conv_u8_together(const qir_conv_u8_shape *s) {
 
 /* An output pixel, and where its window starts. */
 typedef struct {
+    int32_t number;
     int32_t sample;
     int32_t out[3];
     int32_t start[3];
@@ -22,12 +23,13 @@ typedef struct {
 
 /* The first output pixel, and the next one. */
 static inline qir_conv_u8_place qir_conv_u8_first(const qir_window *w) {
-    const qir_conv_u8_place place = {0, {0, 0, 0}, {-w->pad[0], -w->pad[1], -w->pad[2]}};
+    const qir_conv_u8_place place = {0, 0, {0, 0, 0}, {-w->pad[0], -w->pad[1], -w->pad[2]}};
     return place;
 }
 
 static inline void qir_conv_u8_next(const qir_window *w, qir_conv_u8_place *place) {
     int32_t axis;
+    ++place->number;
     for (axis = 2; axis >= 0; --axis) {
         place->start[axis] += w->stride[axis];
         if (++place->out[axis] < w->out[axis]) {
@@ -49,8 +51,9 @@ static QIR_INLINE void qir_conv_u8_take_window(const qir_conv_u8_shape *s, const
     const ptrdiff_t all = (ptrdiff_t)s->groups * channels;
     const int32_t taps = win->kernel[0] * win->kernel[1] * win->kernel[2];
     int32_t plane = place->start[0], a, b, c;
-    if (taps == 1 && s->groups == 1 && win->stride[2] == 1 && win->in[2] == qir_pixels(win)) { /* pixels of a row */
-        take(line, x + (ptrdiff_t)place->out[2] * channels, channels);
+    if (taps == 1 && s->groups == 1 && win->in[0] == win->out[0] && win->in[1] == win->out[1] &&
+        across == win->out[2]) { /* pixels as they follow each other in x */
+        take(line, x + (ptrdiff_t)place->number * channels, channels);
         return;
     }
     for (a = win->kernel[0]; a > 0; --a, plane += win->dilation[0]) {

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from qir.backends.c.kernels import Bound, Variant
-from qir.backends.c.kernels.conv_u8.contract import accepts, conv_shape, conv_window, refuse_narrow, row_window
+from qir.backends.c.kernels.conv_u8.contract import accepts, conv_shape, conv_window, refuse_narrow
 from qir.backends.c.program import Data, Kernel, Scratch
 from qir.backends.c.requant import added, output_types, per_channel, summed
 from qir.backends.c.site import Site
@@ -109,7 +109,7 @@ def dsp_work(outputs: int, each: int, depth: int) -> float:
 
 def _bind(site: Site) -> Bound:
     data, room = dsp_data(site, _codes(site)), dsp_room(*_runs(site))
-    args = (conv_shape(site, row_window(site)), site.input(0).read, *data, *added(site), room, site.output.write)
+    args = (conv_shape(site), site.input(0).read, *data, *added(site), room, site.output.write)
     return Bound(dsp_kernel(site, "qir_conv_u8s8_T__dsp", DSP_SOURCE), args)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from qir.backends.c.kernels import Bound, Variant
-from qir.backends.c.kernels.conv_u8.contract import accepts, conv_shape, refuse_narrow, row_window
+from qir.backends.c.kernels.conv_u8.contract import accepts, conv_shape, refuse_narrow
 from qir.backends.c.program import Data, Kernel, Scratch
 from qir.backends.c.requant import added, flushed, output_types, per_channel, summed, vector_types, weight_sums
 from qir.backends.c.site import Site
@@ -46,7 +46,7 @@ def _accepts(site: Site) -> str | None:
 
 def _bind(site: Site) -> Bound:
     w = np.moveaxis(np.asarray(site.constant(1)), 1, -1).reshape(site.input(1).shape[0], -1)
-    args = (conv_shape(site, row_window(site)), site.input(0).read, *mve_data(site, w), *added(site),
+    args = (conv_shape(site), site.input(0).read, *mve_data(site, w), *added(site),
             Scratch(w.shape[1]), site.output.write)  # fmt: skip
     return Bound(mve_kernel(site), args)
 
