@@ -81,6 +81,20 @@ def test_sums_join_the_convolution_before_them(core: str) -> None:
     assert all(np.array_equal(b.values[name], found[name]) for name in outputs)
 
 
+@pytest.mark.slow
+def test_rows_at_a_time(core: str) -> None:
+    """Of layers whose windows are pixels, and of depthwise ones, for little memory."""
+    b, rng = Builder(), np.random.default_rng(0)
+    x = b.feed("x", rng.integers(0, 256, (1, 3, 20, 20)).astype(np.uint8))
+    wide = conv(b, rng, conv(b, rng, x, "first", 12), "wide", 24, 1)
+    y = conv(b, rng, conv(b, rng, wide, "depthwise", 24, 3, 24), "narrow", 4, 1)
+    graph = b.graph([y])
+    arena = compile_c(graph, target=core).program.arena_bytes
+    module = compile_c(graph, target=core, max_ram=arena * 3 // 4)
+    assert any(call.joined for call in module.program.calls)
+    np.testing.assert_array_equal(b.values[y], elsewhere.run(module, b.feeds)[y])
+
+
 @pytest.mark.parametrize(("target", "case", "kernel"), [
     ("cortex-m4", shaped(0, 16, (5, 5), 16, (3, 3)), "conv_u8s8_u8_clamped__dsp"),
     ("cortex-m7", depthwise(0, 8, (5, 5), (3, 3)), "conv_u8s8_depthwise_3x3_u8_clamped__dsp"),
@@ -115,8 +129,8 @@ def test_packed_weights_are_hardly_more_than_the_codes(target: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("target", "most"), [
-    ("cortex-m4", {"3x3 16": 1.5, "1x1 64": 1.3, "gemm": 1.45, "depthwise": 3.3}),
-    ("cortex-m55", {"3x3 16": 0.35, "1x1 64": 0.32, "gemm": 0.2, "depthwise": 2.3}),
+    ("cortex-m4", {"3x3 16": 1.5, "1x1 64": 1.3, "gemm": 1.45, "depthwise": 2.7}),
+    ("cortex-m55", {"3x3 16": 0.35, "1x1 64": 0.3, "gemm": 0.2, "depthwise": 2.2}),
 ])  # fmt: skip
 def test_instructions_for_a_product(target: str, most: Mapping[str, float], need: Callable[[str], str]) -> None:
     """Optimized for size."""

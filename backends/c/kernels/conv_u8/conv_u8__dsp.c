@@ -125,7 +125,7 @@ void qir_conv_u8s8_T__dsp(const qir_conv_u8_shape *s, const uint8_t *QIR_RESTRIC
     uint32_t *const pairs = (uint32_t *)scratch, *const end = pairs + words;
     int32_t left = qir_pixels(&s->window), group, channel;
     ptrdiff_t to = 0;
-    qir_conv_u8_place place = qir_conv_u8_first(&s->window);
+    qir_conv_u8_place place = qir_conv_u8_first(s);
     for (; left > 0; left -= 2, to += all) {
         const qir_conv_u8_place one = place;
         const ptrdiff_t next = left > 1 ? all : 0;

@@ -39,7 +39,7 @@ void qir_conv_u8s8_T__mve(const qir_conv_u8_shape *s, const uint8_t *QIR_RESTRIC
     #endif
     int32_t left = qir_pixels(&s->window), group, channel;
     ptrdiff_t to = 0;
-    qir_conv_u8_place place = qir_conv_u8_first(&s->window);
+    qir_conv_u8_place place = qir_conv_u8_first(s);
     for (; left > 0; --left) {
         for (group = 0; group < s->groups; ++group, to += channels) {
             const ptrdiff_t first = (ptrdiff_t)group * channels;

@@ -15,6 +15,7 @@ static inline int32_t qir_conv_u8_together(const qir_conv_u8_shape *s) {
 
 /* An output pixel, and where its window starts. */
 typedef struct {
+    int32_t alone; /* windows are single pixels, as they follow each other in x */
     int32_t number;
     int32_t sample;
     int32_t out[3];
@@ -22,15 +23,18 @@ typedef struct {
 } qir_conv_u8_place;
 
 /* The first output pixel, and the next one. */
-static inline qir_conv_u8_place qir_conv_u8_first(const qir_window *w) {
-    const qir_conv_u8_place place = {0, 0, {0, 0, 0}, {-w->pad[0], -w->pad[1], -w->pad[2]}};
+static inline qir_conv_u8_place qir_conv_u8_first(const qir_conv_u8_shape *s) {
+    const qir_window *const w = &s->window;
+    const int same = w->in[0] == w->out[0] && w->in[1] == w->out[1] && w->in[2] == w->out[2];
+    const int32_t alone = same && s->groups == 1 && w->kernel[0] * w->kernel[1] * w->kernel[2] == 1;
+    const qir_conv_u8_place place = {alone, 0, 0, {0, 0, 0}, {-w->pad[0], -w->pad[1], -w->pad[2]}};
     return place;
 }
 
 static inline void qir_conv_u8_next(const qir_window *w, qir_conv_u8_place *place) {
     int32_t axis;
     ++place->number;
-    for (axis = 2; axis >= 0; --axis) {
+    for (axis = place->alone ? -1 : 2; axis >= 0; --axis) {
         place->start[axis] += w->stride[axis];
         if (++place->out[axis] < w->out[axis]) {
             return;
@@ -49,10 +53,8 @@ static QIR_INLINE void qir_conv_u8_take_window(const qir_conv_u8_shape *s, const
     const int32_t across = win->in[2], right = together * win->dilation[2], left = place->start[2];
     const int32_t clipped = left < 0 || left + (win->kernel[2] - 1) * win->dilation[2] >= across;
     const ptrdiff_t all = (ptrdiff_t)s->groups * channels;
-    const int32_t taps = win->kernel[0] * win->kernel[1] * win->kernel[2];
     int32_t plane = place->start[0], a, b, c;
-    if (taps == 1 && s->groups == 1 && win->in[0] == win->out[0] && win->in[1] == win->out[1] &&
-        across == win->out[2]) { /* pixels as they follow each other in x */
+    if (place->alone) {
         take(line, x + (ptrdiff_t)place->number * channels, channels);
         return;
     }
