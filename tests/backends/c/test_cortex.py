@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -39,14 +40,21 @@ def core(
     return prefer(request.param, monkeypatch, evidence, need)
 
 
+def steep() -> Case:
+    """Depthwise, with results far beyond the codes."""
+    one = depthwise(1, 10, (5, 5), (3, 3), pads=(1, 1, 1, 1))
+    return replace(one, arrays=(*one.arrays[:3], np.full(10, 0.7, np.float32)))
+
+
 @pytest.mark.slow
 def test_ends_of_shapes(core: str) -> None:
     """Channels around multiples of four and sixteen, odd numbers of pixels, every way to lie at an edge."""
     shapes = edges()
-    text = check_cases([*shapes[::2], *shapes[1:26:2], *windows()[::2], *long_rows()[:11]], target=core).explain()
+    cases = [*shapes[::2], *shapes[1:26:2], *windows()[::2], steep(), *long_rows()[:11]]
+    text = check_cases(cases, target=core).explain()
     wanted = {"cortex-m4": ("conv_u8s8_u8_clamped__dsp", "conv_u8s8_f32__dsp", "gemm_u8s8_row_u8_clamped__dsp",
                             "gemm_u8s8_row_f32__dsp", "depthwise_3x3_u8_clamped__dsp",
-                            "depthwise_3x3_u8_by2_clamped__dsp"),
+                            "depthwise_3x3_u8_by2_clamped__dsp", "depthwise_3x3_u8_each_clamped__dsp"),
               "cortex-m55": ("conv_u8s8_u8__mve", "conv_u8s8_f32__mve", "depthwise_u8__mve")}[core]  # fmt: skip
     assert not {name for name in wanted if f"qir_{name}" not in text and f"qir_conv_u8s8_{name}" not in text}
 

@@ -2,10 +2,11 @@
 
 /* template: begin */
 #define QIR_BACK QIR_DSP_BACK_1
+#define QIR_CODES QIR_DSP_PAIRS
 #define QIR_CLAMP ""
 /* template: end */
 
-QIR_DSP_WINDOWS(qir_conv_u8s8_depthwise_3x3_T_dsp_windows, QIR_BACK, QIR_CLAMP)
+QIR_DSP_WINDOWS(qir_conv_u8s8_depthwise_3x3_T_dsp_windows, QIR_BACK, QIR_CODES, QIR_CLAMP)
 
 /* Results of four channels, from x on, of the windows along line `out` of a sample. */
 static QIR_ALONE void qir_conv_u8s8_depthwise_3x3_T_dsp_line(const qir_conv_u8_shape *s, int32_t along, const uint8_t *x,

@@ -81,9 +81,27 @@ typedef struct {
 
 #define QIR_DSP_CLAMP_TAPS "ldr r8, [sp]\n\tldrd r6, r7, [r8, #112]\n\t" QIR_DSP_CLAMP("r4", "r6", "r7")
 
-/* void name(const uint32_t *x, const qir_dsp_taps *t, uint8_t *y, int32_t count): results of windows along a line. The
-   binder checks that scaled sums fit 16 bits, so that pairs of them are saturated as codes at once. */
-#define QIR_DSP_WINDOWS(name, back, clamp)                                                                           \
+/* r4-r7 as codes in r4: by pairs where the binder knows that scaled sums fit 16 bits, else each. */
+#define QIR_DSP_PAIRS                       \
+    "pkhbt r4, r4, r6, lsl #16\n\t"         \
+    "pkhbt r5, r5, r7, lsl #16\n\t"         \
+    "qadd16 r4, r4, r8\n\t"                 \
+    "qadd16 r5, r5, r8\n\t"                 \
+    "usat16 r4, #8, r4\n\t"                 \
+    "usat16 r5, #8, r5\n\t"                 \
+    "orr r4, r4, r5, lsl #8\n\t"
+
+#define QIR_DSP_EACH                        \
+    "vmov s14, r2\n\t"                      \
+    "sxth r2, r8\n\t"                       \
+    QIR_DSP_CODE("r4") QIR_DSP_CODE("r5") QIR_DSP_CODE("r6") QIR_DSP_CODE("r7") \
+    "vmov r2, s14\n\t"                      \
+    "orr r4, r4, r5, lsl #8\n\t"            \
+    "orr r4, r4, r6, lsl #16\n\t"           \
+    "orr r4, r4, r7, lsl #24\n\t"
+
+/* void name(const uint32_t *x, const qir_dsp_taps *t, uint8_t *y, int32_t count): results of windows along a line. */
+#define QIR_DSP_WINDOWS(name, back, codes, clamp)                                                                    \
     QIR_ASSEMBLY void name(QIR_UNUSED const uint32_t *x, QIR_UNUSED const qir_dsp_taps *t, QIR_UNUSED uint8_t *y,     \
                            QIR_UNUSED int32_t count) {                                                               \
         __asm__("push {r1, r4-r11, lr}\n\t"                                                                          \
@@ -103,13 +121,7 @@ typedef struct {
                 "vmov r4, r5, s0, s1\n\t"                                                                            \
                 "vmov r6, r7, s2, s3\n\t"                                                                            \
                 "vmov r8, r9, s12, s13\n\t"                                                                          \
-                "pkhbt r4, r4, r6, lsl #16\n\t"                                                                      \
-                "pkhbt r5, r5, r7, lsl #16\n\t"                                                                      \
-                "qadd16 r4, r4, r8\n\t"                                                                              \
-                "qadd16 r5, r5, r8\n\t"                                                                              \
-                "usat16 r4, #8, r4\n\t"                                                                              \
-                "usat16 r5, #8, r5\n\t"                                                                              \
-                "orr r4, r4, r5, lsl #8\n\t"                                                                         \
+                codes                                                                                                \
                 clamp                                                                                                \
                 "str r4, [r2]\n\t"                                                                                   \
                 "add r2, r2, r9\n\t"                                                                                 \

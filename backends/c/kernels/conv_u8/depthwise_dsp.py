@@ -32,15 +32,14 @@ def _accepts(site: Site) -> str | None:
         return "its windows are more than two pixels apart"
     if site.output.short != "u8" or is_packed(site):
         return "its result is real, or its weights are packed"
-    return accepts(site) or _wide(site)
+    return accepts(site)
 
 
-def _wide(site: Site) -> str | None:
-    """The reason to refuse sums that do not fit 16 bits once they are scaled."""
-    w, bias = np.asarray(site.constant(1), np.int64), np.asarray(site.constant(2), np.int64)
-    most = (np.abs(bias) + 255 * np.abs(w).reshape(w.shape[0], -1).sum(axis=1)).astype(np.float64)
-    scaled = most * np.abs(per_channel(site.constant(3), w.shape[0]).astype(np.float64))
-    return None if np.all(scaled < (1 << 15) - 1) else "a rounded result could leave 16 bits"
+def _narrow(site: Site) -> bool:
+    """Whether sums fit 16 bits once they are scaled."""
+    w = np.asarray(site.constant(1), np.int64).reshape(site.input(1).shape[0], -1)
+    ends = (255 * np.stack([np.minimum(w, 0), np.maximum(w, 0)]).sum(axis=2)) + np.asarray(site.constant(2), np.int64)
+    return bool(np.all(np.abs(ends * per_channel(site.constant(3), w.shape[0]).astype(np.float64)) < (1 << 15) - 1))
 
 
 def _bind(site: Site) -> Bound:
@@ -57,9 +56,11 @@ def _bind(site: Site) -> Bound:
 def _kernel(site: Site, stride: int) -> Kernel:
     """The template for windows `stride` pixels apart."""
     clamped = (site.node.attr("qmin", 0), site.node.attr("qmax", 255)) != (0, 255)
-    name = f"qir_conv_u8s8_depthwise_3x3_u8{'_by2' * (stride == 2)}{'_clamped' * clamped}__dsp"
+    narrow = _narrow(site)
+    name = f"qir_conv_u8s8_depthwise_3x3_u8{'_by2' * (stride == 2)}{'_each' * (not narrow)}{'_clamped' * clamped}__dsp"
     return Kernel("qir_conv_u8s8_depthwise_3x3_T__dsp", _SOURCE, name, (
-        ("QIR_BACK", f"QIR_DSP_BACK_{stride}"), ("QIR_CLAMP", "QIR_DSP_CLAMP_TAPS" if clamped else '""'),
+        ("QIR_BACK", f"QIR_DSP_BACK_{stride}"), ("QIR_CODES", f"QIR_DSP_{'PAIRS' if narrow else 'EACH'}"),
+        ("QIR_CLAMP", "QIR_DSP_CLAMP_TAPS" if clamped else '""'),
     ))  # fmt: skip
 
 
