@@ -60,15 +60,16 @@ class Finetune(Pass):
 
     Attributes:
         steps: of the optimizer, Adam.
-        learning_rate: of weights and biases, in units of their channel's root mean square and their layer's spread.
-        scale_rate: that of scales and thresholds, relative to themselves, as a share of `learning_rate`.
+        learning_rate: of weights of at most 16 codes, in units of the root mean square of their channel.
+        fine_rate: share of it that all else takes: other weights, biases (in units of what their layer gives), scales
+            and thresholds (in units of themselves).
         batch_size: samples a step.
         warmup: share of the steps in which the rate rises; half a cosine follows.
         clip_norm: largest norm of all gradients together.
         temperature: T.
         features: weight of the errors inside the network.
         labels: weight of the cross-entropy of labels, where there are some.
-        patience: looks at the samples held out, of twenty, without improvement after which it ends; 0 for never.
+        patience: looks at the samples held out, of twenty, without improvement after which it ends early; 0 for never.
         checkpoint: file from which an interrupted training goes on; "" for none.
         threads: that PyTorch may use; only one always gives the same bytes.
     """
@@ -77,22 +78,22 @@ class Finetune(Pass):
     promise: ClassVar[Promise] = Promise.LOSSY
     needs_data: ClassVar[bool] = True
     steps: int = 1000
-    learning_rate: float = 5e-3
-    scale_rate: float = 0.1
+    learning_rate: float = 0.01
+    fine_rate: float = 0.2
     batch_size: int = 64
     warmup: float = 0.05
     clip_norm: float = 1.0
     temperature: float = 4.0
     features: float = 0.1
     labels: float = 1.0
-    patience: int = 10
+    patience: int = 0
     checkpoint: str = ""
     threads: int = 1
 
     def __post_init__(self) -> None:
         whole = ("steps", "batch_size", "threads")
         positive = (*whole, "learning_rate", "clip_norm", "temperature")
-        for option in (*positive, "scale_rate", "warmup", "features", "labels", "patience"):
+        for option in (*positive, "fine_rate", "warmup", "features", "labels", "patience"):
             value = getattr(self, option)
             if value < 0 or (option in positive and value == 0):
                 raise PassError(f"finetune has {option} {value}", fix="Give a positive number")
@@ -163,7 +164,7 @@ def _digest(graph: Graph, samples: Samples) -> str:
     for arrays in (samples.inputs, samples.wanted, {} if samples.labels is None else {"": samples.labels}):
         for name, array in arrays.items():
             found.update(f"{name} {array.shape}".encode())
-            found.update(np.ascontiguousarray(array))
+            found.update(array.tobytes())
     return found.hexdigest()
 
 

@@ -15,12 +15,15 @@ import torch
 from torch import nn
 
 from qir.ir.types import Affine
+from qir.ops.weighted import FEW_CODES
 from qir.passes.train.rounding import among, binary, nearest, straight_through, ternary
 from qir.quant.channels import along, rows
 from qir.quant.scales import decode
 
 _SMALLEST_FACTOR = 0.05
 """Scales keep at least this share of what they were: they have to stay positive."""
+_WITHIN = 0.95
+"""Of its scale, how far a threshold may be from 0."""
 _TOWARDS = (1.0, 0.75, 0.5, 0.25, 0.0)
 """Shares of the way from a code's real back to the weight; the largest that does not leave the code's cell counts."""
 
@@ -96,8 +99,13 @@ class Rounded(nn.Module):  # type: ignore[misc]  # torch is not typed here
         return straight_through(x, scale, codes, self.low, self.high, self.gain)
 
     def settle(self) -> None:
+        """Scales stay positive, thresholds within what codes stand for: rounding twice has to be rounding once."""
         if self.factor is not None:
             self.factor.data.clamp_(min=_SMALLEST_FACTOR)
+        if self.shift is not None:
+            reach = _WITHIN * self.scales().detach() / self.scale
+            start = self.threshold / self.scale
+            self.shift.data.copy_(torch.minimum(torch.maximum(self.shift.data, -reach - start), reach - start))
 
     def learned(self) -> Affine:
         """The codes as they are now."""
@@ -134,6 +142,11 @@ class Latent(nn.Module):  # type: ignore[misc]
         self.register_buffer("unit", torch.from_numpy(np.array(unit)))
         self.register_buffer("start", torch.from_numpy(start))
         self.moved = nn.Parameter(torch.zeros_like(self.start))
+
+    @property
+    def is_few(self) -> bool:
+        """Whether it has so few codes that it only moves from one to the next."""
+        return self.rounded is not None and (self.rounded.levels is not None or self.rounded.quant.levels <= FEW_CODES)
 
     def real(self) -> Any:
         return self.start + self.moved * self.unit

@@ -74,7 +74,8 @@ class Network(nn.Module):  # type: ignore[misc]  # torch is not typed here
         bias = (slots.bias,) if slots is not None and slots.bias >= 0 else ()
         for slot in (*bias, *_NORMALIZATIONS.get(node.op, ())):
             name = node.input(slot)
-            if name in graph.constants and name not in self.weights and name not in self.offsets:
+            known = name in self.weights or name in self.offsets
+            if name in graph.constants and not known and graph.constants[name].value.dtype == np.float32:
                 self.offsets[name] = Offset(_real(graph, name))
 
     def _check(self) -> None:
@@ -114,7 +115,7 @@ class Network(nn.Module):  # type: ignore[misc]  # torch is not typed here
         return {name: values[name] for name in (*self.graph.outputs, *taps)}
 
     def _results(self, node: Node, values: Mapping[str, Any], times: int) -> list[Any]:
-        operands = [values[name] if name else None for name in node.inputs]
+        operands: list[Any] = [values[name] if name else None for name in node.inputs]
         if node.op == "Reshape" and times > 1:
             operands[1] = torch.cat([operands[1][:1] * times, operands[1][1:]])
         try:
@@ -156,8 +157,10 @@ class Network(nn.Module):  # type: ignore[misc]  # torch is not typed here
     def settle(self) -> None:
         """Puts every parameter back to where it may be."""
         with torch.no_grad():
-            for part in (*self.weights.values(), *self.roundings.values()):
-                part.settle()
+            for weight in self.weights.values():
+                weight.settle()
+            for rounding in self.roundings.values():
+                rounding.settle()
 
 
 _WAY_OUT = "Leave finetune out, or give the pass a graph without this node"

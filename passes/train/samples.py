@@ -14,7 +14,7 @@ from qir.evaluate import Runner
 from qir.ir.dtype import FLOAT32
 from qir.ir.graph import Graph, Stage
 from qir.ir.types import TensorType
-from qir.ops.weighted import weighted
+from qir.ops.weighted import reads_few_codes, weighted
 from qir.progress import progress
 from qir.rewrite.channel_offsets import moved_like
 from qir.rewrite.channel_scaling import scaled_like
@@ -40,14 +40,16 @@ class Goal:
 
 @dataclass(frozen=True, eq=False)
 class Samples:
-    """Attributes:
-    inputs: by name, [n, ...] each along its own axis of samples.
-    axes: that axis, of inputs that have one.
-    outputs, features: the network's outputs, and values inside.
-    wanted: by goal's name what the teacher gives, [n, ...].
-    labels: int64 [n]; None without.
-    count: n.
-    batch: how many samples the graph takes at once, where it fixes that.
+    """Samples and what the teacher makes of them.
+
+    Attributes:
+        inputs: by name, [n, ...] each along its own axis of samples.
+        axes: that axis, of inputs that have one.
+        outputs, features: the network's outputs, and values inside.
+        wanted: by goal's name what the teacher gives, [n, ...].
+        labels: int64 [n]; None without.
+        count: n.
+        batch: how many samples the graph takes at once, where it fixes that.
     """
 
     inputs: Mapping[str, np.ndarray]
@@ -125,7 +127,7 @@ def _nearest_outputs(each: Mapping[Goal, float], count: int | None) -> tuple[Goa
     """The last values that fit."""
     kept: list[Goal] = []
     room = _FEATURE_BYTES / (count or 1024)
-    for goal in reversed(each):
+    for goal in reversed(list(each)):
         if each[goal] <= room:
             room -= each[goal]
             kept.append(goal)
@@ -157,8 +159,9 @@ def _are_classes(graph: Graph, name: str) -> bool:
 
 
 def _features(student: Graph, teacher: Graph) -> tuple[Goal, ...]:
-    """What layers read, where both graphs have it under one name and in one shape."""
-    names = [node.inputs[0] for node in student.nodes if weighted(node, student) is not None]
+    """What layers read, where both graphs have it under one name and in one shape; a few codes cannot be as reals."""
+    names = [node.inputs[0] for node in student.nodes
+             if weighted(node, student) is not None and not reads_few_codes(node, student)]  # fmt: skip
     made = [name for name in dict.fromkeys(names) if student.index.producer(name) is not None]
     return tuple(Goal(name, name) for name in made
                  if teacher.index.producer(name) is not None and _is_real(student, name) and _is_real(teacher, name)

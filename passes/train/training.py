@@ -29,7 +29,7 @@ class Plan:
 
     steps: int
     learning_rate: float
-    scale_rate: float
+    fine_rate: float
     batch_size: int
     warmup: float
     clip_norm: float
@@ -102,11 +102,11 @@ class Losses:
 
 
 def groups(network: Network, plan: Plan) -> list[dict[str, Any]]:
-    """Parameters with the share of the learning rate that each takes: numbers moved, and scales."""
-    moved = [part.moved for part in (*network.weights.values(), *network.offsets.values())]
-    known = {id(one) for one in moved}
-    scales = [one for one in network.parameters() if id(one) not in known]
-    return [{"params": moved, "share": 1.0}, {"params": scales, "share": plan.scale_rate}]
+    """Parameters with the share of the learning rate that each takes: weights of few codes, and all others."""
+    few = [part.moved for part in network.weights.values() if part.is_few]
+    known = {id(one) for one in few}
+    rest = [one for one in network.parameters() if id(one) not in known]
+    return [{"params": some, "share": share} for some, share in ((few, 1.0), (rest, plan.fine_rate)) if some]
 
 
 def rate(step: int, plan: Plan) -> float:
@@ -137,7 +137,7 @@ def train(network: Network, samples: Samples, judges: np.ndarray, plan: Plan) ->
     if not run.resumed():
         run.best = run.first = judged(network, losses, judges, plan.batch_size)
         run.keep()
-    every = max(1, plan.steps // _LOOKS)
+    every = -(-plan.steps // _LOOKS)
     for step in progress(range(run.step, plan.steps), "fine-tune", plan.steps - run.step):
         if run.waited >= plan.patience > 0:
             break

@@ -37,6 +37,7 @@ from tests.zoo_tasks import Task  # noqa: E402
 MODELS = ("resnet8_cifar10", "dscnn_kws", "cnn_mnist", "mlp_mnist")
 TARGETS = ("native", "x86-avx2")
 BASE = "int8"
+LOWERED = "bind-batch,fold-constants,eliminate-identities,eliminate-dead-code,lower-integer"
 ROWS: Mapping[str, Mapping[str, Any]] = {
     BASE: {},
     "channels -30 %": {"compress": "prune{channels=0.3}"},
@@ -48,8 +49,24 @@ ROWS: Mapping[str, Mapping[str, Any]] = {
     "1:4": {"compress": "sparsify{pattern=1:4}"},
     "1x4, half": {"compress": "sparsify{pattern=1x4}"},
     "16x4, half": {"compress": "sparsify{pattern=16x4}"},
+    "ternary": {"recipe": "ternary"},
+    "ternary, fine-tuned": {"recipe": "ternary", "finetune": True},
+    "binary": {"recipe": "binary"},
+    "binary, fine-tuned": {"recipe": "binary", "finetune": True},
+    "channels -30 %, fine-tuned": {"compress": "prune{channels=0.3}", "finetune": True},
+    "channels -30 %, ternary, fine-tuned": {"compress": "prune{channels=0.3}", "recipe": "ternary", "finetune": True},
 }
 """Name to options of qir.compile."""
+
+
+def lessons(task: Task) -> np.ndarray:
+    """What to fine-tune on: calibration samples, of ResNet-8 10,000 training images, without labels."""
+    more = task.folder.parent / "cifar10_train_10k.npz"
+    if "cifar10" not in task.folder.name or not more.exists():
+        return task.samples("x_calib")
+    mean, std = (np.asarray(task.meta[key], np.float32).reshape(1, -1, 1, 1) for key in ("mean", "std"))
+    with np.load(more) as found:
+        return np.asarray((found["x_u8"].astype(np.float32) - mean) / std)
 
 
 @dataclass
@@ -81,14 +98,20 @@ def measure(task: Task, rows: Mapping[str, Mapping[str, Any]], targets: tuple[st
     calibration, found = task.samples("x_calib"), dict[str, Measured]()
     compiled: dict[tuple[str, str], qir.CompiledC] = {}
     for name, options in rows.items():
-        rest = {key: value for key, value in options.items() if key != "compress"}
-        small = qir.compile(task.model, calibration, recipe="float", compress=options.get("compress"))
-        net = qir.compile(small.graph, calibration, **rest)
-        found[name] = Measured(answers(net.graph, task, limit), total_macs(small.graph))
-        for note in small.notes + net.notes:
+        if options.get("finetune"):  # in one call, as the whole float model is the teacher; trained once
+            net = qir.compile(task.model, lessons(task), **options)
+            start, work, notes, rest = net.rounding.quant, net.rounding.real, net.notes, {"passes": LOWERED}
+        else:
+            rest = {key: value for key, value in options.items() if key != "compress"}
+            small = qir.compile(task.model, calibration, recipe="float", compress=options.get("compress"))
+            net = qir.compile(small.graph, calibration, **rest)
+            start, work, notes = small.graph, small.graph, small.notes + net.notes
+        assert work is not None
+        found[name] = Measured(answers(net.graph, task, limit), total_macs(work))
+        for note in notes:
             print(f"{task.folder.name}, {name}: {note}", file=sys.stderr)
         for target in targets:
-            made = qir.compile(small.graph, calibration, target=target, **rest)
+            made = qir.compile(start, None if options.get("finetune") else calibration, target=target, **rest)
             assert isinstance(made, qir.CompiledC)
             found[name].bytes[target] = made.module.weight_bytes
             compiled[name, target] = made
