@@ -11,6 +11,7 @@ import qir
 from tests.end_to_end.contract import STRICT, compare_nodes
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("compress", "least"),
     [

@@ -43,6 +43,7 @@ def prefer_sparse(isa: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Variant, "cycles", cycles)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", TARGETS)
 def test_convolutions_and_products(target: str, monkeypatch: pytest.MonkeyPatch) -> None:
     isa = target.removeprefix("x86-")
