@@ -50,6 +50,13 @@ class Codes:
         """The reals of codes."""
         return dequantize(codes, float(self.scale), self.zero_point)
 
+    def holds(self, other: Codes) -> bool:
+        """Whether rounding the reals of other codes gives these codes again."""
+        if (self.scale, self.zero_point, self.storage) != (other.scale, other.zero_point, other.storage):
+            return False
+        codes = np.arange(other.qmin, other.qmax + 1, other.step).astype(other.storage.numpy)
+        return np.array_equal(codes, self.encode(other.decode(codes)))
+
     @property
     def step(self) -> int:
         """From one code to the next: binary ones leave out the zero point."""

@@ -100,15 +100,20 @@ def _move(node: Node, low: Lowering) -> bool:
         return False
     results = []
     for name in node.outputs:
-        same = not name or low.stored(name) == source
-        results.append(low.code_name(name) if name and same else "" if not name else low.value(
-            f"{name}_moved", TensorType(source.storage, low.graph.tensor(name).shape)))  # fmt: skip
+        to = low.stored(name) if name else None
+        if to is None:
+            results.append("")
+        elif to.holds(source):
+            results.append(low.code_name(name))
+        else:
+            kind = TensorType(source.storage, low.graph.tensor(name).shape)
+            results.append(low.value(f"{name}_moved", kind))
     inputs = (low.codes(node.inputs[0]), *(low.real(name) if name else "" for name in node.inputs[1:]))
     op = "Identity" if node.op == "qir.Requantize" else node.op
     low.add(op, inputs, results, node.attrs, node.origin, node.name)
     for name, moved in zip(node.outputs, results, strict=True):
         to = low.stored(name) if name else None
-        if to is not None and to != source:
+        if to is not None and not to.holds(source):
             _recode(moved, low.code_name(name), source, to, low, node.origin)
     return True
 

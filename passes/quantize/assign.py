@@ -4,9 +4,9 @@ Ranges come from `calibrate`, bits from the recipe (passes/quantize/widths.py). 
 int16 ones have their zero point at 0. Codes of 2 and 4 bits are the first few of the 8-bit ones. So are those of 1 bit
 and ternary ones where nothing is negative; else they are signs: -s or +s by `x >= 0`, and -s, 0 or +s by compares with
 s / 2. 16-bit codes are fine enough to hold all that was observed, so nothing is clipped for their sake. Operators that
-only move codes share one Affine with their input. A Relu or Clip after an integer operator is part of it where its
-clamp is the codes' own (passes/quantize/clamp.py), so only its result is rounded. Values that have codes already keep
-them. Weights and biases are rounded by the passes that follow.
+only move codes share one Affine with their input, but for thresholds beyond what the codes stand for. A Relu or Clip
+after an integer operator is part of it where its clamp is the codes' own (passes/quantize/clamp.py), so only its result
+is rounded. Values that have codes already keep them. Weights and biases are rounded by the passes that follow.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from qir.passes.quantize.clamp import bounds, fit, is_absorbed
 from qir.passes.quantize.placement import needs_code_output, place
 from qir.passes.quantize.widths import Width, has_signs, widths
 from qir.passmanager.base import Context, Pass, Promise
-from qir.quant.scales import affine_params, encode
+from qir.quant.scales import affine_params, encode, settled
 from qir.recipe import whole_bits
 from qir.rewrite.bodies import map_bodies
 from qir.rewrite.editor import Editor
@@ -65,7 +65,7 @@ class Quantize(Pass):
             if rule.kind == "same":
                 source = edit.types[rule.data_inputs(node)[0]]
                 assert isinstance(source, TensorType)
-                _set_quant(edit, node.outputs, source.quant)
+                _set_quant(edit, node.outputs, None if source.quant is None else settled(source.quant))
             else:
                 absorbed.update(_result(node, rule.range, edit, codes))
         return edit.build()

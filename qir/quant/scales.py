@@ -6,6 +6,8 @@ float32: the arithmetic of ONNX QuantizeLinear and DequantizeLinear as onnxrunti
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from qir.errors import DataError
@@ -183,6 +185,20 @@ def encode(x: np.ndarray, quant: Affine) -> np.ndarray:
 def decode(codes: np.ndarray, quant: Affine) -> np.ndarray:
     """`dequantize` with the parameters of a type."""
     return dequantize(codes, quant.scale, quant.zero_point, quant.axis, quant.block_size)
+
+
+def settled(quant: Affine) -> Affine:
+    """The type of values that have such codes already, so that rounding once more leaves them.
+
+    It is the same one, unless compares have a threshold beyond what the codes stand for.
+    """
+    if quant.rounding == "nearest":
+        return quant
+    if quant.rounding == "binary":
+        within, middle = (-quant.scale < quant.threshold) & (quant.threshold <= quant.scale), np.zeros_like(quant.scale)
+    else:
+        within, middle = quant.threshold < quant.scale, quant.scale / 2
+    return quant if within.all() else replace(quant, threshold=np.where(within, quant.threshold, middle))
 
 
 def bias_params(

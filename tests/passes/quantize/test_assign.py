@@ -38,6 +38,20 @@ def test_what_only_moves_codes_shares_them(body: str, result: str) -> None:
     assert quant(graph, result) == quant(graph, "c")
 
 
+@pytest.mark.parametrize("rounding", ["binary", "ternary"])
+@pytest.mark.parametrize("where", TARGETS)
+def test_what_moves_signs_of_a_far_threshold_leaves_them(where: str, rounding: Rounding) -> None:
+    """Rounded once more by the threshold, all of them would be low."""
+    far = Affine(INT8, np.float32(0.5), np.zeros((), np.int32), rounding=rounding, threshold=np.float32(0.75))
+    before = image_net(f"{CONV} t = MaxPool<kernel_shape=[2,2]>(c) y {AGAIN}(t, w2)", result="float[1,4,7,7] y")
+    before = before.with_(types={**before.types, "c": TensorType(FLOAT32, (1, 4, 8, 8), far)}, stage=Stage.QUANT)
+    after = apply(ACTIVATIONS, before, where)
+    found = evaluate(after, {"x": normal(1, 4, 8, 8)}, taps=["c", "t"])
+    assert len(np.unique(found["c"])) == far.levels
+    windows = np.lib.stride_tricks.sliding_window_view(found["c"], (2, 2), axis=(2, 3))
+    np.testing.assert_array_equal(windows.max(axis=(4, 5)), found["t"])
+
+
 @pytest.mark.parametrize("where", TARGETS)
 def test_indices_of_a_pool_are_no_codes(where: str) -> None:
     body = f"{CONV} t, i = MaxPool<kernel_shape=[3,3], pads=[1,1,1,1]>(c) y {AGAIN}(t, w2)"
