@@ -23,16 +23,8 @@ QIR_AVX2 static QIR_INLINE __m256i qir_depthwise_avx2_load(const void *from) {
     return _mm256_loadu_si256((const __m256i *)from);
 }
 
-/* Rounded products, halves to even; the binder knows that they fit int32, and |sum| <= 2^22. The bias holds the bits of
-   1.5 * 2^23, to which sum adds as many units in the last place: sum as a float is what remains without them. That
-   wants another part of the processor than conversion does. */
+/* Rounded products, halves to even; the binder knows that they fit int32. */
 QIR_AVX2 static QIR_INLINE __m256i qir_depthwise_avx2_steps(__m256i sum, const float *multiplier) {
-    const __m256 real = _mm256_sub_ps(_mm256_castsi256_ps(sum), _mm256_set1_ps(12582912.0f));
-    return _mm256_cvtps_epi32(_mm256_mul_ps(real, _mm256_loadu_ps(multiplier)));
-}
-
-/* The same without the bits in the bias, for any sum. */
-QIR_AVX2 static QIR_INLINE __m256i qir_depthwise_avx2_large_steps(__m256i sum, const float *multiplier) {
     return _mm256_cvtps_epi32(_mm256_mul_ps(_mm256_cvtepi32_ps(sum), _mm256_loadu_ps(multiplier)));
 }
 
@@ -46,7 +38,6 @@ QIR_AVX2 static QIR_INLINE __m256i qir_depthwise_avx2_bytes(__m256i low, __m256i
     (void)q;
     return _mm256_packus_epi16(low, high);
 }
-
 
 QIR_AVX2 static QIR_INLINE __m256i qir_depthwise_avx2_clamped(__m256i low, __m256i high, qir_depthwise_avx2_bounds q) {
     return _mm256_min_epu8(_mm256_max_epu8(_mm256_packus_epi16(low, high), q.least), q.most);

@@ -23,15 +23,8 @@ QIR_AVX512VNNI static QIR_INLINE __m512i qir_depthwise_avx512_load(const void *f
     return _mm512_loadu_si512(from);
 }
 
-/* Rounded products, halves to even; the binder knows that they fit int32, and |sum| <= 2^22. The bias holds the bits of
-   1.5 * 2^23, to which sum adds as many units in the last place: sum as a float is what remains without them. */
+/* Rounded products, halves to even; the binder knows that they fit int32. */
 QIR_AVX512VNNI static QIR_INLINE __m512i qir_depthwise_avx512_steps(__m512i sum, const float *multiplier) {
-    const __m512 real = _mm512_sub_ps(_mm512_castsi512_ps(sum), _mm512_set1_ps(12582912.0f));
-    return _mm512_cvtps_epi32(_mm512_mul_ps(real, _mm512_loadu_ps(multiplier)));
-}
-
-/* The same without the bits in the bias, for any sum. */
-QIR_AVX512VNNI static QIR_INLINE __m512i qir_depthwise_avx512_large_steps(__m512i sum, const float *multiplier) {
     return _mm512_cvtps_epi32(_mm512_mul_ps(_mm512_cvtepi32_ps(sum), _mm512_loadu_ps(multiplier)));
 }
 
@@ -46,7 +39,6 @@ QIR_AVX512VNNI static QIR_INLINE __m512i qir_depthwise_avx512_bytes(__m512i low,
     (void)q;
     return _mm512_packus_epi16(low, high);
 }
-
 
 QIR_AVX512VNNI static QIR_INLINE __m512i qir_depthwise_avx512_clamped(__m512i low, __m512i high,
                                                                     qir_depthwise_avx512_bounds q) {

@@ -54,7 +54,7 @@ ISAS = {
     "avxvnni": Isa("QIR_AVXVNNI", "__m256i", 32, 4, "QIR_DOT4_AVX", "avx2", "avxvnni_join", "avxvnni_join"),
     "avx2": Isa("QIR_AVX2", "__m256i", 32, 2, "QIR_DOT2", "avx2", "avx2_join", "avx2_join_weights"),
 }
-_PARTS = ("bounds", "widen", "load", "words", "store")
+_PARTS = ("bounds", "widen", "load", "steps", "words", "store")
 """Functions and types of an instruction set's header."""
 _OWN = ("four", "work", "sums", "pack", "tile", "ahead", "open", "strip", "pair", "single", "spread", "under", "lines")
 """Functions and types of the template, which a network may hold for several instruction sets."""
@@ -150,10 +150,6 @@ def accepts_windows(site: Site) -> str | None:
     return accepts_any(site)
 
 
-_ONE_AND_A_HALF = 0x4B400000
-"""Bits of 1.5 * 2^23 as float32."""
-
-
 def _largest_sums(site: Site) -> np.ndarray:
     """[M] the greatest magnitude of any accumulator."""
     w, bias = np.asarray(site.constant(1), np.int64), np.asarray(site.constant(2), np.int64)
@@ -184,10 +180,9 @@ def _work(site: Site, isa: str) -> float:
 
 def _bind(site: Site, isa: str) -> Bound:
     used = _plan(site, isa)
-    large = bool(np.any(_largest_sums(site) > 1 << 22))
     clamped = (site.node.attr("qmin", 0), site.node.attr("qmax", 255)) != (0, 255)
     w = np.asarray(site.constant(1)).reshape(used.channels, -1)
-    bias = np.asarray(site.constant(2)).astype(np.int32) + np.int32(0 if large else _ONE_AND_A_HALF)
+    bias = np.asarray(site.constant(2)).astype(np.int32)
     scale = per_channel(site.constant(3), used.channels)
     if used.copied:
         times, empty = used.width // used.channels, used.isa.width - used.width
@@ -197,18 +192,17 @@ def _bind(site: Site, isa: str) -> Bound:
             joined_order(scale, used.isa.width, "multipliers"))  # fmt: skip
     args = (conv_shape(site, (site.input(0).shape[0], *used.window)), used.struct, site.input(0).read, *data,
             used.scratch, site.output.write)  # fmt: skip
-    return Bound(_kernel(isa, used, clamped, large), args)
+    return Bound(_kernel(isa, used, clamped), args)
 
 
-def _kernel(name: str, used: Plan, clamped: bool, large: bool) -> Kernel:
+def _kernel(name: str, used: Plan, clamped: bool) -> Kernel:
     """The template for an instruction set and a window.
 
     Args:
         clamped: not all codes are results.
-        large: sums may be larger than 2^22.
     """
     isa, taps = ISAS[name], used.window[2][2]
-    kind = f"{taps}x{used.groups}_by{used.next}{'_pair' * used.pair}{'_clamped' * clamped}{'_large' * large}"
+    kind = f"{taps}x{used.groups}_by{used.next}{'_pair' * used.pair}{'_clamped' * clamped}"
     function = f"qir_conv_u8s8_depthwise_u8_{kind}__{name}"
     numbers = {"WIDTH": isa.width, "DEPTH": isa.depth, "TAKEN": 1 + used.pair, "GROUPS": used.groups, "TAPS": taps,
                "NEXT": used.next}  # fmt: skip
@@ -216,7 +210,6 @@ def _kernel(name: str, used: Plan, clamped: bool, large: bool) -> Kernel:
     own = {part.upper(): f"qir_depthwise_{name}_{kind}_{part}" for part in _OWN}
     texts = {
         "KERNEL": function, "ISA": isa.attribute, "V": isa.vector, "DOT": isa.dot,
-        "STEPS": f"qir_depthwise_{isa.parts}_{'large_' * large}steps",
         "BYTES": f"qir_depthwise_{isa.parts}_{'clamped' if clamped else 'bytes'}",
         "JOIN": f"qir_depthwise_{isa.joined}", "JOIN_WEIGHTS": f"qir_depthwise_{isa.weights}",
         **given, **own, **{name: str(number) for name, number in numbers.items()},
