@@ -29,6 +29,8 @@ from qir.passmanager.base import Context, Pass, Promise
 
 _DAMPING = 0.001
 """Added to the diagonal of second moments, as a share of its mean."""
+_ERROR = 0.01
+"""Of a layer's results, where no budget is given."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,8 @@ class LowRank(Pass):
     Attributes:
         macs: multiply-accumulates that may stay: a share of them up to 1, or how many.
         bytes: of weights that may stay, in the widths of the recipe; likewise.
-        error: of each layer's results that is accepted, as a share of their power; 0.01 is 20 dB.
+        error: of each layer's results that is accepted, as a share of their power; where nothing else is given 0.01,
+            that is 20 dB.
         multiple: of which ranks are one, so that vectors are full.
 
     Raises:
@@ -59,8 +62,6 @@ class LowRank(Pass):
             value = getattr(self, name)
             if value is not None and not (isinstance(value, (int, float)) and value > 0):
                 raise PassError(f"{name}={value} is no budget", fix="0.5 lets half of it stay")
-        if self.macs is self.bytes is self.error is None:
-            raise PassError("pass 'low-rank' has no budget", fix="Write low-rank{macs=0.5}, or bytes= or error=")
         if self.multiple < 1:
             raise PassError(f"multiple={self.multiple} is not positive", fix="Try 4, or 1 for any rank")
 
@@ -68,13 +69,14 @@ class LowRank(Pass):
         observed(graph, context)
         known = Aims(graph, graph, replace(context, feeds=None))
         layers = list[_Choice]()
+        accepted = _ERROR if self.macs is self.bytes is self.error is None else self.error
         for node in graph.nodes:
             layer, found = layer_of(node, graph), known.of(node)
             if layer is None or found is None:
                 continue
             moments = damped(found[0].moments, _DAMPING)
             ways = factors(layer, found[0].rows, moments, self.multiple)
-            ways = [way for way in ways if self.error is None or way.error <= self.error]
+            ways = [way for way in ways if accepted is None or way.error <= accepted]
             if not ways:
                 continue
             middle = ways[len(ways) // 2]
