@@ -305,6 +305,8 @@ def refuse_dense(w: np.ndarray, b: Blocks) -> str | None:
     taken = _taken(w, b)
     if taken.shape[1] > np.iinfo(np.uint16).max:
         return "its windows have more steps than 16 bits can number"
+    if b.groups > 1 and taken.mean() * panels(w, b).size > w.size:
+        return "panels of its groups would take more bytes than its weights"
     return "its weights have no blocks of zeros for 16 channels" if taken.mean() > _DENSE else None
 
 
