@@ -52,7 +52,7 @@ RATES: Mapping[str, float] = MappingProxyType({
     "conv_bits__avx2": 140, "conv_bits__avx512vpopcntdq": 330, "conv_bits__portable": 14, "conv_bits__neon": 40,
     "pack_bits__avx2": 16, "pack_bits__neon": 1.7, "pack_bits__portable": 0.7,
     "compare__avx2": 6, "compare__portable": 1,
-    "conv_u8_winograd__avx2": 22, "conv_u8_winograd4__avx2": 22,
+    "conv_u8_winograd__avx2": 11, "conv_u8_winograd4__avx2": 11,
     "conv_u8_packed__neon": 13, "conv_u8_packed__dotprod": 38, "conv_u8_packed__i8mm": 62,
     "conv_u8__neon": 13, "conv_u8__dotprod": 38, "conv_u8__i8mm": 62, "conv_u8_winograd__neon": 10.3,
     "conv_u8_winograd4__neon": 10.3,
