@@ -24,7 +24,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -107,14 +107,13 @@ class Finetune(Pass):
         from qir.passes.train.network import Network
         from qir.passes.train.training import Plan, threads, train
 
-        options = {key: value for key, value in asdict(self).items() if key != "threads"}
         teacher = without_codes(graph) if context.teacher is None else context.teacher
         samples = taught(graph, teacher, context.feeds, context.labels, features=self.features > 0)
         places = np.arange(samples.count)
         judges = places[::_HELD_OUT][:_MOST_HELD_OUT] if samples.count >= _FEWEST else places
         with threads(self.threads):
             network = Network(graph, context)
-            plan = Plan(**options, seed=context.seed, subject=_digest(graph, samples))
+            plan = Plan(self, context.seed, _digest(graph, samples))
             done, before, after = train(network, samples, judges, plan)
         if not after < before:
             context.notes.append(f"finetune: {done} steps on {samples.count} samples brought nothing: all stays")

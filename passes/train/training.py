@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from math import cos, pi
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -19,6 +19,9 @@ from qir.passes.train.network import Network
 from qir.passes.train.samples import Samples
 from qir.progress import progress
 
+if TYPE_CHECKING:
+    from qir.passes.train.finetune import Finetune
+
 _LOOKS = 20
 """How often the held-out samples are looked at."""
 
@@ -27,17 +30,7 @@ _LOOKS = 20
 class Plan:
     """How to train: the options of the pass, the seed, and a digest of what is trained on what."""
 
-    steps: int
-    learning_rate: float
-    fine_rate: float
-    batch_size: int
-    warmup: float
-    clip_norm: float
-    temperature: float
-    features: float
-    labels: float
-    patience: int
-    checkpoint: str
+    options: Finetune
     seed: int
     subject: str
 
@@ -85,18 +78,18 @@ class Losses:
                 continue
             mine, wanted = mine.flatten(1), wanted.flatten(1)
             total = total + self._divergence(mine, wanted)
-            if labels is not None and plan.labels:
-                total = total + plan.labels * functional.cross_entropy(mine, self.tensor(labels[places]))
+            if labels is not None and plan.options.labels:
+                total = total + plan.options.labels * functional.cross_entropy(mine, self.tensor(labels[places]))
                 labels = None
-        if whole and plan.features and samples.features:
+        if whole and plan.options.features and samples.features:
             each = [functional.mse_loss(found[goal.name], self.tensor(samples.wanted[goal.name][places]))
                     / self.powers[goal.name] for goal in samples.features]  # fmt: skip
-            total = total + plan.features * torch.stack(each).mean()
+            total = total + plan.options.features * torch.stack(each).mean()
         return total
 
     def _divergence(self, mine: Any, wanted: Any) -> Any:
         """T^2 KL(softmax(wanted / T) || softmax(mine / T)), the mean over samples."""
-        t = self.plan.temperature
+        t = self.plan.options.temperature
         logs = [torch.log_softmax(logits / t, 1) for logits in (mine, wanted)]
         return t * t * functional.kl_div(logs[0], logs[1], reduction="batchmean", log_target=True)
 
@@ -106,15 +99,15 @@ def groups(network: Network, plan: Plan) -> list[dict[str, Any]]:
     few = [part.moved for part in network.weights.values() if part.is_few]
     known = {id(one) for one in few}
     rest = [one for one in network.parameters() if id(one) not in known]
-    return [{"params": some, "share": share} for some, share in ((few, 1.0), (rest, plan.fine_rate)) if some]
+    return [{"params": some, "share": share} for some, share in ((few, 1.0), (rest, plan.options.fine_rate)) if some]
 
 
 def rate(step: int, plan: Plan) -> float:
     """Of the learning rate at a step: a straight rise, then half a cosine down to 0."""
-    rise = max(1, round(plan.warmup * plan.steps))
+    rise = max(1, round(plan.options.warmup * plan.options.steps))
     if step < rise:
         return (step + 1) / rise
-    return 0.5 * (1 + cos(pi * (step - rise) / max(1, plan.steps - rise)))
+    return 0.5 * (1 + cos(pi * (step - rise) / max(1, plan.options.steps - rise)))
 
 
 def train(network: Network, samples: Samples, judges: np.ndarray, plan: Plan) -> tuple[int, float, float]:
@@ -132,34 +125,34 @@ def train(network: Network, samples: Samples, judges: np.ndarray, plan: Plan) ->
     learners = np.setdiff1d(np.arange(samples.count), judges)
     learners = learners if learners.size else judges
     network.measure_units({name: losses.tensor(array) for name, array in samples.some(learners[:256]).items()})
-    optimizer = torch.optim.Adam(groups(network, plan), lr=plan.learning_rate)
-    run = _Run(network, optimizer, plan, Path(plan.checkpoint) if plan.checkpoint else None)
+    optimizer = torch.optim.Adam(groups(network, plan), lr=plan.options.learning_rate)
+    run = _Run(network, optimizer, plan, Path(plan.options.checkpoint) if plan.options.checkpoint else None)
     if not run.resumed():
-        run.best = run.first = judged(network, losses, judges, plan.batch_size)
+        run.best = run.first = judged(network, losses, judges, plan.options.batch_size)
         run.keep()
-    every = -(-plan.steps // _LOOKS)
-    for step in progress(range(run.step, plan.steps), "fine-tune", plan.steps - run.step):
-        if run.waited >= plan.patience > 0:
+    every = -(-plan.options.steps // _LOOKS)
+    for step in progress(range(run.step, plan.options.steps), "fine-tune", plan.options.steps - run.step):
+        if run.waited >= plan.options.patience > 0:
             break
         for group in optimizer.param_groups:
-            group["lr"] = plan.learning_rate * group["share"] * rate(step, plan)
+            group["lr"] = plan.options.learning_rate * group["share"] * rate(step, plan)
         places = _batch(learners, step, plan)
         loss = losses.of(network, places)
         optimizer.zero_grad()
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(network.parameters(), plan.clip_norm)
+        torch.nn.utils.clip_grad_norm_(network.parameters(), plan.options.clip_norm)
         optimizer.step()
         network.settle()
         run.step = step + 1
-        if run.step % every == 0 or run.step == plan.steps:
-            run.look(judged(network, losses, judges, plan.batch_size))
+        if run.step % every == 0 or run.step == plan.options.steps:
+            run.look(judged(network, losses, judges, plan.options.batch_size))
     run.put(run.kept)
     return run.step, run.first, run.best
 
 
 def _batch(learners: np.ndarray, step: int, plan: Plan) -> np.ndarray:
     """The samples of a step: every pass over all of them is a permutation that follows from the seed."""
-    size = min(plan.batch_size, learners.size)
+    size = min(plan.options.batch_size, learners.size)
     per_pass = learners.size // size
     order = np.random.default_rng((plan.seed, step // per_pass)).permutation(learners)
     first = step % per_pass * size
@@ -181,7 +174,7 @@ class _Run:
 
     def __init__(self, network: Network, optimizer: Any, plan: Plan, path: Path | None) -> None:
         self.network, self.optimizer, self.path = network, optimizer, path
-        self.plan = repr(replace(plan, checkpoint=""))
+        self.plan = repr(replace(plan, options=replace(plan.options, checkpoint="", threads=1)))
         self.step, self.waited, self.first, self.best = 0, 0, float("inf"), float("inf")
         self.kept: list[Any] = []
 
