@@ -38,6 +38,11 @@ FORBIDDEN: tuple[tuple[str, str, str], ...] = (
     ("qir.compression", "qir.ir", "qir.compression is arithmetic on arrays and knows no graph"),
     ("qir.quant", "qir.ir.index", "qir.quant is arithmetic on arrays and knows no graph"),
     ("qir.ir", "qir.quant", "the IR holds facts, it computes none"),
+    *((f"qir.backends.c.{below}", f"qir.backends.c.{above}", "a kernel family sees its site alone")
+      for below in ("binding", "kernels") for above in ("planning", "emitting")),
+    ("qir.backends.c.binding", "qir.backends.c.kernels", "families are found by their folders, never named"),
+    ("qir.backends.c.planning", "qir.backends.c.emitting", "a plan knows nothing of text"),
+    ("qir.backends.c.emitting", "qir.backends.c.planning", "all that is printed stands in the Program"),
 )
 
 # Third party -> the only modules, or packages with all below them, that may import it.
@@ -45,7 +50,7 @@ CONFINED: dict[str, tuple[str, ...]] = {
     "onnx": ("qir.onnxio", "qir.backends.onnx"),
     "onnx_graphsurgeon": ("qir.onnxio", "qir.backends.onnx"),
     "onnxruntime": ("qir.evaluate", "qir.backends.onnx"),
-    "networkx": ("qir.ir.index", "qir.rewrite", "qir.passes.compress", "qir.backends.c.memory"),
+    "networkx": ("qir.ir.index", "qir.rewrite", "qir.passes.compress", "qir.backends.c.planning.memory"),
     "subprocess": ("qir.backends.c.build",),
     "ctypes": ("qir.backends.c.build",),
     "jinja2": ("qir.debug.report.html",),
@@ -125,9 +130,11 @@ def test_module_imports_only_what_its_layer_may(module: str) -> None:
     [
         ("qir.passes.clean.dead_code", "qir.ir.graph", True),
         ("qir.ir.graph", "qir.passes", False),
-        ("qir.passes.lower.integer", "qir.backends.c.plan", False),
-        ("qir.backends.c.plan", "qir.passes.lower", False),
-        ("qir.backends.c.plan", "onnx", False),
+        ("qir.passes.lower.integer", "qir.backends.c.planning.plan", False),
+        ("qir.backends.c.planning.plan", "qir.passes.lower", False),
+        ("qir.backends.c.planning.plan", "onnx", False),
+        ("qir.backends.c.planning.plan", "qir.backends.c.kernels.clip", True),
+        ("qir.backends.c.emitting.emit", "qir.backends.c.planning.plan", False),
         ("qir.backends.onnx.emit", "onnx", True),
         ("qir.onnxio.lift", "onnxruntime", False),
         ("qir.quant.scales", "qir.ir.graph", False),

@@ -10,7 +10,7 @@ from qir.backends.c.costs import Costs
 from qir.backends.c.dispatch import choices, joined
 from qir.backends.c.kernels import Bound, Family, Variant, register_kernel
 from qir.backends.c.module import CModule, Vectors
-from qir.backends.c.plan import plan as make_program
+from qir.backends.c.planning.plan import plan as make_program
 from qir.backends.c.ports import WAYS
 from qir.backends.c.program import Program
 from qir.backends.c.targets import c_target

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from qir.backends.c.emitting.source import prefixed
 from qir.backends.c.isas import ISAS
 from qir.backends.c.program import Program
-from qir.backends.c.source import prefixed
 from qir.backends.c.targets import CTarget
 
 _BITS = {

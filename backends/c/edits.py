@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from qir.backends.c.build import Files
-from qir.backends.c.emit import arrays_of, constant_names, emit
+from qir.backends.c.emitting.emit import arrays_of, constant_names, emit
+from qir.backends.c.emitting.source import prefixed
 from qir.backends.c.module import CModule
-from qir.backends.c.source import prefixed
 from qir.errors import BuildError
 
 _SYMBOL = re.compile(r"(\w+)\s*(?:\(|\[|=|;)")

@@ -16,12 +16,12 @@ import numpy as np
 
 from qir.backends.c.boards import EXAMPLES, example_files
 from qir.backends.c.build import Files, Library, Tools, shared_library, text_size
-from qir.backends.c.emit import emit, names_of
-from qir.backends.c.extras import extra_files
-from qir.backends.c.interface import is_quantized, parameters, state_bytes
+from qir.backends.c.emitting.emit import emit, names_of
+from qir.backends.c.emitting.extras import extra_files
+from qir.backends.c.emitting.interface import is_quantized, parameters, state_bytes
+from qir.backends.c.emitting.names import Names
+from qir.backends.c.emitting.packages import layout, packaged, single_file
 from qir.backends.c.isas import on_this_processor, require
-from qir.backends.c.names import Names
-from qir.backends.c.packages import layout, packaged, single_file
 from qir.backends.c.ports import Port
 from qir.backends.c.program import Program
 from qir.errors import DataError, OutputError, QirError

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import rich_click as click
 
-from qir.backends.c.arrays import CHOICES
 from qir.backends.c.boards import EXAMPLES
-from qir.backends.c.packages import LAYOUTS
+from qir.backends.c.emitting.arrays import CHOICES
+from qir.backends.c.emitting.packages import LAYOUTS
 from qir.backends.c.ports import WAYS
 from qir.cli import options
 from qir.cli.paths import check_writable, make_parent, written_files

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from qir.api import compile
-from qir.backends.c.footprint import Footprint, footprint
+from qir.backends.c.emitting.footprint import Footprint, footprint
 from qir.compiled import CompiledC
 from qir.debug.report import bytes_text
 from qir.debug.samples import sample_inputs

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from qir.backends.c.kernels import operators
-from qir.backends.c.layout import ALIASES
+from qir.backends.c.planning.layout import ALIASES
 from qir.debug.report import bytes_text
 from qir.ir.dtype import FLOAT32
 from qir.ir.graph import Graph

@@ -23,7 +23,7 @@ from rich.table import Table
 from qir.backends.c import CModule, compile_c
 from qir.backends.c.bench import Row, rows
 from qir.backends.c.build import shared_library
-from qir.backends.c.literals import array
+from qir.backends.c.emitting.literals import array
 
 ARM = {"arm-neon": "cortex-a53", "arm-neon-dotprod": "max", "arm-neon-i8mm": "max"}
 """Targets and the processors that qemu plays."""

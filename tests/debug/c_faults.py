@@ -12,10 +12,10 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from qir.backends.c.emit import constant_names
+from qir.backends.c.emitting.emit import constant_names
+from qir.backends.c.emitting.source import prefixed
 from qir.backends.c.module import CModule
 from qir.backends.c.program import Call
-from qir.backends.c.source import prefixed
 from qir.debug.c_layers import CComparison
 from qir.evaluate import Runner
 from qir.ir.graph import Graph

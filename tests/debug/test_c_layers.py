@@ -16,7 +16,7 @@ from onnx import helper
 import qir
 from qir.api import CompiledC
 from qir.backends.c.edits import saved_files
-from qir.backends.c.emit import constant_names
+from qir.backends.c.emitting.emit import constant_names
 from qir.backends.c.isas import on_this_processor
 from qir.backends.c.program import Input, Program, Scratch
 from qir.debug.c_layers import CComparison, CRow, compare_layers

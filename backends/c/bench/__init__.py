@@ -11,7 +11,7 @@ from qir.backends.c import compile_c
 from qir.backends.c.bench.limits import TICK, bandwidth, clock, fastest, forget, peak, timer
 from qir.backends.c.bench.rows import Row, rows
 from qir.backends.c.costs import Cost, Costs
-from qir.backends.c.emit import arrays_of
+from qir.backends.c.emitting.emit import arrays_of
 from qir.backends.c.kernels import families_of
 from qir.backends.c.module import CModule
 from qir.backends.c.program import Choice, data_key

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from qir.backends.c.build import ARM_TOOLS, RISCV_TOOLS, Tools
-from qir.backends.c.names import Names
+from qir.backends.c.emitting.names import Names
 from qir.errors import OutputError
 
 EXAMPLES = ("qemu",)

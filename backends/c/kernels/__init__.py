@@ -17,11 +17,11 @@ How to add a family (one folder `kernels/<family>/`; it is discovered, nothing e
    No libc but memcpy, memset and, in float kernels, math.h. `restrict` must be spelt QIR_RESTRICT, and only on
    pointers that `in_place` does not let alias.
 3. `__init__.py`: `FAMILY = Family(name, ops, layout, variants)`, or `FAMILIES = (...)`.
-   - layout: a rule of qir.backends.c.orders (CHANNELS_LAST, FOLLOW, PLAIN) or your own function of the same type.
+   - layout: a rule of qir.backends.c.binding.orders (CHANNELS_LAST, FOLLOW, PLAIN) or your own function of its type.
    - Variant(isa, source, accepts, bind): `accepts(site)` returns None or the reason why not; `bind(site)` returns
-     `Bound(kernel, args)`. Both see a `Site` (qir/backends/c/site.py): operands with logical shape, stored order,
-     strides, constant values. Arguments (qir/backends/c/program.py) come in the order of the C parameters: `x.read`,
-     `y.write`, `Data(array, role)`, `Scalar(value, ctype)`, `Struct("qir_..", fields)`, `Scratch(bytes)`.
+     `Bound(kernel, args)`. Both see a `Site` (qir/backends/c/binding/site.py): operands with logical shape, stored
+     order, strides, constant values. Arguments (qir/backends/c/program.py) come in the order of the C parameters:
+     `x.read`, `y.write`, `Data(array, role)`, `Scalar(value, ctype)`, `Struct("qir_..", fields)`, `Scratch(bytes)`.
    - Variant.work and the variant's rate in qir/backends/c/costs.py: by them the cheapest is chosen. A row for it in
      qir/backends/c/bench/rows.py lets `qir bench kernels` measure it.
    - in_place: input slots whose bytes the output may take over (same shape, order and element type; the kernel reads
@@ -34,14 +34,14 @@ How to add a variant for an instruction set: one file `<name>__<isa>.c` with the
 family's table. It equals the portable kernel bit for bit and touches no byte outside its operands. On x86 functions
 carry the attribute that qir_x86.h defines, so that no compiler flag is needed; ARM's need those of their target, and
 say so by #error. Helpers are named after the instruction set too, because a network may use several variants. What
-several instruction sets do alike is one template (`<name>__x86.c`, in words that qir.backends.c.x86 fills in). A
-variant may bind several calls that do its work together (Bound.pieces), and take over what follows it (clamps, sums).
+several instruction sets do alike is one template (`<name>__x86.c`, in words that qir.backends.c.binding.x86 fills in).
+A variant may bind several calls that do its work together (Bound.pieces), and take over what follows it (clamps, sums).
 
 Codes are made of sums in float32, or, where the node's `requantization` is fixed, by integers alone (qir_fixed.h):
 portable templates that store through QIR_STORE follow; other variants say by `fixed` that they do.
 
 Float kernels are written once for all of them: `<name>__vectors.c` in the words of runtime/qir_f32_words.h, which
-qir.backends.c.vectors fills in. They differ from portable C by rounding; tests hold them to 1e-5.
+qir.backends.c.binding.vectors fills in. They differ from portable C by rounding; tests hold them to 1e-5.
 
 Test: tests/backends/c/graphs.py builds one-node graphs, compiles many at once and compares with the references.
 """
@@ -56,10 +56,10 @@ from functools import lru_cache
 from math import inf
 from pathlib import Path
 
+from qir.backends.c.binding.orders import LayoutRule
+from qir.backends.c.binding.site import Site
 from qir.backends.c.costs import DEFAULTS, Costs
-from qir.backends.c.orders import LayoutRule
 from qir.backends.c.program import Arg, Kernel
-from qir.backends.c.site import Site
 from qir.errors import UnsupportedError
 
 

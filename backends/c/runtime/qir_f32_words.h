@@ -1,5 +1,5 @@
 /* The words in which kernels on vectors of floats are written, and what they mean where such a file is compiled alone.
-   In emitted code they become the functions of qir_f32_avx2.h, qir_f32_avx512.h or qir_f32_asimd.h (backends/c/vectors.py
+   In emitted code they become the functions of qir_f32_avx2.h, qir_f32_avx512.h or qir_f32_asimd.h (backends/c/binding/vectors.py
    reads the list below), so a kernel is written once.
 
    QIR_VF: QIR_WIDTH floats. QIR_PART(v, count, rest): lanes below count of v, the others of rest. QIR_FMA(a, b, c): a * b + c

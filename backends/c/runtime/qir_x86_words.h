@@ -1,4 +1,4 @@
-/* Words of templates on the vectors of x86 (qir.backends.c.x86), as AVX2 has them. */
+/* Words of templates on the vectors of x86 (qir.backends.c.binding.x86), as AVX2 has them. */
 #ifndef QIR_X86_WORDS_H
 #define QIR_X86_WORDS_H
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from qir.backends.c.binding.vectors import VECTORS
 from qir.backends.c.isas import on_this_processor
 from qir.backends.c.kernels import Variant, families
 from qir.backends.c.targets import C_TARGETS
-from qir.backends.c.vectors import VECTORS
 
 sys.path.insert(0, str(Path(__file__).parent))
 

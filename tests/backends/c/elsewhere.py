@@ -13,7 +13,7 @@ import numpy as np
 
 from qir.backends.c import CModule
 from qir.backends.c.boards import BOARDS
-from qir.backends.c.emit import emit
+from qir.backends.c.emitting.emit import emit
 from qir.backends.c.module import fitting
 from qir.backends.c.program import CTYPES, Program
 

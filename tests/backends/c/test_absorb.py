@@ -9,7 +9,7 @@ from graphs import Builder
 from networks import conv
 from test_conv_f32 import reals
 
-import qir.backends.c.pieces as pieces
+import qir.backends.c.planning.pieces as pieces
 from qir.backends.c import compile_c
 from qir.backends.c.isas import on_this_processor
 from qir.ir.graph import Stage

@@ -18,10 +18,10 @@ from test_emitted import WARNINGS, run
 
 import qir.backends.c.module as module_file
 from qir.backends.c import CModule, compile_c
-from qir.backends.c.arrays import FORMS, SMALL, Arrays
 from qir.backends.c.build import shared_library
 from qir.backends.c.edits import edits, saved_files
-from qir.backends.c.emit import arrays_of
+from qir.backends.c.emitting.arrays import FORMS, SMALL, Arrays
+from qir.backends.c.emitting.emit import arrays_of
 from qir.backends.c.program import Data
 from qir.errors import OutputError
 

@@ -15,10 +15,10 @@ from networks import residual
 
 from qir.backends.c import CModule, compile_c
 from qir.backends.c.build import Library
-from qir.backends.c.emit import names_of
+from qir.backends.c.emitting.emit import names_of
+from qir.backends.c.emitting.names import RESERVED, identifier, unique
 from qir.backends.c.isas import ISAS
 from qir.backends.c.kernels import families
-from qir.backends.c.names import RESERVED, identifier, unique
 from qir.backends.c.targets import C_TARGETS
 
 WARNINGS = ("-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wshadow", "-Werror")

@@ -14,9 +14,9 @@ from test_vectors import WARNINGS, edges, fitting_flags, guard, long_rows
 from test_vectors_convolutions import transposed_cases
 
 from qir.backends.c import compile_c
+from qir.backends.c.binding.site import Site
 from qir.backends.c.costs import Costs
 from qir.backends.c.kernels import Variant, families
-from qir.backends.c.site import Site
 from qir.backends.c.targets import C_TARGETS
 from qir.quant.bitpack import few_bits
 

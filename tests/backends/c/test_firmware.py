@@ -13,7 +13,7 @@ from test_fixed import whole
 
 import qir
 from qir.backends.c import CModule, compile_c
-from qir.backends.c.misra import DEVIATIONS
+from qir.backends.c.emitting.misra import DEVIATIONS
 from tests.passes.quantize.quantizing import samples
 
 COMPILERS = {"cortex-m4": "arm-none-eabi-gcc", "riscv32": "riscv64-unknown-elf-gcc"}

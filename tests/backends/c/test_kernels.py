@@ -11,10 +11,10 @@ from graphs import Builder
 
 import qir.backends.c.kernels as kernels
 from qir.backends.c import Bound, Family, Variant, compile_c, register_kernel
-from qir.backends.c.layout import ALIASES
-from qir.backends.c.orders import FOLLOW
+from qir.backends.c.binding.orders import FOLLOW
+from qir.backends.c.binding.site import Site
+from qir.backends.c.planning.layout import ALIASES
 from qir.backends.c.program import Kernel, Scalar
-from qir.backends.c.site import Site
 from qir.backends.c.targets import INTEGER
 from qir.errors import RecipeError, UnsupportedError
 from qir.ir.graph import Stage

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from networks import conv, residual
 
 from qir.backends.c import compile_c
-from qir.backends.c.memory import check
-from qir.backends.c.orders import reshaped, transposed
+from qir.backends.c.binding.orders import reshaped, transposed
+from qir.backends.c.planning.memory import check
 from qir.errors import ShapeError, UnsupportedError
 from qir.ir.graph import Graph, Node, Stage
 from qir.ir.types import TensorType

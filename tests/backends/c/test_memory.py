@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qir.backends.c.memory import _assign, check, fullest, overlaps, place
+from qir.backends.c.planning.memory import _assign, check, fullest, overlaps, place
 from qir.backends.c.program import Buffer
 
 

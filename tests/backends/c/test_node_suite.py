@@ -25,7 +25,7 @@ import pytest
 
 from qir.backends.c import CModule, compile_c
 from qir.backends.c.build import Library, run_compiler
-from qir.backends.c.emit import emit
+from qir.backends.c.emitting.emit import emit
 from qir.errors import BuildError, QirError
 from qir.ir.graph import Graph
 from qir.onnxio.lift import lift

@@ -14,7 +14,7 @@ from networks import residual
 from test_emitted import WARNINGS, run
 
 from qir.backends.c import CModule, compile_c
-from qir.backends.c.packages import LAYOUTS
+from qir.backends.c.emitting.packages import LAYOUTS
 from qir.errors import OutputError
 
 CORE = ("-mcpu=cortex-m0plus", "-mthumb", "--specs=nosys.specs")

@@ -8,7 +8,7 @@ from graphs import Builder
 from networks import conv
 from test_absorb import added
 
-import qir.backends.c.plan as plan
+import qir.backends.c.planning.plan as plan
 from qir.backends.c import CModule, compile_c
 from qir.ir.graph import Graph
 

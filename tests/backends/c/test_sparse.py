@@ -12,9 +12,9 @@ from graphs import Builder, Case, check_cases
 from test_vectors import WARNINGS, edges, fitting_flags, guard, long_rows
 
 from qir.backends.c import compile_c
+from qir.backends.c.binding.site import Site
 from qir.backends.c.costs import Costs
 from qir.backends.c.kernels import Variant
-from qir.backends.c.site import Site
 
 TARGETS = ("x86-avx2", "x86-avxvnni", "x86-avx512vnni")
 

@@ -15,7 +15,7 @@ from networks import REQUANT, conv
 from test_emitted import WARNINGS, run
 
 import qir
-import qir.backends.c.strips as strips
+import qir.backends.c.planning.strips as strips
 from qir.backends.c import CModule, compile_c
 from qir.backends.c.program import turns
 from qir.debug.c_layers import compare_layers

@@ -14,7 +14,7 @@ from networks import conv, residual
 from test_emitted import WARNINGS, run
 from test_sanitized import cases
 
-import qir.backends.c.pieces as pieces
+import qir.backends.c.planning.pieces as pieces
 from qir.backends.c import CModule, compile_c
 from qir.backends.c.program import Program
 from qir.debug.c_layers import compare_layers

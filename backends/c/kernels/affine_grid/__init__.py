@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from qir.backends.c.float_types import takes_floats, typed_kernel
+from qir.backends.c.binding.float_types import takes_floats, typed_kernel
+from qir.backends.c.binding.loops import three
+from qir.backends.c.binding.orders import PLAIN
+from qir.backends.c.binding.site import Site
 from qir.backends.c.kernels import Bound, Family, Variant
-from qir.backends.c.loops import three
-from qir.backends.c.orders import PLAIN
 from qir.backends.c.program import Scalar
-from qir.backends.c.site import Site
 
 _SOURCE = Path(__file__).parent / "affine_grid__portable.c"
 

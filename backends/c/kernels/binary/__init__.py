@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
-from qir.backends.c.expressions import chosen, converted, type_class
+from qir.backends.c.binding.expressions import chosen, converted, type_class
+from qir.backends.c.binding.loops import broadcast_loops, broadcast_struct, steps_apart, too_many_loops
+from qir.backends.c.binding.orders import FOLLOW
+from qir.backends.c.binding.site import Site
+from qir.backends.c.binding.vectors import VECTORS, vector_kernel
 from qir.backends.c.kernels import Bound, Family, Variant
-from qir.backends.c.loops import broadcast_loops, broadcast_struct, steps_apart, too_many_loops
-from qir.backends.c.orders import FOLLOW
 from qir.backends.c.program import Kernel
-from qir.backends.c.site import Site
-from qir.backends.c.vectors import VECTORS, vector_kernel
 from qir.ir.dtype import FLOAT64
 
 _SOURCE = Path(__file__).parent / "binary__portable.c"

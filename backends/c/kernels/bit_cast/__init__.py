@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from qir.backends.c.binding.site import Site
 from qir.backends.c.kernels import Bound, Family, Variant
 from qir.backends.c.kernels import copy as copy_family
 from qir.backends.c.kernels.unary import same_order
 from qir.backends.c.program import Kernel, Scalar, ctype
-from qir.backends.c.site import Site
 
 _SOURCE = copy_family.FAMILY.variants[0].source
 

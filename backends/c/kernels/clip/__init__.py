@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
+from qir.backends.c.binding.site import Site
+from qir.backends.c.binding.vectors import VECTORS
 from qir.backends.c.kernels import Bound, Family, Variant
 from qir.backends.c.kernels.unary import on_vectors, same_order
 from qir.backends.c.program import Arg, Data, Kernel, Scalar
-from qir.backends.c.site import Site
-from qir.backends.c.vectors import VECTORS
 
 _SOURCE = Path(__file__).parent / "clip__portable.c"
 

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
+from qir.backends.c.binding.loops import three
+from qir.backends.c.binding.orders import PLAIN
+from qir.backends.c.binding.site import Site
 from qir.backends.c.kernels import Bound, Family, Variant
-from qir.backends.c.loops import three
-from qir.backends.c.orders import PLAIN
 from qir.backends.c.program import Kernel, Struct
-from qir.backends.c.site import Site
 
 _SOURCE = Path(__file__).parent / "col2im__portable.c"
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
+from qir.backends.c.binding.orders import FOLLOW
+from qir.backends.c.binding.site import Operand, Site
 from qir.backends.c.kernels import Bound, Family, Variant
-from qir.backends.c.orders import FOLLOW
 from qir.backends.c.program import Data, Kernel, Scalar, ctype
-from qir.backends.c.site import Operand, Site
 
 _SOURCE = Path(__file__).parent / "concat__portable.c"
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from qir.backends.c.binding.orders import Orders
+from qir.backends.c.binding.requant import FIXED, is_fixed, output_types
+from qir.backends.c.binding.site import Site, channels_last, plain
 from qir.backends.c.kernels import Bound, Family, Variant
 from qir.backends.c.kernels.conv_bits.layer import Layer, accepts, conv_shape, finish, layer_of, pairs
 from qir.backends.c.kernels.conv_bits.vectors import VARIANTS
-from qir.backends.c.orders import Orders
 from qir.backends.c.program import Data, Kernel, Scratch
-from qir.backends.c.requant import FIXED, is_fixed, output_types
-from qir.backends.c.site import Site, channels_last, plain
 
 _SOURCE = Path(__file__).parent / "conv_bits__portable.c"
 

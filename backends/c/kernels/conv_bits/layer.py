@@ -7,10 +7,10 @@ from math import prod
 
 import numpy as np
 
-from qir.backends.c.loops import window_fields
+from qir.backends.c.binding.loops import window_fields
+from qir.backends.c.binding.requant import constants_missing, requant, weight_sums
+from qir.backends.c.binding.site import Site
 from qir.backends.c.program import Data, Struct
-from qir.backends.c.requant import constants_missing, requant, weight_sums
-from qir.backends.c.site import Site
 from qir.ops.window import Window, window
 from qir.quant.bitpack import signed_bits
 

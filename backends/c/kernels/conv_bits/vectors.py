@@ -10,11 +10,11 @@ from types import MappingProxyType
 
 import numpy as np
 
+from qir.backends.c.binding.requant import flushed
+from qir.backends.c.binding.site import Site
 from qir.backends.c.kernels import Bound, Variant
 from qir.backends.c.kernels.conv_bits.layer import Layer, accepts, conv_shape, finish, layer_of, pairs, window_bits
 from qir.backends.c.program import Data, Kernel, Scratch
-from qir.backends.c.requant import flushed
-from qir.backends.c.site import Site
 
 _HERE = Path(__file__).parent
 _SOURCE = _HERE / "conv_bits__vectors.c"

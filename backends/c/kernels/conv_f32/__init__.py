@@ -8,15 +8,15 @@ from pathlib import Path
 
 import numpy as np
 
-from qir.backends.c.coded import Coded, float_kernel, float_weights
-from qir.backends.c.float_types import takes_floats, typed_kernel
+from qir.backends.c.binding.coded import Coded, float_kernel, float_weights
+from qir.backends.c.binding.float_types import takes_floats, typed_kernel
+from qir.backends.c.binding.loops import window_fields
+from qir.backends.c.binding.orders import CHANNELS_LAST
+from qir.backends.c.binding.site import Site
+from qir.backends.c.binding.vectors import VECTORS, vector_kernel
 from qir.backends.c.kernels import Bound, Family, Variant
 from qir.backends.c.kernels.conv_f32.panels import Panels, panel_bias, panel_weights, panels
-from qir.backends.c.loops import window_fields
-from qir.backends.c.orders import CHANNELS_LAST
 from qir.backends.c.program import Arg, Data, Scratch, Struct
-from qir.backends.c.site import Site
-from qir.backends.c.vectors import VECTORS, vector_kernel
 from qir.ops.window import Window, window
 
 _HERE = Path(__file__).parent

@@ -7,7 +7,7 @@ from math import inf, prod
 
 import numpy as np
 
-from qir.backends.c.loops import three
+from qir.backends.c.binding.loops import three
 from qir.backends.c.program import Arg, Data, Scratch, Struct
 from qir.ops.window import Window
 

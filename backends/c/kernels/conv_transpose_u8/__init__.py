@@ -6,16 +6,16 @@ from pathlib import Path
 
 import numpy as np
 
+from qir.backends.c.binding.loops import window_fields
+from qir.backends.c.binding.orders import CHANNELS_LAST
+from qir.backends.c.binding.requant import constants_missing, pack_blocks, per_channel, requant
+from qir.backends.c.binding.site import Site
+from qir.backends.c.binding.weights import bias_data, eight_kernel, is_wide, refuse, rows
+from qir.backends.c.binding.x86 import X86
 from qir.backends.c.kernels import Bound, Family, Variant
 from qir.backends.c.kernels.conv_transpose_u8.phases import conv_weights, on_panels
 from qir.backends.c.kernels.conv_u8.blocks import ARM, PACKED
-from qir.backends.c.loops import window_fields
-from qir.backends.c.orders import CHANNELS_LAST
 from qir.backends.c.program import Data, Struct
-from qir.backends.c.requant import constants_missing, pack_blocks, per_channel, requant
-from qir.backends.c.site import Site
-from qir.backends.c.weights import bias_data, eight_kernel, is_wide, refuse, rows
-from qir.backends.c.x86 import X86
 from qir.ops.window import transposed_window
 
 _SOURCE = Path(__file__).parent / "conv_transpose_u8__portable.c"

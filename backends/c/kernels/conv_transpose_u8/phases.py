@@ -18,7 +18,10 @@ from math import gcd, prod
 
 import numpy as np
 
-from qir.backends.c.integer_types import only_bytes
+from qir.backends.c.binding.integer_types import only_bytes
+from qir.backends.c.binding.requant import requant, weight_sums
+from qir.backends.c.binding.site import Site
+from qir.backends.c.binding.weights import weight_bits
 from qir.backends.c.kernels import Bound, Variant
 from qir.backends.c.kernels.conv_u8.blocks import (
     Blocks,
@@ -30,9 +33,6 @@ from qir.backends.c.kernels.conv_u8.blocks import (
     refuse_vectors,
 )
 from qir.backends.c.program import Arg, Data, Struct
-from qir.backends.c.requant import requant, weight_sums
-from qir.backends.c.site import Site
-from qir.backends.c.weights import weight_bits
 from qir.ops.window import TransposedWindow, Window, transposed_window
 
 

@@ -7,6 +7,20 @@ from pathlib import Path
 
 import numpy as np
 
+from qir.backends.c.binding.orders import CHANNELS_LAST
+from qir.backends.c.binding.requant import added, per_channel
+from qir.backends.c.binding.site import Site
+from qir.backends.c.binding.weights import (
+    activation_rows,
+    bias_data,
+    is_wide,
+    row_kernel,
+    rows,
+    tap_kernel,
+    taps,
+    weight_bits,
+)
+from qir.backends.c.binding.x86 import PROVEN, X86
 from qir.backends.c.kernels import Bound, Family, Variant
 from qir.backends.c.kernels.conv_u8.blocks import (
     ARM,
@@ -33,21 +47,7 @@ from qir.backends.c.kernels.conv_u8.depthwise_neon import ON_ARM
 from qir.backends.c.kernels.conv_u8.dsp import ON_DSP
 from qir.backends.c.kernels.conv_u8.mve import ON_MVE
 from qir.backends.c.kernels.conv_u8.winograd import WINOGRAD
-from qir.backends.c.orders import CHANNELS_LAST
 from qir.backends.c.program import Data, Scratch
-from qir.backends.c.requant import added, per_channel
-from qir.backends.c.site import Site
-from qir.backends.c.weights import (
-    activation_rows,
-    bias_data,
-    is_wide,
-    row_kernel,
-    rows,
-    tap_kernel,
-    taps,
-    weight_bits,
-)
-from qir.backends.c.x86 import PROVEN, X86
 
 _HERE = Path(__file__).parent
 _GENERIC, _DEPTHWISE = _HERE / "conv_u8__portable.c", _HERE / "conv_u8_depthwise__portable.c"

@@ -9,18 +9,19 @@ from pathlib import Path
 
 import numpy as np
 
+from qir.backends.c.binding import RUNTIME
+from qir.backends.c.binding.loops import three
+from qir.backends.c.binding.requant import output_types, per_channel, vector_types, weight_sums
+from qir.backends.c.binding.site import Site
+from qir.backends.c.binding.weights import is_packed
+from qir.backends.c.binding.x86 import FEW, PROVEN, TEMPLATES, x86_kernel
 from qir.backends.c.kernels import Bound, Variant
 from qir.backends.c.kernels.conv_u8.proof import fits, in_fitting_steps
-from qir.backends.c.loops import three
 from qir.backends.c.program import Data, Field, Kernel, Scratch, Struct
-from qir.backends.c.requant import output_types, per_channel, vector_types, weight_sums
-from qir.backends.c.site import Site
-from qir.backends.c.weights import is_packed
-from qir.backends.c.x86 import FEW, PROVEN, TEMPLATES, x86_kernel
 from qir.ops.window import Window
 from qir.quant.bitpack import pack_fields
 
-_FEW_NEON = Path(__file__).parents[2] / "runtime" / "qir_few_neon.h"
+_FEW_NEON = RUNTIME / "qir_few_neon.h"
 PANEL = 16
 """Output channels that are computed side by side."""
 _SLACK = 64

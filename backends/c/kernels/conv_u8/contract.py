@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from qir.backends.c.integer_types import only_bytes
-from qir.backends.c.loops import window_fields
+from qir.backends.c.binding.integer_types import only_bytes
+from qir.backends.c.binding.loops import window_fields
+from qir.backends.c.binding.requant import constants_missing, requant, restored_bias
+from qir.backends.c.binding.site import Site
+from qir.backends.c.binding.weights import refuse
 from qir.backends.c.program import Field, Struct
-from qir.backends.c.requant import constants_missing, requant, restored_bias
-from qir.backends.c.site import Site
-from qir.backends.c.weights import refuse
 from qir.ops.window import Window, window
 
 

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import numpy as np
 
-from qir.backends.c.integer_types import only_bytes
+from qir.backends.c.binding.integer_types import only_bytes
+from qir.backends.c.binding.loops import three
+from qir.backends.c.binding.requant import per_channel
+from qir.backends.c.binding.site import Site
+from qir.backends.c.binding.weights import TILE, is_packed
 from qir.backends.c.kernels import Bound, Variant
 from qir.backends.c.kernels.conv_u8.contract import accepts_any, conv_shape, conv_window
-from qir.backends.c.loops import three
 from qir.backends.c.program import Data, Kernel, Scratch, Struct
-from qir.backends.c.requant import per_channel
-from qir.backends.c.site import Site
-from qir.backends.c.weights import TILE, is_packed
 from qir.ops.window import Window
 
 _HERE = Path(__file__).parent

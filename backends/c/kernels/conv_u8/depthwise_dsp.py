@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
+from qir.backends.c.binding.requant import per_channel
+from qir.backends.c.binding.site import Site
+from qir.backends.c.binding.weights import is_packed
 from qir.backends.c.kernels import Bound, Variant
 from qir.backends.c.kernels.conv_u8.contract import accepts, conv_shape, conv_window
 from qir.backends.c.program import Data, Kernel, Scalar, Scratch
-from qir.backends.c.requant import per_channel
-from qir.backends.c.site import Site
-from qir.backends.c.weights import is_packed
 
 _SOURCE = Path(__file__).parent / "conv_u8_depthwise_3x3__dsp.c"
 

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
+from qir.backends.c.binding.requant import flushed, output_types, per_channel, vector_types, weight_sums
+from qir.backends.c.binding.site import Site
+from qir.backends.c.binding.weights import bias_data
 from qir.backends.c.kernels import Bound, Variant
 from qir.backends.c.kernels.conv_u8.contract import accepts, conv_shape, conv_window
 from qir.backends.c.program import Data, Kernel, Scratch
-from qir.backends.c.requant import flushed, output_types, per_channel, vector_types, weight_sums
-from qir.backends.c.site import Site
-from qir.backends.c.weights import bias_data
 
 
 def _codes(site: Site) -> np.ndarray:

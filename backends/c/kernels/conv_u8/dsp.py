@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
+from qir.backends.c.binding.requant import added, output_types, per_channel, summed
+from qir.backends.c.binding.site import Site
+from qir.backends.c.binding.weights import is_packed
 from qir.backends.c.kernels import Bound, Variant
 from qir.backends.c.kernels.conv_u8.contract import accepts, conv_shape, conv_window, refuse_narrow
 from qir.backends.c.program import Data, Kernel, Scratch
-from qir.backends.c.requant import added, output_types, per_channel, summed
-from qir.backends.c.site import Site
-from qir.backends.c.weights import is_packed
 
 DSP_SOURCE = Path(__file__).parent / "conv_u8__dsp.c"
 

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
+from qir.backends.c.binding.requant import added, flushed, output_types, per_channel, summed, vector_types, weight_sums
+from qir.backends.c.binding.site import Site
+from qir.backends.c.binding.weights import bias_data, is_packed
 from qir.backends.c.kernels import Bound, Variant
 from qir.backends.c.kernels.conv_u8.contract import accepts, conv_shape, refuse_narrow
 from qir.backends.c.program import Data, Kernel, Scratch
-from qir.backends.c.requant import added, flushed, output_types, per_channel, summed, vector_types, weight_sums
-from qir.backends.c.site import Site
-from qir.backends.c.weights import bias_data, is_packed
 
 MVE_SOURCE = Path(__file__).parent / "conv_u8__mve.c"
 

@@ -10,14 +10,14 @@ from pathlib import Path
 
 import numpy as np
 
+from qir.backends.c.binding.requant import added, output_types, per_channel, weight_sums
+from qir.backends.c.binding.site import Site
+from qir.backends.c.binding.weights import weight_bits
+from qir.backends.c.binding.x86 import x86_kernel
 from qir.backends.c.kernels import Bound, Variant
 from qir.backends.c.kernels.conv_u8.blocks import PANEL, in_panels
 from qir.backends.c.kernels.conv_u8.contract import accepts, conv_shape, conv_window
 from qir.backends.c.program import Data, Kernel, Scalar, Scratch
-from qir.backends.c.requant import added, output_types, per_channel, weight_sums
-from qir.backends.c.site import Site
-from qir.backends.c.weights import weight_bits
-from qir.backends.c.x86 import x86_kernel
 
 _HERE = Path(__file__).parent
 _SOURCE = _HERE / "conv_u8_winograd__vectors.c"

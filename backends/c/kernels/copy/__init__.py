@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from qir.backends.c.binding.orders import FOLLOW
+from qir.backends.c.binding.site import Site
 from qir.backends.c.kernels import Bound, Family, Variant
-from qir.backends.c.orders import FOLLOW
 from qir.backends.c.program import Kernel, Scalar
-from qir.backends.c.site import Site
 
 _SOURCE = Path(__file__).parent / "copy__portable.c"
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from qir.backends.c.binding.orders import FOLLOW, Orders
+from qir.backends.c.binding.site import Site, plain
 from qir.backends.c.kernels import Bound, Family, Variant
 from qir.backends.c.kernels.softmax import around
-from qir.backends.c.orders import FOLLOW, Orders
 from qir.backends.c.program import Kernel, Scalar
-from qir.backends.c.site import Site, plain
 
 _SOURCE = Path(__file__).parent / "cumsum__portable.c"
 _TYPES = ("float32", "float64", "int32", "int64", "uint32", "uint64")

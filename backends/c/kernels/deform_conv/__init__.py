@@ -6,13 +6,13 @@ from pathlib import Path
 
 import numpy as np
 
-from qir.backends.c.float_types import float_kernel, takes_floats
+from qir.backends.c.binding.float_types import float_kernel, takes_floats
+from qir.backends.c.binding.loops import window_fields
+from qir.backends.c.binding.orders import PLAIN
+from qir.backends.c.binding.site import Site
 from qir.backends.c.kernels import Bound, Family, Variant
 from qir.backends.c.kernels.conv_f32 import bias_of
-from qir.backends.c.loops import window_fields
-from qir.backends.c.orders import PLAIN
 from qir.backends.c.program import Data, Struct
-from qir.backends.c.site import Site
 from qir.ops.window import window
 
 _SOURCE = Path(__file__).parent / "deform_conv__portable.c"

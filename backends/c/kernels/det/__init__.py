@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from qir.backends.c.float_types import float_kernel, takes_floats
+from qir.backends.c.binding.float_types import float_kernel, takes_floats
+from qir.backends.c.binding.orders import PLAIN
+from qir.backends.c.binding.site import Site
 from qir.backends.c.kernels import Bound, Family, Variant
-from qir.backends.c.orders import PLAIN
 from qir.backends.c.program import Scalar, Scratch
-from qir.backends.c.site import Site
 
 _SOURCE = Path(__file__).parent / "det__portable.c"
 

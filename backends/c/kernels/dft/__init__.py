@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from qir.backends.c.float_types import takes_floats, typed_kernel
+from qir.backends.c.binding.float_types import takes_floats, typed_kernel
+from qir.backends.c.binding.orders import PLAIN
+from qir.backends.c.binding.site import Site
 from qir.backends.c.kernels import Bound, Family, Variant
-from qir.backends.c.orders import PLAIN
 from qir.backends.c.program import Data, Struct
-from qir.backends.c.site import Site
 
 _SOURCE = Path(__file__).parent / "dft__portable.c"
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from qir.backends.c.binding.site import Operand, Site
 from qir.backends.c.kernels import Bound, Family, Variant
 from qir.backends.c.kernels.unary import same_order
 from qir.backends.c.program import Kernel, Scalar
-from qir.backends.c.site import Operand, Site
 
 _HERE = Path(__file__).parent
 _MASKED, _PLAIN = _HERE / "dropout__portable.c", _HERE / "copied__portable.c"

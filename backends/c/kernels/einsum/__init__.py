@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
+from qir.backends.c.binding.loops import led, merged_loops, too_many_loops
+from qir.backends.c.binding.site import Operand, Site
 from qir.backends.c.kernels import Bound, Family, Variant
 from qir.backends.c.kernels.matmul_f32 import as_stored
-from qir.backends.c.loops import led, merged_loops, too_many_loops
 from qir.backends.c.program import Arg, Data, Field, Kernel, Struct
-from qir.backends.c.site import Operand, Site
 
 _SOURCE = Path(__file__).parent / "einsum__portable.c"
 _TYPES = ("float32", "float64", "int32", "int64", "uint32", "uint64")

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from qir.backends.c.indices import nothing_to_read, wrong_index_type
+from qir.backends.c.binding.indices import nothing_to_read, wrong_index_type
+from qir.backends.c.binding.orders import PLAIN
+from qir.backends.c.binding.site import Site
 from qir.backends.c.kernels import Bound, Family, Variant
-from qir.backends.c.orders import PLAIN
 from qir.backends.c.program import Data, Kernel, Scalar, ctype
-from qir.backends.c.site import Site
 
 _SOURCE = Path(__file__).parent / "gather__portable.c"
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from qir.backends.c.indices import nothing_to_read, wrong_index_type
+from qir.backends.c.binding.indices import nothing_to_read, wrong_index_type
+from qir.backends.c.binding.loops import MAX_LOOPS, led
+from qir.backends.c.binding.orders import PLAIN
+from qir.backends.c.binding.site import Operand, Site
 from qir.backends.c.kernels import Bound, Family, Variant
-from qir.backends.c.loops import MAX_LOOPS, led
-from qir.backends.c.orders import PLAIN
 from qir.backends.c.program import Kernel, Struct
-from qir.backends.c.site import Operand, Site
 
 _SOURCE = Path(__file__).parent / "gather_elements__portable.c"
 

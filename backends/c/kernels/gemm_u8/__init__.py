@@ -10,7 +10,21 @@ from pathlib import Path
 
 import numpy as np
 
-from qir.backends.c.integer_types import only_bytes
+from qir.backends.c.binding.integer_types import only_bytes
+from qir.backends.c.binding.orders import ROWS
+from qir.backends.c.binding.requant import added, constants_missing, per_channel, requant
+from qir.backends.c.binding.site import Site
+from qir.backends.c.binding.weights import (
+    activation_rows,
+    bias_data,
+    is_packed,
+    is_wide,
+    refuse,
+    row_kernel,
+    rows,
+    weight_bits,
+)
+from qir.backends.c.binding.x86 import PROVEN, TEMPLATES, X86
 from qir.backends.c.kernels import Bound, Family, Variant
 from qir.backends.c.kernels.conv_u8.blocks import (
     ARM,
@@ -32,12 +46,7 @@ from qir.backends.c.kernels.conv_u8.blocks import (
 from qir.backends.c.kernels.conv_u8.contract import pixel_window
 from qir.backends.c.kernels.conv_u8.dsp import DSP_SOURCE, dsp_data, dsp_kernel, dsp_room, dsp_work
 from qir.backends.c.kernels.conv_u8.mve import MVE_SOURCE, mve_data, mve_kernel, mve_refuses, mve_work
-from qir.backends.c.orders import ROWS
 from qir.backends.c.program import Data, Field, Scratch, Struct
-from qir.backends.c.requant import added, constants_missing, per_channel, requant
-from qir.backends.c.site import Site
-from qir.backends.c.weights import activation_rows, bias_data, is_packed, is_wide, refuse, row_kernel, rows, weight_bits
-from qir.backends.c.x86 import PROVEN, TEMPLATES, X86
 from qir.ops.window import Window
 
 _HERE = Path(__file__).parent

@@ -5,12 +5,12 @@ from __future__ import annotations
 from math import prod
 from pathlib import Path
 
-from qir.backends.c.float_types import float_kernel, takes_floats
+from qir.backends.c.binding.float_types import float_kernel, takes_floats
+from qir.backends.c.binding.loops import three
+from qir.backends.c.binding.orders import PLAIN
+from qir.backends.c.binding.site import Site
 from qir.backends.c.kernels import Bound, Family, Variant
-from qir.backends.c.loops import three
-from qir.backends.c.orders import PLAIN
 from qir.backends.c.program import Struct
-from qir.backends.c.site import Site
 
 _SOURCE = Path(__file__).parent / "grid_sample__portable.c"
 _FORMS = {"nearest": 0, "linear": 1, "bilinear": 1, "cubic": 2, "bicubic": 2}

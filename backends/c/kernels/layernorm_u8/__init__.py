@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
+from qir.backends.c.binding.orders import ROWS
+from qir.backends.c.binding.requant import is_fixed, requant
+from qir.backends.c.binding.site import Site
 from qir.backends.c.kernels import Bound, Family, Variant
-from qir.backends.c.orders import ROWS
 from qir.backends.c.program import Data, Kernel, Struct
-from qir.backends.c.requant import is_fixed, requant
-from qir.backends.c.site import Site
 from qir.quant.fixedpoint import FixedRow, fixed_epsilon, fixed_row
 
 _HERE = Path(__file__).parent

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
+from qir.backends.c.binding.orders import Orders
+from qir.backends.c.binding.site import Site
 from qir.backends.c.kernels import Bound, Family, Variant
-from qir.backends.c.orders import Orders
 from qir.backends.c.program import Data, Kernel, Scalar
-from qir.backends.c.site import Site
 
 _HERE = Path(__file__).parent
 _SOURCE = _HERE / "lookup_u8__portable.c"

@@ -8,15 +8,15 @@ from pathlib import Path
 
 import numpy as np
 
-from qir.backends.c.coded import Coded, float_kernel, float_weights
+from qir.backends.c.binding.coded import Coded, float_kernel, float_weights
+from qir.backends.c.binding.loops import led, merged_loops, too_many_loops
+from qir.backends.c.binding.orders import Orders
+from qir.backends.c.binding.site import Operand, Site, plain
+from qir.backends.c.binding.vectors import VECTORS, vector_kernel
 from qir.backends.c.kernels import Bound, Family, Variant
 from qir.backends.c.kernels.conv_f32 import pack_floats, product
 from qir.backends.c.kernels.conv_f32.panels import Panels, panels
-from qir.backends.c.loops import led, merged_loops, too_many_loops
-from qir.backends.c.orders import Orders
 from qir.backends.c.program import Arg, Data, Kernel, Scalar, Scratch, Struct
-from qir.backends.c.site import Operand, Site, plain
-from qir.backends.c.vectors import VECTORS, vector_kernel
 from qir.ops.window import Window
 
 _HERE = Path(__file__).parent

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import numpy as np
 
-from qir.backends.c.integer_types import integer_kernel, only_bytes
+from qir.backends.c.binding.integer_types import integer_kernel, only_bytes
+from qir.backends.c.binding.loops import led, merged_loops, too_many_loops
+from qir.backends.c.binding.orders import Orders
+from qir.backends.c.binding.requant import requant, vector_types
+from qir.backends.c.binding.site import Operand, Site, plain
+from qir.backends.c.binding.x86 import x86_kernel
 from qir.backends.c.kernels import Bound, Family, Variant
-from qir.backends.c.loops import led, merged_loops, too_many_loops
-from qir.backends.c.orders import Orders
 from qir.backends.c.program import Scalar, Scratch, Struct
-from qir.backends.c.requant import requant, vector_types
-from qir.backends.c.site import Operand, Site, plain
-from qir.backends.c.x86 import x86_kernel
 from qir.quant.fixedpoint import largest
 
 _HERE = Path(__file__).parent

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from qir.backends.c.binding.loops import window_fields
+from qir.backends.c.binding.orders import CHANNELS_LAST
+from qir.backends.c.binding.site import Site
 from qir.backends.c.kernels import Bound, Family, Variant
-from qir.backends.c.loops import window_fields
-from qir.backends.c.orders import CHANNELS_LAST
 from qir.backends.c.program import Kernel, Struct
-from qir.backends.c.site import Site
 from qir.ops.window import window
 
 _HERE = Path(__file__).parent

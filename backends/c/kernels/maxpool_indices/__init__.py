@@ -5,12 +5,12 @@ from __future__ import annotations
 from math import prod
 from pathlib import Path
 
-from qir.backends.c.float_types import typed_kernel
+from qir.backends.c.binding.float_types import typed_kernel
+from qir.backends.c.binding.loops import three, window_fields
+from qir.backends.c.binding.orders import PLAIN
+from qir.backends.c.binding.site import Site
 from qir.backends.c.kernels import Bound, Family, Variant
-from qir.backends.c.loops import three, window_fields
-from qir.backends.c.orders import PLAIN
 from qir.backends.c.program import Scalar, Struct
-from qir.backends.c.site import Site
 from qir.ops.window import window
 
 _HERE = Path(__file__).parent

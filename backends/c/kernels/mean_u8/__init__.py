@@ -8,13 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
-from qir.backends.c.integer_types import integer_kernel, only_bytes
+from qir.backends.c.binding.integer_types import integer_kernel, only_bytes
+from qir.backends.c.binding.loops import led, merged_loops, too_many_loops
+from qir.backends.c.binding.orders import Orders, reduced
+from qir.backends.c.binding.requant import flushed, requant, vector_types
+from qir.backends.c.binding.site import Site
 from qir.backends.c.kernels import Bound, Family, Variant
-from qir.backends.c.loops import led, merged_loops, too_many_loops
-from qir.backends.c.orders import Orders, reduced
 from qir.backends.c.program import Struct
-from qir.backends.c.requant import flushed, requant, vector_types
-from qir.backends.c.site import Site
 from qir.quant.fixedpoint import largest
 
 

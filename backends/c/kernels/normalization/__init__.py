@@ -7,14 +7,14 @@ from pathlib import Path
 
 import numpy as np
 
-from qir.backends.c.float_types import float_kernel, takes_floats
+from qir.backends.c.binding.float_types import float_kernel, takes_floats
+from qir.backends.c.binding.loops import led, merged_loops, too_many_loops
+from qir.backends.c.binding.orders import FOLLOW, Orders
+from qir.backends.c.binding.site import Operand, Order, Site, channels_last, plain, same_bytes
+from qir.backends.c.binding.vectors import VECTORS, vector_kernel
 from qir.backends.c.kernels import Bound, Family, Variant
 from qir.backends.c.kernels.softmax import around
-from qir.backends.c.loops import led, merged_loops, too_many_loops
-from qir.backends.c.orders import FOLLOW, Orders
 from qir.backends.c.program import Arg, Data, Kernel, Scalar, Scratch, Struct
-from qir.backends.c.site import Operand, Order, Site, channels_last, plain, same_bytes
-from qir.backends.c.vectors import VECTORS, vector_kernel
 
 _HERE = Path(__file__).parent
 

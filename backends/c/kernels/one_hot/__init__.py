@@ -5,11 +5,11 @@ from __future__ import annotations
 from math import prod
 from pathlib import Path
 
-from qir.backends.c.expressions import converted
+from qir.backends.c.binding.expressions import converted
+from qir.backends.c.binding.orders import PLAIN
+from qir.backends.c.binding.site import Site
 from qir.backends.c.kernels import Bound, Family, Variant
-from qir.backends.c.orders import PLAIN
 from qir.backends.c.program import Kernel, Scalar
-from qir.backends.c.site import Site
 from qir.ir.dtype import INT64
 
 _SOURCE = Path(__file__).parent / "one_hot__portable.c"

@@ -5,10 +5,10 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
+from qir.backends.c.binding.orders import Orders
+from qir.backends.c.binding.site import Site, plain
 from qir.backends.c.kernels import Bound, Family, Variant
-from qir.backends.c.orders import Orders
 from qir.backends.c.program import Kernel, Struct
-from qir.backends.c.site import Site, plain
 
 _HERE = Path(__file__).parent
 

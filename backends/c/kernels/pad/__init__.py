@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
+from qir.backends.c.binding.loops import MAX_LOOPS, led
+from qir.backends.c.binding.site import Site
 from qir.backends.c.kernels import Bound, Family, Variant
 from qir.backends.c.kernels.unary import same_order
-from qir.backends.c.loops import MAX_LOOPS, led
 from qir.backends.c.program import Arg, Data, Kernel, Struct
-from qir.backends.c.site import Site
 
 _SOURCE = Path(__file__).parent / "pad__portable.c"
 _MODES = ("constant", "edge", "reflect", "wrap")

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
-from qir.backends.c.integer_types import integer_kernel, only_bytes
+from qir.backends.c.binding.integer_types import integer_kernel, only_bytes
+from qir.backends.c.binding.loops import three, window_fields
+from qir.backends.c.binding.orders import CHANNELS_LAST
+from qir.backends.c.binding.requant import flushed, quotient, requant, vector_types
+from qir.backends.c.binding.site import Site
 from qir.backends.c.kernels import Bound, Family, Variant
-from qir.backends.c.loops import three, window_fields
-from qir.backends.c.orders import CHANNELS_LAST
 from qir.backends.c.program import Struct
-from qir.backends.c.requant import flushed, quotient, requant, vector_types
-from qir.backends.c.site import Site
 from qir.ops.window import window
 from qir.quant.fixedpoint import largest
 

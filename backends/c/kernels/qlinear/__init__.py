@@ -6,13 +6,13 @@ from pathlib import Path
 
 import numpy as np
 
+from qir.backends.c.binding.loops import led, too_many_loops, window_fields
+from qir.backends.c.binding.orders import CHANNELS_LAST
+from qir.backends.c.binding.site import Operand, Site
 from qir.backends.c.kernels import Bound, Family, Variant
 from qir.backends.c.kernels.conv_f32 import few_axes
 from qir.backends.c.kernels.matmul_f32 import as_stored, batch_loops, matrix
-from qir.backends.c.loops import led, too_many_loops, window_fields
-from qir.backends.c.orders import CHANNELS_LAST
 from qir.backends.c.program import Arg, Data, Kernel, Struct
-from qir.backends.c.site import Operand, Site
 from qir.ops.window import window
 
 _HERE = Path(__file__).parent

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
+from qir.backends.c.binding.orders import FOLLOW
+from qir.backends.c.binding.requant import flushed, requant_struct
+from qir.backends.c.binding.site import Site
+from qir.backends.c.binding.strides import strided, too_many_strides
 from qir.backends.c.kernels import Bound, Family, Variant
 from qir.backends.c.kernels.transpose import moved_loops, turning
-from qir.backends.c.orders import FOLLOW
 from qir.backends.c.program import Data, Kernel, Scalar, Struct
-from qir.backends.c.requant import flushed, requant_struct
-from qir.backends.c.site import Site
-from qir.backends.c.strides import strided, too_many_strides
 
 _HERE = Path(__file__).parent
 _QUANTIZE, _DEQUANTIZE = _HERE / "quantize__portable.c", _HERE / "dequantize__portable.c"

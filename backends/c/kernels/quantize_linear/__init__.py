@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
-from qir.backends.c.float_types import typed_kernel
+from qir.backends.c.binding.float_types import typed_kernel
+from qir.backends.c.binding.orders import PLAIN, Orders
+from qir.backends.c.binding.site import Operand, Site
 from qir.backends.c.kernels import Bound, Family, Variant
 from qir.backends.c.kernels.softmax import around
-from qir.backends.c.orders import PLAIN, Orders
 from qir.backends.c.program import Arg, Data, Kernel, Scalar, Scratch, Struct
-from qir.backends.c.site import Operand, Site
 
 _HERE = Path(__file__).parent
 _QUANTIZE, _DEQUANTIZE = _HERE / "quantize_linear__portable.c", _HERE / "dequantize_linear__portable.c"

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
+from qir.backends.c.binding.orders import PLAIN
+from qir.backends.c.binding.site import Operand, Site
+from qir.backends.c.binding.vectors import VECTORS, vector_kernel
 from qir.backends.c.kernels import Bound, Family, Variant
 from qir.backends.c.kernels.conv_f32.panels import panel_weights
-from qir.backends.c.orders import PLAIN
 from qir.backends.c.program import Arg, Data, Kernel, Scalar, Scratch, Struct
-from qir.backends.c.site import Operand, Site
-from qir.backends.c.vectors import VECTORS, vector_kernel
 
 _HERE = Path(__file__).parent
 _VECTORS = _HERE / "recurrent_f32__vectors.c"

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 
-from qir.backends.c.expressions import filled
+from qir.backends.c.binding.expressions import filled
+from qir.backends.c.binding.loops import led, merged_loops, too_many_loops
+from qir.backends.c.binding.orders import Orders, reduced
+from qir.backends.c.binding.site import Site, plain
 from qir.backends.c.kernels import Bound, Family, Variant
-from qir.backends.c.loops import led, merged_loops, too_many_loops
-from qir.backends.c.orders import Orders, reduced
 from qir.backends.c.program import Kernel, Struct
-from qir.backends.c.site import Site, plain
 from qir.ir.dtype import FLOAT32
 
 _HERE = Path(__file__).parent

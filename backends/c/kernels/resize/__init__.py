@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
-from qir.backends.c.expressions import converted
+from qir.backends.c.binding.expressions import converted
+from qir.backends.c.binding.loops import three
+from qir.backends.c.binding.site import Site
 from qir.backends.c.kernels import Bound, Family, Variant
 from qir.backends.c.kernels.resize.sampling import axes, taps, text
 from qir.backends.c.kernels.unary import same_order
-from qir.backends.c.loops import three
 from qir.backends.c.program import Data, Kernel, Scalar, Struct
-from qir.backends.c.site import Site
 from qir.ir.dtype import FLOAT32, FLOAT64
 
 _HERE = Path(__file__).parent

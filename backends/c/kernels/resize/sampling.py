@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from qir.backends.c.site import Site
+from qir.backends.c.binding.site import Site
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from math import prod
 from pathlib import Path
 
+from qir.backends.c.binding.orders import PLAIN
+from qir.backends.c.binding.site import Site
 from qir.backends.c.kernels import Bound, Family, Variant
-from qir.backends.c.orders import PLAIN
 from qir.backends.c.program import Kernel, Scalar, ctype
-from qir.backends.c.site import Site
 
 _SOURCE = Path(__file__).parent / "reverse_sequence__portable.c"
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from qir.backends.c.expressions import chosen
+from qir.backends.c.binding.expressions import chosen
+from qir.backends.c.binding.orders import PLAIN
+from qir.backends.c.binding.site import Site
 from qir.backends.c.kernels import Bound, Family, Variant
 from qir.backends.c.kernels.binary import EXPRESSIONS
 from qir.backends.c.kernels.gather_elements import elements_shape, refused
-from qir.backends.c.orders import PLAIN
 from qir.backends.c.program import Kernel, Scalar
-from qir.backends.c.site import Site
 
 _SOURCE = Path(__file__).parent / "scatter_elements__portable.c"
 _REDUCTIONS = {"add": "Add", "mul": "Mul", "max": "Max", "min": "Min"}

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
-from qir.backends.c.indices import wrong_index_type
+from qir.backends.c.binding.indices import wrong_index_type
+from qir.backends.c.binding.orders import PLAIN
+from qir.backends.c.binding.site import Site
 from qir.backends.c.kernels import Bound, Family, Variant
 from qir.backends.c.kernels.scatter_elements import reduction
-from qir.backends.c.orders import PLAIN
 from qir.backends.c.program import Data, Kernel, Scalar
-from qir.backends.c.site import Site
 
 _SOURCE = Path(__file__).parent / "scatter_nd__portable.c"
 

@@ -6,12 +6,12 @@ from functools import partial
 from math import prod
 from pathlib import Path
 
-from qir.backends.c.float_types import float_kernel, takes_floats
+from qir.backends.c.binding.float_types import float_kernel, takes_floats
+from qir.backends.c.binding.orders import FOLLOW
+from qir.backends.c.binding.site import Operand, Site
+from qir.backends.c.binding.vectors import VECTORS, vector_kernel
 from qir.backends.c.kernels import Bound, Family, Variant
-from qir.backends.c.orders import FOLLOW
 from qir.backends.c.program import Scalar
-from qir.backends.c.site import Operand, Site
-from qir.backends.c.vectors import VECTORS, vector_kernel
 
 _HERE = Path(__file__).parent
 _VECTORS = _HERE / "softmax__vectors.c"

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
-from qir.backends.c.integer_types import only_bytes, typed
+from qir.backends.c.binding.integer_types import only_bytes, typed
+from qir.backends.c.binding.orders import Orders
+from qir.backends.c.binding.requant import quotient, requant, vector_types
+from qir.backends.c.binding.site import Site
 from qir.backends.c.kernels import Bound, Family, Variant
-from qir.backends.c.orders import Orders
 from qir.backends.c.program import Data, Struct
-from qir.backends.c.requant import quotient, requant, vector_types
-from qir.backends.c.site import Site
 
 _HERE = Path(__file__).parent
 _SOURCE, _AVX2 = _HERE / "softmax_u8__portable.c", _HERE / "softmax_u8__avx2.c"

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
+from qir.backends.c.binding.site import Site
 from qir.backends.c.kernels import Bound, Family, Variant
 from qir.backends.c.kernels.concat import chunk_bytes
 from qir.backends.c.kernels.unary import same_order
 from qir.backends.c.program import Data, Kernel, Scalar
-from qir.backends.c.site import Site
 
 _SOURCE = Path(__file__).parent / "split__portable.c"
 

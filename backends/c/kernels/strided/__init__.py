@@ -8,12 +8,12 @@ from typing import TypeAlias
 
 import numpy as np
 
+from qir.backends.c.binding.loops import merged_loops
+from qir.backends.c.binding.orders import Orders, restricted
+from qir.backends.c.binding.site import Order, Site, plain
+from qir.backends.c.binding.strides import strided, too_many_strides
 from qir.backends.c.kernels import Bound, Family, Variant
-from qir.backends.c.loops import merged_loops
-from qir.backends.c.orders import Orders, restricted
 from qir.backends.c.program import Kernel
-from qir.backends.c.site import Order, Site, plain
-from qir.backends.c.strides import strided, too_many_strides
 
 _SOURCE = Path(__file__).parent / "strided__portable.c"
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
+from qir.backends.c.binding.orders import PLAIN
+from qir.backends.c.binding.site import Site
 from qir.backends.c.kernels import Bound, Family, Variant
-from qir.backends.c.orders import PLAIN
 from qir.backends.c.program import Data, Kernel, Scalar, Struct, ctype
-from qir.backends.c.site import Site
 
 _SOURCE = Path(__file__).parent / "tensor_scatter__portable.c"
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from qir.backends.c.float_types import typed_kernel
+from qir.backends.c.binding.float_types import typed_kernel
+from qir.backends.c.binding.orders import Orders
+from qir.backends.c.binding.site import Site, plain
 from qir.backends.c.kernels import Bound, Family, Variant
 from qir.backends.c.kernels.softmax import around
-from qir.backends.c.orders import Orders
 from qir.backends.c.program import Arg, Scalar, Scratch
-from qir.backends.c.site import Site, plain
 
 _SOURCE = Path(__file__).parent / "topk__portable.c"
 

@@ -12,13 +12,13 @@ from typing import TypeAlias
 
 import numpy as np
 
+from qir.backends.c.binding.loops import merged_loops
+from qir.backends.c.binding.orders import PLAIN
+from qir.backends.c.binding.requant import requant_struct
+from qir.backends.c.binding.site import Site
+from qir.backends.c.binding.strides import strided, strided_fields, too_many_strides
 from qir.backends.c.kernels import Bound, Family, Variant
-from qir.backends.c.loops import merged_loops
-from qir.backends.c.orders import PLAIN
 from qir.backends.c.program import Arg, Data, Kernel, Scalar, Struct
-from qir.backends.c.requant import requant_struct
-from qir.backends.c.site import Site
-from qir.backends.c.strides import strided, strided_fields, too_many_strides
 
 _HERE = Path(__file__).parent
 _SOURCE = _HERE.parent / "strided" / "strided__portable.c"

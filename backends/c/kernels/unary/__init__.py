@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from qir.backends.c.expressions import chosen, converted
+from qir.backends.c.binding.expressions import chosen, converted
+from qir.backends.c.binding.orders import Orders
+from qir.backends.c.binding.site import Site, plain
+from qir.backends.c.binding.vectors import VECTORS, vector_kernel
 from qir.backends.c.kernels import Bound, Family, Variant
-from qir.backends.c.orders import Orders
 from qir.backends.c.program import Kernel, Scalar
-from qir.backends.c.site import Site, plain
-from qir.backends.c.vectors import VECTORS, vector_kernel
 
 _SOURCE = Path(__file__).parent / "unary__portable.c"
 _VECTORS = Path(__file__).parent / "unary_f32__vectors.c"

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import numpy as np
 
-from qir.backends.c.expressions import chosen
+from qir.backends.c.binding.expressions import chosen
+from qir.backends.c.binding.loops import led, merged_loops, too_many_loops
+from qir.backends.c.binding.orders import FOLLOW
+from qir.backends.c.binding.site import Site
 from qir.backends.c.kernels import Bound, Family, Variant
 from qir.backends.c.kernels.binary import EXPRESSIONS
-from qir.backends.c.loops import led, merged_loops, too_many_loops
-from qir.backends.c.orders import FOLLOW
 from qir.backends.c.program import Data, Kernel, Struct
-from qir.backends.c.site import Site
 
 _SOURCE = Path(__file__).parent / "variadic__portable.c"
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from qir.backends.c.binding.loops import led, merged_loops, too_many_loops
+from qir.backends.c.binding.orders import FOLLOW
+from qir.backends.c.binding.site import Site
 from qir.backends.c.kernels import Bound, Family, Variant
-from qir.backends.c.loops import led, merged_loops, too_many_loops
-from qir.backends.c.orders import FOLLOW
 from qir.backends.c.program import Kernel, Struct
-from qir.backends.c.site import Site
 
 _SOURCE = Path(__file__).parent / "where__portable.c"
 

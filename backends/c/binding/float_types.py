@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from qir.backends.c.binding.site import Site
 from qir.backends.c.program import Kernel
-from qir.backends.c.site import Site
 
 _FUNCTIONS = ("exp", "log", "sqrt", "pow", "fabs", "tanh", "sin", "cos", "floor", "ceil", "rint", "log1p")
 

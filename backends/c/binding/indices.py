@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from qir.backends.c.site import Operand
+from qir.backends.c.binding.site import Operand
 
 INDEX_TYPES = ("int32", "int64")
 

@@ -7,16 +7,17 @@ from pathlib import Path
 
 import numpy as np
 
-from qir.backends.c.integer_types import WIDE, only_bytes, typed
+from qir.backends.c.binding import RUNTIME
+from qir.backends.c.binding.integer_types import WIDE, only_bytes, typed
+from qir.backends.c.binding.requant import is_fixed, overflow, summed
+from qir.backends.c.binding.site import Site
 from qir.backends.c.program import Data, Kernel
-from qir.backends.c.requant import is_fixed, overflow, summed
-from qir.backends.c.site import Site
 from qir.ir.dtype import INT16, UINT8
 from qir.quant.bitpack import pack
 from qir.quant.fixedpoint import largest
 
-_PACKED = Path(__file__).parent / "runtime" / "qir_packed.h"
-_SUM = Path(__file__).parent / "runtime" / "qir_sum.h"
+_PACKED = RUNTIME / "qir_packed.h"
+_SUM = RUNTIME / "qir_sum.h"
 TILE = 1024
 """Codes on the stack of a depthwise kernel that unpacks, for sixteen channels."""
 _ROWS = {True: 4, False: 2}

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from qir.backends.c.build import Files
-from qir.backends.c.interface import parameters
-from qir.backends.c.names import Names
+from qir.backends.c.emitting.interface import parameters
+from qir.backends.c.emitting.names import Names
 from qir.backends.c.program import CTYPES, Program
 from qir.errors import OutputError
 

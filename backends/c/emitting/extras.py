@@ -8,13 +8,13 @@ from collections.abc import Collection, Mapping, Sequence
 import numpy as np
 
 from qir.backends.c.build import Files
-from qir.backends.c.emit import stack_bytes
-from qir.backends.c.footprint import code_bytes, layers
-from qir.backends.c.literals import array, comment, math_include
-from qir.backends.c.names import Names
+from qir.backends.c.emitting.emit import stack_bytes
+from qir.backends.c.emitting.footprint import code_bytes, layers
+from qir.backends.c.emitting.literals import array, comment, math_include
+from qir.backends.c.emitting.names import Names
+from qir.backends.c.emitting.threads import example_files
 from qir.backends.c.ports import Port
 from qir.backends.c.program import CTYPES, Program
-from qir.backends.c.threads import example_files
 
 _TOLERANCE = 1e-4
 

@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from qir.backends.c.coded import Coded
+from qir.backends.c.binding.coded import Coded
 from qir.backends.c.program import SHORT, Arg, Data, Input, Output, ctype
 from qir.ir.dtype import DType
 from qir.ir.graph import Node

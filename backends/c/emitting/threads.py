@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from qir.backends.c.names import Names
+from qir.backends.c.emitting.names import Names
 from qir.backends.c.program import CTYPES, Program
 
 

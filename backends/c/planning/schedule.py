@@ -14,7 +14,7 @@ from math import prod
 from typing import TypeAlias
 
 from qir.backends.c.kernels import families
-from qir.backends.c.layout import ALIASES, static_type
+from qir.backends.c.planning.layout import ALIASES, static_type
 from qir.ir.graph import Graph, Node
 
 _KEPT = 24

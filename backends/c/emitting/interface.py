@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from qir import __version__
-from qir.backends.c.literals import comment, scalar, string
-from qir.backends.c.names import Names
+from qir.backends.c.emitting.literals import comment, scalar, string
+from qir.backends.c.emitting.names import Names
+from qir.backends.c.emitting.threads import declared
 from qir.backends.c.ports import Port
 from qir.backends.c.program import CTYPES, Program
-from qir.backends.c.threads import declared
 
 ERRORS = (
     ("OK", "no error"),

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from qir.backends.c.binding.site import Operand
 from qir.backends.c.program import Field, Struct
-from qir.backends.c.site import Operand
 from qir.ops.window import TransposedWindow, Window
 
 MAX_LOOPS = 6

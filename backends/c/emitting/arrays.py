@@ -7,9 +7,9 @@ from hashlib import sha256
 from struct import pack
 from zlib import crc32
 
-from qir.backends.c.literals import array, comment, math_include, word_count, words
+from qir.backends.c.emitting.literals import array, comment, math_include, word_count, words
+from qir.backends.c.emitting.source import prefixed
 from qir.backends.c.program import CTYPES, Data, data_key
-from qir.backends.c.source import prefixed
 from qir.errors import OutputError
 
 FORMS = ("c", "asm", "embed", "blob")

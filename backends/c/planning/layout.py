@@ -8,10 +8,10 @@ from math import inf, prod
 
 import numpy as np
 
-from qir.backends.c.coded import Coded, coded
+from qir.backends.c.binding.coded import Coded, coded
+from qir.backends.c.binding.orders import reshaped, transposed
+from qir.backends.c.binding.site import Operand, Order, Site, plain, same_bytes
 from qir.backends.c.kernels import Family, family_of
-from qir.backends.c.orders import reshaped, transposed
-from qir.backends.c.site import Operand, Order, Site, plain, same_bytes
 from qir.errors import ShapeError, UnsupportedError
 from qir.ir.graph import Graph, Node
 from qir.ir.types import TensorType

@@ -9,10 +9,10 @@ from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
 
+from qir.backends.c.binding import RUNTIME
 from qir.backends.c.program import Kernel
 
-_RUNTIME = Path(__file__).parent / "runtime"
-_WORDS, _FUNCTIONS = _RUNTIME / "qir_f32_words.h", _RUNTIME / "qir_f32_functions.h"
+_WORDS, _FUNCTIONS = RUNTIME / "qir_f32_words.h", RUNTIME / "qir_f32_functions.h"
 
 
 @dataclass(frozen=True)
@@ -63,4 +63,4 @@ def vector_kernel(
     """
     tag = VECTORS[isa].tag
     return Kernel(f"{function}__vectors", source, f"{name or function}__{isa}", (*substitutions, *_words(tag)),
-                  (_RUNTIME / f"qir_f32_{tag}.h",))  # fmt: skip
+                  (RUNTIME / f"qir_f32_{tag}.h",))  # fmt: skip

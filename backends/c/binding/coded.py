@@ -11,11 +11,12 @@ from pathlib import Path
 
 import numpy as np
 
+from qir.backends.c.binding import RUNTIME
 from qir.backends.c.program import Arg, Data, Kernel, Scalar
 from qir.ir.graph import Node
 from qir.quant.bitpack import pack
 
-_HEADER = Path(__file__).parent / "runtime" / "qir_coded.h"
+_HEADER = RUNTIME / "qir_coded.h"
 
 
 @dataclass(frozen=True, eq=False)

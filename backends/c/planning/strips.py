@@ -18,9 +18,9 @@ from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from math import inf
 
-from qir.backends.c.pieces import part, rows_apart, rows_of
+from qir.backends.c.binding.site import Operand
+from qir.backends.c.planning.pieces import part, rows_apart, rows_of
 from qir.backends.c.program import Arg, Buffer, Call, Input, Output
-from qir.backends.c.site import Operand
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from qir.backends.c.binding import RUNTIME
+from qir.backends.c.binding.requant import FIXED, is_fixed, output_types
+from qir.backends.c.binding.site import Site
 from qir.backends.c.program import CTYPES, Kernel
-from qir.backends.c.requant import FIXED, is_fixed, output_types
-from qir.backends.c.site import Site
 from qir.ir.dtype import INT16
 
-WIDE = Path(__file__).parent / "runtime" / "qir_wide.h"
+WIDE = RUNTIME / "qir_wide.h"
 
 
 def only_bytes(site: Site) -> str | None:

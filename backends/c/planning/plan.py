@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from qir.backends.c.absorb import absorb
-from qir.backends.c.grow import grow
+from qir.backends.c.binding.site import Operand, Site, plain, same_bytes
 from qir.backends.c.kernels import family_of, select
-from qir.backends.c.layout import Layout, Placed, lay_out, live_nodes, static_type
-from qir.backends.c.memory import check, place
-from qir.backends.c.pieces import in_pieces
+from qir.backends.c.planning.absorb import absorb
+from qir.backends.c.planning.grow import grow
+from qir.backends.c.planning.layout import Layout, Placed, lay_out, live_nodes, static_type
+from qir.backends.c.planning.memory import check, place
+from qir.backends.c.planning.pieces import in_pieces
+from qir.backends.c.planning.schedule import scheduled
+from qir.backends.c.planning.strips import Strips, in_strips
 from qir.backends.c.ports import Port
 from qir.backends.c.program import (
     Arg,
@@ -25,9 +28,6 @@ from qir.backends.c.program import (
     ctype,
     turns,
 )
-from qir.backends.c.schedule import scheduled
-from qir.backends.c.site import Operand, Site, plain, same_bytes
-from qir.backends.c.strips import Strips, in_strips
 from qir.backends.c.targets import CTarget
 from qir.errors import RecipeError
 from qir.ir.graph import Graph, Node

@@ -6,10 +6,10 @@ from collections.abc import Set
 from dataclasses import replace
 from math import inf
 
+from qir.backends.c.binding.site import Operand, Site, same_bytes
 from qir.backends.c.kernels import select
 from qir.backends.c.kernels.clip import bounds
-from qir.backends.c.layout import Layout, Placed
-from qir.backends.c.site import Operand, Site, same_bytes
+from qir.backends.c.planning.layout import Layout, Placed
 from qir.backends.c.targets import CTarget
 
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 
+from qir.backends.c.binding import RUNTIME
+from qir.backends.c.binding.site import Site
 from qir.backends.c.program import Arg, Field, Input, Struct
-from qir.backends.c.site import Site
 from qir.ir.graph import Node
 from qir.quant.fixedpoint import fixed_sum
 
-FIXED = Path(__file__).parent / "runtime" / "qir_fixed.h"
+FIXED = RUNTIME / "qir_fixed.h"
 
 
 def is_fixed(site: Site) -> bool:

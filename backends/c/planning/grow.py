@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from math import inf
 
 from qir.backends.c.kernels import Bound, select
-from qir.backends.c.layout import Layout, Placed
+from qir.backends.c.planning.layout import Layout, Placed
 from qir.backends.c.program import Data
 from qir.backends.c.targets import CTarget
 

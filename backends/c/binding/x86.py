@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
+from qir.backends.c.binding import RUNTIME
+from qir.backends.c.binding.requant import SUMMED
+from qir.backends.c.binding.site import Site
 from qir.backends.c.program import Kernel
-from qir.backends.c.requant import SUMMED
-from qir.backends.c.site import Site
-
-_RUNTIME = Path(__file__).parent / "runtime"
 
 
 @dataclass(frozen=True)
@@ -123,4 +122,4 @@ def x86_kernel(function: str, source: Path, site: Site, isa: str, *, offsets: bo
     name = f"{function.split('__')[0].replace('_T', f'_{short}').replace('u8s8', stored)}__{isa}"
     headers = [f"qir_{family}.h", *([f"qir_few_{family}.h"] if bits < 8 else []), *(["qir_sum_x86.h"] if sums else [])]
     return Kernel(function, source, name, tuple({**x86_words(isa, sums=sums), **stores, **own}.items()),
-                  tuple(_RUNTIME / header for header in headers))  # fmt: skip
+                  tuple(RUNTIME / header for header in headers))  # fmt: skip

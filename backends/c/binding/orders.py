@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from qir.backends.c.site import Operand, Order, Site, channels_last, plain
+from qir.backends.c.binding.site import Operand, Order, Site, channels_last, plain
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,8 @@ from itertools import pairwise, starmap
 from math import prod
 from typing import TypeAlias, cast
 
+from qir.backends.c.binding.site import Operand
 from qir.backends.c.program import Arg, Call, Field, Input, Output, Scratch, Struct
-from qir.backends.c.site import Operand
 
 _LEAST = 1 << 18
 """Multiply-accumulates of a piece: on vectors a few microseconds, several times what handing it over takes."""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from qir.backends.c import misra, stack
-from qir.backends.c.arrays import BLOB_HEAD, Arrays
 from qir.backends.c.dispatch import choosing
-from qir.backends.c.interface import ERRORS, header, is_quantized, parameters, pointers, spelt
-from qir.backends.c.literals import comment, math_include, scalar, string, struct
-from qir.backends.c.names import Names, identifier, unique
+from qir.backends.c.emitting import misra, stack
+from qir.backends.c.emitting.arrays import BLOB_HEAD, Arrays
+from qir.backends.c.emitting.interface import ERRORS, header, is_quantized, parameters, pointers, spelt
+from qir.backends.c.emitting.literals import comment, math_include, scalar, string, struct
+from qir.backends.c.emitting.names import Names, identifier, unique
+from qir.backends.c.emitting.source import gather, prefixed
+from qir.backends.c.emitting.threads import alone, given, running, sharing, task, within
 from qir.backends.c.program import (
     CTYPES,
     Arg,
@@ -24,9 +26,7 @@ from qir.backends.c.program import (
     data_key,
     turns,
 )
-from qir.backends.c.source import gather, prefixed
 from qir.backends.c.targets import C_TARGETS
-from qir.backends.c.threads import alone, given, running, sharing, task, within
 
 
 def names_of(program: Program, name: str) -> Names:
@@ -42,7 +42,7 @@ def emit(program: Program, name: str, weights: str = "auto") -> dict[str, str | 
     Args:
         program: from `plan`.
         name: of the model; becomes the prefix.
-        weights: how constant arrays are written; see qir.backends.c.arrays.
+        weights: how constant arrays are written; see qir.backends.c.emitting.arrays.
 
     Raises:
         OutputError: for an unknown way.

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from math import inf, isfinite
 from types import MappingProxyType
 
-from qir.backends.c.emit import stack_bytes
-from qir.backends.c.interface import state_bytes
+from qir.backends.c.emitting.emit import stack_bytes
+from qir.backends.c.emitting.interface import state_bytes
+from qir.backends.c.emitting.source import gather
 from qir.backends.c.program import Data, Program, Struct
-from qir.backends.c.source import gather
 
 _CODE: Mapping[str, tuple[float, float]] = MappingProxyType({
     "cortex-m0": (1.9, 6.3), "cortex-m3": (2.2, 5.4), "cortex-m4": (3.0, 7.3), "cortex-m55": (2.2, 5.9),

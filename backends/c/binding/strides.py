@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from qir.backends.c.loops import led
+from qir.backends.c.binding.loops import led
 from qir.backends.c.program import Field, Struct
 
 _LOOPS = 8

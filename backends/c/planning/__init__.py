@@ -1,0 +1,1 @@
+"""Graph to Program: decides orders of axes, kernels, weights, the order of calls and the place of every buffer."""
