@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from qir.backends.c.binding.site import Site
 from qir.backends.c.binding.vectors import VECTORS
+from qir.backends.c.costs import Costs
 from qir.backends.c.isas import on_this_processor
 from qir.backends.c.kernels import Variant, families
 from qir.backends.c.targets import C_TARGETS
@@ -30,10 +32,8 @@ def float_isa(target: str) -> str:
     return next((isa for isa in C_TARGETS[target].isas if isa in VECTORS), "portable")
 
 
-def prefer(
-    name: str, monkeypatch: pytest.MonkeyPatch, evidence: Callable[[str, str], None], need: Callable[[str], str]
-) -> str:
-    """Has a target's kernels on vectors taken wherever they can be; skips where nothing here can run them."""
+def running(name: str, evidence: Callable[[str, str], None], need: Callable[[str], str]) -> str:
+    """A target, noted as one that ran; skips where nothing here can run its kernels on vectors."""
     target, tools = C_TARGETS[name], elsewhere.needs(name)
     written = {variant.isa for family in families() for variant in family.variants}
     for isa in filter(written.__contains__, target.isas):
@@ -45,7 +45,14 @@ def prefer(
             evidence("ran", f"kernels for {isa}, on this processor")
         else:
             pytest.skip(f"this processor cannot run {isa}")
-    places = {isa: place for place, isa in enumerate(target.isas)}
+    return name
+
+
+def prefer(
+    name: str, monkeypatch: pytest.MonkeyPatch, evidence: Callable[[str, str], None], need: Callable[[str], str]
+) -> str:
+    """Has a target's kernels on vectors taken wherever they can be; skips where nothing here can run them."""
+    places = {isa: place for place, isa in enumerate(C_TARGETS[running(name, evidence, need)].isas)}
     monkeypatch.setattr(Variant, "cycles", lambda self, site, costs: 1.0 + places.get(self.isa, len(places)))
     return name
 
@@ -98,3 +105,20 @@ def any_float_target(
 ) -> str:  # fmt: skip
     """As `float_target` but for this processor, or portable C."""
     return prefer(request.param, monkeypatch, evidence, need)
+
+
+@pytest.fixture(params=["x86-avx2", "x86-avxvnni", "x86-avx512vnni"])
+def sparse_target(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, evidence: Callable[[str, str], None],
+    need: Callable[[str], str],
+) -> str:  # fmt: skip
+    """A target whose sparse kernels are taken: for one row that for rows, for more of them those on panels."""
+    usual, isa = Variant.cycles, running(request.param, evidence, need).removeprefix("x86-")
+
+    def cycles(variant: Variant, site: Site, costs: Costs) -> float:
+        fitting = variant.title.startswith("conv_u8") == (site.node.op != "qir.IntGemm" or site.output.shape[0] > 1)
+        wanted = "sparse" in variant.title and variant.isa == isa
+        return usual(variant, site, costs) - 1e9 * wanted * (1 + fitting)
+
+    monkeypatch.setattr(Variant, "cycles", cycles)
+    return str(request.param)

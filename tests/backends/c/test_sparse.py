@@ -12,11 +12,6 @@ from graphs import Builder, Case, check_cases
 from test_vectors import WARNINGS, edges, fitting_flags, guard, long_rows
 
 from qir.backends.c import compile_c
-from qir.backends.c.binding.site import Site
-from qir.backends.c.costs import Costs
-from qir.backends.c.kernels import Variant
-
-TARGETS = ("x86-avx2", "x86-avxvnni", "x86-avx512vnni")
 
 
 def with_blocks(w: np.ndarray, number: int) -> np.ndarray:
@@ -31,39 +26,20 @@ def with_blocks(w: np.ndarray, number: int) -> np.ndarray:
     return np.ascontiguousarray(found.T if w.ndim == 2 else found)
 
 
-def prefer_sparse(isa: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One row is for the kernel for rows, more of them for those on panels."""
-    usual = Variant.cycles
-
-    def cycles(variant: Variant, site: Site, costs: Costs) -> float:
-        fitting = variant.title.startswith("conv_u8") == (site.node.op != "qir.IntGemm" or site.output.shape[0] > 1)
-        wanted = "sparse" in variant.title and variant.isa == isa
-        return usual(variant, site, costs) - 1e9 * wanted * (1 + fitting)
-
-    monkeypatch.setattr(Variant, "cycles", cycles)
-
-
 @pytest.mark.slow
-@pytest.mark.parametrize("target", TARGETS)
-def test_convolutions_and_products(target: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    isa = target.removeprefix("x86-")
-    prefer_sparse(isa, monkeypatch)
-    cases = []
+def test_convolutions_and_products(sparse_target: str) -> None:
+    isa, cases = sparse_target.removeprefix("x86-"), []
     rows = [one for one in long_rows() if one.node.op == "qir.IntGemm"]
     for number, one in enumerate([*edges()[::3], *rows]):
         x, w, *rest = one.arrays
         assert w is not None
         cases.append(Case(one.node, (x, with_blocks(w, number), *rest)))
-    module = check_cases(cases, target=target)
+    module = check_cases(cases, target=sparse_target)
     taken = {choice.variant for choice in module.program.choices}
     assert taken >= {f"conv_u8_sparse__{isa}", f"gemm_u8_sparse_row__{isa}"}
 
 
-@pytest.mark.parametrize("target", TARGETS)
-def test_no_byte_around_the_operands_is_touched(
-    target: str, compiler: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    prefer_sparse(target.removeprefix("x86-"), monkeypatch)
+def test_no_byte_around_the_operands_is_touched(sparse_target: str, compiler: str, tmp_path: Path) -> None:
     b, outputs, rng = Builder(), [], np.random.default_rng(0)
     for number, (rows, depth, columns) in enumerate([(1, 40, 19), (1, 64, 70), (9, 36, 19), (7, 40, 16), (98, 40, 33)]):
         x = b.feed(f"x{number}", rng.integers(0, 256, (rows, depth)).astype(np.uint8))
@@ -71,11 +47,11 @@ def test_no_byte_around_the_operands_is_touched(
         w, bias = b.constant(f"w{number}", codes), b.constant(f"b{number}", np.arange(columns, dtype=np.int32))
         scale = b.constant(f"s{number}", np.full(columns, 1e-3, np.float32))
         outputs.append(b.node("qir.IntGemm", [x, w, bias, scale], f"y{number}", y_zero_point=9, qmin=0, qmax=255))
-    module = compile_c(b.graph(outputs), target=target)
+    module = compile_c(b.graph(outputs), target=sparse_target)
     assert all("sparse" in choice.variant for choice in module.program.choices)
     for name, text in guard(module, b, outputs).items():
         (tmp_path / name).write_text(text)
-    line = [*elsewhere.command(target, compiler), *fitting_flags(target, ("-std=c99", "-O1"))]
+    line = [*elsewhere.command(sparse_target, compiler), *fitting_flags(sparse_target, ("-std=c99", "-O1"))]
     subprocess.run([*line, *WARNINGS, "-c", "net.c", "net_weights.c"], cwd=tmp_path, check=True)
     subprocess.run([*line, "-static", "net.o", "net_weights.o", "guard.c", "-o", "guard"], cwd=tmp_path, check=True)
-    assert subprocess.run(elsewhere.started(target, "./guard"), cwd=tmp_path, check=False).returncode == 0
+    assert subprocess.run(elsewhere.started(sparse_target, "./guard"), cwd=tmp_path, check=False).returncode == 0
