@@ -10,7 +10,9 @@ import importlib.util
 import os
 import re
 import shutil
+import subprocess
 import sys
+import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -36,7 +38,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "needs(*names): programs, or module:NAME, that the test cannot do without")
+    config.addinivalue_line("markers", "needs(*names): what the test cannot do without; see `required`")
 
 
 def missing(name: str) -> str:
@@ -47,10 +49,18 @@ def missing(name: str) -> str:
 
 
 def required(name: str) -> str:
-    """The path of a program, or for `module:NAME` that module's name; does not return if it is absent."""
-    kind, _, module = name.partition(":")
+    """The path of a program, for `module:NAME` that module's name, for `openmp:COMPILER` a compiler that has OpenMP.
+
+    Does not return if it is absent.
+    """
+    kind, _, wanted = name.rpartition(":")
     if kind == "module":
-        return module if importlib.util.find_spec(module) else missing(f"Python package {module}")
+        return wanted if importlib.util.find_spec(wanted) else missing(f"Python package {wanted}")
+    if kind == "openmp":
+        with tempfile.TemporaryDirectory() as place:
+            line = [required(wanted), "-fopenmp", "-x", "c", "-", "-o", f"{place}/linked"]
+            done = subprocess.run(line, input="int main(void){return 0;}", text=True, capture_output=True, check=False)
+        return wanted if done.returncode == 0 else missing(f"OpenMP for {wanted}")
     return shutil.which(name) or missing(name)
 
 
