@@ -9,8 +9,8 @@
 #define QIR_UNPACK 0
 /* template: end */
 
-#define QIR_END(i) QIR_NEON_STORE(i, QIR_Y, QIR_STORE16, a##i, b##i, c##i, d##i)
-QIR_DOTPROD_TILES(qir_conv_u8s8_T_dotprod, QIR_Y, QIR_END)
+#define QIR_END(i) QIR_NEON_STORE(i, QIR_STORE16, a##i, b##i, c##i, d##i)
+QIR_DOTPROD_TILES(qir_conv_u8s8_T_dotprod, QIR_Y, QIR_NEON_BEGIN, QIR_END)
 #undef QIR_END
 
 /* Codes are copied less 128, as int8. Weights: [group][panel of 16 channels][segment][step][channel][4], zeros where

@@ -9,8 +9,8 @@
 #define QIR_UNPACK 0
 /* template: end */
 
-#define QIR_END(i) QIR_I8MM_STORE(i, QIR_Y, QIR_STORE16)
-QIR_I8MM_TILES(qir_conv_u8s8_T_i8mm, QIR_Y, QIR_END)
+#define QIR_END(i) QIR_I8MM_STORE(i, QIR_STORE16)
+QIR_I8MM_TILES(qir_conv_u8s8_T_i8mm, QIR_Y, QIR_I8MM_BEGIN, QIR_END)
 #undef QIR_END
 
 /* Weights: [group][panel of 16 channels][segment][step][channel][8], zeros where there is no channel or code; bias,

@@ -11,8 +11,8 @@
 /* template: end */
 
 #define QIR_SUMS(i) QIR_NEON_SUMS(i, QIR_ADD)
-#define QIR_END(i) QIR_NEON_STORE(i, QIR_Y, QIR_STORE16, a##i, b##i, c##i, d##i)
-QIR_NEON_TILES(qir_conv_u8s8_T_neon, QIR_Y, QIR_SUMS, QIR_END)
+#define QIR_END(i) QIR_NEON_STORE(i, QIR_STORE16, a##i, b##i, c##i, d##i)
+QIR_NEON_TILES(qir_conv_u8s8_T_neon, QIR_Y, QIR_NEON_BEGIN, QIR_SUMS, QIR_END)
 #undef QIR_SUMS
 #undef QIR_END
 

@@ -17,8 +17,9 @@ static inline int32_t qir_conv_u8_list(const qir_conv_u8_shape *s, const qir_con
     for (r = 0; r < at->rows; ++r) {
         const ptrdiff_t down = (const uint8_t *)segment[(ptrdiff_t)r * b->segments] - first;
         for (column = 0; column < at->columns || column % k->together; ++column, ++to) {
+            const int32_t wanted = column < at->columns ? column : column - 1;
             to->from = down + column * right;
-            to->to = column < at->columns ? ((ptrdiff_t)r * b->apart[2] + (ptrdiff_t)column * b->apart[3]) * channels : -1;
+            to->to = ((ptrdiff_t)r * b->apart[2] + (ptrdiff_t)wanted * b->apart[3]) * channels;
             to->offset = 0;
         }
     }

@@ -49,7 +49,7 @@ static inline void qir_matmul_u8_rows(const qir_matmul_u8_shape *s, const uint8_
     for (i = 0; i < s->rows || i % together; ++i, ++row) {
         const int32_t from = i < s->rows ? i : 0;
         row->from = (ptrdiff_t)(i - i % together) * length;
-        row->to = i < s->rows ? (ptrdiff_t)i * s->columns : -1;
+        row->to = (ptrdiff_t)(i < s->rows ? i : s->rows - 1) * s->columns;
         row->offset = (128 - s->b_zero_point) * qir_matmul_u8_row(s, a + (ptrdiff_t)from * s->a_row_stride, shift, run,
                                                                   8 * together, codes + row->from + 8 * (i % together));
     }
