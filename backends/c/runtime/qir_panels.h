@@ -2,6 +2,7 @@
 #ifndef QIR_PANELS_H
 #define QIR_PANELS_H
 
+#include "qir_sum.h"
 #include "qir_vector.h"
 
 /* What has a row of the product: an output pixel, or a row of a matrix. */
@@ -22,6 +23,8 @@ typedef struct {
     const int32_t *bias;
     const float *multiplier;
     const qir_requant *requant;
+    const qir_sum *sum;   /* where results are sums with other codes */
+    const uint8_t *other; /* these, as y is */
 } qir_panel;
 
 /* Computes tiles of as many rows each as the function is for, the results of which it writes from the last row on. */

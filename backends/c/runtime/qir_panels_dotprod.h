@@ -1,6 +1,6 @@
 /* Tiles of one to five rows by a panel of sixteen channels with ARM's dot products: sdot adds to each of four sums the
-   products of four codes with the weights of its channel, both signed, exactly. Twenty sums and sixteen codes of each of
-   five rows leave as many registers as one load of weights fills: 80 products take 9 loads. Six rows would leave two
+   products of four codes with the weights of its channel, both signed, exactly. Twenty sums and sixteen codes of each
+   of five rows leave as many registers as one load of weights fills: 80 products take 9 loads. Six rows would leave two
    registers, and 96 products take 14 loads, in pairs. As builtin gcc and clang copy sums around. */
 #ifndef QIR_PANELS_DOTPROD_H
 #define QIR_PANELS_DOTPROD_H
@@ -25,16 +25,15 @@
         enum { lane = k };                                   \
         QIR_NEON_FOUR_WEIGHTS QIR_EACH_##n(QIR_DOTPROD_SUMS) \
     }
-#define QIR_DOTPROD_ROWS(n, name, type, begin, end)         \
+#define QIR_DOTPROD_ROWS(n, name, type, begin, kind, end)   \
     QIR_NEON_TILE(name##_##n, n, type, QIR_EACH_##n(begin), \
-                  QIR_NEON_SEGMENT(n, QIR_DOTPROD_STEP, none), QIR_EACH_##n(end))
+                  QIR_NEON_SEGMENT(n, QIR_DOTPROD_STEP, none), kind, QIR_EACH_##n(end))
 
-/* Functions name_1, name_2, ..., and their table; `begin` is QIR_NEON_BEGIN, or the one with offsets, `end(i)`
-   QIR_NEON_STORE of sums a .. d. */
-#define QIR_DOTPROD_TILES(name, type, begin, end)                                           \
-    QIR_DOTPROD_ROWS(1, name, type, begin, end) QIR_DOTPROD_ROWS(2, name, type, begin, end) \
-    QIR_DOTPROD_ROWS(3, name, type, begin, end) QIR_DOTPROD_ROWS(4, name, type, begin, end) \
-    QIR_DOTPROD_ROWS(5, name, type, begin, end)                                             \
+/* Functions name_1, name_2, ..., and their table; see QIR_NEON_TILES. */
+#define QIR_DOTPROD_TILES(name, type, begin, kind, end)                                                 \
+    QIR_DOTPROD_ROWS(1, name, type, begin, kind, end) QIR_DOTPROD_ROWS(2, name, type, begin, kind, end) \
+    QIR_DOTPROD_ROWS(3, name, type, begin, kind, end) QIR_DOTPROD_ROWS(4, name, type, begin, kind, end) \
+    QIR_DOTPROD_ROWS(5, name, type, begin, kind, end)                                                   \
     static qir_panel_tile *const name##_tiles[] = {name##_1, name##_2, name##_3, name##_4, name##_5};
 
 #endif

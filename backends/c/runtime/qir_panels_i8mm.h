@@ -1,7 +1,6 @@
 /* Tiles of one to three pairs of rows by a panel of sixteen channels with ARM's products of matrices: usmmla adds to
    two by two sums the products of eight codes of two rows with eight weights of two channels, unsigned by signed,
-   exactly. So the codes of two rows lie eight by eight beside each other. As builtin gcc and clang
-   copy sums around. */
+   exactly. So the codes of two rows lie eight by eight beside each other. As builtin gcc and clang copy sums around. */
 #ifndef QIR_PANELS_I8MM_H
 #define QIR_PANELS_I8MM_H
 
@@ -64,14 +63,24 @@ static QIR_INLINE int32x4_t qir_i8mm_twice(const int32_t *bias) {
 #define QIR_I8MM_STORE(i, store16)                     \
     QIR_I8MM_HALVES(2 * i + 1, store16, i, vzip2q_s64) \
     QIR_I8MM_HALVES(2 * i, store16, i, vzip1q_s64)
-#define QIR_I8MM_ROWS(n, name, type, begin, end) \
-    QIR_NEON_TILE(name##_##n, 2 * n, type, QIR_EACH_##n(begin), QIR_I8MM_SEGMENT(n), QIR_EACH_##n(end))
 
-/* Functions name_1, name_2, name_3, and their table; `begin` is QIR_I8MM_BEGIN, or the one with offsets, `end(i)`
-   QIR_I8MM_STORE. */
-#define QIR_I8MM_TILES(name, type, begin, end)                                        \
-    QIR_I8MM_ROWS(1, name, type, begin, end) QIR_I8MM_ROWS(2, name, type, begin, end) \
-    QIR_I8MM_ROWS(3, name, type, begin, end)                                          \
+/* Other codes of both are read first: a row that nobody wants is stored where the one before it is. */
+#define QIR_I8MM_SUM_HALVES(at, other, i, zip)                                                    \
+    QIR_NEON_STORE_SUM(at, other, QIR_I8MM_JOIN(zip, a##i, b##i), QIR_I8MM_JOIN(zip, c##i, d##i), \
+                       QIR_I8MM_JOIN(zip, e##i, f##i), QIR_I8MM_JOIN(zip, g##i, h##i))
+#define QIR_I8MM_STORE_SUM(i)                                                               \
+    {                                                                                       \
+        const uint8x16_t other = QIR_NEON_OTHER(2 * i), other2 = QIR_NEON_OTHER(2 * i + 1); \
+        QIR_I8MM_SUM_HALVES(2 * i + 1, other2, i, vzip2q_s64)                               \
+        QIR_I8MM_SUM_HALVES(2 * i, other, i, vzip1q_s64)                                    \
+    }
+#define QIR_I8MM_ROWS(n, name, type, begin, kind, end) \
+    QIR_NEON_TILE(name##_##n, 2 * n, type, QIR_EACH_##n(begin), QIR_I8MM_SEGMENT(n), kind, QIR_EACH_##n(end))
+
+/* Functions name_1, name_2, name_3, and their table; see QIR_NEON_TILES. */
+#define QIR_I8MM_TILES(name, type, begin, kind, end)                                              \
+    QIR_I8MM_ROWS(1, name, type, begin, kind, end) QIR_I8MM_ROWS(2, name, type, begin, kind, end) \
+    QIR_I8MM_ROWS(3, name, type, begin, kind, end)                                                \
     static qir_panel_tile *const name##_tiles[] = {name##_1, name##_2, name##_3};
 
 #endif

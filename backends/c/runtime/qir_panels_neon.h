@@ -3,8 +3,8 @@
 #ifndef QIR_PANELS_NEON_H
 #define QIR_PANELS_NEON_H
 
-#include "qir_neon.h"
 #include "qir_panels.h"
+#include "qir_sum_neon.h"
 
 /* Four vectors w0 .. w3 of weights by one instruction, which wants neighbouring registers. Weights do not change while
    a tile is computed, so the compilers need not know that they are read. */
@@ -22,8 +22,8 @@
 #endif
 
 /* A qir_panel_tile of some rows: `begin` declares sums, `add` adds the products of a segment with the weights from w
-   on, `end` stores rows of results of a type by `scale` and `q`. */
-#define QIR_NEON_TILE(function, rows, type, begin, add, end)                                                \
+   on, `kind` is that of results, OWN or SUMS, `end` stores rows of results of a type by `scale` and `q`. */
+#define QIR_NEON_TILE(function, rows, type, begin, add, kind, end)                                          \
     QIR_IN_ORDER static void function(const qir_panel *panel, const qir_row *row, int32_t tiles, void *y) { \
         const qir_panel p = *panel;                                                                         \
         const qir_requant4 q = qir_widen_requant4(p.requant);                                               \
@@ -33,6 +33,7 @@
         const int32_t whole = p.channels >= 16;                                                             \
         type part[16 * (rows)], *const last = whole ? (type *)y : part;                                     \
         const qir_row *to = whole ? row : qir_panel_apart;                                                  \
+        QIR_NEON_NUMBERS_##kind(rows)                                                                       \
         for (; tiles; --tiles, row += rows) {                                                               \
             const void *const *segment = p.segment;                                                         \
             const int8_t *w = p.weights;                                                                    \
@@ -43,7 +44,7 @@
                 uint32_t left;                                                                              \
                 add                                                                                         \
             } while (--segments);                                                                           \
-            end if (!whole) {                                                                               \
+            QIR_NEON_BESIDE_##kind(rows) end if (!whole) {                                                  \
                 qir_panel_rest(part, row, rows, sizeof(type), p.channels * (ptrdiff_t)sizeof(type), y);     \
             } else {                                                                                        \
                 to += rows;                                                                                 \
@@ -56,6 +57,30 @@
     {                                                             \
         const int32x4_t sums[4] = {first, second, third, fourth}; \
         store16(sums, scale, q, last + to[i].to);                 \
+    }
+
+/* Two kinds of results: their own, and sums with other codes. Those of a tile that do not all lie in `other` are put
+   together first. */
+#define QIR_NEON_NUMBERS_OWN(rows)
+#define QIR_NEON_BESIDE_OWN(rows)
+#define QIR_NEON_NUMBERS_SUMS(rows)                                 \
+    const qir_neon_sum_numbers numbers = qir_neon_widen_sum(p.sum); \
+    const int32_t own_first = p.sum->own_first;                     \
+    uint8_t beside[16 * (rows)];                                    \
+    const uint8_t *const others = whole ? p.other : beside;
+#define QIR_NEON_BESIDE_SUMS(rows)                                                    \
+    if (!whole) {                                                                     \
+        int32_t place;                                                                \
+        for (place = 0; place < (rows); ++place) {                                    \
+            memset(beside + 16 * place, 0, 16);                                       \
+            memcpy(beside + 16 * place, p.other + row[place].to, (size_t)p.channels); \
+        }                                                                             \
+    }
+#define QIR_NEON_OTHER(i) vld1q_u8(others + to[i].to)
+#define QIR_NEON_STORE_SUM(i, other, first, second, third, fourth)                   \
+    {                                                                                \
+        const int32x4_t sums[4] = {first, second, third, fourth};                    \
+        qir_neon_sum16(sums, scale, &numbers, other, own_first, q, last + to[i].to); \
     }
 
 /* Sums a, b, c, d of row i, and its codes by sixteen and by four. The bias is loaded for every row: gcc would copy the
@@ -115,20 +140,20 @@
         const int8x16_t w0 = vld1q_s8(w), w1 = vld1q_s8(w + 16), w2 = vld1q_s8(w + 32), w3 = vld1q_s8(w + 48); \
         QIR_EACH_##n(sums) w += 64;                                                                            \
     }
-#define QIR_NEON_ROWS(n, name, type, begin, sums, end)                       \
+#define QIR_NEON_ROWS(n, name, type, begin, sums, kind, end)                 \
     QIR_NEON_TILE(name##_##n, n, type, QIR_NEON_SPREADS QIR_EACH_##n(begin), \
-                  QIR_NEON_SEGMENT(n, QIR_NEON_STEP, sums), QIR_EACH_##n(end))
+                  QIR_NEON_SEGMENT(n, QIR_NEON_STEP, sums), kind, QIR_EACH_##n(end))
 
 /* Functions name_1, name_2, ..., and their table; `begin` is QIR_NEON_BEGIN, or the one with offsets, `sums(i)`
-   QIR_NEON_SUMS, `end(i)` QIR_NEON_STORE of a .. d. */
+   QIR_NEON_SUMS, `end(i)` QIR_NEON_STORE of a .. d, or, where `kind` is SUMS, QIR_NEON_STORE_SUM. */
 #if defined(__aarch64__)
-#define QIR_NEON_TILES(name, type, begin, sums, end)                                              \
-    QIR_NEON_ROWS(1, name, type, begin, sums, end) QIR_NEON_ROWS(2, name, type, begin, sums, end) \
-    QIR_NEON_ROWS(3, name, type, begin, sums, end) QIR_NEON_ROWS(4, name, type, begin, sums, end) \
+#define QIR_NEON_TILES(name, type, begin, sums, kind, end)                                                    \
+    QIR_NEON_ROWS(1, name, type, begin, sums, kind, end) QIR_NEON_ROWS(2, name, type, begin, sums, kind, end) \
+    QIR_NEON_ROWS(3, name, type, begin, sums, kind, end) QIR_NEON_ROWS(4, name, type, begin, sums, kind, end) \
     static qir_panel_tile *const name##_tiles[] = {name##_1, name##_2, name##_3, name##_4};
 #else
-#define QIR_NEON_TILES(name, type, begin, sums, end)                                              \
-    QIR_NEON_ROWS(1, name, type, begin, sums, end) QIR_NEON_ROWS(2, name, type, begin, sums, end) \
+#define QIR_NEON_TILES(name, type, begin, sums, kind, end)                                                    \
+    QIR_NEON_ROWS(1, name, type, begin, sums, kind, end) QIR_NEON_ROWS(2, name, type, begin, sums, kind, end) \
     static qir_panel_tile *const name##_tiles[] = {name##_1, name##_2};
 #endif
 

@@ -7,7 +7,7 @@
 /* template: end */
 
 #define QIR_END(i) QIR_I8MM_STORE(i, QIR_STORE16)
-QIR_I8MM_TILES(qir_matmul_u8u8_T_i8mm, QIR_Y, QIR_I8MM_BEGIN_OFFSET, QIR_END)
+QIR_I8MM_TILES(qir_matmul_u8u8_T_i8mm, QIR_Y, QIR_I8MM_BEGIN_OFFSET, OWN, QIR_END)
 #undef QIR_END
 
 /* scratch: see qir_matmul_u8_by_panels. */

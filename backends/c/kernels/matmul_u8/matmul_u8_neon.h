@@ -170,6 +170,8 @@ static inline void qir_matmul_u8_by_panels(const qir_matmul_u8_shape *s, const q
     p.bias = bias;
     p.multiplier = scale;
     p.requant = &s->requant;
+    p.sum = 0;
+    p.other = 0;
     for (group = 0; group < groups; ++group) {
         ptrdiff_t a_start, b_start;
         qir_broadcast_row(&s->batch, group, &a_start, &b_start);
