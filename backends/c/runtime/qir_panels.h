@@ -2,18 +2,18 @@
 #ifndef QIR_PANELS_H
 #define QIR_PANELS_H
 
+#include "qir_sum.h"
 #include "qir_vector.h"
 
 /* What has a row of the product: an output pixel, or a row of a matrix. */
 typedef struct {
     ptrdiff_t from; /* bytes from the first row's codes */
-    ptrdiff_t to;   /* elements of y; negative where nobody wants the results */
+    ptrdiff_t to;   /* elements of y; of a row that nobody wants those of the row before it */
     int32_t offset; /* of its sums */
 } qir_row;
 
 /* What a tile computes: the products of some rows with a panel. */
 typedef struct {
-    const qir_row *row;
     const void *const *segment; /* runs of codes of the first row */
     ptrdiff_t from;             /* bytes from the start of a run to what is wanted of it */
     int32_t segments;
@@ -23,13 +23,12 @@ typedef struct {
     const int32_t *bias;
     const float *multiplier;
     const qir_requant *requant;
-    void *part; /* sixteen results of each row of a tile: where those go that do not all belong into y */
+    const qir_sum *sum;   /* where results are sums with other codes */
+    const uint8_t *other; /* these, as y is */
 } qir_panel;
 
-/* Of a tile at most. */
-#define QIR_PANEL_ROWS 6
-
-typedef void qir_panel_tile(const qir_panel *p, void *y);
+/* Computes tiles of as many rows each as the function is for, the results of which it writes from the last row on. */
+typedef void qir_panel_tile(const qir_panel *p, const qir_row *row, int32_t tiles, void *y);
 
 /* What an instruction set computes. */
 typedef struct {
@@ -44,24 +43,27 @@ typedef struct {
 #define QIR_PANEL_TILES(array, together, step, type) \
     {array, (int32_t)(sizeof(array) / sizeof *(array)), together, step, sizeof(type)}
 
-/* `rows`, of which as many as go together share vectors, in tiles of nearly equal size. */
-static inline void qir_by_panel(const qir_panel *panel, const qir_panel_tiles *k, const qir_row *row, int32_t rows,
-                                void *y) {
-    float part[16 * QIR_PANEL_ROWS];
-    qir_panel p = *panel;
-    int32_t left, count, i;
-    p.part = part;
-    for (left = rows / k->together; left > 0; left -= count, row += count * k->together) {
-        count = qir_piece(left, k->most);
-        p.row = row;
-        k->tile[count - 1](&p, y);
-        for (i = p.channels < 16 ? 0 : count * k->together; i < count * k->together; ++i) {
-            if (row[i].to >= 0) {
-                memcpy((uint8_t *)y + row[i].to * k->size, (const uint8_t *)part + 16 * i * k->size,
-                       (size_t)(p.channels * k->size));
-            }
-        }
+/* Where the results of a tile go that do not all belong into y. */
+static const qir_row qir_panel_apart[6] = {{0, 0, 0}, {0, 16, 0}, {0, 32, 0}, {0, 48, 0}, {0, 64, 0}, {0, 80, 0}};
+
+/* `bytes` of each of some rows' sixteen results of `size` bytes, from the last row on. */
+QIR_ALONE static void qir_panel_rest(const void *part, const qir_row *row, int32_t rows, ptrdiff_t size,
+                                     ptrdiff_t bytes, void *y) {
+    while (--rows >= 0) {
+        memcpy((uint8_t *)y + row[rows].to * size, (const uint8_t *)part + 16 * rows * size, (size_t)bytes);
     }
+}
+
+/* `rows`, of which as many as go together share vectors, in tiles of nearly equal size, the larger ones first. */
+static inline void qir_by_panel(const qir_panel *p, const qir_panel_tiles *k, const qir_row *row, int32_t rows,
+                                void *y) {
+    const int32_t all = rows / k->together, tiles = (all + k->most - 1) / k->most;
+    const int32_t least = all / tiles, larger = all % tiles;
+    if (larger) {
+        k->tile[least](p, row, larger, y);
+        row += larger * (least + 1) * k->together;
+    }
+    k->tile[least - 1](p, row, tiles - larger, y);
 }
 
 #endif

@@ -55,7 +55,7 @@ def added(b: Builder, first: str, second: str, name: str) -> str:
                   qmax=250)  # fmt: skip
 
 
-def test_sums_join_the_convolution_before_them(any_target: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def check_sums(target: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Channels around the widths of vectors, sizes around those of tiles, in pieces and as one; the convolution as the
     first and the second operand; with what is ready before it and with what is not."""
     monkeypatch.setattr(pieces, "_LEAST", 1)
@@ -76,14 +76,26 @@ def test_sums_join_the_convolution_before_them(any_target: str, monkeypatch: pyt
             early += 1
         total = added(b, *((y, other) if n % 2 else (other, y)), f"s{n}")
         outputs.append(b.transpose(total, (0, 2, 3, 1), f"z{n}"))
-    module = compile_c(b.graph(outputs), target=any_target, threads=3)
+    module = compile_c(b.graph(outputs), target=target, threads=3)
     kernels = [call.kernel.emitted for call in module.program.calls]
     counts = (sum("_sum_" in name for name in kernels), sum("_add_" in name for name in kernels))
     assert (early, len(shapes) - early) == counts
-    assert (any_target == "x86-avx2") == any("winograd" in name and "_sum_" in name for name in kernels)
+    by_winograd = any("winograd" in name and "_sum_" in name for name in kernels)
+    assert by_winograd == (target in ("x86-avx2", "arm-neon", "armv7-neon"))
     assert {0, 2, 3} == {len(call.pieces) for call in module.program.calls if "_sum_" in call.kernel.emitted}
-    found = module.run(b.feeds)
+    found = elsewhere.run(module, b.feeds)
     assert all(np.array_equal(b.values[name], found[name]) for name in outputs)
+
+
+def test_sums_join_the_convolution_before_them(any_target: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    check_sums(any_target, monkeypatch)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("vector_target", ["arm-neon", "arm-neon-i8mm", "armv7-neon"], indirect=True)
+def test_sums_join_convolutions_on_arm(vector_target: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What does not go by eights is computed by dot products on the second of them."""
+    check_sums(vector_target, monkeypatch)
 
 
 def test_a_sum_takes_over_the_bytes_of_what_is_added_but_of_no_input_of_the_product() -> None:

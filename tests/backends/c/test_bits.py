@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,8 @@ from hypothesis import strategies as st
 from test_emitted import WARNINGS
 from test_vectors import guard
 
-from qir.backends.c import compile_c
+from qir.backends.c import CModule, compile_c
+from qir.backends.c.kernels import Variant
 from qir.backends.c.targets import C_TARGETS
 from qir.ops.integer_bits import pack, unpack
 
@@ -131,18 +133,45 @@ def test_any_layers(bits_target: str, data: st.DataObject) -> None:
     check_cases(cases or [next(layers())], target=bits_target)
 
 
-@pytest.mark.slow
-def test_no_byte_around_the_operands_is_touched(bits_target: str, compiler: str, tmp_path: Path) -> None:
-    """Built without a warning, nothing optimized, and, on x86, without flags for the instruction set."""
-    graph, builder = joined([*layers(), *packs(), *compares()])
-    outputs = list(graph.outputs)
-    for name, text in guard(compile_c(graph, target=bits_target), builder, outputs).items():
-        (tmp_path / name).write_text(text)
-    emulated = bits_target in elsewhere.MACHINES
-    flags = (*C_TARGETS[bits_target].flags, "-O1", "-static") if emulated else ("-O0", "-fsanitize=address,undefined")
-    line = [*elsewhere.command(bits_target, compiler), "-std=c99", *flags]
-    subprocess.run([*line, *WARNINGS, "-c", "net.c", "net_weights.c"], cwd=tmp_path, check=True)
-    subprocess.run([*line, "-std=gnu99", "net.o", "net_weights.o", "guard.c", "-o", "guard"], cwd=tmp_path, check=True)
-    done = subprocess.run(elsewhere.started(bits_target, "./guard"), cwd=tmp_path, capture_output=True, text=True,
+def check_guarded(cases: list[Case], target: str, compiler: str, folder: Path) -> CModule:
+    """Builds without a warning, nothing optimized, and, on x86, without flags for the instruction set; compares."""
+    graph, builder = joined(cases)
+    module = compile_c(graph, target=target)
+    for name, text in guard(module, builder, list(graph.outputs)).items():
+        (folder / name).write_text(text)
+    emulated = target in elsewhere.MACHINES
+    flags = (*C_TARGETS[target].flags, "-O1", "-static") if emulated else ("-O0", "-fsanitize=address,undefined")
+    line = [*elsewhere.command(target, compiler), "-std=c99", *flags]
+    subprocess.run([*line, *WARNINGS, "-c", "net.c", "net_weights.c"], cwd=folder, check=True)
+    subprocess.run([*line, "-std=gnu99", "net.o", "net_weights.o", "guard.c", "-o", "guard"], cwd=folder, check=True)
+    done = subprocess.run(elsewhere.started(target, "./guard"), cwd=folder, capture_output=True, text=True,
                           check=False)  # fmt: skip
     assert done.returncode == 0, done.stderr[:4000]
+    return module
+
+
+@pytest.mark.slow
+def test_no_byte_around_the_operands_is_touched(bits_target: str, compiler: str, tmp_path: Path) -> None:
+    check_guarded([*layers(), *packs(), *compares()], bits_target, compiler, tmp_path)
+
+
+def signs() -> Iterator[Case]:
+    """Binary layers that give single bits: few pixels, whole vectors, ends of panels, 18 steps at once, both steps."""
+    shapes = [*SHAPES, *(((pixels, depth), (depth, outputs), {}) for pixels, depth, outputs in (
+        (1, 128, 32), (2, 256, 40), (3, 384, 64), (5, 128, 70), (6, 584, 9), (9, 2304, 33)))]  # fmt: skip
+    for number, (shape, w_shape, attrs) in enumerate(shapes):
+        one = layer(number, shape, w_shape, 1, "binary", FINISHES[3], **attrs)
+        yield replace(one, node=one.node.with_(attrs={**one.node.attrs, "step": 1 + number % 2}))
+
+
+@pytest.mark.slow
+@pytest.mark.needs("qemu-aarch64", "aarch64-linux-gnu-gcc")
+def test_signs_of_products(
+    compiler: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, evidence: Callable[[str, str], None]
+) -> None:
+    monkeypatch.setattr(Variant, "cycles", lambda self, *_: 1.0 + (self.title != "conv_bits_signs__asimd"))
+    module = check_guarded(list(signs()), "arm-neon", compiler, tmp_path)
+    assert {"qir_conv_bits_signs__asimd"} == {
+        call.kernel.emitted for call in module.program.emitted_calls if "Bit" in call.op
+    }
+    evidence("ran", "kernels for asimd of arm-neon, in qemu-aarch64")

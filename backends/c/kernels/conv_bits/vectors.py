@@ -20,10 +20,10 @@ _HERE = Path(__file__).parent
 _SOURCE = _HERE / "conv_bits__vectors.c"
 _ROWS = 4
 """Pixels that are counted together."""
-_GROUP = 64
+GROUP = 64
 """Channels that sums are filled up to (qir_bits_pitch)."""
 
-_MOST = 32767
+MOST = 32767
 """Ones that lanes of 16 bits count."""
 
 
@@ -63,7 +63,7 @@ def panels(layer: Layer, panel: int, step: int) -> np.ndarray:
 
 def _filled(data: Data, fill: int) -> Data:
     """[..., M] filled up to whole groups."""
-    room = -data.array.shape[-1] % _GROUP
+    room = -data.array.shape[-1] % GROUP
     widths = [(0, 0)] * (data.array.ndim - 1) + [(0, room)]
     return Data(np.pad(data.array, widths, constant_values=fill), data.role)
 
@@ -71,8 +71,8 @@ def _filled(data: Data, fill: int) -> Data:
 def _accepts(site: Site, isa: str) -> str | None:
     if (reason := accepts(site)) is not None:
         return reason
-    if window_bits(site) > _MOST:
-        return f"windows of more than {_MOST} bits"
+    if window_bits(site) > MOST:
+        return f"windows of more than {MOST} bits"
     return flushed(site, np.asarray(site.constant(3), np.float32)) if isa == "neon" else None
 
 
@@ -88,7 +88,7 @@ def _bind(site: Site, isa: str) -> Bound:
     )  # fmt: skip
     kernel = Kernel("qir_conv_bits_T__vectors", _SOURCE, f"qir_conv_bits_{join}_{result}__{isa}", (*types, *words),
                     (_HERE / f"conv_bits_{vectors.tag}.h",))  # fmt: skip
-    pitch = -(-layer.outputs // _GROUP) * _GROUP
+    pitch = -(-layer.outputs // GROUP) * GROUP
     scratch = Scratch(_ROWS * (8 * 3 * layer.planes * layer.words + 4 * pitch))
     never = np.iinfo(np.int32).max if last.array.dtype == np.int32 else 0
     args = (conv_shape(site, layer), site.input(0).read,

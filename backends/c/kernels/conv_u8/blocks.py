@@ -11,7 +11,7 @@ import numpy as np
 
 from qir.backends.c.binding import RUNTIME
 from qir.backends.c.binding.loops import three
-from qir.backends.c.binding.requant import output_types, per_channel, vector_types, weight_sums
+from qir.backends.c.binding.requant import output_types, per_channel, summed, vector_types, weight_sums
 from qir.backends.c.binding.site import Site
 from qir.backends.c.binding.weights import is_packed
 from qir.backends.c.binding.x86 import FEW, PROVEN, TEMPLATES, x86_kernel
@@ -332,7 +332,7 @@ def panel_variant(
     """A kernel on panels of an instruction set, for weights stored as int8 or, where they need few bits, packed.
 
     Args:
-        sums: on x86 its results may be sums with other codes.
+        sums: its results may be sums with other codes.
     """
 
     def accepts_here(site: Site) -> str | None:
@@ -341,7 +341,7 @@ def panel_variant(
     return Variant(
         isa.partition("_")[0], source or panel_source(isa), accepts_here, lambda site: bind(site, isa, few),
         f"{title}{'_packed' if few and isa not in FEW else ''}__{isa}", lambda site: work(site, isa, few),
-        compact=few, sums=sums and isa in TEMPLATES,
+        compact=few, sums=sums,
     )  # fmt: skip
 
 
@@ -358,13 +358,14 @@ def panel_kernel(
     """
     if isa in TEMPLATES:
         return x86_kernel(f"{name}__x86", source or panel_source(isa), site, isa, bits=bits, sparse=sparse)
-    function, types = output_types(site, f"{name}__{isa}")
+    kind = name.replace("_T", "_sum_T") if site.added is not None else name
+    function, types = output_types(site, f"{kind}__{isa}")
     each = isa == "neon" and bits == 8 and any(_least_twice(data.array) for data in weights)
     function = function.replace("_u8s8_", "_u8s8_each_" if each else f"_u8s{bits}_")
     add = ("QIR_ADD", "qir_neon_one_by_one" if each else "qir_neon_by_twos")
     stored = (("QIR_W", "uint8_t" if bits < 8 else "int8_t"), ("QIR_BITS", str(bits)),
               ("QIR_UNPACK", f"qir_neon_unpack_s{bits}" if bits < 8 else "0"))  # fmt: skip
-    types = (*types, *vector_types(site, "neon", "store16"), add, *stored)
+    types = (*types, *vector_types(site, "neon", "store16"), add, *stored, *summed(site)[:2])
     return Kernel(f"{name}__{isa}", source or panel_source(isa), function, types, (_FEW_NEON,) if bits < 8 else ())
 
 

@@ -17,8 +17,9 @@ static inline int32_t qir_conv_u8_list(const qir_conv_u8_shape *s, const qir_con
     for (r = 0; r < at->rows; ++r) {
         const ptrdiff_t down = (const uint8_t *)segment[(ptrdiff_t)r * b->segments] - first;
         for (column = 0; column < at->columns || column % k->together; ++column, ++to) {
+            const int32_t wanted = column < at->columns ? column : column - 1;
             to->from = down + column * right;
-            to->to = column < at->columns ? ((ptrdiff_t)r * b->apart[2] + (ptrdiff_t)column * b->apart[3]) * channels : -1;
+            to->to = ((ptrdiff_t)r * b->apart[2] + (ptrdiff_t)wanted * b->apart[3]) * channels;
             to->offset = 0;
         }
     }
@@ -29,12 +30,13 @@ static inline int32_t qir_conv_u8_list(const qir_conv_u8_shape *s, const qir_con
 typedef void qir_conv_u8_unpack(const uint8_t *from, ptrdiff_t groups, int8_t *to);
 
 /* Block by block, a panel of weights at a time, of `bits` bits each; `unpack` where these are fewer than eight. `wide`:
-   how codes are copied, see qir_conv_u8_put. scratch: room for an unpacked panel, a list of the block's pixels, each row
+   how codes are copied, see qir_conv_u8_put. sum, other: null where results are no sums. scratch: room for an unpacked panel, a list of the block's pixels, each row
    of them filled up to as many as go together, then what qir_conv_u8_open wants. */
 static inline void qir_conv_u8_by_panels(const qir_conv_u8_shape *s, const qir_conv_u8_blocks *b,
                                          const qir_panel_tiles *k, int32_t wide, const uint8_t *x, const void *w,
                                          int32_t bits, qir_conv_u8_unpack *unpack, const int32_t *bias,
-                                         const float *multiplier, void *scratch, void *y) {
+                                         const float *multiplier, const qir_sum *sum, const uint8_t *other,
+                                         void *scratch, void *y) {
     const int32_t panels = (s->out_channels + 15) / 16, columns = (b->columns + k->together - 1) / k->together;
     const ptrdiff_t panel = (ptrdiff_t)b->segments * b->steps * k->step;
     int8_t *const unpacked = (int8_t *)scratch;
@@ -46,6 +48,8 @@ static inline void qir_conv_u8_by_panels(const qir_conv_u8_shape *s, const qir_c
     p.segments = b->segments;
     p.steps = b->steps;
     p.requant = &s->requant;
+    p.sum = sum;
+    p.other = 0;
     for (; qir_conv_u8_block_left(s, &at); qir_conv_u8_next_block(s, b, &at)) {
         const ptrdiff_t to = qir_conv_u8_pixel(b, &at) * s->groups * s->out_channels;
         int32_t rows, group, i;
@@ -55,6 +59,7 @@ static inline void qir_conv_u8_by_panels(const qir_conv_u8_shape *s, const qir_c
             p.from = (ptrdiff_t)group * s->in_channels * (wide % 2 ? 2 : 1);
             for (i = 0; i < panels; ++i) {
                 const ptrdiff_t place = (ptrdiff_t)group * panels + i;
+                const ptrdiff_t first = to + (ptrdiff_t)group * s->out_channels + i * 16;
                 p.weights = unpack ? unpacked : (const int8_t *)w + place * panel;
                 if (unpack) {
                     unpack((const uint8_t *)w + place * (panel / 8 * bits), panel / 64, unpacked);
@@ -62,8 +67,10 @@ static inline void qir_conv_u8_by_panels(const qir_conv_u8_shape *s, const qir_c
                 p.bias = bias + place * 16;
                 p.multiplier = multiplier + place * 16;
                 p.channels = s->out_channels - i * 16;
-                qir_by_panel(&p, k, list, rows,
-                             (uint8_t *)y + (to + (ptrdiff_t)group * s->out_channels + i * 16) * k->size);
+                if (sum) {
+                    p.other = other + first;
+                }
+                qir_by_panel(&p, k, list, rows, (uint8_t *)y + first * k->size);
             }
         }
     }

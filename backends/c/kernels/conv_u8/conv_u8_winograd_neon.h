@@ -4,7 +4,7 @@
 #ifndef QIR_CONV_U8_WINOGRAD_NEON_H
 #define QIR_CONV_U8_WINOGRAD_NEON_H
 
-#include "../../runtime/qir_neon.h"
+#include "../../runtime/qir_sum_neon.h"
 #include "conv_u8_winograd.h"
 
 static QIR_INLINE int16x8_t qir_winograd_neon_codes(const uint8_t *from) {

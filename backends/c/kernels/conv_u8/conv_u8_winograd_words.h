@@ -20,6 +20,9 @@
 #define QIR_CODES 8
 #define QIR_WIDTH 4
 #define QIR_SUMS 0
+#define QIR_SUM qir_neon_sum_with
+#define QIR_SUM_NUMBERS qir_neon_sum_numbers
+#define QIR_WIDEN_SUM qir_neon_widen_sum
 #define QIR_SUMMED
 #define QIR_VECTORS QIR_EACH_4
 #define QIR_ADD qir_winograd_neon_add

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from qir.backends.c.binding.requant import added, output_types, per_channel, weight_sums
+from qir.backends.c.binding.requant import added, output_types, per_channel, summed, weight_sums
 from qir.backends.c.binding.site import Site
 from qir.backends.c.binding.weights import weight_bits
 from qir.backends.c.binding.x86 import x86_kernel
@@ -114,7 +114,8 @@ _VECTORS = {
         "QIR_TARGET": "", "QIR_VECTOR": "int32x4_t", "QIR_REALS": "float32x4_t", "QIR_REQUANT": "qir_requant4",
         "QIR_WIDEN_REQUANT": "qir_widen_requant4", "QIR_LOAD": "vld1q_s32", "QIR_LOAD_REALS": "vld1q_f32",
         "QIR_SCALED": "qir_neon_scaled", "QIR_ADD": "qir_winograd_neon_add", "QIR_CODES": "8", "QIR_WIDTH": "4",
-        "QIR_SUMS": "0", "QIR_SUMMED": "",
+        "QIR_SUM": "qir_neon_sum_with", "QIR_SUM_NUMBERS": "qir_neon_sum_numbers",
+        "QIR_WIDEN_SUM": "qir_neon_widen_sum",
     }),
 }  # fmt: skip
 
@@ -177,8 +178,9 @@ def _kernel(site: Site, tile: Tile, isa: str) -> Kernel:
         kernel = x86_kernel(_FUNCTION, _SOURCE, site, isa)
         return replace(kernel, name=kernel.name.replace("winograd", tile.name),
                        substitutions=(*kernel.substitutions, *words), headers=(*kernel.headers, header))  # fmt: skip
-    name, types = output_types(site, _FUNCTION.replace("vectors", isa).replace("winograd", tile.name))
-    words = (*words, *types, ("QIR_PAIR", f"qir_neon_reals16_{site.output.short}"))
+    function = _FUNCTION.replace("vectors", isa).replace("winograd", tile.name)
+    name, types = output_types(site, function.replace("_T__", "_sum_T__") if site.added is not None else function)
+    words = (*words, *types, *summed(site)[:2], ("QIR_PAIR", f"qir_neon_reals16_{site.output.short}"))
     return Kernel(_FUNCTION, _SOURCE, name, words, (header,))
 
 
@@ -199,7 +201,7 @@ def _bind(site: Site, tile: Tile, isa: str) -> Bound:
 
 WINOGRAD = tuple(
     Variant(isa, _SOURCE, partial(_accepts, tile=tile), partial(_bind, tile=tile, isa=isa),
-            f"conv_u8_{tile.name}__{isa}", partial(_work, tile=tile, isa=isa), sums=isa == "avx2", grows=tile.growth)
+            f"conv_u8_{tile.name}__{isa}", partial(_work, tile=tile, isa=isa), sums=True, grows=tile.growth)
     for isa in _VECTORS
     for tile in TILES
 )  # fmt: skip

@@ -6,8 +6,8 @@
 #define QIR_STORE16 qir_neon_store16_u8
 /* template: end */
 
-#define QIR_END(i) QIR_I8MM_STORE(i, QIR_Y, QIR_STORE16)
-QIR_I8MM_TILES(qir_matmul_u8u8_T_i8mm, QIR_Y, QIR_END)
+#define QIR_END(i) QIR_I8MM_STORE(i, QIR_STORE16)
+QIR_I8MM_TILES(qir_matmul_u8u8_T_i8mm, QIR_Y, QIR_I8MM_BEGIN_OFFSET, OWN, QIR_END)
 #undef QIR_END
 
 /* scratch: see qir_matmul_u8_by_panels. */

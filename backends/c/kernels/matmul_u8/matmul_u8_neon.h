@@ -49,7 +49,7 @@ static inline void qir_matmul_u8_rows(const qir_matmul_u8_shape *s, const uint8_
     for (i = 0; i < s->rows || i % together; ++i, ++row) {
         const int32_t from = i < s->rows ? i : 0;
         row->from = (ptrdiff_t)(i - i % together) * length;
-        row->to = i < s->rows ? (ptrdiff_t)i * s->columns : -1;
+        row->to = (ptrdiff_t)(i < s->rows ? i : s->rows - 1) * s->columns;
         row->offset = (128 - s->b_zero_point) * qir_matmul_u8_row(s, a + (ptrdiff_t)from * s->a_row_stride, shift, run,
                                                                   8 * together, codes + row->from + 8 * (i % together));
     }
@@ -170,6 +170,8 @@ static inline void qir_matmul_u8_by_panels(const qir_matmul_u8_shape *s, const q
     p.bias = bias;
     p.multiplier = scale;
     p.requant = &s->requant;
+    p.sum = 0;
+    p.other = 0;
     for (group = 0; group < groups; ++group) {
         ptrdiff_t a_start, b_start;
         qir_broadcast_row(&s->batch, group, &a_start, &b_start);
