@@ -3,12 +3,25 @@
 
 /* template: begin */
 #define QIR_Y uint8_t
-#define QIR_STORE4 qir_dsp_store4_bytes
+#define QIR_STORE4 qir_dsp_store4_u8
+#define QIR_RESULT QIR_DSP_REAL_WORDS
+#define QIR_PRODUCTS QIR_DSP_JOINED_4
+#define QIR_JOINED QIR_DSP_JOINED_SUMS
 #define QIR_BY_FOURS 1
-#define QIR_FOURS qir_dsp_fours_bytes
+#define QIR_SCALES QIR_DSP_REAL_SCALES
+#define QIR_ROUNDED QIR_DSP_REAL_EIGHT
+#define QIR_CODES QIR_DSP_PAIRS_EIGHT
+#define QIR_CLAMP ""
 #define QIR_SUMS 0
 #define QIR_SUMMED
+#define QIR_SUM_CODES qir_dsp_sum_codes
 /* template: end */
+
+QIR_DSP_TWO_BY_FOUR(qir_conv_u8s8_T_dsp_two, QIR_PRODUCTS, QIR_JOINED)
+
+#if QIR_BY_FOURS
+QIR_DSP_CODES(qir_conv_u8s8_T_dsp_codes, QIR_PRODUCTS, QIR_JOINED, QIR_SCALES, QIR_ROUNDED, QIR_CODES, QIR_CLAMP)
+#endif
 
 /* Codes, or where there are none the code of zero, as pairs of one of two pixels: [four codes][even, odd][pixel]. */
 static QIR_ALONE uint32_t *qir_conv_u8s8_T_dsp_widen(const uint8_t *from, int32_t count, uint32_t zero, uint32_t *to) {
@@ -87,6 +100,37 @@ static QIR_ALONE void qir_conv_u8s8_T_dsp_row(const qir_conv_u8_shape *s, const 
     }
 }
 
+/* The windows of two pixels, `a` and `b` on, as pairs, where all taps are inside the input; `step` as of qir_conv_u8_insides.
+   */
+static QIR_ALONE void qir_conv_u8s8_T_dsp_inside(const qir_conv_u8_shape *s, const ptrdiff_t *step, const uint8_t *a,
+                                                 const uint8_t *b, uint32_t *pairs, uint8_t *room) {
+    const qir_window *const w = &s->window;
+    const int32_t together = qir_conv_u8_together(s), run = s->in_channels * together, rest = run & 3;
+    const ptrdiff_t column = step[2] * together * w->dilation[2];
+    uint8_t *more = room;
+    int32_t k, l, m, i, left = w->kernel[0] * w->kernel[1] * w->kernel[2];
+    left = (left / together * rest + 3) & ~3;
+    for (k = 0; k < w->kernel[0]; ++k) {
+        for (l = 0; l < w->kernel[1]; ++l) {
+            ptrdiff_t from = k * w->dilation[0] * step[0] + l * w->dilation[1] * step[1];
+            for (m = w->kernel[2]; m > 0; m -= together, from += column) {
+                pairs = qir_dsp_widen(a + from, b + from, run - rest, pairs);
+                for (i = run - rest; i < run; ++i, ++more) {
+                    more[0] = a[from + i];
+                    more[left] = b[from + i];
+                }
+            }
+        }
+    }
+    if (rest) {
+        for (; more < room + left; ++more) {
+            more[0] = 0;
+            more[left] = 0;
+        }
+        (void)qir_dsp_widen(room, room + left, left, pairs);
+    }
+}
+
 /* Pairs of the codes of a window and of what fills them up, for two pixels: as many as codes. */
 static inline int32_t qir_conv_u8s8_T_dsp_words(const qir_conv_u8_shape *s) {
     const int32_t *const kernel = s->window.kernel;
@@ -94,13 +138,13 @@ static inline int32_t qir_conv_u8s8_T_dsp_words(const qir_conv_u8_shape *s) {
 }
 
 /* Results of a pixel with as many of four channels as are left; `other` as of y. */
-static QIR_ALONE void qir_conv_u8s8_T_dsp_finish(const qir_conv_u8_shape *s, const int32_t *sums, const float *multiplier,
+static QIR_ALONE void qir_conv_u8s8_T_dsp_finish(const qir_conv_u8_shape *s, const int32_t *sums, const uint32_t *results,
                                                  const qir_dsp_requant *q, QIR_SUMMED int32_t left, QIR_Y *y) {
     const int32_t count = left < 4 ? left : 4;
     QIR_Y part[4];
-    QIR_STORE4(sums, multiplier, q, part);
+    QIR_STORE4(sums, results, q, part);
     #if QIR_SUMS
-    qir_dsp_sum_codes(sum, &s->requant, part, other, count, y);
+    QIR_SUM_CODES(sum, &s->requant, part, other, count, y);
     #else
     (void)s;
     memcpy(y, part, (size_t)count * sizeof(QIR_Y));
@@ -108,13 +152,12 @@ static QIR_ALONE void qir_conv_u8s8_T_dsp_finish(const qir_conv_u8_shape *s, con
 }
 
 /* Weights: [group][four channels][four codes][even, odd][two channels] words, zeros where there is no channel or code;
-   bias and multiplier: [group][four channels][4]. Codes go by runs that lie together, each but for what does not go by
-   fours, which follows the last run. scratch: pairs of two pixels, a run, what is left of all. Of an odd number of pixels
-   the last is computed twice. sum, other: where results are sums with other codes, which lie as those of y do and may
-   share their bytes. */
+   results: [group][four channels][QIR_RESULT]. Codes go by runs that lie together, each but for what does not go by fours,
+   which follows the last run. scratch: pairs of two pixels, a run, what is left of all. Of an odd number of pixels the last
+   is computed twice. sum, other: where results are sums with other codes, which lie as those of y do and may share their
+   bytes. */
 void qir_conv_u8s8_T__dsp(const qir_conv_u8_shape *s, const uint8_t *QIR_RESTRICT x, const uint32_t *QIR_RESTRICT w,
-                          const int32_t *QIR_RESTRICT bias, const float *QIR_RESTRICT multiplier,
-                          QIR_SUMMED void *QIR_RESTRICT scratch, QIR_Y *y) {
+                          const uint32_t *QIR_RESTRICT results, QIR_SUMMED void *QIR_RESTRICT scratch, QIR_Y *y) {
     const int32_t channels = s->out_channels, words = qir_conv_u8s8_T_dsp_words(s);
     const ptrdiff_t all = (ptrdiff_t)s->groups * channels;
     #if QIR_SUMS
@@ -123,41 +166,64 @@ void qir_conv_u8s8_T__dsp(const qir_conv_u8_shape *s, const uint8_t *QIR_RESTRIC
     const qir_dsp_requant q = qir_dsp_widen_requant(&s->requant);
     #endif
     uint32_t *const pairs = (uint32_t *)scratch, *const end = pairs + words;
+    const int32_t is_run = s->in_channels * qir_conv_u8_together(s) == words; /* windows are such, and go by fours */
+    const qir_conv_u8_insides insides = qir_conv_u8_all_inside(s);
     int32_t left = qir_pixels(&s->window), group, channel;
-    ptrdiff_t to = 0;
+    ptrdiff_t to = 0, next = all;
     qir_conv_u8_place place = qir_conv_u8_first(s);
+    #if QIR_BY_FOURS
+    qir_dsp_channels fours;
+    fours.x = pairs;
+    fours.zero_points = ((uint32_t)q.zero_point & 0xffffu) * 0x10001u;
+    fours.least = q.least;
+    fours.most = q.most;
+    #endif
     for (; left > 0; left -= 2, to += all) {
         const qir_conv_u8_place one = place;
-        const ptrdiff_t next = left > 1 ? all : 0;
-        const uint32_t *weights = w;
-        const int32_t *own_bias = bias;
-        const float *scale = multiplier;
-        if (left > 1) {
+        const uint8_t *const a = qir_conv_u8_inside(&s->window, &insides, x, &place), *b = a;
+        const uint32_t *weights = w, *result = results;
+        if (left == 1) {
+            next = 0;
+        } else {
             qir_conv_u8_next(&s->window, &place);
+            b = a ? qir_conv_u8_inside(&s->window, &insides, x, &place) : a;
         }
         for (group = 0; group < s->groups; ++group) {
-            qir_conv_u8s8_T_dsp_row(s, x, &one, group, pairs, end);
-            qir_conv_u8s8_T_dsp_row(s, x, &place, group, pairs + 1, end);
+            const ptrdiff_t own = (ptrdiff_t)group * s->in_channels;
+            if (b && is_run) {
+                (void)qir_dsp_widen(a + own, b + own, words, pairs);
+            } else if (b) {
+                qir_conv_u8s8_T_dsp_inside(s, insides.step, a + own, b + own, pairs, (uint8_t *)end);
+            } else {
+                qir_conv_u8s8_T_dsp_row(s, x, &one, group, pairs, end);
+                qir_conv_u8s8_T_dsp_row(s, x, &place, group, pairs + 1, end);
+            }
             channel = 0;
             #if QIR_BY_FOURS
-            channel = QIR_FOURS(pairs, weights, end, own_bias, scale, &q, channels, y + to, next);
-            weights += channel / 4 * words;
-            own_bias += channel;
-            scale += channel;
-            to += channel;
+            if (channels >= 4) {
+                fours.last = weights + channels / 4 * words;
+                fours.results = result;
+                fours.y = y + to;
+                fours.next = next;
+                qir_conv_u8s8_T_dsp_codes(&fours, weights, end);
+                channel = channels & ~3;
+                weights = fours.last;
+                result += channel / 4 * QIR_RESULT;
+                to += channel;
+            }
             #endif
-            for (; channel < channels; channel += 4, weights += words, own_bias += 4, scale += 4) {
+            for (; channel < channels; channel += 4, weights += words, result += QIR_RESULT) {
                 const int32_t count = channels - channel < 4 ? channels - channel : 4;
                 int32_t sums[8];
-                qir_dsp_two_by_four(pairs, weights, end, own_bias, sums);
+                qir_conv_u8s8_T_dsp_two(pairs, weights, end, result, sums);
                 #if QIR_SUMS
-                qir_conv_u8s8_T_dsp_finish(s, sums, scale, &q, sum, other + to, count, y + to);
+                qir_conv_u8s8_T_dsp_finish(s, sums, result, &q, sum, other + to, count, y + to);
                 if (next) {
-                    qir_conv_u8s8_T_dsp_finish(s, sums + 4, scale, &q, sum, other + to + next, count, y + to + next);
+                    qir_conv_u8s8_T_dsp_finish(s, sums + 4, result, &q, sum, other + to + next, count, y + to + next);
                 }
                 #else
-                qir_conv_u8s8_T_dsp_finish(s, sums, scale, &q, count, y + to);
-                qir_conv_u8s8_T_dsp_finish(s, sums + 4, scale, &q, count, y + to + next);
+                qir_conv_u8s8_T_dsp_finish(s, sums, result, &q, count, y + to);
+                qir_conv_u8s8_T_dsp_finish(s, sums + 4, result, &q, count, y + to + next);
                 #endif
                 to += count;
             }

@@ -30,13 +30,13 @@ from qir.backends.c.kernels.conv_u8.blocks import (
     sparse_data,
 )
 from qir.backends.c.kernels.conv_u8.contract import pixel_window
-from qir.backends.c.kernels.conv_u8.dsp import DSP_SOURCE, dsp_data, dsp_kernel, dsp_room, dsp_work
+from qir.backends.c.kernels.conv_u8.dsp import DSP_SOURCE, dsp_data, dsp_kernel, dsp_room, dsp_work, refuse_dsp
 from qir.backends.c.kernels.conv_u8.mve import MVE_SOURCE, mve_data, mve_kernel, mve_refuses, mve_work
 from qir.backends.c.orders import ROWS
 from qir.backends.c.program import Data, Field, Scratch, Struct
 from qir.backends.c.requant import added, constants_missing, per_channel, requant
 from qir.backends.c.site import Site
-from qir.backends.c.weights import activation_rows, bias_data, is_packed, is_wide, refuse, row_kernel, rows, weight_bits
+from qir.backends.c.weights import activation_rows, bias_data, is_wide, refuse, row_kernel, rows, weight_bits
 from qir.backends.c.x86 import PROVEN, TEMPLATES, X86
 from qir.ops.window import Window
 
@@ -159,7 +159,7 @@ def _on_panels(isa: str, few: bool = False) -> Variant:
 
 
 def _accepts_dsp(site: Site) -> str | None:
-    return "its weights are packed" if is_packed(site) else accepts(site)
+    return refuse_dsp(site) or accepts(site)
 
 
 def _accepts_dsp_row(site: Site) -> str | None:
@@ -172,12 +172,13 @@ def _bind_dsp(site: Site) -> Bound:
     shape = _conv_shape(site, pixel_window(_rows(site)))
     data, room = dsp_data(site, w[None]), dsp_room(1, w.shape[1])
     args = (shape, site.input(0).read, *data, *added(site), room, site.output.write)
-    return Bound(dsp_kernel(site, "qir_conv_u8s8_T__dsp", DSP_SOURCE), args)
+    return Bound(dsp_kernel(site, "qir_conv_u8s8_T__dsp", DSP_SOURCE, w[None]), args)
 
 
 def _bind_dsp_row(site: Site) -> Bound:
-    args = (gemm_shape(site), site.input(0).read, *dsp_data(site, _weights(site)[None]), site.output.write)
-    return Bound(dsp_kernel(site, "qir_gemm_u8s8_row_T__dsp", _DSP_ROW), args)
+    codes = _weights(site)[None]
+    args = (gemm_shape(site), site.input(0).read, *dsp_data(site, codes), site.output.write)
+    return Bound(dsp_kernel(site, "qir_gemm_u8s8_row_T__dsp", _DSP_ROW, codes), args)
 
 
 def _dsp_work(site: Site) -> float:
@@ -242,8 +243,8 @@ FAMILY = Family(
     ROWS,
     (
         Variant("portable", _SOURCE, _accepts, _bind, work=_work),
-        Variant("dsp", _DSP_ROW, _accepts_dsp_row, _bind_dsp_row, work=_work),
-        Variant("dsp", DSP_SOURCE, _accepts_dsp, _bind_dsp, work=_dsp_work, sums=True),
+        Variant("dsp", _DSP_ROW, _accepts_dsp_row, _bind_dsp_row, work=_work, fixed=True),
+        Variant("dsp", DSP_SOURCE, _accepts_dsp, _bind_dsp, work=_dsp_work, sums=True, fixed=True),
         Variant("mve", MVE_SOURCE, _accepts_mve, _bind_mve,
                 work=lambda site: mve_work(site.output.size, site.input(1).shape[0]), sums=True),
         *(_on_rows(isa) for isa in X86),
