@@ -17,7 +17,7 @@ from qir.backends.c.weights import is_packed
 DSP_SOURCE = Path(__file__).parent / "conv_u8__dsp.c"
 
 
-def _filled(values: np.ndarray, *multiples: int) -> np.ndarray:
+def filled(values: np.ndarray, *multiples: int) -> np.ndarray:
     """With zeros behind the last axes, up to a multiple each."""
     missing = [-size % multiple for size, multiple in zip(values.shape[-len(multiples) :], multiples, strict=True)]
     return np.pad(values, ((0, 0),) * (values.ndim - len(multiples)) + tuple((0, more) for more in missing))
@@ -32,8 +32,8 @@ def _joins(site: Site, codes: np.ndarray) -> bool:
         codes: weights [group, channel, code].
     """
     groups, each, _ = codes.shape
-    first, second = (_filled(codes.astype(np.int64), 2, 1)[:, i::2] for i in (0, 1))
-    bias = _filled(np.asarray(site.constant(2)).astype(np.int64).reshape(groups, each), 2)[:, 1::2]
+    first, second = (filled(codes.astype(np.int64), 2, 1)[:, i::2] for i in (0, 1))
+    bias = filled(np.asarray(site.constant(2)).astype(np.int64).reshape(groups, each), 2)[:, 1::2]
     scale = per_channel(site.constant(3), groups * each)
     return bool(
         np.all(np.abs(256 * second + first) < 1 << 15)
@@ -49,7 +49,7 @@ def _in_pairs(codes: np.ndarray, joined: bool) -> Data:
     Code 4 i + 2 h + p of channel 4 f + 2 j + d is byte 2 h + d of word [f][i][p][j]. Joined halves are c + 256 d: where
     c is negative, their upper byte is d - 1.
     """
-    full = _filled(codes.astype(np.int8), 4, 4)
+    full = filled(codes.astype(np.int8), 4, 4)
     groups, channels, depth = full.shape
     if joined:
         full[:, 1::2] -= full[:, ::2] < 0
@@ -73,9 +73,9 @@ def _results(site: Site, groups: int, joined: bool) -> Data:
 
     Of the second of two channels that are joined, sums are 256 times as large, and start with the first one's besides.
     """
-    bias = _filled(np.asarray(site.constant(2)).astype(np.int64).reshape(groups, -1), 4).reshape(groups, -1, 4)
+    bias = filled(np.asarray(site.constant(2)).astype(np.int64).reshape(groups, -1), 4).reshape(groups, -1, 4)
     scale = per_channel(site.constant(3), np.asarray(site.constant(2)).size)
-    scale = _filled(scale.reshape(groups, -1), 4).reshape(bias.shape)
+    scale = filled(scale.reshape(groups, -1), 4).reshape(bias.shape)
     if joined:
         bias[..., 1::2] = 256 * bias[..., 1::2] + bias[..., ::2]
         scale = scale * np.array([1, 2**-8, 1, 2**-8], np.float32)
@@ -135,7 +135,7 @@ def _accepts(site: Site) -> str | None:
     return refuse_dsp(site) or refuse_narrow(site) or accepts(site)
 
 
-def _runs(site: Site) -> tuple[int, int]:
+def window_runs(site: Site) -> tuple[int, int]:
     """Of a window: runs of codes that lie together, and codes of one."""
     taps, channels = site.input(1).shape[2:], site.input(1).shape[1]
     together = taps[-1] if _groups(site) == 1 and conv_window(site).dilations[-1] == 1 else 1
@@ -144,7 +144,7 @@ def _runs(site: Site) -> tuple[int, int]:
 
 def _codes(site: Site) -> np.ndarray:
     """Weights [group, channel, code]: runs of codes, and behind the last one what of each does not go by fours."""
-    w, (runs, length) = np.moveaxis(np.asarray(site.constant(1)), 1, -1), _runs(site)
+    w, (runs, length) = np.moveaxis(np.asarray(site.constant(1)), 1, -1), window_runs(site)
     each = w.reshape(_groups(site), -1, runs, length)
     fours, rest = each[..., : length // 4 * 4], each[..., length // 4 * 4 :]
     return np.concatenate([part.reshape(*each.shape[:2], -1) for part in (fours, rest)], axis=2)
@@ -181,7 +181,7 @@ def dsp_work(outputs: int, each: int, depth: int) -> float:
 
 def _bind(site: Site) -> Bound:
     codes = _codes(site)
-    args = (conv_shape(site), site.input(0).read, *dsp_data(site, codes), *added(site), dsp_room(*_runs(site)),
+    args = (conv_shape(site), site.input(0).read, *dsp_data(site, codes), *added(site), dsp_room(*window_runs(site)),
             site.output.write)  # fmt: skip
     return Bound(dsp_kernel(site, "qir_conv_u8s8_T__dsp", DSP_SOURCE, codes), args)
 

@@ -193,8 +193,9 @@ def _accepts_mve(site: Site) -> str | None:
 def _bind_mve(site: Site) -> Bound:
     """A convolution of one tap."""
     shape, data = _conv_shape(site, pixel_window(_rows(site))), mve_data(site, _weights(site))
-    room = Scratch(site.input(1).shape[0])
-    return Bound(mve_kernel(site), (shape, site.input(0).read, *data, *added(site), room, site.output.write))
+    depth, columns = site.input(1).shape
+    kernel, room = mve_kernel(site, columns, depth, runs=True), Scratch(depth)
+    return Bound(kernel, (shape, site.input(0).read, *data, *added(site), room, site.output.write))
 
 
 def _accepts_sparse(site: Site, isa: str, _: bool) -> str | None:
@@ -246,7 +247,7 @@ FAMILY = Family(
         Variant("dsp", _DSP_ROW, _accepts_dsp_row, _bind_dsp_row, work=_work, fixed=True),
         Variant("dsp", DSP_SOURCE, _accepts_dsp, _bind_dsp, work=_dsp_work, sums=True, fixed=True),
         Variant("mve", MVE_SOURCE, _accepts_mve, _bind_mve,
-                work=lambda site: mve_work(site.output.size, site.input(1).shape[0]), sums=True),
+                work=lambda site: mve_work(site.output.size, site.input(1).shape[0]), sums=True, fixed=True),
         *(_on_rows(isa) for isa in X86),
         *(_on_rows(isa, few=True) for isa in PACKED if isa in TEMPLATES),
         *(_on_panels(isa) for isa in (*X86, *PROVEN, *ARM)),
