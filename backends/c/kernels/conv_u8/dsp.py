@@ -23,6 +23,13 @@ def filled(values: np.ndarray, *multiples: int) -> np.ndarray:
     return np.pad(values, ((0, 0),) * (values.ndim - len(multiples)) + tuple((0, more) for more in missing))
 
 
+def _ends(site: Site, codes: np.ndarray) -> np.ndarray:
+    """The least and the largest sums with weights [..., code]: int64 [2, channels]."""
+    w = codes.reshape(-1, codes.shape[-1]).astype(np.int64)
+    ends: np.ndarray = 255 * np.stack([np.minimum(w, 0), np.maximum(w, 0)]).sum(axis=2)
+    return ends + np.asarray(site.constant(2), np.int64)
+
+
 def _joins(site: Site, codes: np.ndarray) -> bool:
     """Whether a word can hold c + 256 d of two channels.
 
@@ -33,11 +40,11 @@ def _joins(site: Site, codes: np.ndarray) -> bool:
     """
     groups, each, _ = codes.shape
     first, second = (filled(codes.astype(np.int64), 2, 1)[:, i::2] for i in (0, 1))
-    bias = filled(np.asarray(site.constant(2)).astype(np.int64).reshape(groups, each), 2)[:, 1::2]
+    ends = filled(_ends(site, codes).reshape(2, groups, each), 2)[..., 1::2]
     scale = per_channel(site.constant(3), groups * each)
     return bool(
         np.all(np.abs(256 * second + first) < 1 << 15)
-        and np.all(np.abs(bias) + 255 * np.abs(second).sum(axis=2) < 1 << 23)
+        and np.all(np.abs(ends) < 1 << 23)
         and np.all((scale == 0) | (scale >= 256 * np.finfo(np.float32).tiny))
     )
 
@@ -85,9 +92,8 @@ def _results(site: Site, groups: int, joined: bool) -> Data:
 
 def narrow(site: Site, codes: np.ndarray) -> bool:
     """Whether sums with weights [..., code] fit 16 bits once they are scaled."""
-    w = codes.reshape(-1, codes.shape[-1]).astype(np.int64)
-    ends = 255 * np.stack([np.minimum(w, 0), np.maximum(w, 0)]).sum(axis=2) + np.asarray(site.constant(2), np.int64)
-    return bool(np.all(np.abs(ends * per_channel(site.constant(3), len(w)).astype(np.float64)) < (1 << 15) - 1))
+    scale = per_channel(site.constant(3), codes.size // codes.shape[-1]).astype(np.float64)
+    return bool(np.all(np.abs(_ends(site, codes) * scale) < (1 << 15) - 1))
 
 
 def refuse_dsp(site: Site) -> str | None:
