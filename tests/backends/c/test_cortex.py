@@ -65,11 +65,14 @@ def test_ends_of_shapes(core: str) -> None:
     cases += [*map(fixed, cases[::3]), *multipliers()]
     text = check_cases(cases, target=core).explain()
     wanted = {"cortex-m4": ("conv_u8s8_u8_by4_clamped__dsp", "conv_u8s8_u8_apart_each_by4_clamped__dsp",
-                            "conv_u8s8_u8_by8_clamped__dsp", "conv_u8s8_f32_apart_by4__dsp", "gemm_u8s8_row_u8__dsp",
-                            "gemm_u8s8_row_f32_apart__dsp", "depthwise_3x3_u8_clamped__dsp",
-                            "depthwise_3x3_u8_by2_clamped__dsp", "depthwise_3x3_u8_each_clamped__dsp",
-                            "depthwise_3x3_u8_fixed_clamped__dsp", "gemm_u8s8_row_u8_fixed_apart__dsp"),
-              "cortex-m55": ("conv_u8s8_u8__mve", "conv_u8s8_f32__mve", "depthwise_u8__mve")}[core]  # fmt: skip
+                            "conv_u8s8_u8_each_by16_clamped__dsp", "conv_u8s8_f32_apart_by4__dsp",
+                            "gemm_u8s8_row_u8__dsp", "gemm_u8s8_row_f32_apart__dsp",
+                            "depthwise_3x3_u8_clamped__dsp", "depthwise_3x3_u8_by2_clamped__dsp",
+                            "depthwise_3x3_u8_each_clamped__dsp", "depthwise_3x3_u8_fixed_clamped__dsp",
+                            "gemm_u8s8_row_u8_fixed"),
+              "cortex-m55": ("conv_u8s8_u8__mve", "conv_u8s8_u8_fixed__mve", "conv_u8s8_u8_direct__mve",
+                             "conv_u8s8_f32__mve", "depthwise_u8__mve", "depthwise_u8_by8_fixed__mve"),
+              }[core]  # fmt: skip
     assert not {name for name in wanted if f"qir_{name}" not in text and f"qir_conv_u8s8_{name}" not in text}
 
 

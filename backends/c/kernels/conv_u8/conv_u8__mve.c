@@ -1,5 +1,4 @@
-#include "../../runtime/qir_mve.h"
-#include "conv_u8_window.h"
+#include "conv_u8_mve.h"
 
 /* template: begin */
 #define QIR_Y uint8_t
@@ -17,50 +16,6 @@
 
 #if QIR_BY_FOURS
 QIR_MVE_CODES(qir_conv_u8s8_T_mve_codes, QIR_TAKEN, QIR_ROUNDED)
-#endif
-
-#if !QIR_IN_PLACE
-/* The codes of a window less 128, where they lie as those of x do but for runs; `step` as of qir_conv_u8_insides. `first`:
-   of taps inside the input, along each axis, and how many there are. */
-static QIR_INLINE void qir_conv_u8s8_T_mve_rows(const qir_conv_u8_shape *s, const ptrdiff_t *step, const uint8_t *from,
-                                                const int32_t *first, const int32_t *count, uint8_t *to) {
-    const qir_window *const w = &s->window;
-    const int32_t channels = s->in_channels, row = channels * w->kernel[2];
-    int32_t k, l;
-    to += (first[0] * w->kernel[1] + first[1]) * row + first[2] * channels;
-    from += first[0] * w->dilation[0] * step[0] + first[1] * w->dilation[1] * step[1]
-            + first[2] * w->dilation[2] * step[2];
-    for (k = 0; k < count[0]; ++k, from += w->dilation[0] * step[0], to += w->kernel[1] * row) {
-        if (qir_conv_u8_together(s) == w->kernel[2]) {
-            qir_mve_signed(from, channels * count[2], count[1], w->dilation[1] * step[1], to, row);
-            continue;
-        }
-        for (l = 0; l < count[1]; ++l) {
-            qir_mve_signed(from + l * w->dilation[1] * step[1], channels, count[2], w->dilation[2] * step[2],
-                           to + l * row, channels);
-        }
-    }
-}
-
-/* Likewise of any window: taps outside the input have the code of zero. */
-static QIR_ALONE void qir_conv_u8s8_T_mve_window(const qir_conv_u8_shape *s, const ptrdiff_t *step, const uint8_t *x,
-                                                 const qir_conv_u8_place *place, int32_t group, uint8_t *to) {
-    const qir_window *const w = &s->window;
-    int32_t first[3], count[3], axis;
-    ptrdiff_t from = place->sample * w->in[0] * step[0] + group * s->in_channels;
-    memset(to, s->x_zero_point ^ 128, (size_t)(w->kernel[0] * w->kernel[1] * w->kernel[2] * s->in_channels));
-    for (axis = 0; axis < 3; ++axis) {
-        const int32_t d = w->dilation[axis], start = place->start[axis], room = w->in[axis] - start;
-        const int32_t end = room <= 0 ? 0 : (room + d - 1) / d;
-        first[axis] = start < 0 ? (d - 1 - start) / d : 0;
-        count[axis] = (end < w->kernel[axis] ? end : w->kernel[axis]) - first[axis];
-        if (count[axis] <= 0) {
-            return;
-        }
-        from += start * step[axis];
-    }
-    qir_conv_u8s8_T_mve_rows(s, step, x + from, first, count, to);
-}
 #endif
 
 /* Weights: [group][out_channels] rows of [kernel taps][in_channels] codes; results: [group][four channels][QIR_RESULT], of
@@ -111,10 +66,10 @@ void qir_conv_u8s8_T__mve(const qir_conv_u8_shape *s, const uint8_t *QIR_RESTRIC
         int32_t group, channel;
         for (group = 0; group < s->groups; ++group) {
             if (from == NULL) {
-                qir_conv_u8s8_T_mve_window(s, insides.step, x, &place, group, (uint8_t *)scratch);
+                qir_conv_u8_mve_window(s, insides.step, x, &place, group, (uint8_t *)scratch);
             } else {
                 const int32_t none[3] = {0, 0, 0};
-                qir_conv_u8s8_T_mve_rows(s, insides.step, from + group * s->in_channels, none, s->window.kernel,
+                qir_conv_u8_mve_rows(s, insides.step, from + group * s->in_channels, none, s->window.kernel,
                                          (uint8_t *)scratch);
             }
             channel = 0;

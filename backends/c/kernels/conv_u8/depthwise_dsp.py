@@ -64,4 +64,12 @@ def _kernel(site: Site, stride: int) -> Kernel:
     ))  # fmt: skip
 
 
-ON_DSP_DEPTHWISE = Variant("dsp", _SOURCE, _accepts, _bind, work=lambda site: 9.0 * site.output.size, fixed=True)
+def _work(site: Site) -> float:
+    """Instructions, as counted for common layers: of windows, of columns, of lines; each of four channels."""
+    win, along = conv_window(site), _along(site)
+    channels, length = site.output.shape[1], win.output[along]
+    lines = site.output.size / channels / length
+    return lines * -(-channels // 4) * (length * (64.0 + 17 * win.strides[along]) + 150)
+
+
+ON_DSP_DEPTHWISE = Variant("dsp", _SOURCE, _accepts, _bind, work=_work, fixed=True)

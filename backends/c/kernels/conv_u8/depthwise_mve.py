@@ -66,10 +66,12 @@ def _bind(site: Site) -> Bound:
 
 
 def _work(site: Site) -> float:
-    """Multiply-accumulates, those of lanes without a channel included."""
+    """Instructions, as counted for common layers: of pixels and channels that go together, of rows and their ends."""
     channels, taps = _codes(site).shape
     together = _together(channels)
-    return float(site.output.size / channels * taps * (-(-channels // together) * together))
+    each = 34 + 10 * taps if together == 8 else 50 + 16.5 * taps
+    pixels, rows = site.output.size / channels, site.output.size / channels / site.output.shape[-1]
+    return float(pixels * -(-channels // together) * each + 600 * rows)
 
 
 ON_MVE_DEPTHWISE = Variant("mve", _SOURCE, _accepts, _bind, work=_work, fixed=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import gcd, prod
+from math import prod
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +14,9 @@ from qir.backends.c.requant import added, is_fixed, output_types, per_channel, s
 from qir.backends.c.site import Site
 from qir.backends.c.weights import is_packed
 
+_DEEP = 64
+"""Codes of a window from which on rounding takes so little of the time that one way of it does for all layers: each way
+is code of its own."""
 DSP_SOURCE = Path(__file__).parent / "conv_u8__dsp.c"
 
 
@@ -109,14 +112,15 @@ def refuse_dsp(site: Site) -> str | None:
 def dsp_kernel(site: Site, function: str, source: Path, codes: np.ndarray) -> Kernel:
     """A template `..._T__dsp` for a site's result and weights [group, channel, code]."""
     name, types = output_types(site, function)
-    joined, small = _joins(site, codes), narrow(site, codes)
-    step = gcd(-(-codes.shape[2] // 4) * 4, 16) if joined else 4
-    clamped = site.output.short == "u8" and (site.node.attr("qmin", 0), site.node.attr("qmax", 255)) != (0, 255)
+    joined, deep = _joins(site, codes), codes.shape[2] >= _DEEP
+    step = 16 if joined and -(-codes.shape[2] // 4) * 4 % 16 == 0 else 4
     by_fours = site.output.short == "u8" and site.added is None
+    small = by_fours and not deep and narrow(site, codes)
+    clamped = by_fours and (site.node.attr("qmin", 0), site.node.attr("qmax", 255)) != (0, 255)
     rounding, store = ("FIXED", "fixed") if is_fixed(site) else ("REAL", site.output.short)
     alone = "gemm" in function
     kinds = (("_apart", not joined), ("_each", by_fours and not alone and not small),
-             (f"_by{step}", not alone), ("_clamped", clamped and by_fours and not alone),
+             (f"_by{step}", not alone), ("_clamped", clamped and not alone),
              ("_sum", site.added is not None))  # fmt: skip
     name = name.replace("__", "".join(kind for kind, taken in kinds if taken) + "__")
     pairing = "JOINED" if joined else "APART"
@@ -174,15 +178,18 @@ def dsp_room(runs: int, length: int) -> Scratch:
     return Scratch(16 * -(-runs * length // 4) + (max(length, rest + 3) + rest + 3 if rest else 0))
 
 
-def dsp_work(outputs: int, each: int, depth: int) -> float:
-    """Multiply-accumulates, those of channels that are none included; taking a code apart counts as two of them, a
-    result as twelve.
+def dsp_work(outputs: int, each: int, depth: int, runs: int, *, added: bool = False) -> float:
+    """Instructions, as counted for common layers: of pixels and four channels, of windows, of sums.
 
     Args:
         each: channels of a group.
         depth: codes of a window.
+        runs: of codes that lie together, in a window.
+        added: other codes are.
     """
-    return outputs / each * depth * (-(-each // 4) * 4 + 2) + 12 * outputs
+    fours, filled_depth = -(-each // 4), -(-depth // 4) * 4
+    pixel = fours * (3.15 * filled_depth + 31) + 1.2 * filled_depth + 45 * runs + 60
+    return outputs / each * pixel + 45 * outputs * added
 
 
 def _bind(site: Site) -> Bound:
@@ -194,7 +201,8 @@ def _bind(site: Site) -> Bound:
 
 def _work(site: Site) -> float:
     w = site.input(1)
-    return dsp_work(site.output.size, w.shape[0] // _groups(site), prod(w.shape[1:]))
+    return dsp_work(site.output.size, w.shape[0] // _groups(site), prod(w.shape[1:]), window_runs(site)[0],
+                    added=site.added is not None)  # fmt: skip
 
 
 ON_DSP = (Variant("dsp", DSP_SOURCE, _accepts, _bind, work=_work, sums=True, fixed=True),)

@@ -42,6 +42,22 @@ def mve_data(site: Site, rows: np.ndarray, groups: int = 1) -> tuple[Data, ...]:
     return Data(np.ascontiguousarray(rows), "weights"), Data(results, "bias and multipliers")
 
 
+def _by_fours(site: Site) -> bool:
+    """Whether the kernel gives codes of four channels at once."""
+    return site.output.short == "u8" and site.added is None
+
+
+def _is_direct(each: int, depth: int, runs: bool) -> bool:
+    """Whether the kernel takes codes from where they are; arguments of mve_kernel."""
+    vectors = -(-depth // 16)
+    return runs and each % 4 == 0 and each // 4 * vectors <= 60 + 4 * vectors
+
+
+def _in_runs(site: Site) -> bool:
+    win = conv_window(site)
+    return int(site.node.attr("group", 1)) == window_runs(site)[0] == 1 and not any((*win.begin, *win.end))
+
+
 def mve_kernel(site: Site, each: int, depth: int, runs: bool) -> Kernel:
     """The kernel for a site's result.
 
@@ -52,10 +68,9 @@ def mve_kernel(site: Site, each: int, depth: int, runs: bool) -> Kernel:
             they are, and made signed as often.
     """
     name, types = output_types(site, "qir_conv_u8s8_T__mve")
-    by_fours = site.output.short == "u8" and site.added is None
+    by_fours = _by_fours(site)
     rounding, kind = ("FIXED", "fixed") if is_fixed(site) else ("REAL", "real")
-    vectors = -(-depth // 16)
-    direct = runs and by_fours and each % 4 == 0 and each // 4 * vectors <= 60 + 4 * vectors
+    direct = by_fours and _is_direct(each, depth, runs)
     types = (*types, *summed(site), ("QIR_STORE4", f"qir_mve_store4_{kind if is_fixed(site) else site.output.short}"),
              ("QIR_ROUNDED", f"QIR_MVE_{rounding}"), ("QIR_CODED", f"qir_mve_{kind}"),
              ("QIR_SUM_OF", f"qir_mve_{kind}_sum"), ("QIR_RESULT", f"QIR_MVE_{rounding}_WORDS"),
@@ -71,20 +86,38 @@ def _accepts(site: Site) -> str | None:
 
 def _bind(site: Site) -> Bound:
     groups, w = int(site.node.attr("group", 1)), np.moveaxis(np.asarray(site.constant(1)), 1, -1)
-    rows, win = w.reshape(len(w), -1), conv_window(site)
-    runs = groups == window_runs(site)[0] == 1 and not any((*win.begin, *win.end))
+    rows = w.reshape(len(w), -1)
     args = (conv_shape(site), site.input(0).read, *mve_data(site, rows, groups), *added(site), Scratch(rows.shape[1]),
             site.output.write)  # fmt: skip
-    return Bound(mve_kernel(site, len(w) // groups, rows.shape[1], runs), args)
+    return Bound(mve_kernel(site, len(w) // groups, rows.shape[1], _in_runs(site)), args)
 
 
-def mve_work(outputs: int, depth: int) -> float:
-    """Multiply-accumulates of whole vectors; a result counts as sixty-four."""
-    return outputs * (64.0 - -depth // 16 * 16)
+def mve_work(outputs: int, each: int, depth: int, runs: int, *, by_fours: bool, direct: bool) -> float:
+    """Instructions, as counted for common layers.
+
+    Args:
+        each: channels of a group.
+        depth: codes of a window.
+        runs: of codes that lie together, in a window.
+        by_fours, direct: as of the kernel.
+    """
+    pixel = -(-each // 4) * (21 + 10 * -(-depth // 16)) + (12 if direct else 120 + 30 * runs)
+    return outputs / each * pixel + 16 * outputs * (not by_fours)
 
 
 def _work(site: Site) -> float:
-    return mve_work(site.output.size, prod(site.input(1).shape[1:]))
+    w = site.input(1)
+    each, depth = w.shape[0] // int(site.node.attr("group", 1)), prod(w.shape[1:])
+    by_fours = _by_fours(site)
+    direct = by_fours and _is_direct(each, depth, _in_runs(site))
+    return mve_work(site.output.size, each, depth, window_runs(site)[0], by_fours=by_fours, direct=direct)
 
 
 ON_MVE = Variant("mve", MVE_SOURCE, _accepts, _bind, work=_work, sums=True, fixed=True)
+
+
+def mve_row_work(site: Site, columns: int, depth: int) -> float:
+    """Of rows times a matrix."""
+    by_fours = _by_fours(site)
+    direct = by_fours and _is_direct(columns, depth, runs=True)
+    return mve_work(site.output.size, columns, depth, 1, by_fours=by_fours, direct=direct)

@@ -31,7 +31,7 @@ from qir.backends.c.kernels.conv_u8.blocks import (
 )
 from qir.backends.c.kernels.conv_u8.contract import pixel_window
 from qir.backends.c.kernels.conv_u8.dsp import DSP_SOURCE, dsp_data, dsp_kernel, dsp_room, dsp_work, refuse_dsp
-from qir.backends.c.kernels.conv_u8.mve import MVE_SOURCE, mve_data, mve_kernel, mve_refuses, mve_work
+from qir.backends.c.kernels.conv_u8.mve import MVE_SOURCE, mve_data, mve_kernel, mve_refuses, mve_row_work
 from qir.backends.c.orders import ROWS
 from qir.backends.c.program import Data, Field, Scratch, Struct
 from qir.backends.c.requant import added, constants_missing, per_channel, requant
@@ -183,7 +183,14 @@ def _bind_dsp_row(site: Site) -> Bound:
 
 def _dsp_work(site: Site) -> float:
     depth, columns = site.input(1).shape
-    return dsp_work(site.output.size + site.output.size % (2 * columns), columns, depth)
+    outputs = site.output.size + site.output.size % (2 * columns)
+    return dsp_work(outputs, columns, depth, 1, added=site.added is not None)
+
+
+def _dsp_row_work(site: Site) -> float:
+    """Instructions, as counted."""
+    depth, columns = site.input(1).shape
+    return -(-columns // 4) * (4.5 * -(-depth // 4) * 4 + 70)
 
 
 def _accepts_mve(site: Site) -> str | None:
@@ -196,6 +203,11 @@ def _bind_mve(site: Site) -> Bound:
     depth, columns = site.input(1).shape
     kernel, room = mve_kernel(site, columns, depth, runs=True), Scratch(depth)
     return Bound(kernel, (shape, site.input(0).read, *data, *added(site), room, site.output.write))
+
+
+def _mve_work(site: Site) -> float:
+    depth, columns = site.input(1).shape
+    return mve_row_work(site, columns, depth)
 
 
 def _accepts_sparse(site: Site, isa: str, _: bool) -> str | None:
@@ -244,10 +256,9 @@ FAMILY = Family(
     ROWS,
     (
         Variant("portable", _SOURCE, _accepts, _bind, work=_work),
-        Variant("dsp", _DSP_ROW, _accepts_dsp_row, _bind_dsp_row, work=_work, fixed=True),
+        Variant("dsp", _DSP_ROW, _accepts_dsp_row, _bind_dsp_row, work=_dsp_row_work, fixed=True),
         Variant("dsp", DSP_SOURCE, _accepts_dsp, _bind_dsp, work=_dsp_work, sums=True, fixed=True),
-        Variant("mve", MVE_SOURCE, _accepts_mve, _bind_mve,
-                work=lambda site: mve_work(site.output.size, site.input(1).shape[0]), sums=True, fixed=True),
+        Variant("mve", MVE_SOURCE, _accepts_mve, _bind_mve, work=_mve_work, sums=True, fixed=True),
         *(_on_rows(isa) for isa in X86),
         *(_on_rows(isa, few=True) for isa in PACKED if isa in TEMPLATES),
         *(_on_panels(isa) for isa in (*X86, *PROVEN, *ARM)),
