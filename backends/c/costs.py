@@ -74,8 +74,8 @@ RATES: Mapping[str, float] = MappingProxyType({
     "add_u8__neon": 1.1, "mul_u8__neon": 1.8, "lookup_u8__neon": 6, "maxpool_u8__neon": 20, "pool_u8__neon": 7,
     "mean_u8__neon": 2.7, "quantize__neon": 0.8, "dequantize__neon": 1.4,
     "conv_u8_depthwise_3x3__dotprod": 7, "conv_u8_depthwise_3x3__neon": 5, "conv_u8_depthwise__neon": 2.6,
-    "conv_u8__dsp": 22, "conv_u8_depthwise_3x3__dsp": 4.5, "gemm_u8_row__dsp": 17,
-    "conv_u8__mve": 140, "conv_u8_depthwise__mve": 12,
+    "conv_u8__dsp": 20, "conv_u8_depthwise_3x3__dsp": 20, "gemm_u8_row__dsp": 20,
+    "conv_u8__mve": 20, "conv_u8_depthwise__mve": 20,
     "quantize_interleave__avx2": 2, "quantize_transpose__avx2": 1.7,
     "dequantize__avx2": 8, "dequantize_interleave__avx2": 6, "dequantize_transpose__avx2": 4, "dequantize__portable": 1,
     "interleave__avx2": 20, "transpose__avx2": 8, "transpose__portable": 1,
@@ -95,7 +95,8 @@ RATES: Mapping[str, float] = MappingProxyType({
 
 Measured on a Zen 4 core with gcc 12 on layers whose operands are in the first two caches (tests/benchmarks/kernels.py
 shows them). Only ratios inside a family matter: those for ARM are what instructions counted in an emulator give, with
-portable kernels' as measured."""
+portable kernels' as measured. Work of kernels for Cortex-M is instructions; of portable ones there a unit of cycles is
+about twenty (qir.backends.c.emitting.footprint)."""
 
 DEFAULTS: Costs = MappingProxyType({title: Cost(rate) for title, rate in RATES.items()})
 

@@ -2,21 +2,42 @@
 
    Four codes of a word become two pairs, of its even and of its odd bytes, by one instruction each (UXTB16, SXTB16).
    Activations and weights are taken apart alike, so that pairs match without being put together anew. Of weights, a word
-   holds a pair of two channels each: bytes c d c d.
+   holds a pair of two channels each: bytes c d c d. Where the binder joins them, c + 256 d are the halves of the word, as
+   they are, so that it need not be taken apart for d:
+
+       sum x (c + 256 d) - sum x c = 256 sum x d
+
+   modulo 2^32: the binder knows that |sum x d| < 2^23. Multipliers of these channels are 2^-8 of themselves.
+   Otherwise c and d are the bytes of halves.
+
    Results become codes as qir_code makes them: VCVTR rounds as the processor does, halves to even, and saturates, as the
-   sum with the zero point does: what lies beyond a bound stays beyond it, and codes are clamped last. */
+   sum with the zero point does: what lies beyond a bound stays beyond it, and codes are clamped last. Without
+   floating-point instructions they become codes as qir_scaled makes them (qir_fixed.h): of h, the upper half of the
+   product with g (SMMUL), ((h >> r) + 1) >> 1 = (h >> (r + 1)) + bit r of h, which a shift by r + 1 leaves in the carry. */
 #ifndef QIR_DSP_H
 #define QIR_DSP_H
 
+#include "qir_fixed.h"
 #include "qir_sum.h"
 #include "qir_vector.h"
 
-#if !defined(__ARM_FEATURE_DSP) || !defined(__ARM_FP) || defined(__ARM_BIG_ENDIAN)
-#error "these kernels need a Cortex-M with DSP and floating-point instructions: build with -mcpu=cortex-m4 and the like"
+#if !defined(__ARM_FEATURE_DSP) || defined(__ARM_BIG_ENDIAN)
+#error "these kernels need a Cortex-M with DSP instructions: build with -mcpu=cortex-m4 and the like"
 #endif
 
-/* Sums of two pixels with a word of weights, r12. */
-#define QIR_DSP_TWICE_TWO(a0, a1, b0, b1)    \
+/* What makes results of four channels: their sums' starts, then multipliers, or pairs of g and r + 1. */
+#define QIR_DSP_REAL_WORDS 8
+#define QIR_DSP_FIXED_WORDS 12
+
+/* Sums of two pixels, r2 and r3, with a word of weights. */
+#define QIR_DSP_JOINED_TWO(word, a0, a1, b0, b1)            \
+    "smlad " a1 ", r2, " word ", " a1 "\n\t"                \
+    "smlad " b1 ", r3, " word ", " b1 "\n\t"                \
+    "sxtb16 " word ", " word "\n\t"                         \
+    "smlad " a0 ", r2, " word ", " a0 "\n\t"                \
+    "smlad " b0 ", r3, " word ", " b0 "\n\t"
+
+#define QIR_DSP_APART_TWO(a0, a1, b0, b1)    \
     "ldr r12, [r1], #4\n\t"                  \
     "sxtb16 lr, r12\n\t"                     \
     "smlad " a0 ", r2, lr, " a0 "\n\t"       \
@@ -25,46 +46,61 @@
     "smlad " a1 ", r2, r12, " a1 "\n\t"      \
     "smlad " b1 ", r3, r12, " b1 "\n\t"
 
-#define QIR_DSP_TWICE_FOUR                       \
+/* Two codes of both pixels with four channels; then more. */
+#define QIR_DSP_JOINED                                          \
+    "ldrd r2, r3, [r0], #8\n\t"                                 \
+    "ldrd r12, lr, [r1], #8\n\t"                                \
+    QIR_DSP_JOINED_TWO("r12", "r4", "r5", "r8", "r9")           \
+    QIR_DSP_JOINED_TWO("lr", "r6", "r7", "r10", "r11")
+
+#define QIR_DSP_APART                            \
     "ldrd r2, r3, [r0], #8\n\t"                  \
-    QIR_DSP_TWICE_TWO("r4", "r5", "r8", "r9")    \
-    QIR_DSP_TWICE_TWO("r6", "r7", "r10", "r11")
+    QIR_DSP_APART_TWO("r4", "r5", "r8", "r9")    \
+    QIR_DSP_APART_TWO("r6", "r7", "r10", "r11")
 
-/* r4-r7 and r8-r11: sums of two pixels with four channels, which start with their biases at r3. Codes from r0 on: [four
-   codes][even, odd][pixel] pairs; weights from r1 on: [four codes][even, odd][two channels] words. The end of the codes,
-   which is not their start, is on the stack. */
-#define QIR_DSP_SUMS                \
-    "ldm r3, {r4-r7}\n\t"           \
-    "mov r8, r4\n\t"                \
-    "mov r9, r5\n\t"                \
-    "mov r10, r6\n\t"               \
-    "mov r11, r7\n"                 \
-    "1:\n\t"                        \
-    QIR_DSP_TWICE_FOUR              \
-    QIR_DSP_TWICE_FOUR              \
-    "ldr r12, [sp]\n\t"             \
-    "cmp r0, r12\n\t"               \
-    "bne 1b\n\t"
+#define QIR_DSP_JOINED_4 QIR_DSP_JOINED QIR_DSP_JOINED
+#define QIR_DSP_JOINED_16 QIR_DSP_JOINED_4 QIR_DSP_JOINED_4 QIR_DSP_JOINED_4 QIR_DSP_JOINED_4
+#define QIR_DSP_APART_4 QIR_DSP_APART QIR_DSP_APART
 
-/* sums[pixel][channel], from x up to `end`. */
-QIR_ASSEMBLY void qir_dsp_two_by_four(QIR_UNUSED const uint32_t *x, QIR_UNUSED const uint32_t *w,
-                                      QIR_UNUSED const uint32_t *end, QIR_UNUSED const int32_t *bias,
-                                      QIR_UNUSED int32_t *sums) {
-    __asm__("push {r2, r4-r11, lr}\n\t"
-            QIR_DSP_SUMS
-            "ldr r0, [sp, #40]\n\t"
-            "stm r0, {r4-r11}\n\t"
-            "pop {r2, r4-r11, pc}\n\t");
-}
+/* What is left of joined channels' sums, and of those that were apart. */
+#define QIR_DSP_JOINED_SUMS                                      \
+    "sub r5, r5, r4\n\tsub r7, r7, r6\n\t"                       \
+    "sub r9, r9, r8\n\tsub r11, r11, r10\n\t"
+#define QIR_DSP_APART_SUMS ""
+
+/* r4-r7 and r8-r11: sums of two pixels with four channels, from what their results, at r3, start with. Codes from r0 on:
+   [four codes][even, odd][pixel] pairs; weights from r1 on: [four codes][even, odd][two channels] words. The end of the
+   codes, which is not their start, is on the stack. */
+#define QIR_DSP_SUMS(scales, products, sums)    \
+    "ldm r3, {r8-r11}\n\t"              \
+    "ldm r3!, {r4-r7}\n\t"              \
+    scales                              \
+    "\n1:\n\t"                          \
+    products                            \
+    "ldr r12, [sp]\n\t"                 \
+    "cmp r0, r12\n\t"                   \
+    "bne 1b\n\t"                        \
+    sums
+
+/* A function that gives sums[pixel][channel], from x up to `end`. */
+#define QIR_DSP_TWO_BY_FOUR(name, products, sums)                                                                        \
+    QIR_ASSEMBLY void name(QIR_UNUSED const uint32_t *x, QIR_UNUSED const uint32_t *w, QIR_UNUSED const uint32_t *end,     \
+                           QIR_UNUSED const uint32_t *results, QIR_UNUSED int32_t *to) {                                 \
+        __asm__("push {r2, r4-r11, lr}\n\t"                                                                              \
+                QIR_DSP_SUMS("", products, sums)                                                                         \
+                "ldr r0, [sp, #40]\n\t"                                                                                  \
+                "stm r0, {r4-r11}\n\t"                                                                                   \
+                "pop {r2, r4-r11, pc}\n\t");                                                                             \
+    }
 
 /* Codes of two pixels, `next` apart. */
 typedef struct {
-    int32_t fours; /* of channels */
-    const int32_t *bias;
-    const float *multiplier;
+    const uint32_t *last; /* the end of the weights */
+    const uint32_t *results;
+    const uint32_t *x;
     uint8_t *y;
     ptrdiff_t next;
-    int32_t zero_point;
+    uint32_t zero_points; /* twice the same */
     uint32_t least;
     uint32_t most;
 } qir_dsp_channels;
@@ -87,90 +123,148 @@ typedef struct {
     "vmul.f32 " sum ", " sum ", " multiplier "\n\t"       \
     "vcvtr.s32.f32 " sum ", " sum "\n\t"
 
-#define QIR_DSP_EACH_OF_EIGHT                                              \
+/* r4-r11, rounded; what is at r3 for it is taken before the sums are made, where there are registers for that, and the
+   place of the next four channels' kept. */
+#define QIR_DSP_REAL_SCALES "vldmia r3!, {s8-s11}\n\tstr r3, [sp, #8]\n\t"
+#define QIR_DSP_FIXED_SCALES ""
+
+#define QIR_DSP_REAL_EIGHT                                                 \
+    "vmov s0, s1, r4, r5\n\t"                                              \
+    "vmov s2, s3, r6, r7\n\t"                                              \
+    "vmov s4, s5, r8, r9\n\t"                                              \
+    "vmov s6, s7, r10, r11\n\t"                                            \
     QIR_DSP_SCALED("s0", "s8") QIR_DSP_SCALED("s1", "s9")                  \
     QIR_DSP_SCALED("s2", "s10") QIR_DSP_SCALED("s3", "s11")                \
     QIR_DSP_SCALED("s4", "s8") QIR_DSP_SCALED("s5", "s9")                  \
-    QIR_DSP_SCALED("s6", "s10") QIR_DSP_SCALED("s7", "s11")
+    QIR_DSP_SCALED("s6", "s10") QIR_DSP_SCALED("s7", "s11")                \
+    "vmov r4, r5, s0, s1\n\t"                                              \
+    "vmov r6, r7, s2, s3\n\t"                                              \
+    "vmov r8, r9, s4, s5\n\t"                                              \
+    "vmov r10, r11, s6, s7\n\t"
 
-/* A function that goes through the channels as `c` has them. On its stack: the end of the codes, then all of `c`; behind
-   these the codes' start. */
-#define QIR_DSP_CODES(name, clamp)                                                                                   \
-    QIR_ASSEMBLY void name(QIR_UNUSED const uint32_t *x, QIR_UNUSED const uint32_t *w, QIR_UNUSED const uint32_t *end, \
-                           QIR_UNUSED const qir_dsp_channels *c) {                                                   \
-        __asm__("push {r0, r4-r11, lr}\n\t"                                                                          \
-                "ldm r3, {r4-r11}\n\t"                                                                               \
+#define QIR_DSP_FIXED_ONE(sum)                \
+    "smmul " sum ", " sum ", r2\n\t"          \
+    "asrs " sum ", " sum ", r12\n\t"          \
+    "adc " sum ", " sum ", #0\n\t"
+
+#define QIR_DSP_FIXED_TWO(a, b) "ldrd r2, r12, [r3], #8\n\t" QIR_DSP_FIXED_ONE(a) QIR_DSP_FIXED_ONE(b)
+
+#define QIR_DSP_FIXED_EIGHT                                              \
+    "ldr r3, [sp, #8]\n\t"                                               \
+    "adds r3, r3, #16\n\t"                                               \
+    QIR_DSP_FIXED_TWO("r4", "r8") QIR_DSP_FIXED_TWO("r5", "r9")          \
+    QIR_DSP_FIXED_TWO("r6", "r10") QIR_DSP_FIXED_TWO("r7", "r11")        \
+    "str r3, [sp, #8]\n\t"
+
+/* Codes in r4 and r8; r2: zero points. By pairs where the binder knows that rounded sums fit 16 bits, else each. */
+#define QIR_DSP_PAIRS_EIGHT                 \
+    "pkhbt r4, r4, r6, lsl #16\n\t"         \
+    "pkhbt r5, r5, r7, lsl #16\n\t"         \
+    "pkhbt r8, r8, r10, lsl #16\n\t"        \
+    "pkhbt r9, r9, r11, lsl #16\n\t"        \
+    "qadd16 r4, r4, r2\n\t"                 \
+    "qadd16 r5, r5, r2\n\t"                 \
+    "qadd16 r8, r8, r2\n\t"                 \
+    "qadd16 r9, r9, r2\n\t"                 \
+    "usat16 r4, #8, r4\n\t"                 \
+    "usat16 r5, #8, r5\n\t"                 \
+    "usat16 r8, #8, r8\n\t"                 \
+    "usat16 r9, #8, r9\n\t"                 \
+    "orr r4, r4, r5, lsl #8\n\t"            \
+    "orr r8, r8, r9, lsl #8\n\t"
+
+#define QIR_DSP_EACH_EIGHT                                                                  \
+    "sxth r2, r2\n\t"                                                                       \
+    QIR_DSP_CODE("r4") QIR_DSP_CODE("r5") QIR_DSP_CODE("r6") QIR_DSP_CODE("r7")             \
+    QIR_DSP_CODE("r8") QIR_DSP_CODE("r9") QIR_DSP_CODE("r10") QIR_DSP_CODE("r11")           \
+    "orr r4, r4, r5, lsl #8\n\t"                                                            \
+    "orr r8, r8, r9, lsl #8\n\t"                                                            \
+    "orr r4, r4, r6, lsl #16\n\t"                                                           \
+    "orr r8, r8, r10, lsl #16\n\t"                                                          \
+    "orr r4, r4, r7, lsl #24\n\t"                                                           \
+    "orr r8, r8, r11, lsl #24\n\t"
+
+/* A function that goes through the channels as `c` has them. On its stack: the end of the codes, then all of `c`. */
+#define QIR_DSP_CODES(name, products, sums, scales, rounded, codes, clamp)                                           \
+    QIR_ASSEMBLY void name(QIR_UNUSED const qir_dsp_channels *c, QIR_UNUSED const uint32_t *w,                       \
+                           QIR_UNUSED const uint32_t *end) {                                                         \
+        __asm__("push {r4-r11, lr}\n\t"                                                                              \
+                "ldm r0, {r4-r11}\n\t"                                                                               \
                 "push {r2, r4-r11}\n"                                                                                \
                 "2:\n\t"                                                                                             \
-                "ldr r3, [sp, #8]\n\t"                                                                               \
-                "ldr r0, [sp, #36]\n\t"                                                                              \
-                "add r12, r3, #16\n\t"                                                                               \
-                "str r12, [sp, #8]\n\t"                                                                              \
-                QIR_DSP_SUMS                                                                                         \
-                "vmov s0, s1, r4, r5\n\t"                                                                            \
-                "vmov s2, s3, r6, r7\n\t"                                                                            \
-                "vmov s4, s5, r8, r9\n\t"                                                                            \
-                "vmov s6, s7, r10, r11\n\t"                                                                          \
-                "ldr r2, [sp, #12]\n\t"                                                                              \
-                "vldmia r2!, {s8-s11}\n\t"                                                                           \
-                "str r2, [sp, #12]\n\t"                                                                              \
-                QIR_DSP_EACH_OF_EIGHT                                                                                \
-                "vmov r4, r5, s0, s1\n\t"                                                                            \
-                "vmov r6, r7, s2, s3\n\t"                                                                            \
-                "vmov r8, r9, s4, s5\n\t"                                                                            \
-                "vmov r10, r11, s6, s7\n\t"                                                                          \
+                "ldrd r3, r0, [sp, #8]\n\t"                                                                          \
+                QIR_DSP_SUMS(scales, products, sums)                                                                 \
+                rounded                                                                                              \
                 "ldr r2, [sp, #24]\n\t"                                                                              \
-                QIR_DSP_CODE("r4") QIR_DSP_CODE("r5") QIR_DSP_CODE("r6") QIR_DSP_CODE("r7")                          \
-                QIR_DSP_CODE("r8") QIR_DSP_CODE("r9") QIR_DSP_CODE("r10") QIR_DSP_CODE("r11")                        \
-                "orr r4, r4, r5, lsl #8\n\t"                                                                         \
-                "orr r8, r8, r9, lsl #8\n\t"                                                                         \
-                "orr r4, r4, r6, lsl #16\n\t"                                                                        \
-                "orr r8, r8, r10, lsl #16\n\t"                                                                       \
-                "orr r4, r4, r7, lsl #24\n\t"                                                                        \
-                "orr r8, r8, r11, lsl #24\n\t"                                                                       \
+                codes                                                                                                \
                 clamp                                                                                                \
                 "ldrd r2, r3, [sp, #16]\n\t"                                                                         \
                 "ldr r12, [sp, #4]\n\t"                                                                              \
                 "str r8, [r2, r3]\n\t"                                                                               \
                 "str r4, [r2], #4\n\t"                                                                               \
-                "subs r12, r12, #1\n\t"                                                                              \
+                "cmp r1, r12\n\t"                                                                                    \
                 "str r2, [sp, #16]\n\t"                                                                              \
-                "str r12, [sp, #4]\n\t"                                                                              \
                 "bne 2b\n\t"                                                                                         \
-                "add sp, sp, #40\n\t"                                                                                \
+                "add sp, sp, #36\n\t"                                                                                \
                 "pop {r4-r11, pc}\n\t");                                                                             \
     }
 
-QIR_DSP_CODES(qir_dsp_codes_bytes, "")
-QIR_DSP_CODES(qir_dsp_codes_clamped, QIR_DSP_CLAMP_TWO)
+/* Sums of one row of codes, `pair`, with a word of weights. */
+#define QIR_DSP_JOINED_ONE(pair, word, a0, a1)            \
+    "smlad " a1 ", " pair ", " word ", " a1 "\n\t"        \
+    "sxtb16 " word ", " word "\n\t"                       \
+    "smlad " a0 ", " pair ", " word ", " a0 "\n\t"
 
-/* Sums with a word of weights. */
-#define QIR_DSP_TWO(pair, word, a0, a1)                   \
+#define QIR_DSP_APART_ONE(pair, word, a0, a1)             \
     "sxtb16 lr, " word "\n\t"                             \
     "smlad " a0 ", " pair ", lr, " a0 "\n\t"              \
     "sxtb16 " word ", " word ", ror #8\n\t"               \
     "smlad " a1 ", " pair ", " word ", " a1 "\n\t"
 
-/* As qir_dsp_two_by_four, of one row of codes up to `end`, a multiple of four. */
-QIR_ASSEMBLY void qir_dsp_one_by_four(QIR_UNUSED const uint8_t *x, QIR_UNUSED const uint32_t *w,
-                                          QIR_UNUSED const uint8_t *end, QIR_UNUSED const int32_t *bias,
-                                          QIR_UNUSED int32_t *sums) {
-    __asm__("push {r3, r4-r11, lr}\n\t"
-            "ldm r3, {r4-r7}\n"
+/* A function as of QIR_DSP_TWO_BY_FOUR, of one row of codes up to `end`, a multiple of four. Sums of joined channels are
+   left as they are; `starts` may be `to`. */
+#define QIR_DSP_ONE_BY_FOUR(name, one)                                                                              \
+    QIR_ASSEMBLY void name(QIR_UNUSED const uint8_t *x, QIR_UNUSED const uint32_t *w, QIR_UNUSED const uint8_t *end,   \
+                           QIR_UNUSED const void *starts, QIR_UNUSED int32_t *to) {                                 \
+        __asm__("push {r3, r4-r11, lr}\n\t"                                                                         \
+                "ldm r3, {r4-r7}\n"                                                                                 \
+                "1:\n\t"                                                                                            \
+                "ldr r12, [r0], #4\n\t"                                                                             \
+                "ldm r1!, {r8-r11}\n\t"                                                                             \
+                "uxtb16 r3, r12\n\t"                                                                                \
+                "uxtb16 r12, r12, ror #8\n\t"                                                                       \
+                one("r3", "r8", "r4", "r5")                                                                         \
+                one("r3", "r9", "r6", "r7")                                                                         \
+                one("r12", "r10", "r4", "r5")                                                                       \
+                one("r12", "r11", "r6", "r7")                                                                       \
+                "cmp r0, r2\n\t"                                                                                    \
+                "bne 1b\n\t"                                                                                        \
+                "ldr r0, [sp, #40]\n\t"                                                                             \
+                "stm r0, {r4-r7}\n\t"                                                                               \
+                "pop {r3, r4-r11, pc}\n\t");                                                                        \
+    }
+
+QIR_DSP_ONE_BY_FOUR(qir_dsp_one_joined, QIR_DSP_JOINED_ONE)
+QIR_DSP_ONE_BY_FOUR(qir_dsp_one_apart, QIR_DSP_APART_ONE)
+
+/* `count` codes, a multiple of four, of two pixels as pairs: [four codes][even, odd][pixel]; the end of these. */
+QIR_ASSEMBLY uint32_t *qir_dsp_widen(QIR_UNUSED const uint8_t *a, QIR_UNUSED const uint8_t *b, QIR_UNUSED int32_t count,
+                                     QIR_UNUSED uint32_t *to) {
+    __asm__("push {r4-r7, lr}\n\t"
+            "cbz r2, 2f\n"
             "1:\n\t"
-            "ldr r12, [r0], #4\n\t"
-            "ldm r1!, {r8-r11}\n\t"
-            "uxtb16 r3, r12\n\t"
-            "uxtb16 r12, r12, ror #8\n\t"
-            QIR_DSP_TWO("r3", "r8", "r4", "r5")
-            QIR_DSP_TWO("r3", "r9", "r6", "r7")
-            QIR_DSP_TWO("r12", "r10", "r4", "r5")
-            QIR_DSP_TWO("r12", "r11", "r6", "r7")
-            "cmp r0, r2\n\t"
-            "bne 1b\n\t"
-            "ldr r0, [sp, #40]\n\t"
-            "stm r0, {r4-r7}\n\t"
-            "pop {r3, r4-r11, pc}\n\t");
+            "ldr r6, [r0], #4\n\t"
+            "ldr r7, [r1], #4\n\t"
+            "uxtb16 r4, r6\n\t"
+            "uxtb16 r5, r7\n\t"
+            "uxtb16 r6, r6, ror #8\n\t"
+            "uxtb16 r7, r7, ror #8\n\t"
+            "stm r3!, {r4-r7}\n\t"
+            "subs r2, r2, #4\n\t"
+            "bne 1b\n"
+            "2:\n\t"
+            "mov r0, r3\n\t"
+            "pop {r4-r7, pc}\n\t");
 }
 
 /* Four neighbouring bytes at any address. */
@@ -200,18 +294,6 @@ static QIR_INLINE uint32_t qir_dsp_lower(uint32_t a, uint32_t b) {
     return pair;
 }
 
-/* rint(v) + zero_point, as far as bytes go. */
-static QIR_INLINE uint32_t qir_dsp_rounded(float v, int32_t zero_point) {
-    int32_t code;
-    __asm__("vcvtr.s32.f32 %0, %0\n\tvmov %1, %0\n\tqadd %1, %1, %2\n\tusat %1, #8, %1"
-            : "+&t"(v), "=&r"(code) : "r"(zero_point));
-    return (uint32_t)code;
-}
-
-static QIR_INLINE uint32_t qir_dsp_code(int32_t sum, float multiplier, int32_t zero_point) {
-    return qir_dsp_rounded((float)sum * multiplier, zero_point);
-}
-
 /* Bounds of codes, of four at a time. */
 typedef struct {
     int32_t zero_point;
@@ -235,49 +317,61 @@ static QIR_INLINE uint32_t qir_dsp_clamped(uint32_t codes, const qir_dsp_requant
     return codes;
 }
 
-/* Four codes where the bounds are 0 and 255. */
-static QIR_INLINE uint32_t qir_dsp_bytes(uint32_t codes, const qir_dsp_requant *q) {
-    (void)q;
-    return codes;
+
+/* Four sums, with what makes results of them, to results: codes, by integers alone. */
+static QIR_INLINE void qir_dsp_store4_fixed(const int32_t *sums, const uint32_t *results, const qir_dsp_requant *q,
+                                            uint8_t *y) {
+    uint32_t codes = 0;
+    int32_t i;
+    for (i = 0; i < 4; ++i) {
+        int32_t code;
+        __asm__("smmul %0, %1, %2\n\tasrs %0, %0, %3\n\tadc %0, %0, #0\n\tqadd %0, %0, %4\n\tusat %0, #8, %0"
+                : "=&r"(code)
+                : "r"(sums[i]), "r"(results[4 + 2 * i]), "r"(results[5 + 2 * i]), "r"(q->zero_point)
+                : "cc");
+        codes |= (uint32_t)code << (8 * i);
+    }
+    codes = qir_dsp_clamped(codes, q);
+    memcpy(y, &codes, sizeof codes);
 }
 
-/* Four sums to results, by a name of the bounds' type: clamped or bytes. */
-#define QIR_DSP_FOUR_CODES(name, clamp)                                                                                \
-    static QIR_INLINE void name(const int32_t *sums, const float *multiplier, const qir_dsp_requant *q, uint8_t *y) {  \
-        uint32_t codes = qir_dsp_code(sums[0], multiplier[0], q->zero_point);                                          \
-        codes |= qir_dsp_code(sums[1], multiplier[1], q->zero_point) << 8;                                             \
-        codes |= qir_dsp_code(sums[2], multiplier[2], q->zero_point) << 16;                                            \
-        codes |= qir_dsp_code(sums[3], multiplier[3], q->zero_point) << 24;                                            \
-        codes = clamp(codes, q);                                                                                       \
-        memcpy(y, &codes, sizeof codes);                                                                               \
-    }
+#if defined(__ARM_FP)
+/* rint(v) + zero_point, as far as bytes go. */
+static QIR_INLINE uint32_t qir_dsp_rounded(float v, int32_t zero_point) {
+    int32_t code;
+    __asm__("vcvtr.s32.f32 %0, %0\n\tvmov %1, %0\n\tqadd %1, %1, %2\n\tusat %1, #8, %1"
+            : "+&t"(v), "=&r"(code) : "r"(zero_point));
+    return (uint32_t)code;
+}
 
-QIR_DSP_FOUR_CODES(qir_dsp_store4_bytes, qir_dsp_bytes)
-QIR_DSP_FOUR_CODES(qir_dsp_store4_clamped, qir_dsp_clamped)
+static QIR_INLINE uint32_t qir_dsp_code(int32_t sum, float multiplier, int32_t zero_point) {
+    return qir_dsp_rounded((float)sum * multiplier, zero_point);
+}
 
-static QIR_INLINE void qir_dsp_store4_f32(const int32_t *sums, const float *multiplier, const qir_dsp_requant *q,
+/* In float32. */
+static QIR_INLINE void qir_dsp_store4_u8(const int32_t *sums, const uint32_t *results, const qir_dsp_requant *q,
+                                         uint8_t *y) {
+    float multiplier[4];
+    uint32_t codes;
+    memcpy(multiplier, results + 4, sizeof multiplier);
+    codes = qir_dsp_code(sums[0], multiplier[0], q->zero_point);
+    codes |= qir_dsp_code(sums[1], multiplier[1], q->zero_point) << 8;
+    codes |= qir_dsp_code(sums[2], multiplier[2], q->zero_point) << 16;
+    codes |= qir_dsp_code(sums[3], multiplier[3], q->zero_point) << 24;
+    codes = qir_dsp_clamped(codes, q);
+    memcpy(y, &codes, sizeof codes);
+}
+
+static QIR_INLINE void qir_dsp_store4_f32(const int32_t *sums, const uint32_t *results, const qir_dsp_requant *q,
                                           float *y) {
+    float multiplier[4];
     int32_t i;
     (void)q;
+    memcpy(multiplier, results + 4, sizeof multiplier);
     for (i = 0; i < 4; ++i) {
         y[i] = (float)sums[i] * multiplier[i];
     }
 }
-
-/* Codes of as many channels, of `all`, as go by fours; the number of these. */
-#define QIR_DSP_FOURS(name, codes)                                                                                   \
-    static QIR_INLINE int32_t name(const uint32_t *x, const uint32_t *w, const uint32_t *end, const int32_t *bias,   \
-                                   const float *multiplier, const qir_dsp_requant *q, int32_t all, uint8_t *y,       \
-                                   ptrdiff_t next) {                                                                 \
-        const qir_dsp_channels c = {all / 4, bias, multiplier, y, next, q->zero_point, q->least, q->most};           \
-        if (all >= 4) {                                                                                              \
-            codes(x, w, end, &c);                                                                                    \
-        }                                                                                                            \
-        return all & ~3;                                                                                             \
-    }
-
-QIR_DSP_FOURS(qir_dsp_fours_bytes, qir_dsp_codes_bytes)
-QIR_DSP_FOURS(qir_dsp_fours_clamped, qir_dsp_codes_clamped)
 
 /* As qir_sum_codes. */
 static QIR_INLINE void qir_dsp_sum_codes(const qir_sum *s, const qir_requant *q, const uint8_t *own,
@@ -294,5 +388,7 @@ static QIR_INLINE void qir_dsp_sum_codes(const qir_sum *s, const qir_requant *q,
         y[i] = (uint8_t)(code > most ? most : code);
     }
 }
+
+#endif
 
 #endif

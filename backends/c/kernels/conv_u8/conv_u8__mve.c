@@ -1,74 +1,117 @@
-#include "../../runtime/qir_mve.h"
-#include "conv_u8_window.h"
+#include "conv_u8_mve.h"
 
 /* template: begin */
 #define QIR_Y uint8_t
 #define QIR_STORE4 qir_mve_store4_u8
+#define QIR_ROUNDED QIR_MVE_REAL
+#define QIR_CODED qir_mve_real
+#define QIR_SUM_OF qir_mve_real_sum
+#define QIR_RESULT QIR_MVE_REAL_WORDS
+#define QIR_IN_PLACE 0
+#define QIR_TAKEN QIR_MVE_SIGNED
 #define QIR_BY_FOURS 1
 #define QIR_SUMS 0
 #define QIR_SUMMED
 /* template: end */
 
-typedef struct {
-    uint8_t zero;
-    uint8_t *to;
-} qir_conv_u8s8_T_mve_line;
+#if QIR_BY_FOURS
+QIR_MVE_CODES(qir_conv_u8s8_T_mve_codes, QIR_TAKEN, QIR_ROUNDED)
+#endif
 
-static QIR_ALONE void qir_conv_u8s8_T_mve_take(void *taker, const uint8_t *from, int32_t count) {
-    qir_conv_u8s8_T_mve_line *const line = (qir_conv_u8s8_T_mve_line *)taker;
-    if (from) {
-        qir_mve_signed(from, count, line->to);
-    } else {
-        memset(line->to, line->zero ^ 128, (size_t)count);
-    }
-    line->to += count;
-}
-
-/* Weights: [group][out_channels] rows of [kernel taps][in_channels] codes; bias, with 128 times the sum of a row, and
-   multiplier: [group][out_channels]. Taps outside the input have the code of zero. scratch holds the codes of a window,
-   less 128. Four channels go together, what is left of them one by one. sum, other: where results are sums with other
-   codes, which lie as those of y do and may share their bytes. */
+/* Weights: [group][out_channels] rows of [kernel taps][in_channels] codes; results: [group][four channels][QIR_RESULT], of
+   which biases hold 128 times the sum of a row. Taps outside the input have the code of zero. scratch holds the codes of a
+   window, less 128; where QIR_IN_PLACE, they are taken from x: the pixels of a row at once, of one group. Four channels go together, what is left of them one by
+   one. sum, other: where results are sums with other codes, which lie as those of y do and may share their bytes. */
 void qir_conv_u8s8_T__mve(const qir_conv_u8_shape *s, const uint8_t *QIR_RESTRICT x, const int8_t *QIR_RESTRICT w,
-                          const int32_t *QIR_RESTRICT bias, const float *QIR_RESTRICT multiplier,
-                          QIR_SUMMED void *QIR_RESTRICT scratch, QIR_Y *y) {
+                          const uint32_t *QIR_RESTRICT results, QIR_SUMMED void *QIR_RESTRICT scratch, QIR_Y *y) {
     const int32_t depth = s->window.kernel[0] * s->window.kernel[1] * s->window.kernel[2] * s->in_channels;
     const int32_t channels = s->out_channels;
+    const qir_conv_u8_insides insides = qir_conv_u8_all_inside(s);
     const qir_mve_requant q = qir_mve_widen_requant(&s->requant);
     #if QIR_SUMS
     const qir_mve_requant own = qir_mve_widen_requant(&sum->requant);
     #endif
-    int32_t left = qir_pixels(&s->window), group, channel;
-    ptrdiff_t to = 0;
+    int32_t left = qir_pixels(&s->window);
+    QIR_Y *to = y;
     qir_conv_u8_place place = qir_conv_u8_first(s);
+    #if QIR_BY_FOURS
+    qir_mve_channels fours;
+    fours.x = scratch;
+    fours.pixels = 1;
+    fours.step = (place.alone ? 1 : s->window.stride[2]) * s->in_channels;
+    fours.count = depth;
+    fours.back = depth - ((depth + 15) & ~15);
+    fours.zero_point = q.zero_point;
+    fours.least = s->requant.low + q.zero_point;
+    fours.most = s->requant.high + q.zero_point;
+    #endif
+    #if QIR_IN_PLACE
+    fours.w = w;
+    fours.results = results;
+    fours.last = results + channels / 4 * QIR_RESULT;
+    for (; left > 0; left -= fours.pixels, to += fours.pixels * channels) {
+        fours.x = qir_conv_u8_inside(&s->window, &insides, x, &place);
+        fours.y = to;
+        fours.pixels = place.alone ? left : s->window.out[2];
+        qir_conv_u8s8_T_mve_codes(&fours);
+        place.out[2] = fours.pixels - 1;
+        qir_conv_u8_next(&s->window, &place);
+    }
+    (void)scratch;
+    #else
     for (; left > 0; --left) {
-        for (group = 0; group < s->groups; ++group, to += channels) {
-            const ptrdiff_t first = (ptrdiff_t)group * channels;
-            int32_t together;
-            qir_conv_u8s8_T_mve_line line;
-            line.zero = (uint8_t)s->x_zero_point;
-            line.to = (uint8_t *)scratch;
-            qir_conv_u8_take_window(s, x, &place, group, qir_conv_u8s8_T_mve_take, &line);
+        const uint8_t *const from = qir_conv_u8_inside(&s->window, &insides, x, &place);
+        const int8_t *weights = w;
+        const uint32_t *result = results;
+        int32_t group, channel;
+        for (group = 0; group < s->groups; ++group) {
+            if (from == NULL) {
+                qir_conv_u8_mve_window(s, insides.step, x, &place, group, (uint8_t *)scratch);
+            } else {
+                const int32_t none[3] = {0, 0, 0};
+                qir_conv_u8_mve_rows(s, insides.step, from + group * s->in_channels, none, s->window.kernel,
+                                         (uint8_t *)scratch);
+            }
             channel = 0;
             #if QIR_BY_FOURS
-            channel = qir_mve_fours(scratch, depth, w + first * depth, &s->requant, bias + first, multiplier + first,
-                                    channels, y + to);
+            if (channels >= 4) {
+                channel = channels & ~3;
+                fours.w = weights;
+                fours.y = to;
+                fours.results = result;
+                result += channel / 4 * QIR_RESULT;
+                fours.last = result;
+                qir_conv_u8s8_T_mve_codes(&fours);
+                weights += channel * depth;
+                to += channel;
+            }
             #endif
-            for (; channel < channels; channel += together) {
-                const ptrdiff_t at = first + channel;
-                const mve_pred16_t lanes = vctp32q((uint32_t)(channels - channel >= 4 ? 4 : 1));
+            for (; channel < channels; channel += 4, result += QIR_RESULT) {
+                const int32_t count = channels - channel < 4 ? channels - channel : 4;
+                const mve_pred16_t lanes = vctp32q((uint32_t)count);
+                int32_t starts[4] = {0, 0, 0, 0}, i;
                 int32x4_t sums;
-                float32x4_t scale;
-                together = channels - channel >= 4 ? 4 : 1;
-                sums = qir_mve_four(scratch, depth, w + at * depth, together == 4 ? depth : 0);
-                sums = vaddq_s32(sums, vldrwq_z_s32(bias + at, lanes));
-                scale = vldrwq_z_f32(multiplier + at, lanes);
+                if (count == 4) {
+                    sums = qir_mve_four(scratch, depth, weights, depth);
+                } else {
+                    for (i = 0; i < count; ++i) {
+                        starts[i] = vgetq_lane_s32(qir_mve_four(scratch, depth, weights + i * depth, 0), 0);
+                    }
+                    sums = vldrwq_s32(starts);
+                }
+                sums = vaddq_s32(sums, vreinterpretq_s32_u32(vldrwq_u32(result)));
                 #if QIR_SUMS
-                qir_mve_store4_sum(sums, scale, &own, &q, sum, other + to + channel, lanes, y + to + channel);
+                sums = QIR_SUM_OF(QIR_CODED(sums, result, &own),
+                                  vreinterpretq_s32_u32(vldrbq_z_u32(other + (to - y), lanes)), &q, sum);
+                vstrbq_p_s32((int8_t *)to, sums, lanes);
                 #else
-                QIR_STORE4(sums, scale, &q, lanes, y + to + channel);
+                QIR_STORE4(sums, result, &q, lanes, to);
                 #endif
+                weights += count * depth;
+                to += count;
             }
         }
         qir_conv_u8_next(&s->window, &place);
     }
+    #endif
 }

@@ -45,6 +45,40 @@ static inline void qir_conv_u8_next(const qir_window *w, qir_conv_u8_place *plac
     ++place->sample;
 }
 
+/* Windows of which no tap is outside the input: as many starts along each axis, and codes between neighbours along it. */
+typedef struct {
+    uint32_t starts[3];
+    ptrdiff_t step[3];
+} qir_conv_u8_insides;
+
+static inline qir_conv_u8_insides qir_conv_u8_all_inside(const qir_conv_u8_shape *s) {
+    const qir_window *const w = &s->window;
+    qir_conv_u8_insides all;
+    int32_t axis;
+    all.step[2] = (ptrdiff_t)s->groups * s->in_channels;
+    all.step[1] = all.step[2] * w->in[2];
+    all.step[0] = all.step[1] * w->in[1];
+    for (axis = 0; axis < 3; ++axis) {
+        const int32_t starts = w->in[axis] - (w->kernel[axis] - 1) * w->dilation[axis];
+        all.starts[axis] = starts > 0 ? (uint32_t)starts : 0;
+    }
+    return all;
+}
+
+/* The first code under a window; NULL where a tap is outside the input. */
+static QIR_INLINE const uint8_t *qir_conv_u8_inside(const qir_window *w, const qir_conv_u8_insides *all, const uint8_t *x,
+                                                    const qir_conv_u8_place *place) {
+    const int32_t *const start = place->start;
+    if (place->alone) {
+        return x + place->number * all->step[2];
+    }
+    if ((uint32_t)start[0] >= all->starts[0] || (uint32_t)start[1] >= all->starts[1]
+        || (uint32_t)start[2] >= all->starts[2]) {
+        return NULL;
+    }
+    return x + (place->sample * w->in[0] + start[0]) * all->step[0] + start[1] * all->step[1] + start[2] * all->step[2];
+}
+
 /* Has the codes under one window taken, for one group: [taps][in_channels]. */
 static QIR_INLINE void qir_conv_u8_take_window(const qir_conv_u8_shape *s, const uint8_t *x, const qir_conv_u8_place *place,
                                                int32_t group, qir_conv_u8_take *take, void *line) {

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
-from qir.backends.c.binding.requant import per_channel
+from qir.backends.c.binding.requant import is_fixed, per_channel
 from qir.backends.c.binding.site import Site
-from qir.backends.c.binding.weights import is_packed
 from qir.backends.c.kernels import Bound, Variant
 from qir.backends.c.kernels.conv_u8.contract import accepts, conv_shape, conv_window
+from qir.backends.c.kernels.conv_u8.dsp import dsp_scales, narrow, refuse_dsp
 from qir.backends.c.program import Data, Kernel, Scalar, Scratch
 
 _SOURCE = Path(__file__).parent / "conv_u8_depthwise_3x3__dsp.c"
@@ -30,23 +30,16 @@ def _accepts(site: Site) -> str | None:
         return "not three by three neighbouring taps"
     if conv_window(site).strides[_along(site)] > 2:
         return "its windows are more than two pixels apart"
-    if site.output.short != "u8" or is_packed(site):
-        return "its result is real, or its weights are packed"
-    return accepts(site)
-
-
-def _narrow(site: Site) -> bool:
-    """Whether sums fit 16 bits once they are scaled."""
-    w = np.asarray(site.constant(1), np.int64).reshape(site.input(1).shape[0], -1)
-    ends = (255 * np.stack([np.minimum(w, 0), np.maximum(w, 0)]).sum(axis=2)) + np.asarray(site.constant(2), np.int64)
-    return bool(np.all(np.abs(ends * per_channel(site.constant(3), w.shape[0]).astype(np.float64)) < (1 << 15) - 1))
+    if site.output.short != "u8":
+        return "its result is real"
+    return refuse_dsp(site) or accepts(site)
 
 
 def _bind(site: Site) -> Bound:
     w, along, win = np.asarray(site.constant(1)), _along(site), conv_window(site)
     data = (Data(np.ascontiguousarray(w[:, 0].transpose(2 - along, 1 + along, 0)), "weights"),
             Data(np.asarray(site.constant(2)).astype(np.int32), "bias"),
-            Data(per_channel(site.constant(3), w.shape[0]), "multipliers"))  # fmt: skip
+            Data(dsp_scales(site, per_channel(site.constant(3), w.shape[0])), "multipliers"))  # fmt: skip
     columns = (win.output[along] - 1) * win.strides[along] + 3
     args = (conv_shape(site), Scalar(1 + along), site.input(0).read, *data, Scratch(4 * 6 * columns),
             site.output.write)  # fmt: skip
@@ -56,12 +49,27 @@ def _bind(site: Site) -> Bound:
 def _kernel(site: Site, stride: int) -> Kernel:
     """The template for windows `stride` pixels apart."""
     clamped = (site.node.attr("qmin", 0), site.node.attr("qmax", 255)) != (0, 255)
-    narrow = _narrow(site)
-    name = f"qir_conv_u8s8_depthwise_3x3_u8{'_by2' * (stride == 2)}{'_each' * (not narrow)}{'_clamped' * clamped}__dsp"
+    small = narrow(site, np.asarray(site.constant(1)).reshape(site.input(1).shape[0], -1))
+    zero, rounding = int(site.node.attr("y_zero_point", 0)) == 0, "FIXED" if is_fixed(site) else "REAL"
+    kinds = (("_fixed", is_fixed(site)), ("_by2", stride == 2), ("_each", not small), ("_zero", zero),
+             ("_clamped", clamped))  # fmt: skip
+    added = "ZERO" if zero else "PAIR" if small else "EACH"
+    name = f"qir_conv_u8s8_depthwise_3x3_u8{''.join(kind for kind, taken in kinds if taken)}__dsp"
     return Kernel("qir_conv_u8s8_depthwise_3x3_T__dsp", _SOURCE, name, (
-        ("QIR_BACK", f"QIR_DSP_BACK_{stride}"), ("QIR_CODES", f"QIR_DSP_{'PAIRS' if narrow else 'EACH'}"),
-        ("QIR_CLAMP", "QIR_DSP_CLAMP_TAPS" if clamped else '""'),
+        ("QIR_BACK", f"QIR_DSP_BACK_{stride}"), ("QIR_TAKEN", f"QIR_DSP_{rounding}_TAPS"),
+        ("QIR_STARTS", f"QIR_DSP_{rounding}_STARTS"), ("QIR_ROUNDED", f"QIR_DSP_{rounding}_FOUR"),
+        ("QIR_CODES", f"QIR_DSP_{'PAIRS' if small else 'EACH'}(QIR_DSP_ADD_{added})"),
+        ("QIR_CLAMP", "QIR_DSP_CLAMP_TAPS" if clamped else '""'), ("QIR_SCALE", "2" if is_fixed(site) else "1"),
+        ("QIR_TWICE", "0x10001u" if small else "1u"),
     ))  # fmt: skip
 
 
-ON_DSP_DEPTHWISE = Variant("dsp", _SOURCE, _accepts, _bind, work=lambda site: 9.0 * site.output.size)
+def _work(site: Site) -> float:
+    """Instructions, as counted for common layers: of windows, of columns, of lines; each of four channels."""
+    win, along = conv_window(site), _along(site)
+    channels, length = site.output.shape[1], win.output[along]
+    lines = site.output.size / channels / length
+    return lines * -(-channels // 4) * (length * (64.0 + 17 * win.strides[along]) + 150)
+
+
+ON_DSP_DEPTHWISE = Variant("dsp", _SOURCE, _accepts, _bind, work=_work, fixed=True)

@@ -7,11 +7,19 @@ from pathlib import Path
 
 import numpy as np
 
-from qir.backends.c.binding.requant import added, flushed, output_types, per_channel, summed, vector_types, weight_sums
+from qir.backends.c.binding.requant import (
+    added,
+    flushed,
+    is_fixed,
+    output_types,
+    per_channel,
+    summed,
+    weight_sums,
+)
 from qir.backends.c.binding.site import Site
-from qir.backends.c.binding.weights import bias_data, is_packed
 from qir.backends.c.kernels import Bound, Variant
-from qir.backends.c.kernels.conv_u8.contract import accepts, conv_shape, refuse_narrow
+from qir.backends.c.kernels.conv_u8.contract import accepts, conv_shape, conv_window, refuse_narrow
+from qir.backends.c.kernels.conv_u8.dsp import dsp_scales, filled, refuse_dsp, window_runs
 from qir.backends.c.program import Data, Kernel, Scratch
 
 MVE_SOURCE = Path(__file__).parent / "conv_u8__mve.c"
@@ -19,25 +27,65 @@ MVE_SOURCE = Path(__file__).parent / "conv_u8__mve.c"
 
 def mve_refuses(site: Site) -> str | None:
     """What no kernel on Helium takes."""
-    return "its weights are packed" if is_packed(site) else flushed(site, np.asarray(site.constant(3)))
+    return refuse_dsp(site) or flushed(site, np.asarray(site.constant(3)))
 
 
-def mve_data(site: Site, rows: np.ndarray) -> tuple[Data, ...]:
-    """Weights [channel, code], bias and multipliers, for activations less 128."""
-    bias = np.asarray(site.constant(2)).astype(np.int64) + 128 * weight_sums(rows)
-    scale = Data(per_channel(site.constant(3), rows.shape[0]), "multipliers")
-    return Data(np.ascontiguousarray(rows), "weights"), bias_data(bias, wide=False), scale
+def mve_scales(site: Site, scale: np.ndarray) -> np.ndarray:
+    """Multipliers [..., 4] as words: as they are, or by integers alone g and -(r + 1) of qir_scaled, [..., 8]."""
+    words = dsp_scales(site, scale)
+    if not is_fixed(site):
+        return words
+    pairs = words.reshape(*scale.shape, 2)
+    return np.concatenate([pairs[..., 0], -pairs[..., 1].view(np.int32)], axis=-1, dtype=np.uint32, casting="unsafe")
 
 
-def mve_kernel(site: Site) -> Kernel:
-    """The kernel for a site's result."""
-    name, types = output_types(site, "qir_conv_u8s8_T__mve")
-    by_fours = site.output.short == "u8" and site.added is None
-    types = (*types, *summed(site), *vector_types(site, "mve", "store4"), ("QIR_BY_FOURS", str(int(by_fours))))
-    name = name.replace("__", f"{'_sum' * (site.added is not None)}__")
-    return Kernel(
-        "qir_conv_u8s8_T__mve", MVE_SOURCE, name.replace("__", f"{'_sum' * (site.added is not None)}__"), types
+def mve_data(site: Site, rows: np.ndarray, groups: int = 1) -> tuple[Data, ...]:
+    """Weights [channel, code], and [group][four channels] bias and mve_scales, for activations less 128."""
+    bias = (np.asarray(site.constant(2)).astype(np.int64) + 128 * weight_sums(rows)).astype(np.int32)
+    starts, scale = (
+        filled(values.reshape(groups, -1), 4).reshape(groups, -1, 4)
+        for values in (bias.view(np.uint32), per_channel(site.constant(3), rows.shape[0]))
     )
+    results = np.concatenate([starts, mve_scales(site, scale)], axis=2)
+    return Data(np.ascontiguousarray(rows), "weights"), Data(results, "bias and multipliers")
+
+
+def _by_fours(site: Site) -> bool:
+    """Whether the kernel gives codes of four channels at once."""
+    return site.output.short == "u8" and site.added is None
+
+
+def _is_direct(each: int, depth: int, runs: bool) -> bool:
+    """Whether the kernel takes codes from where they are; arguments of mve_kernel."""
+    vectors = -(-depth // 16)
+    return runs and each % 4 == 0 and each // 4 * vectors <= 60 + 4 * vectors
+
+
+def _in_runs(site: Site) -> bool:
+    win = conv_window(site)
+    return int(site.node.attr("group", 1)) == window_runs(site)[0] == 1 and not any((*win.begin, *win.end))
+
+
+def mve_kernel(site: Site, each: int, depth: int, runs: bool) -> Kernel:
+    """The kernel for a site's result.
+
+    Args:
+        each: channels of a group.
+        depth: codes of a window.
+        runs: these lie together, all of them inside the input. Where few channels take them they then are read where
+            they are, and made signed as often.
+    """
+    name, types = output_types(site, "qir_conv_u8s8_T__mve")
+    by_fours = _by_fours(site)
+    rounding, kind = ("FIXED", "fixed") if is_fixed(site) else ("REAL", "real")
+    direct = by_fours and _is_direct(each, depth, runs)
+    types = (*types, *summed(site), ("QIR_STORE4", f"qir_mve_store4_{kind if is_fixed(site) else site.output.short}"),
+             ("QIR_ROUNDED", f"QIR_MVE_{rounding}"), ("QIR_CODED", f"qir_mve_{kind}"),
+             ("QIR_SUM_OF", f"qir_mve_{kind}_sum"), ("QIR_RESULT", f"QIR_MVE_{rounding}_WORDS"),
+             ("QIR_IN_PLACE", str(int(direct))), ("QIR_TAKEN", f"QIR_MVE_{'UNSIGNED' if direct else 'SIGNED'}"),
+             ("QIR_BY_FOURS", str(int(by_fours))))  # fmt: skip
+    ending = f"{'_direct' * direct}{'_sum' * (site.added is not None)}__"
+    return Kernel("qir_conv_u8s8_T__mve", MVE_SOURCE, name.replace("__", ending), types)
 
 
 def _accepts(site: Site) -> str | None:
@@ -45,19 +93,39 @@ def _accepts(site: Site) -> str | None:
 
 
 def _bind(site: Site) -> Bound:
-    w = np.moveaxis(np.asarray(site.constant(1)), 1, -1).reshape(site.input(1).shape[0], -1)
-    args = (conv_shape(site), site.input(0).read, *mve_data(site, w), *added(site),
-            Scratch(w.shape[1]), site.output.write)  # fmt: skip
-    return Bound(mve_kernel(site), args)
+    groups, w = int(site.node.attr("group", 1)), np.moveaxis(np.asarray(site.constant(1)), 1, -1)
+    rows = w.reshape(len(w), -1)
+    args = (conv_shape(site), site.input(0).read, *mve_data(site, rows, groups), *added(site), Scratch(rows.shape[1]),
+            site.output.write)  # fmt: skip
+    return Bound(mve_kernel(site, len(w) // groups, rows.shape[1], _in_runs(site)), args)
 
 
-def mve_work(outputs: int, depth: int) -> float:
-    """Multiply-accumulates of whole vectors; a result counts as sixty-four."""
-    return outputs * (64.0 - -depth // 16 * 16)
+def mve_work(outputs: int, each: int, depth: int, runs: int, *, by_fours: bool, direct: bool) -> float:
+    """Instructions, as counted for common layers.
+
+    Args:
+        each: channels of a group.
+        depth: codes of a window.
+        runs: of codes that lie together, in a window.
+        by_fours, direct: as of the kernel.
+    """
+    pixel = -(-each // 4) * (21 + 10 * -(-depth // 16)) + (12 if direct else 120 + 30 * runs)
+    return outputs / each * pixel + 16 * outputs * (not by_fours)
 
 
 def _work(site: Site) -> float:
-    return mve_work(site.output.size, prod(site.input(1).shape[1:]))
+    w = site.input(1)
+    each, depth = w.shape[0] // int(site.node.attr("group", 1)), prod(w.shape[1:])
+    by_fours = _by_fours(site)
+    direct = by_fours and _is_direct(each, depth, _in_runs(site))
+    return mve_work(site.output.size, each, depth, window_runs(site)[0], by_fours=by_fours, direct=direct)
 
 
-ON_MVE = Variant("mve", MVE_SOURCE, _accepts, _bind, work=_work, sums=True)
+ON_MVE = Variant("mve", MVE_SOURCE, _accepts, _bind, work=_work, sums=True, fixed=True)
+
+
+def mve_row_work(site: Site, columns: int, depth: int) -> float:
+    """Of rows times a matrix."""
+    by_fours = _by_fours(site)
+    direct = by_fours and _is_direct(columns, depth, runs=True)
+    return mve_work(site.output.size, columns, depth, 1, by_fours=by_fours, direct=direct)

@@ -44,8 +44,8 @@ from qir.backends.c.kernels.conv_u8.blocks import (
     sparse_data,
 )
 from qir.backends.c.kernels.conv_u8.contract import pixel_window
-from qir.backends.c.kernels.conv_u8.dsp import DSP_SOURCE, dsp_data, dsp_kernel, dsp_room, dsp_work
-from qir.backends.c.kernels.conv_u8.mve import MVE_SOURCE, mve_data, mve_kernel, mve_refuses, mve_work
+from qir.backends.c.kernels.conv_u8.dsp import DSP_SOURCE, dsp_data, dsp_kernel, dsp_room, dsp_work, refuse_dsp
+from qir.backends.c.kernels.conv_u8.mve import MVE_SOURCE, mve_data, mve_kernel, mve_refuses, mve_row_work, mve_work
 from qir.backends.c.program import Data, Field, Scratch, Struct
 from qir.ops.window import Window
 
@@ -168,7 +168,7 @@ def _on_panels(isa: str, few: bool = False) -> Variant:
 
 
 def _accepts_dsp(site: Site) -> str | None:
-    return "its weights are packed" if is_packed(site) else accepts(site)
+    return refuse_dsp(site) or accepts(site)
 
 
 def _accepts_dsp_row(site: Site) -> str | None:
@@ -181,17 +181,25 @@ def _bind_dsp(site: Site) -> Bound:
     shape = _conv_shape(site, pixel_window(_rows(site)))
     data, room = dsp_data(site, w[None]), dsp_room(1, w.shape[1])
     args = (shape, site.input(0).read, *data, *added(site), room, site.output.write)
-    return Bound(dsp_kernel(site, "qir_conv_u8s8_T__dsp", DSP_SOURCE), args)
+    return Bound(dsp_kernel(site, "qir_conv_u8s8_T__dsp", DSP_SOURCE, w[None]), args)
 
 
 def _bind_dsp_row(site: Site) -> Bound:
-    args = (gemm_shape(site), site.input(0).read, *dsp_data(site, _weights(site)[None]), site.output.write)
-    return Bound(dsp_kernel(site, "qir_gemm_u8s8_row_T__dsp", _DSP_ROW), args)
+    codes = _weights(site)[None]
+    args = (gemm_shape(site), site.input(0).read, *dsp_data(site, codes), site.output.write)
+    return Bound(dsp_kernel(site, "qir_gemm_u8s8_row_T__dsp", _DSP_ROW, codes), args)
 
 
 def _dsp_work(site: Site) -> float:
     depth, columns = site.input(1).shape
-    return dsp_work(site.output.size + site.output.size % (2 * columns), columns, depth)
+    outputs = site.output.size + site.output.size % (2 * columns)
+    return dsp_work(outputs, columns, depth, 1, added=site.added is not None)
+
+
+def _dsp_row_work(site: Site) -> float:
+    """Instructions, as counted."""
+    depth, columns = site.input(1).shape
+    return -(-columns // 4) * (4.5 * -(-depth // 4) * 4 + 70)
 
 
 def _accepts_mve(site: Site) -> str | None:
@@ -201,8 +209,14 @@ def _accepts_mve(site: Site) -> str | None:
 def _bind_mve(site: Site) -> Bound:
     """A convolution of one tap."""
     shape, data = _conv_shape(site, pixel_window(_rows(site))), mve_data(site, _weights(site))
-    room = Scratch(site.input(1).shape[0])
-    return Bound(mve_kernel(site), (shape, site.input(0).read, *data, *added(site), room, site.output.write))
+    depth, columns = site.input(1).shape
+    kernel, room = mve_kernel(site, columns, depth, runs=True), Scratch(depth)
+    return Bound(kernel, (shape, site.input(0).read, *data, *added(site), room, site.output.write))
+
+
+def _mve_work(site: Site) -> float:
+    depth, columns = site.input(1).shape
+    return mve_row_work(site, columns, depth)
 
 
 def _accepts_sparse(site: Site, isa: str, _: bool) -> str | None:
@@ -251,10 +265,9 @@ FAMILY = Family(
     ROWS,
     (
         Variant("portable", _SOURCE, _accepts, _bind, work=_work),
-        Variant("dsp", _DSP_ROW, _accepts_dsp_row, _bind_dsp_row, work=_work),
-        Variant("dsp", DSP_SOURCE, _accepts_dsp, _bind_dsp, work=_dsp_work, sums=True),
-        Variant("mve", MVE_SOURCE, _accepts_mve, _bind_mve,
-                work=lambda site: mve_work(site.output.size, site.input(1).shape[0]), sums=True),
+        Variant("dsp", _DSP_ROW, _accepts_dsp_row, _bind_dsp_row, work=_dsp_row_work, fixed=True),
+        Variant("dsp", DSP_SOURCE, _accepts_dsp, _bind_dsp, work=_dsp_work, sums=True, fixed=True),
+        Variant("mve", MVE_SOURCE, _accepts_mve, _bind_mve, work=_mve_work, sums=True, fixed=True),
         *(_on_rows(isa) for isa in X86),
         *(_on_rows(isa, few=True) for isa in PACKED if isa in TEMPLATES),
         *(_on_panels(isa) for isa in (*X86, *PROVEN, *ARM)),
