@@ -12,7 +12,7 @@ from qir.backends.c.kernels.conv_u8.contract import accepts, conv_shape, conv_wi
 from qir.backends.c.program import Data, Kernel, Scratch
 from qir.backends.c.requant import added, output_types, per_channel, summed
 from qir.backends.c.site import Site
-from qir.backends.c.weights import is_packed
+from qir.backends.c.weights import few_alone
 
 DSP_SOURCE = Path(__file__).parent / "conv_u8__dsp.c"
 
@@ -59,7 +59,7 @@ def _groups(site: Site) -> int:
 
 
 def _accepts(site: Site) -> str | None:
-    return "its weights are packed" if is_packed(site) else refuse_narrow(site) or accepts(site)
+    return "its weights are packed" if few_alone(site) else refuse_narrow(site) or accepts(site)
 
 
 def _runs(site: Site) -> tuple[int, int]:

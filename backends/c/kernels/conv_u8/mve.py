@@ -12,14 +12,14 @@ from qir.backends.c.kernels.conv_u8.contract import accepts, conv_shape, refuse_
 from qir.backends.c.program import Data, Kernel, Scratch
 from qir.backends.c.requant import added, flushed, output_types, per_channel, summed, vector_types, weight_sums
 from qir.backends.c.site import Site
-from qir.backends.c.weights import bias_data, is_packed
+from qir.backends.c.weights import bias_data, few_alone
 
 MVE_SOURCE = Path(__file__).parent / "conv_u8__mve.c"
 
 
 def mve_refuses(site: Site) -> str | None:
     """What no kernel on Helium takes."""
-    return "its weights are packed" if is_packed(site) else flushed(site, np.asarray(site.constant(3)))
+    return "its weights are packed" if few_alone(site) else flushed(site, np.asarray(site.constant(3)))
 
 
 def mve_data(site: Site, rows: np.ndarray) -> tuple[Data, ...]:

@@ -16,7 +16,7 @@ from qir.backends.c.kernels.conv_u8.contract import accepts, conv_shape, conv_wi
 from qir.backends.c.program import Data, Kernel, Scalar, Scratch
 from qir.backends.c.requant import added, output_types, per_channel, weight_sums
 from qir.backends.c.site import Site
-from qir.backends.c.weights import weight_bits
+from qir.backends.c.weights import plane_count, weight_bits
 from qir.backends.c.x86 import x86_kernel
 
 _HERE = Path(__file__).parent
@@ -125,8 +125,8 @@ def _accepts(site: Site, tile: Tile) -> str | None:
         return "not three by three neighbouring taps one pixel apart"
     if w.shape[1] < PANEL:
         return f"fewer than {PANEL} input channels"
-    if weight_bits(site) <= _SMALL:
-        return "its weights would be fourteen times as large, or more"
+    if weight_bits(site) <= _SMALL or plane_count(site):
+        return "its weights would be seven times as large, or more"
     if (reason := accepts(site)) is not None:
         return reason
     values, bias = np.asarray(site.constant(1), np.int64), np.asarray(site.constant(2), np.int64)
