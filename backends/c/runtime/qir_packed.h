@@ -96,11 +96,21 @@ static inline void qir_unpack(const uint8_t *QIR_RESTRICT w, int32_t bits, int32
     }
 }
 
-/* Codes of b bits to those that a row begins with. */
+/* Codes of b bits to those that a row begins with; on vectors to the first of them and what each bit that is set adds. */
 static inline void qir_look_up(const uint8_t *QIR_RESTRICT row, int32_t bits, int32_t count, int8_t *QIR_RESTRICT codes) {
+    const uint8_t first = row[0], second = (uint8_t)(row[1] - first), third = (uint8_t)(row[2] - first);
+    const uint8_t fourth = (uint8_t)(bits > 2 ? row[4] - first : 0), fifth = (uint8_t)(bits > 3 ? row[8] - first : 0);
     int32_t i;
     for (i = 0; i < count; ++i) {
-        codes[i] = (int8_t)row[codes[i] + (1 << (bits - 1))];
+        const uint8_t number = (uint8_t)(codes[i] + (1 << (bits - 1)));
+        if (QIR_ON_VECTORS) {
+            uint8_t sum = (uint8_t)(first + (second & (uint8_t)-(number & 1)));
+            sum = (uint8_t)(sum + (third & (uint8_t)-(number >> 1 & 1)));
+            sum = (uint8_t)(sum + (fourth & (uint8_t)-(number >> 2 & 1)));
+            codes[i] = (int8_t)(uint8_t)(sum + (fifth & (uint8_t)-(number >> 3 & 1)));
+        } else {
+            codes[i] = (int8_t)row[number];
+        }
     }
 }
 

@@ -146,3 +146,10 @@ def test_no_byte_around_the_operands_is_touched(bits_target: str, compiler: str,
     done = subprocess.run(elsewhere.started(bits_target, "./guard"), cwd=tmp_path, capture_output=True, text=True,
                           check=False)  # fmt: skip
     assert done.returncode == 0, done.stderr[:4000]
+
+
+def test_binary_weights_take_hardly_more_than_a_bit(bits_target: str) -> None:
+    """A threshold a channel is all that stands beside them."""
+    one = layer(1, (1, 1152), (1152, 128), 1, "binary", FINISHES[3])
+    program = compile_c(joined([one])[0], target=bits_target).program
+    assert 8 * program.weight_bytes < 1.03 * 1152 * 128
