@@ -19,6 +19,7 @@ from qir.passes.lower.codes import Codes, Lowering
 from qir.quant.bitpack import few_bits, signed_bits
 from qir.quant.channels import along
 from qir.quant.fixedpoint import multiplier
+from qir.quant.planes import MOST, plane_codes
 from qir.quant.scales import decode, encode
 
 _STORAGES = (INT4, UINT4, INT8, UINT8, INT16, UINT16)
@@ -135,8 +136,8 @@ def _finish(
         low.constant(f"{node.name}_bias", bias.sums.astype(np.int32 if most < 2**31 else np.int64)),
         low.constant(f"{node.name}_multiplier", factors),
     )
-    narrow = {"weight_bits": few_bits(weight)} if most < 2**31 and _is_narrow(node, weight, low) else {}
-    attrs = {**attrs, **narrow, **(result.attrs if result is not None else {})}
+    stored = _stored(node, op, weight, low) if most < 2**31 and weight.dtype == np.int8 else {}
+    attrs = {**attrs, **stored, **(result.attrs if result is not None else {})}
     if bias.reals is None:
         low.integer(node, op, names, attrs)
     else:
@@ -144,10 +145,26 @@ def _finish(
     return True
 
 
-def _is_narrow(node: Node, weight: np.ndarray, low: Lowering) -> bool:
-    """True where the weight was rounded to at most 4 bits, whatever stores it; less zero points it needs at most 5."""
+def _stored(node: Node, op: str, weight: np.ndarray, low: Lowering) -> dict[str, int]:
+    """How an int8 weight may be stored in fewer bits.
+
+    One that was rounded to at most 4 bits, whatever stores it, needs at most 5 less its zero points; the sums of planes
+    of an output channel need as many bits as they have planes.
+    """
     quant = low.quant(node.inputs[1])
-    return weight.dtype == np.int8 and ((quant is not None and quant.storage.bits <= 4) or signed_bits(weight) <= 4)
+    narrow = (quant is not None and quant.storage.bits <= 4) or signed_bits(weight) <= 4
+    bits, channels = few_bits(weight) if narrow else 8, _channels_first(node, op, weight)
+    found = plane_codes(channels, min(bits - 1, MOST)) if channels is not None else None
+    if found is not None and len(found[0]) > 1:
+        return {"planes": len(found[0])}
+    return {"weight_bits": bits} if narrow else {}
+
+
+def _channels_first(node: Node, op: str, weight: np.ndarray) -> np.ndarray | None:
+    """The weight with its output channels as first axis; None for operators whose planes no kernel knows."""
+    if op == "qir.IntConv" and node.attr("group", 1) == 1:
+        return weight
+    return weight.T if op == "qir.IntGemm" else None
 
 
 def _reduced(op: str, weight: np.ndarray) -> tuple[int, ...]:

@@ -23,7 +23,7 @@ from qir.passmanager.base import Context
 from qir.quant.binary import binary_codes, binary_scale
 from qir.quant.channels import per_channel, rows
 from qir.quant.levels import TERNARY, Blocks, fitted, greedy, improved, measured, signs
-from qir.quant.planes import LARGEST, integer_scales
+from qir.quant.planes import FITTED, LARGEST, integer_scales
 from qir.quant.ternary import optimal_ternary, ternary_codes
 from qir.recipe import Layer
 from qir.rewrite.bodies import map_bodies
@@ -75,7 +75,8 @@ def _kept(group: Group, allowed: np.ndarray, planes: np.ndarray, scales: np.ndar
     nearest = measured(rows, blocks, planes, scales.astype(np.float64))
     best = improved(rows, blocks, allowed, nearest.better(fitted(rows, blocks, planes)))
     square, aim = blocks.products(rows, best.planes)
-    multipliers, scale = integer_scales(square, aim, best.scales, group.largest, power_of_two=group.power_of_two)
+    largest = min(group.largest, FITTED[allowed.shape[1]])
+    multipliers, scale = integer_scales(square, aim, best.scales, largest, power_of_two=group.power_of_two)
     return Few((multipliers[:, None] @ best.planes)[:, 0], scale, np.zeros(len(scale)))
 
 

@@ -6,7 +6,7 @@ Activations are uint8 or int16 codes, weights int8 or int16, biases and accumula
 without `y_zero_point` gives the float32 product itself. Where `requantization` is "fixed" the product is exact and
 halves go up, by integers alone (qir.quant.fixedpoint). `to` names the storage of its codes (uint8 by default);
 `weight_bits` (2 to 5) says that no weight code needs more, so that they may be stored in as many, 1 that all are -1 or
-1.
+1, and `planes` (2 to 4) that those of an output channel are sums of as many planes (qir.quant.planes).
 """
 
 from __future__ import annotations

@@ -63,8 +63,8 @@ def test_integers_keep_the_ratio_of_scales(largest: int) -> None:
 
 def test_scales_may_be_powers_of_two_and_channels_zero() -> None:
     square, aim = np.array([[[4.0]], [[0.0]]]), np.array([[2.9], [0.0]])
-    assert [0.725] == integer_scales(square, aim, np.ones((2, 1)))[1][:1].tolist()
-    multipliers, scale = integer_scales(square, aim, np.ones((2, 1)), power_of_two=True)
+    assert [0.725] == integer_scales(square, aim, np.ones((2, 1)), LARGEST)[1][:1].tolist()
+    multipliers, scale = integer_scales(square, aim, np.ones((2, 1)), LARGEST, power_of_two=True)
     assert [[1], [1]] == multipliers.tolist()
     assert 0.5 < scale[0] == 1.0
     assert 0 < scale[1] < 1e-30

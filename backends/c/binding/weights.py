@@ -1,4 +1,8 @@
-"""Weights of portable integer kernels: as int8 or int16, or in 1 to 5 bits, packed (runtime/qir_packed.h)."""
+"""Weights of integer kernels: as int8 or int16, in 1 to 5 bits, packed (runtime/qir_packed.h), or as sums of planes.
+
+The codes of a channel that are sums of P planes are at most 2^P numbers: P bits of each weight, bit p set where plane p
+is +, say which of them it is.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +19,7 @@ from qir.backends.c.program import Data, Kernel
 from qir.ir.dtype import INT16, UINT8
 from qir.quant.bitpack import pack
 from qir.quant.fixedpoint import largest
+from qir.quant.planes import plane_codes
 
 _PACKED = RUNTIME / "qir_packed.h"
 _SUM = RUNTIME / "qir_sum.h"
@@ -24,15 +29,42 @@ _ROWS = {True: 4, False: 2}
 """Rows of activations over which reading the weights is spread, where they are unpacked and where not."""
 
 
+def plane_count(site: Site) -> int:
+    """Planes of which a node's weights are sums, 2 to 4; 0 where they are none."""
+    return int(site.node.attr("planes", 0))
+
+
 def weight_bits(site: Site) -> int:
     """Bits in which a node's weights are stored: 1 to 5, 8 or 16."""
-    dtype = site.input(1).dtype
-    return int(site.node.attr("weight_bits", dtype.bits))
+    return plane_count(site) or int(site.node.attr("weight_bits", site.input(1).dtype.bits))
 
 
 def is_packed(site: Site) -> bool:
-    """True where a kernel has to unpack the weights."""
+    """True where portable kernels have to unpack the weights."""
     return weight_bits(site) < 8
+
+
+def few_alone(site: Site) -> bool:
+    """True where weights take few bits whatever kernel reads them: sums of planes may be int8 as well."""
+    return is_packed(site) and not plane_count(site)
+
+
+def form(site: Site) -> str:
+    """How weights are stored, as the names of functions have it."""
+    return f"{'p' if plane_count(site) else 's'}{weight_bits(site)}"
+
+
+def chosen_planes(codes: np.ndarray, planes: int) -> tuple[np.ndarray, np.ndarray]:
+    """Codes [channels, ...] that are sums of planes as which of a channel's numbers they are, uint8 of their shape, and
+    these numbers, int8 [channels, 2^planes]."""
+    found = plane_codes(codes, planes)
+    assert found is not None
+    multipliers, bits = found
+    every = (np.arange(1 << planes)[:, None] >> np.arange(planes)) & 1
+    filled = np.zeros((planes, len(codes)), np.int64)
+    filled[: len(multipliers)] = multipliers
+    chosen = (bits.astype(np.uint8) << np.arange(len(bits), dtype=np.uint8).reshape(-1, *[1] * codes.ndim)).sum(axis=0)
+    return chosen.astype(np.uint8), ((2 * every - 1) @ filled).T.astype(np.int8)
 
 
 def is_wide(site: Site, w: np.ndarray, bias: np.ndarray) -> bool:
@@ -60,8 +92,8 @@ def activation_rows(site: Site) -> int:
 def row_kernel(site: Site, function: str, source: Path, wide: bool) -> Kernel:
     """A template `..._u8s8_T__portable` that takes products of rows, for the node's types and what it adds to."""
     bits, codes = weight_bits(site), site.input(0).dtype == UINT8
-    line = f"qir_line_s{bits}" if is_packed(site) else "qir_line_s8"
-    dot = ("qir_dot_rows" if bits == 8 else f"qir_dot_rows_s{bits}") if not wide else f"qir_dot_rows_s{bits}_s64"
+    line = f"qir_line_{form(site)}" if is_packed(site) else "qir_line_s8"
+    dot = ("qir_dot_rows" if bits == 8 else f"qir_dot_rows_{form(site)}") if not wide else f"qir_dot_rows_s{bits}_s64"
     found = _kernel(site, function, source, wide, (
         ("QIR_ROWS", str(activation_rows(site))), ("QIR_WIDEN", "qir_widen" if codes else "qir_widen_s16"),
         ("QIR_LINE", line), ("QIR_DOT", dot), *summed(site),
@@ -98,7 +130,7 @@ def _kernel(site: Site, function: str, source: Path, wide: bool, parts: tuple[tu
     bits, x = weight_bits(site), site.input(0)
     kind = "uint8_t" if is_packed(site) else f"int{bits}_t"
     headers = ((_PACKED,) if is_packed(site) else ()) + ((WIDE,) if x.dtype == INT16 or bits > 8 else ())
-    return typed(site, function, source, ("u8s8", f"{x.short}s{bits}"),
+    return typed(site, function, source, ("u8s8", f"{x.short}{form(site)}"),
                  (("QIR_X", x.ctype), ("QIR_W", kind), *parts), headers, wide=wide)  # fmt: skip
 
 
@@ -109,6 +141,10 @@ def bias_data(bias: np.ndarray, wide: bool) -> Data:
 
 def rows(site: Site, codes: np.ndarray) -> Data:
     """Weights [channels, depth] as `row_kernel` reads them, and [..., 8] as `eight_kernel` does."""
+    if planes := plane_count(site):
+        chosen, numbers = chosen_planes(codes, planes)
+        packed = pack(chosen.astype(np.int8) - (1 << (planes - 1)), planes)
+        return Data(np.concatenate([numbers.view(np.uint8), packed], axis=1), "weights")
     return Data(pack(codes, weight_bits(site)) if is_packed(site) else np.ascontiguousarray(codes), "weights")
 
 

@@ -11,6 +11,7 @@ from qir.backends.c.binding import RUNTIME
 from qir.backends.c.binding.requant import SUMMED
 from qir.backends.c.binding.site import Site
 from qir.backends.c.program import Kernel
+from qir.quant.planes import FITTED
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,12 @@ _TAKEN = "const int32_t *QIR_RESTRICT first_step, const uint16_t *QIR_RESTRICT t
 """Arguments of kernels for sparse weights."""
 
 
+def table_bytes(planes: int) -> int:
+    """That a panel of 16 channels begins with, where its weights are sums of planes: four numbers of each channel for
+    the first two planes, and four for the others."""
+    return (0, 64, 128)[-(-planes // 2)]
+
+
 def x86_words(isa: str, *, sums: bool) -> dict[str, str]:
     """The words of a template, those for sums with other codes included.
 
@@ -96,7 +103,7 @@ def x86_words(isa: str, *, sums: bool) -> dict[str, str]:
 
 
 def x86_kernel(function: str, source: Path, site: Site, isa: str, *, offsets: bool = False, bits: int = 8,
-               sparse: bool = False) -> Kernel:  # fmt: skip
+               planes: int = 0, sparse: bool = False) -> Kernel:  # fmt: skip
     """An instance of a template for an instruction set and the type of a site's result.
 
     Args:
@@ -104,6 +111,7 @@ def x86_kernel(function: str, source: Path, site: Site, isa: str, *, offsets: bo
         isa: key of TEMPLATES.
         offsets: its pixels have offsets.
         bits: in which weights are stored; fewer than eight are unpacked first.
+        planes: of which weights are sums, each in a bit; 0 where they are none.
         sparse: steps whose weights are all zero are left out.
     """
     found, sums = TEMPLATES[isa], site.added is not None
@@ -114,11 +122,14 @@ def x86_kernel(function: str, source: Path, site: Site, isa: str, *, offsets: bo
         "QIR_Y": site.output.ctype, "QIR_BY_TILES": f"qir_{isa}_{'offset_' if offsets else ''}tiles_{short}",
         "QIR_START": "QIR_WITH_OFFSET" if offsets else "QIR_WITHOUT_OFFSET", "QIR_STEP_BYTES": str(16 * found.codes),
         "QIR_AGAIN": "const int32_t *QIR_RESTRICT again," if found.codes == 8 else "",
-        "QIR_W": "int8_t" if bits == 8 else "uint8_t", "QIR_BITS": str(bits), "QIR_UNPACK": f"qir_{family}_unpack",
+        "QIR_W": "int8_t" if bits == 8 else "uint8_t", "QIR_BITS": str(bits), "QIR_PLANES": str(planes),
+        "QIR_UNPACK": f"qir_{family}_unpack{'_planes' if planes else ''}",
+        "QIR_SUM_OF_PLANES": f"qir_{family}_sum_of_planes", "QIR_TABLE": str(table_bytes(planes)),
+        "QIR_RUN": str(64 // (FITTED[planes] if planes else (1 << min(bits, 6)) - 1)),
         "QIR_FEW": f"qir_{family}_few", "QIR_SPARSE": str(int(sparse)),
         "QIR_TAKEN_STEPS": _TAKEN if sparse else "",
     }  # fmt: skip
-    stored = f"u8s{bits}_sparse" if sparse else f"u8s{bits}"
+    stored = f"u8{'p' if planes else 's'}{bits}{'_sparse' if sparse else ''}"
     name = f"{function.split('__')[0].replace('_T', f'_{short}').replace('u8s8', stored)}__{isa}"
     headers = [f"qir_{family}.h", *([f"qir_few_{family}.h"] if bits < 8 else []), *(["qir_sum_x86.h"] if sums else [])]
     return Kernel(function, source, name, tuple({**x86_words(isa, sums=sums), **stores, **own}.items()),

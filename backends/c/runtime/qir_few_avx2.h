@@ -75,15 +75,46 @@ QIR_AVX2 static QIR_INLINE __m256i qir_avx2_few(const uint8_t *from, int32_t bit
                          : _mm256_or_si256(codes, _mm256_slli_epi16(qir_avx2_field(from + 8 * lower, 1, half), lower));
 }
 
-/* Writes `groups` times 64 codes as int8. */
-QIR_AVX2 static QIR_INLINE void qir_avx2_unpack(const uint8_t *from, int32_t bits, ptrdiff_t groups, int8_t *to) {
+/* Writes `panels` times `groups` times 64 codes as int8. */
+QIR_AVX2 static QIR_INLINE void qir_avx2_unpack(const uint8_t *from, int32_t bits, int32_t panels, ptrdiff_t groups,
+                                                int8_t *to) {
     const __m256i zero = _mm256_set1_epi8((char)(1 << (bits - 1)));
     int32_t half;
-    for (; groups; --groups, from += 8 * bits) {
+    for (groups *= panels; groups; --groups, from += 8 * bits) {
         for (half = 0; half < 2; ++half, to += 32) {
             const __m256i codes = qir_avx2_few(from, bits, half);
             const __m256i twice = bits == 1 ? _mm256_add_epi8(codes, codes) : codes;
             _mm256_storeu_si256((__m256i *)(void *)to, _mm256_sub_epi8(twice, zero));
+        }
+    }
+}
+
+/* Sums of planes of eight channels, four codes each as stored. Tables hold the four numbers that the first two planes of
+   a channel make, and 64 bytes on those of the others: a look-up in 16 bytes serves four channels. */
+QIR_AVX2 static QIR_INLINE __m256i qir_avx2_sum_of_planes(__m256i codes, int32_t planes, const uint8_t *tables) {
+    const __m256i channel = _mm256_setr_epi32(0, 0x04040404, 0x08080808, 0x0c0c0c0c, 0, 0x04040404, 0x08080808, 0x0c0c0c0c);
+    const __m256i first = _mm256_loadu_si256((const __m256i *)(const void *)tables);
+    if (planes > 2) {
+        const __m256i low = _mm256_and_si256(codes, _mm256_set1_epi8(3));
+        const __m256i high = _mm256_and_si256(_mm256_srli_epi16(codes, 2), _mm256_set1_epi8(3));
+        const __m256i others = _mm256_loadu_si256((const __m256i *)(const void *)(tables + 64));
+        return _mm256_add_epi8(_mm256_shuffle_epi8(first, _mm256_or_si256(low, channel)),
+                               _mm256_shuffle_epi8(others, _mm256_or_si256(high, channel)));
+    }
+    return _mm256_shuffle_epi8(first, _mm256_or_si256(codes, channel));
+}
+
+/* Writes `panels` times `groups` times 64 sums of planes as int8; each panel begins with its tables. */
+QIR_AVX2 static QIR_INLINE void qir_avx2_unpack_planes(const uint8_t *from, int32_t planes, int32_t panels,
+                                                       ptrdiff_t groups, int8_t *to) {
+    ptrdiff_t group;
+    for (; panels; --panels) {
+        const uint8_t *const tables = from;
+        from += planes > 2 ? 128 : 64;
+        for (group = 0; group < groups; ++group, from += 8 * planes, to += 64) {
+            const __m256i half = qir_avx2_few(from, planes, 0), other = qir_avx2_few(from, planes, 1);
+            _mm256_storeu_si256((__m256i *)(void *)to, qir_avx2_sum_of_planes(half, planes, tables));
+            _mm256_storeu_si256((__m256i *)(void *)(to + 32), qir_avx2_sum_of_planes(other, planes, tables + 32));
         }
     }
 }

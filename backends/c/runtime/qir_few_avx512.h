@@ -34,12 +34,39 @@ QIR_AVX512VNNI static QIR_INLINE __m512i qir_avx512_few(const uint8_t *from, int
     return codes;
 }
 
-/* Writes `groups` times 64 codes as int8. */
-QIR_AVX512VNNI static QIR_INLINE void qir_avx512_unpack(const uint8_t *from, int32_t bits, ptrdiff_t groups, int8_t *to) {
+/* Writes `panels` times `groups` times 64 codes as int8. */
+QIR_AVX512VNNI static QIR_INLINE void qir_avx512_unpack(const uint8_t *from, int32_t bits, int32_t panels,
+                                                        ptrdiff_t groups, int8_t *to) {
     const __m512i zero = _mm512_set1_epi8((char)(1 << (bits - 1)));
-    for (; groups; --groups, from += 8 * bits, to += 64) {
+    for (groups *= panels; groups; --groups, from += 8 * bits, to += 64) {
         const __m512i codes = qir_avx512_few(from, bits, 0);
         _mm512_storeu_si512(to, _mm512_sub_epi8(bits == 1 ? _mm512_add_epi8(codes, codes) : codes, zero));
+    }
+}
+
+/* Sums of planes of sixteen channels, four codes each as stored; tables as for AVX2. */
+QIR_AVX512VNNI static QIR_INLINE __m512i qir_avx512_sum_of_planes(__m512i codes, int32_t planes, const uint8_t *tables) {
+    const __m512i channel = _mm512_broadcast_i32x4(_mm_setr_epi32(0, 0x04040404, 0x08080808, 0x0c0c0c0c));
+    const __m512i first = _mm512_loadu_si512(tables);
+    if (planes > 2) {
+        const __m512i low = _mm512_and_si512(codes, _mm512_set1_epi8(3));
+        const __m512i high = _mm512_and_si512(_mm512_srli_epi16(codes, 2), _mm512_set1_epi8(3));
+        return _mm512_add_epi8(_mm512_shuffle_epi8(first, _mm512_or_si512(low, channel)),
+                               _mm512_shuffle_epi8(_mm512_loadu_si512(tables + 64), _mm512_or_si512(high, channel)));
+    }
+    return _mm512_shuffle_epi8(first, _mm512_or_si512(codes, channel));
+}
+
+/* Writes `panels` times `groups` times 64 sums of planes as int8; each panel begins with its tables. */
+QIR_AVX512VNNI static QIR_INLINE void qir_avx512_unpack_planes(const uint8_t *from, int32_t planes, int32_t panels,
+                                                               ptrdiff_t groups, int8_t *to) {
+    ptrdiff_t group;
+    for (; panels; --panels) {
+        const uint8_t *const tables = from;
+        from += planes > 2 ? 128 : 64;
+        for (group = 0; group < groups; ++group, from += 8 * planes, to += 64) {
+            _mm512_storeu_si512(to, qir_avx512_sum_of_planes(qir_avx512_few(from, planes, 0), planes, tables));
+        }
     }
 }
 

@@ -1,8 +1,9 @@
 /* Weights of 1 to 5 bits, unpacked tile by tile on the stack for the arithmetic of int8 weights.
 
    Eight codes of b bits take b bytes: code i lies in bits b*i .. b*i + b - 1 of their little-endian integer, as
-   code + 2^(b-1); one bit is set for 1 and clear for -1. Rows end with their last group of eight. `bits` is constant wherever these functions
-   are inlined. */
+   code + 2^(b-1); one bit is set for 1 and clear for -1. Rows end with their last group of eight. Where weights are sums
+   of b planes a row begins with its channel's 2^b codes, of which each group of bits, as it is, says the number. `bits`
+   is constant wherever these functions are inlined. */
 #ifndef QIR_PACKED_H
 #define QIR_PACKED_H
 
@@ -95,12 +96,31 @@ static inline void qir_unpack(const uint8_t *QIR_RESTRICT w, int32_t bits, int32
     }
 }
 
+/* Codes of b bits to those that a row begins with; on vectors to the first of them and what each bit that is set adds. */
+static inline void qir_look_up(const uint8_t *QIR_RESTRICT row, int32_t bits, int32_t count, int8_t *QIR_RESTRICT codes) {
+    const uint8_t first = row[0], second = (uint8_t)(row[1] - first), third = (uint8_t)(row[2] - first);
+    const uint8_t fourth = (uint8_t)(bits > 2 ? row[4] - first : 0), fifth = (uint8_t)(bits > 3 ? row[8] - first : 0);
+    int32_t i;
+    for (i = 0; i < count; ++i) {
+        const uint8_t number = (uint8_t)(codes[i] + (1 << (bits - 1)));
+        if (QIR_ON_VECTORS) {
+            uint8_t sum = (uint8_t)(first + (second & (uint8_t)-(number & 1)));
+            sum = (uint8_t)(sum + (third & (uint8_t)-(number >> 1 & 1)));
+            sum = (uint8_t)(sum + (fourth & (uint8_t)-(number >> 2 & 1)));
+            codes[i] = (int8_t)(uint8_t)(sum + (fifth & (uint8_t)-(number >> 3 & 1)));
+        } else {
+            codes[i] = (int8_t)row[number];
+        }
+    }
+}
+
 /* As qir_dot_rows, for any number of rows of activations; acc holds room for sixteen columns a row. Four rows of weights
    are unpacked at once, 128 codes of each: where fewer are left a row takes just as many places, and what the row before
-   it unpacked too much is overwritten. */
+   it unpacked too much is overwritten. `head`: bytes that a row begins with. */
 static inline void qir_dot_packed(const int16_t *QIR_RESTRICT x, int32_t rows, const uint8_t *QIR_RESTRICT w,
-                                  int32_t bits, int32_t depth, int32_t count, int32_t *QIR_RESTRICT acc) {
-    const ptrdiff_t line = qir_packed_bytes(bits, depth);
+                                  int32_t bits, int32_t head, int32_t depth, int32_t count,
+                                  int32_t *QIR_RESTRICT acc) {
+    const ptrdiff_t line = head + qir_packed_bytes(bits, depth);
     int8_t tile[4 * QIR_TILE_DEPTH + 8];
     int32_t first, i, j, k;
     for (j = 0; j < count; j += 4, w += 4 * line) {
@@ -111,7 +131,10 @@ static inline void qir_dot_packed(const int16_t *QIR_RESTRICT x, int32_t rows, c
                 (void)memset(tile, 0, sizeof tile);
             }
             for (i = 0; i < lines; ++i) {
-                qir_unpack(w + i * line + first / 8 * bits, bits, (part + 7) / 8, tile + i * part);
+                qir_unpack(w + i * line + head + first / 8 * bits, bits, (part + 7) / 8, tile + i * part);
+                if (head) {
+                    qir_look_up(w + i * line, bits, part, tile + i * part);
+                }
             }
             for (i = 0; i < rows; i += 2) {
                 const int16_t *const from = x + (ptrdiff_t)i * depth + first;
@@ -141,7 +164,7 @@ static inline void qir_dot_packed(const int16_t *QIR_RESTRICT x, int32_t rows, c
     }                                                                                                                \
     static inline void qir_dot_rows_s##b(const int16_t *x, int32_t rows, const uint8_t *w, int32_t depth,            \
                                          int32_t count, int32_t *acc) {                                              \
-        qir_dot_packed(x, rows, w, b, depth, count, acc);                                                            \
+        qir_dot_packed(x, rows, w, b, 0, depth, count, acc);                                                         \
     }                                                                                                                \
     static inline const int8_t *qir_taps_s##b(const uint8_t *w, int32_t taps, int32_t first, int8_t *tile) {         \
         qir_unpack(w + (ptrdiff_t)(first / 16) * taps * 2 * b, b, taps * 2, tile);                                   \
@@ -157,5 +180,19 @@ QIR_PACKED(2)
 QIR_PACKED(3)
 QIR_PACKED(4)
 QIR_PACKED(5)
+
+/* For each number of planes, likewise. */
+#define QIR_PLANES(b)                                                                                                \
+    static inline ptrdiff_t qir_line_p##b(int32_t depth) {                                                           \
+        return (1 << b) + qir_packed_bytes(b, depth);                                                                \
+    }                                                                                                                \
+    static inline void qir_dot_rows_p##b(const int16_t *x, int32_t rows, const uint8_t *w, int32_t depth,            \
+                                         int32_t count, int32_t *acc) {                                              \
+        qir_dot_packed(x, rows, w, b, 1 << b, depth, count, acc);                                                    \
+    }
+
+QIR_PLANES(2)
+QIR_PLANES(3)
+QIR_PLANES(4)
 
 #endif

@@ -45,6 +45,10 @@
 #define QIR_BITS 8
 #define QIR_UNPACK qir_avx2_unpack
 #define QIR_FEW qir_avx2_few
+#define QIR_PLANES 0
+#define QIR_TABLE 0
+#define QIR_RUN 1
+#define QIR_SUM_OF_PLANES qir_avx2_sum_of_planes
 #define QIR_WIDTH 8
 #define QIR_ROWS 6
 

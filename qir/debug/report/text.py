@@ -48,6 +48,8 @@ def _weights(node: Node, graph: Graph) -> list[str]:
     source = graph.index.producer(node.input(1)) if node.input(1) else None
     if source is not None and _of_constants(source, graph):
         return [f"{source.attr('weight_bits', graph.tensor(source.inputs[0]).dtype.bits)}-bit weights"]
+    if planes := node.attr("planes"):
+        return [f"weights of {planes} planes"]
     bits = node.attr("weight_bits")
     return [f"{bits}-bit weights"] if bits else []
 

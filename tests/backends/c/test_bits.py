@@ -175,3 +175,10 @@ def test_signs_of_products(
         call.kernel.emitted for call in module.program.emitted_calls if "Bit" in call.op
     }
     evidence("ran", "kernels for asimd of arm-neon, in qemu-aarch64")
+
+
+def test_binary_weights_take_hardly_more_than_a_bit(bits_target: str) -> None:
+    """A threshold a channel is all that stands beside them."""
+    one = layer(1, (1, 1152), (1152, 128), 1, "binary", FINISHES[3])
+    program = compile_c(joined([one])[0], target=bits_target).program
+    assert 8 * program.weight_bytes < 1.03 * 1152 * 128

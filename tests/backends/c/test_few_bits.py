@@ -1,4 +1,4 @@
-"""Weights of 1 to 5 bits on vectors: stored packed, and the bits of the references."""
+"""Weights of 1 to 5 bits, and sums of planes, on vectors: stored packed, and the bits of the references."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from qir.backends.c.costs import Costs
 from qir.backends.c.kernels import Variant, families
 from qir.backends.c.targets import C_TARGETS
 from qir.quant.bitpack import few_bits
+from qir.quant.planes import FITTED
 
 LOW = (-1, -1, -2, -4, -8, -16)
 """The least code: of one bit, ternary, and two to five bits."""
@@ -42,6 +43,26 @@ def of_few_bits(one: Case, number: int) -> Case:
     full = number % 3 == 2
     weights = drawn(number, w.shape, "full" if full else "random")
     node = replace(one.node, attrs={**one.node.attrs, "weight_bits": few_bits(weights)})
+    return Case(node, (np.full_like(x, 255) if full else x, weights, *rest))
+
+
+def summed_planes(planes: int, shape: tuple[int, ...], axis: int, full: bool) -> np.ndarray:
+    """Codes of so many planes for each channel along an axis: as large as are fitted; full, all planes are -."""
+    rng, outputs = np.random.default_rng(planes), shape[axis]
+    parts = rng.dirichlet(np.ones(planes), outputs)
+    multipliers = np.maximum(np.floor(parts * (FITTED[planes] - planes)).astype(np.int64) + 1, 1)
+    signs = -np.ones((*shape, planes)) if full else rng.choice([-1, 1], (*shape, planes))
+    along = multipliers.reshape(*[outputs if place == axis else 1 for place in range(len(shape))], planes)
+    return np.asarray((signs * along).sum(axis=-1), np.int8)
+
+
+def of_planes(one: Case, planes: int, full: bool) -> Case:
+    """With weights that are sums of planes."""
+    x, w, *rest = one.arrays
+    assert x is not None
+    assert w is not None
+    weights = summed_planes(planes, w.shape, 0 if w.ndim > 2 else 1, full)
+    node = replace(one.node, attrs={**one.node.attrs, "planes": planes})
     return Case(node, (np.full_like(x, 255) if full else x, weights, *rest))
 
 
@@ -70,6 +91,21 @@ def test_convolutions_and_products(vector_target: str, monkeypatch: pytest.Monke
     assert taken > (5 if C_TARGETS[vector_target].isas[0] == "i8mm" else 25)
     if C_TARGETS[vector_target].isas[0].startswith("avx"):
         assert titles == {choice.variant for choice in module.program.choices} & titles
+
+
+def test_sums_of_planes(any_target: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Portable C and x86 look them up in tables, other processors have them as int8."""
+    isas, packed = C_TARGETS[any_target].isas, "p"
+    if isas:
+        prefer_packed(any_target, monkeypatch)
+        packed = "p" if isas[0].startswith("avx") else "s8"
+    whole = [one for one in edges() if one.node.op == "qir.IntConv" and one.node.attr("group", 1) == 1]
+    rows = [one for one in long_rows() if one.node.op == "qir.IntGemm"]
+    cases = [of_planes(one, 2 + n % 3, n % 4 == 3) for n, one in enumerate([*whole[::3], *rows[:6]])]
+    module = check_cases(cases, target=any_target)
+    names = [call.kernel.emitted for call in module.program.calls if "u8" in call.kernel.emitted]
+    for kind in ("conv_u8", "gemm_u8"):
+        assert any(f"{kind}{packed}" in name for name in names), names
 
 
 def test_no_byte_around_the_operands_is_touched(

@@ -67,6 +67,21 @@ def test_weights_of_few_bits_are_packed(bits: int, any_target: str) -> None:
     assert module.program.weight_bytes < sum(stored) + more * 250
 
 
+def test_sums_of_planes_take_a_bit_for_each(any_target: str) -> None:
+    """Of grouped and transposed convolutions the codes are stored."""
+    planes = 3
+    quant, integer, module = compiled(Layer(weight_bits=1, planes=planes), any_target)
+    assert check(quant, integer, module) > 30
+    kept = [node.attr("planes") for node in integer.nodes if node.op in ("qir.IntConv", "qir.IntGemm")]
+    assert [planes] * 3 == [count for count in kept if count]
+    stored = [arg.array.nbytes for call in module.program.calls if f"p{planes}" in call.kernel.emitted
+              for arg in call.args if getattr(arg, "role", "") == "weights"]  # fmt: skip
+    codes = [integer.constants[node.inputs[1]].value for node in integer.nodes if node.attr("planes")]
+    tables = 16 * sum(code.shape[code.ndim == 2] for code in codes)
+    assert 3 == len(stored)
+    assert sum(stored) < 1.3 * planes / 8 * sum(code.size for code in codes) + tables
+
+
 @pytest.mark.parametrize(("weight_bits", "least"), [(2, 40), (4, 45), (8, 80), (16, 90)])
 def test_activations_of_16_bits(weight_bits: int, least: float, any_target: str) -> None:
     quant, integer, module = compiled(Layer(weight_bits=weight_bits, activation_bits=16), any_target)

@@ -30,7 +30,7 @@ def _scratch(layer: Layer) -> Scratch:
 
 def _bind(site: Site) -> Bound:
     layer = layer_of(site)
-    how, types, last = finish(site)
+    how, types, bias, last = finish(site, layer)
     name = f"{how}_{site.output.short}" if how == "codes" else how
     own = "qir_conv_bits_T_codes" if how == "codes" else f"qir_bits_{how}"
     words = (*types, ("QIR_FINISH", own), *output_types(site, "")[1])
@@ -38,7 +38,7 @@ def _bind(site: Site) -> Bound:
     kernel = Kernel("qir_conv_bits_T__portable", _SOURCE, f"qir_conv_bits_{name}__portable", words,
                     (FIXED,) if is_fixed(site) else ())  # fmt: skip
     args = (conv_shape(site, layer), site.input(0).read, Data(layer.rows, "weights, in planes"),
-            Data(layer.bias, "bias"), Data(layer.outside, "sums of single taps"), last, _scratch(layer))  # fmt: skip
+            *bias, Data(layer.outside, "sums of single taps"), last, _scratch(layer))  # fmt: skip
     return Bound(kernel, (*args, site.output.write))
 
 

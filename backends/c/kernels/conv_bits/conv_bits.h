@@ -13,7 +13,8 @@
 
    where |v| counts the ones of v, and taps outside the input have no ones. The binder puts -zero * (sum of w) into the
    bias; `outside` holds the sums of w at single taps, times zero. Where both are binary, |a & w| is had from one
-   exclusive or: 4 |a & w| - 2 |a| = 2 |w| - 2 |a ^ w|, of which 2 |w| is in the bias too.
+   exclusive or: 4 |a & w| - 2 |a| = 2 |w| - 2 |a ^ w|, of which 2 |w| is in the bias too. Thresholds are less the bias, so
+   that there is none beside them.
 
    Everything is an integer: sums stay below 2^31, as the binder checks, so the order of adding does not matter.
 

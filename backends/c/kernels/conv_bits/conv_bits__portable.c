@@ -3,6 +3,8 @@
 /* template: begin */
 #define QIR_Y uint8_t
 #define QIR_LAST float
+#define QIR_BIASED 1
+#define QIR_BIAS const int32_t *QIR_RESTRICT bias,
 #define QIR_STORE qir_store_u8
 #define QIR_FINISH qir_conv_bits_T_codes
 /* template: end */
@@ -19,8 +21,8 @@ static inline QIR_Y *qir_conv_bits_T_codes(const qir_conv_bits_shape *s, const i
 /* Weights: [output][plane][words]; where `offset` is not 0 and x has one plane, the only plane is met by exclusive or.
    outside: [tap][output]. scratch holds a window's rows of words and a pixel's sums. */
 void qir_conv_bits_T__portable(const qir_conv_bits_shape *s, const uint8_t *QIR_RESTRICT x,
-                               const uint64_t *QIR_RESTRICT w, const int32_t *QIR_RESTRICT bias,
-                               const int32_t *QIR_RESTRICT outside, const QIR_LAST *QIR_RESTRICT last,
+                               const uint64_t *QIR_RESTRICT w, QIR_BIAS const int32_t *QIR_RESTRICT outside,
+                               const QIR_LAST *QIR_RESTRICT last,
                                void *QIR_RESTRICT scratch, QIR_Y *QIR_RESTRICT y) {
     const int32_t pixels = qir_pixels(&s->window), words = s->words;
     const int binary = s->offset != 0 && s->planes == 1;
@@ -52,7 +54,11 @@ void qir_conv_bits_T__portable(const qir_conv_bits_shape *s, const uint8_t *QIR_
                     }
                 }
             }
+            #if QIR_BIASED
             sums[m] = bias[m] + s->step * sum;
+            #else
+            sums[m] = s->step * sum;
+            #endif
         }
         if (s->padded) {
             qir_bits_outside(s, outside, &t, sums);

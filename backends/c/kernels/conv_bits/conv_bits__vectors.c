@@ -6,12 +6,12 @@
 
 /* Weights: [panel of channels][plane][step][channel][bytes of a step], zeros where there is no channel or bit; `bias`
    and `last` filled up to qir_bits_pitch channels, with thresholds that nothing reaches. Pixels are taken by fours, then
-   one by one. scratch holds the windows of four pixels, the same as arranged, in up to twice the bytes, and their
-   sums. */
+   one by one. scratch holds the windows of four pixels, the same as arranged, in up to twice the bytes, their
+   sums, and zeros in place of a bias. */
 QIR_TARGET
 void qir_conv_bits_T__vectors(const qir_conv_bits_shape *s, const uint8_t *QIR_RESTRICT x,
-                              const uint8_t *QIR_RESTRICT w, const int32_t *QIR_RESTRICT bias,
-                              const int32_t *QIR_RESTRICT outside, const QIR_LAST *QIR_RESTRICT last,
+                              const uint8_t *QIR_RESTRICT w, QIR_BIAS const int32_t *QIR_RESTRICT outside,
+                              const QIR_LAST *QIR_RESTRICT last,
                               void *QIR_RESTRICT scratch, QIR_Y *QIR_RESTRICT y) {
     const int32_t pixels = qir_pixels(&s->window), planes = s->planes, words = s->words;
     const int32_t *const kernel = s->window.kernel;
@@ -22,6 +22,10 @@ void qir_conv_bits_T__vectors(const qir_conv_bits_shape *s, const uint8_t *QIR_R
     int32_t *const sums = (int32_t *)(void *)(rows + (ptrdiff_t)12 * planes * words);
     int32_t pixel, count, i, j, m;
     qir_bits_count now;
+    #if !QIR_BIASED
+    int32_t *const bias = sums + 4 * pitch;
+    (void)memset(bias, 0, (size_t)pitch * sizeof(int32_t));
+    #endif
     now.steps = steps;
     now.pitch = pitch;
     for (pixel = 0; pixel < pixels; pixel += count) {

@@ -16,6 +16,8 @@
 #define QIR_PANEL 32
 #define QIR_Y uint8_t
 #define QIR_LAST float
+#define QIR_BIASED 1
+#define QIR_BIAS const int32_t *QIR_RESTRICT bias,
 #define QIR_ARRANGED QIR_PART(arranged)
 #define QIR_COUNT_ONE QIR_PART(xor1)
 #define QIR_COUNT_FOUR QIR_PART(xor4)

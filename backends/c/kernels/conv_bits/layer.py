@@ -137,15 +137,20 @@ def conv_shape(site: Site, layer: Layer) -> Struct:
     ))  # fmt: skip
 
 
-def finish(site: Site) -> tuple[str, tuple[tuple[str, str], ...], Data]:
-    """How results are made: as codes, numbers or packed; the template's words for types; multipliers or thresholds."""
+def finish(site: Site, layer: Layer) -> tuple[str, tuple[tuple[str, str], ...], tuple[Data, ...], Data]:
+    """How results are made: as codes, numbers or packed; the template's words for it; the bias, or nothing beside
+    thresholds, which are less it; multipliers or thresholds."""
     node, last = site.node, np.asarray(site.constant(3))
     if "y_levels" not in node.attrs:
         multipliers = np.ascontiguousarray(np.broadcast_to(last, (_weights(site).shape[0],)), np.float32)
-        return "codes", (("QIR_Y", site.output.ctype), ("QIR_LAST", "float")), Data(multipliers, "multipliers")
+        words = (("QIR_Y", site.output.ctype), ("QIR_LAST", "float"), ("QIR_BIASED", "1"),
+                 ("QIR_BIAS", "const int32_t *QIR_RESTRICT bias,"))  # fmt: skip
+        return "codes", words, (Data(layer.bias, "bias"),), Data(multipliers, "multipliers")
     how = "packed" if "y_bits" in node.attrs else "numbers"
-    types = (("QIR_Y", "uint8_t"), ("QIR_LAST", "int32_t"))
-    return how, types, Data(np.ascontiguousarray(last, np.int32), "thresholds")
+    words = (("QIR_Y", "uint8_t"), ("QIR_LAST", "int32_t"), ("QIR_BIASED", "0"), ("QIR_BIAS", ""))
+    ends = np.iinfo(np.int32)
+    less = np.where(last == ends.max, ends.max, (last.astype(np.int64) - layer.bias).clip(ends.min, ends.max))
+    return how, words, (), Data(less.astype(np.int32), "thresholds")
 
 
 def window_bits(site: Site) -> int:

@@ -78,7 +78,7 @@ def _accepts(site: Site, isa: str) -> str | None:
 
 def _bind(site: Site, isa: str) -> Bound:
     vectors, layer = VECTORS[isa], layer_of(site)
-    how, types, last = finish(site)
+    how, types, bias, last = finish(site, layer)
     name, join = f"qir_bits_{vectors.tag}", "xor" if layer.binary else "and"
     result = f"codes_{site.output.short}" if how == "codes" else how
     words = (
@@ -89,11 +89,11 @@ def _bind(site: Site, isa: str) -> Bound:
     kernel = Kernel("qir_conv_bits_T__vectors", _SOURCE, f"qir_conv_bits_{join}_{result}__{isa}", (*types, *words),
                     (_HERE / f"conv_bits_{vectors.tag}.h",))  # fmt: skip
     pitch = -(-layer.outputs // GROUP) * GROUP
-    scratch = Scratch(_ROWS * (8 * 3 * layer.planes * layer.words + 4 * pitch))
+    scratch = Scratch(_ROWS * (8 * 3 * layer.planes * layer.words + 4 * pitch) + 4 * pitch * (not bias))
     never = np.iinfo(np.int32).max if last.array.dtype == np.int32 else 0
     args = (conv_shape(site, layer), site.input(0).read,
             Data(panels(layer, vectors.panel, vectors.step), "weights, in planes"),
-            _filled(Data(layer.bias, "bias"), 0), Data(layer.outside, "sums of single taps"), _filled(last, never),
+            *(_filled(data, 0) for data in bias), Data(layer.outside, "sums of single taps"), _filled(last, never),
             scratch)  # fmt: skip
     return Bound(kernel, (*args, site.output.write))
 

@@ -14,6 +14,7 @@ from qir.backends.c.binding.weights import (
     activation_rows,
     bias_data,
     is_wide,
+    plane_count,
     row_kernel,
     rows,
     tap_kernel,
@@ -31,13 +32,10 @@ from qir.backends.c.kernels.conv_u8.blocks import (
     panel_data,
     panel_kernel,
     panel_variant,
-    refuse_dense,
     refuse_packed,
     refuse_sums,
     refuse_vectors,
     repeating,
-    skipping,
-    sparse_data,
 )
 from qir.backends.c.kernels.conv_u8.contract import accepts, accepts_any, conv_parts, conv_shape, conv_window
 from qir.backends.c.kernels.conv_u8.depthwise import accepts_depthwise, on_vectors
@@ -46,6 +44,7 @@ from qir.backends.c.kernels.conv_u8.depthwise_mve import ON_MVE_DEPTHWISE
 from qir.backends.c.kernels.conv_u8.depthwise_neon import ON_ARM
 from qir.backends.c.kernels.conv_u8.dsp import ON_DSP
 from qir.backends.c.kernels.conv_u8.mve import ON_MVE
+from qir.backends.c.kernels.conv_u8.sparse import refuse_dense, skipping, sparse_data
 from qir.backends.c.kernels.conv_u8.winograd import WINOGRAD
 from qir.backends.c.program import Data, Scratch
 
@@ -90,7 +89,7 @@ def _blocks(site: Site, isa: str, few: bool = False) -> Blocks:
 def _cut(site: Site, isa: str, few: bool) -> Blocks:
     """With what depends on the weights, which may be stored in few bits."""
     b, w = _blocks(site, isa, few), np.asarray(site.constant(1))
-    return packed(b, w, weight_bits(site)) if few else repeating(b, w)
+    return packed(b, w, weight_bits(site), plane_count(site)) if few else repeating(b, w)
 
 
 def _panel_work(site: Site, isa: str, few: bool) -> float:
@@ -104,7 +103,7 @@ def _bind_panels(site: Site, isa: str, few: bool) -> Bound:
     data = panel_data(w, bias if isa == "avx2" else np.asarray(site.constant(2)), site.constant(3), b)
     args = (conv_shape(site, b.window_field), b.struct, site.input(0).read, *data, *added(site), b.scratch,
             site.output.write)  # fmt: skip
-    return Bound(panel_kernel(site, "qir_conv_u8s8_T", isa, weights=data[:1], bits=b.bits), args)
+    return Bound(panel_kernel(site, "qir_conv_u8s8_T", isa, weights=data[:1], bits=b.bits, planes=b.planes), args)
 
 
 def _accepts_panels(site: Site, isa: str, few: bool) -> str | None:

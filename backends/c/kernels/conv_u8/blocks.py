@@ -13,9 +13,10 @@ from qir.backends.c.binding import RUNTIME
 from qir.backends.c.binding.loops import three
 from qir.backends.c.binding.requant import output_types, per_channel, summed, vector_types, weight_sums
 from qir.backends.c.binding.site import Site
-from qir.backends.c.binding.weights import is_packed
-from qir.backends.c.binding.x86 import FEW, PROVEN, TEMPLATES, x86_kernel
+from qir.backends.c.binding.weights import chosen_planes, few_alone, is_packed, plane_count
+from qir.backends.c.binding.x86 import FEW, PROVEN, TEMPLATES, table_bytes, x86_kernel
 from qir.backends.c.kernels import Bound, Variant
+from qir.backends.c.kernels.conv_u8.planes import planes_data, refuse_planes
 from qir.backends.c.kernels.conv_u8.proof import fits, in_fitting_steps
 from qir.backends.c.program import Data, Field, Kernel, Scratch, Struct
 from qir.ops.window import Window
@@ -33,8 +34,6 @@ _BLOCK_BYTES = 32768
 _UNPACKING = {"avx512vnni": (2.2, 4.5), "avxvnni": (1.4, 2.0), "avx2_few": (1.5, 2.0),
               "i8mm": (5.5, 5.5), "dotprod": (3.5, 3.5), "neon": (1.2, 1.2)}  # fmt: skip
 """Products of a weight that take as long as unpacking it, where the first cache holds what is unpacked and else."""
-_DENSE = 0.9
-"""Share of steps from which on taking all of them is as well."""
 _ALONE = 1.5
 """How much longer a panel takes alone where vectors are wide enough for two."""
 _NEAR = 24576
@@ -59,6 +58,7 @@ class Blocks:
         apart: pixels of y from sample to sample and along each axis.
         again: steps that are taken again in each panel of weights, where there may be any.
         bits: in which weights are stored; fewer than eight are unpacked for each block.
+        planes: of which weights are sums; 0 where they are none.
         run: steps whose sums fit 16 bits, for kernels that add there.
         taken: steps of each panel of sparse weights that are not zero for all its channels.
     """
@@ -80,6 +80,7 @@ class Blocks:
     apart: tuple[int, ...]
     again: tuple[int, ...] = ()
     bits: int = 8
+    planes: int = 0
     run: int = 0
     taken: tuple[int, ...] = ()
 
@@ -122,8 +123,8 @@ class Blocks:
 
     def stored(self, out_channels: int) -> int:
         """Bytes of weights, what fills steps and panels up included."""
-        codes = self.groups * -(-out_channels // PANEL) * PANEL * self.segments * self.steps * self.depth
-        return codes * self.bits // 8
+        panels = self.groups * -(-out_channels // PANEL)
+        return panels * (PANEL * self.segments * self.steps * self.depth * self.bits // 8 + table_bytes(self.planes))
 
     @property
     def _unpacked(self) -> int:
@@ -249,16 +250,19 @@ def repeating(b: Blocks, w: np.ndarray) -> Blocks:
     return replace(b, again=tuple(in_fitting_steps(panel)[1].size for panel in _lanes(w, b)))
 
 
-def packed(b: Blocks, w: np.ndarray, bits: int) -> Blocks:
+def packed(b: Blocks, w: np.ndarray, bits: int, planes: int = 0) -> Blocks:
     """With weights stored in fewer than eight bits. One bit has no zeros, so that steps must be full. The products of
     64 / m steps of codes and weights fit 16 bits where no weight is larger than m: 64 * 255 * 2 = 32640."""
     full = b.length % b.depth == 0
-    return replace(b, bits=bits if full else max(bits, 2), run=64 // max(int(np.abs(w).max(initial=1)), 1))
+    run = 64 // max(int(np.abs(w).max(initial=1)), 1)
+    return replace(b, bits=bits if full else max(bits, 2), planes=planes, run=max(run, 1))
 
 
 def refuse_sums(site: Site, w: np.ndarray, b: Blocks) -> str | None:
     """The reason why a kernel cannot add products in 16 bits, if it wants to; in fours it can where it can in pairs."""
-    if b.isa in PROVEN and is_packed(site):
+    if b.isa in FEW and (reason := refuse_planes(w, b.planes)) is not None:
+        return reason
+    if b.isa in PROVEN and few_alone(site):
         return "of weights of few bits more products may be added in 16 bits"
     if b.isa in PROVEN and not fits(_lanes(w, b).reshape(-1, 1, PANEL, 4)).all():
         return "two neighbouring weights may leave 16 bits; those of recipe w7a8 do not"
@@ -279,44 +283,18 @@ def panel_data(w: np.ndarray, bias: np.ndarray, multiplier: np.ndarray | None, b
     if b.isa in SIGNED:
         bias = bias.astype(np.int64) + 128 * weight_sums(w)
     rest = in_panels(bias.astype(np.int32), b.groups, "bias"), in_panels(scale, b.groups, "multipliers")
+    flat = (-1, b.segments * b.steps * b.depth * PANEL)
+    if b.planes:
+        chosen, numbers = chosen_planes(w, b.planes)
+        return planes_data(panels(chosen.astype(np.int8), b).reshape(flat), numbers, b.planes), *rest
     if b.bits < 8:
-        each = panels(w, b).reshape(-1, b.segments * b.steps * b.depth * PANEL)
+        each = panels(w, b).reshape(flat)
         return Data(pack_fields(np.where(each, each, -1) if b.bits == 1 else each, b.bits), "weights"), *rest
     if b.isa != "avx2_fours":
         return Data(panels(w, b), "weights"), *rest
     weights, numbers = zip(*map(in_fitting_steps, _lanes(w, b)), strict=True)
     first = np.cumsum([0, *map(len, numbers)], dtype=np.int32)
     return Data(np.concatenate(weights), "weights"), *rest, Data(np.concatenate([first, *numbers]), "steps again")
-
-
-def skipping(b: Blocks, w: np.ndarray) -> Blocks:
-    """With the steps that sparse weights leave, one of each panel at least."""
-    return replace(b, taken=tuple(int(count) for count in _taken(w, b).sum(axis=1)))
-
-
-def _taken(w: np.ndarray, b: Blocks) -> np.ndarray:
-    """Which steps of each panel are not all zeros: bool [panels, steps]."""
-    found: np.ndarray = (panels(w, b).reshape(-1, b.segments * b.steps, PANEL * b.depth) != 0).any(axis=2)
-    found[found.sum(axis=1) == 0, 0] = True
-    return found
-
-
-def refuse_dense(w: np.ndarray, b: Blocks) -> str | None:
-    """The reason why weights are not worth a list of the steps that they take."""
-    taken = _taken(w, b)
-    if taken.shape[1] > np.iinfo(np.uint16).max:
-        return "its windows have more steps than 16 bits can number"
-    if b.groups > 1 and taken.mean() * panels(w, b).size > w.size:
-        return "panels of its groups would take more bytes than its weights"
-    return "its weights have no blocks of zeros for 16 channels" if taken.mean() > _DENSE else None
-
-
-def sparse_data(w: np.ndarray, b: Blocks) -> tuple[Data, ...]:
-    """Weights of the steps taken, how many there are before each panel, their numbers."""
-    taken = _taken(w, b)
-    kept = panels(w, b).reshape(*taken.shape, -1)[taken]
-    first = np.concatenate([[0], np.cumsum(taken.sum(axis=1))]).astype(np.int32)
-    return Data(kept, "weights"), Data(first, "steps"), Data(np.nonzero(taken)[1].astype(np.uint16), "steps")
 
 
 def panel_source(isa: str) -> Path:
@@ -336,7 +314,9 @@ def panel_variant(
     """
 
     def accepts_here(site: Site) -> str | None:
-        return "its weights need eight bits" if few and not is_packed(site) else accepts(site, isa, few)
+        if few and (not is_packed(site) or (plane_count(site) and isa not in TEMPLATES)):
+            return "its weights need eight bits"
+        return accepts(site, isa, few)
 
     return Variant(
         isa.partition("_")[0], source or panel_source(isa), accepts_here, lambda site: bind(site, isa, few),
@@ -347,17 +327,19 @@ def panel_variant(
 
 def panel_kernel(
     site: Site, name: str, isa: str, source: Path | None = None, *, weights: Sequence[Data] = (), bits: int = 8,
-    sparse: bool = False,
+    planes: int = 0, sparse: bool = False,
 ) -> Kernel:  # fmt: skip
     """An instance of a kernel template `name__isa`, `name__x86` on x86, on panels, for the result's type.
 
     Args:
         weights: in panels, of every call, from which NEON's knows how it may add products.
         bits: in which these are stored.
+        planes: of which they are sums, on x86; 0 where they are none.
         sparse: on x86, steps of zeros are left out.
     """
     if isa in TEMPLATES:
-        return x86_kernel(f"{name}__x86", source or panel_source(isa), site, isa, bits=bits, sparse=sparse)
+        return x86_kernel(f"{name}__x86", source or panel_source(isa), site, isa, bits=bits, planes=planes,
+                          sparse=sparse)  # fmt: skip
     kind = name.replace("_T", "_sum_T") if site.added is not None else name
     function, types = output_types(site, f"{kind}__{isa}")
     each = isa == "neon" and bits == 8 and any(_least_twice(data.array) for data in weights)
@@ -380,6 +362,8 @@ def _least_twice(weights: np.ndarray) -> bool:
 
 def refuse_packed(b: Blocks, w: np.ndarray) -> str | None:
     """The reason why weights [M, C/g, *K] are not worth packing: each group has panels of its own, filled up."""
+    if b.planes and b.length % b.depth:
+        return "sums of planes have no zeros to fill its steps up with"
     larger = b.bits < 8 and b.groups > 1 and b.stored(w.shape[0] // b.groups) > w.size
     return "panels of its groups would take more bytes than its weights" if larger else None
 

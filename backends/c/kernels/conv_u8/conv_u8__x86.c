@@ -16,7 +16,7 @@
    follow in a panel; again: how many there are before each panel, and in all, then the numbers of the steps whose codes
    they take. Bias, with -x_zero_point * sum of w where codes are taken as they are, and multiplier:
    [group][panel][channel]. Weights of fewer than eight bits, packed by 64 in this order, are unpacked for every block, as
-   many panels as a tile takes. sum, other: where results are sums with other codes, which lie as those of y do and may
+   many panels as a tile takes; a panel of sums of planes begins with QIR_TABLE bytes of tables. sum, other: where results are sums with other codes, which lie as those of y do and may
    share their bytes. scratch: room for unpacked panels, then see qir_conv_u8_room. */
 QIR_TARGET QIR_ALONE
 void qir_conv_u8s8_T__x86(const qir_conv_u8_shape *s, const qir_conv_u8_blocks *b, const uint8_t *QIR_RESTRICT x,
@@ -25,7 +25,7 @@ void qir_conv_u8s8_T__x86(const qir_conv_u8_shape *s, const qir_conv_u8_blocks *
                           QIR_Y *y) {
     const int32_t panels = (s->out_channels + 15) / 16, wide = QIR_CODES == 2, steps = b->segments * b->steps;
     qir_conv_u8_block at = qir_conv_u8_first_block(s, b), last = {0, 0, 0, 0, 0, 0};
-    const ptrdiff_t panel = (ptrdiff_t)steps * QIR_STEP_BYTES, stored = panel * QIR_BITS / 8;
+    const ptrdiff_t panel = (ptrdiff_t)steps * QIR_STEP_BYTES, stored = QIR_TABLE + panel * QIR_BITS / 8;
     int8_t *const unpacked = (int8_t *)scratch;
     qir_conv_u8_lists lists = qir_conv_u8_room(b, unpacked + (QIR_BITS < 8 ? panel * (QIR_WIDTH / 8) : 0));
     qir_tiles t;
@@ -51,7 +51,7 @@ void qir_conv_u8s8_T__x86(const qir_conv_u8_shape *s, const qir_conv_u8_blocks *
             for (p = 0; p < panels; p += QIR_SPARSE ? 1 : QIR_WIDTH / 8) {
                 const ptrdiff_t place = (ptrdiff_t)group * panels + p;
                 #if QIR_BITS < 8
-                QIR_UNPACK(w + place * stored, QIR_BITS, (p + 1 < panels ? QIR_WIDTH / 8 : 1) * (panel / 64), unpacked);
+                QIR_UNPACK(w + place * stored, QIR_BITS, p + 1 < panels ? QIR_WIDTH / 8 : 1, panel / 64, unpacked);
                 t.weights = unpacked;
                 #else
                 t.weights = w + place * stored;

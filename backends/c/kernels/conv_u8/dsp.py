@@ -9,7 +9,7 @@ import numpy as np
 
 from qir.backends.c.binding.requant import added, is_fixed, output_types, per_channel, summed
 from qir.backends.c.binding.site import Site
-from qir.backends.c.binding.weights import is_packed
+from qir.backends.c.binding.weights import few_alone
 from qir.backends.c.kernels import Bound, Variant
 from qir.backends.c.kernels.conv_u8.contract import accepts, conv_shape, conv_window, refuse_narrow
 from qir.backends.c.program import Data, Kernel, Scratch
@@ -101,7 +101,7 @@ def narrow(site: Site, codes: np.ndarray) -> bool:
 
 def refuse_dsp(site: Site) -> str | None:
     """What no kernel for DSP instructions takes."""
-    if is_packed(site):
+    if few_alone(site):
         return "its weights are packed"
     if is_fixed(site) and site.output.short != "u8":
         return "its result is real"

@@ -12,7 +12,7 @@ import numpy as np
 
 from qir.backends.c.binding.requant import added, output_types, per_channel, summed, weight_sums
 from qir.backends.c.binding.site import Site
-from qir.backends.c.binding.weights import weight_bits
+from qir.backends.c.binding.weights import plane_count, weight_bits
 from qir.backends.c.binding.x86 import x86_kernel
 from qir.backends.c.kernels import Bound, Variant
 from qir.backends.c.kernels.conv_u8.blocks import PANEL, in_panels
@@ -126,8 +126,8 @@ def _accepts(site: Site, tile: Tile) -> str | None:
         return "not three by three neighbouring taps one pixel apart"
     if w.shape[1] < PANEL:
         return f"fewer than {PANEL} input channels"
-    if weight_bits(site) <= _SMALL:
-        return "its weights would be fourteen times as large, or more"
+    if weight_bits(site) <= _SMALL or plane_count(site):
+        return "its weights would be seven times as large, or more"
     if (reason := accepts(site)) is not None:
         return reason
     values, bias = np.asarray(site.constant(1), np.int64), np.asarray(site.constant(2), np.int64)

@@ -17,8 +17,8 @@ from qir.backends.c.binding.site import Site
 from qir.backends.c.binding.weights import (
     activation_rows,
     bias_data,
-    is_packed,
     is_wide,
+    plane_count,
     refuse,
     row_kernel,
     rows,
@@ -36,16 +36,15 @@ from qir.backends.c.kernels.conv_u8.blocks import (
     panel_data,
     panel_kernel,
     panel_variant,
-    refuse_dense,
+    refuse_packed,
     refuse_sums,
     refuse_vectors,
     repeating,
-    skipping,
-    sparse_data,
 )
 from qir.backends.c.kernels.conv_u8.contract import pixel_window
 from qir.backends.c.kernels.conv_u8.dsp import DSP_SOURCE, dsp_data, dsp_kernel, dsp_room, dsp_work, refuse_dsp
-from qir.backends.c.kernels.conv_u8.mve import MVE_SOURCE, mve_data, mve_kernel, mve_refuses, mve_row_work, mve_work
+from qir.backends.c.kernels.conv_u8.mve import MVE_SOURCE, mve_data, mve_kernel, mve_refuses, mve_row_work
+from qir.backends.c.kernels.conv_u8.sparse import refuse_dense, skipping, sparse_data
 from qir.backends.c.program import Data, Field, Scratch, Struct
 from qir.ops.window import Window
 
@@ -102,7 +101,7 @@ def _blocks(site: Site, isa: str, few: bool = False) -> Blocks:
 def _cut(site: Site, isa: str, few: bool) -> Blocks:
     """With what depends on the weights, which may be stored in few bits."""
     b, w = _blocks(site, isa, few), _weights(site)
-    return packed(b, w, weight_bits(site)) if few else repeating(b, w)
+    return packed(b, w, weight_bits(site), plane_count(site)) if few else repeating(b, w)
 
 
 def _data(site: Site, b: Blocks) -> tuple[Data, ...]:
@@ -127,15 +126,15 @@ def _bind_panels(site: Site, isa: str, few: bool) -> Bound:
     data = _data(site, b)
     shape = _conv_shape(site, b.window_field)
     args = (shape, b.struct, site.input(0).read, *data, *added(site), b.scratch, site.output.write)
-    return Bound(panel_kernel(site, "qir_conv_u8s8_T", isa, weights=data[:1], bits=b.bits), args)
+    return Bound(panel_kernel(site, "qir_conv_u8s8_T", isa, weights=data[:1], bits=b.bits, planes=b.planes), args)
 
 
 def _bind_row(site: Site, isa: str, few: bool) -> Bound:
     """Codes beyond the depth are zeros, so that one bit serves for weights there too."""
-    b, bits = _blocks(site, isa), weight_bits(site) if few else 8
-    data = _data(site, replace(b, bits=bits))
+    b, bits, planes = _blocks(site, isa), weight_bits(site) if few else 8, plane_count(site) if few else 0
+    data = _data(site, replace(b, bits=bits, planes=planes))
     args = (gemm_shape(site), site.input(0).read, *data, _row_room(site, isa), site.output.write)
-    return Bound(panel_kernel(site, "qir_gemm_u8s8_row_T", isa, _ROW, bits=bits), args)
+    return Bound(panel_kernel(site, "qir_gemm_u8s8_row_T", isa, _ROW, bits=bits, planes=planes), args)
 
 
 def _work(site: Site) -> float:
@@ -153,14 +152,19 @@ def _panel_work(site: Site, isa: str, few: bool) -> float:
     return _cut(site, isa, few).work(site.input(1).shape[1])
 
 
+def _accepts_rows(site: Site, isa: str, few: bool) -> str | None:
+    return accepts(site) or refuse_sums(site, _weights(site), _cut(site, isa, few))
+
+
 def _on_rows(isa: str, few: bool = False) -> Variant:
-    return panel_variant(isa, few, lambda site, *_: accepts(site), _bind_row, _row_work, _ROW,
-                         "gemm_u8_row")  # fmt: skip
+    return panel_variant(isa, few, _accepts_rows, _bind_row, _row_work, _ROW, "gemm_u8_row")
 
 
 def _accepts_panels(site: Site, isa: str, few: bool) -> str | None:
-    reason = accepts(site) or refuse_vectors(site, isa, site.input(1).shape[0])
-    return reason or refuse_sums(site, _weights(site), _blocks(site, isa))
+    if (reason := accepts(site) or refuse_vectors(site, isa, site.input(1).shape[0])) is not None:
+        return reason
+    w, b = _weights(site), _cut(site, isa, few)
+    return refuse_packed(b, w) or refuse_sums(site, w, b)
 
 
 def _on_panels(isa: str, few: bool = False) -> Variant:

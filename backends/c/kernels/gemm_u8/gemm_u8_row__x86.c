@@ -10,24 +10,31 @@
 
        sum x w = sum x u - 2^(b-1) sum x   or   2 sum x u - sum x
 
-   where the sum of a row is computed once. Both may leave int32 on the way, the result does not: sums may wrap around. */
+   where the sum of a row is computed once. Both may leave int32 on the way, the result does not: sums may wrap around.
+   Sums of planes are looked up in the tables that a panel begins with, and then multiplied. */
 #define QIR_REAL(sums, at) QIR_SCALED(sums, QIR_LOAD_REALS(multiplier + at))
-#if QIR_BITS < 8
+#if QIR_BITS < 8 && !QIR_PLANES
 #define QIR_START_AT(from) QIR_SPREAD(0)
-#define QIR_FIRST(w) QIR_FEW(w, QIR_BITS, 0)
-#define QIR_SECOND(w) QIR_FEW(w, QIR_BITS, 1)
 #define QIR_AHEAD(i) _mm_prefetch((const char *)w + i * panel + 1024, _MM_HINT_T0);
 #define QIR_WHOLE(sum, from) QIR_ADD(QIR_ADD(QIR_LOAD(from), less), QIR_BITS > 1 ? sum : QIR_ADD(sum, sum))
 #else
 #define QIR_START_AT(from) QIR_LOAD(from)
-#define QIR_FIRST(w) QIR_WEIGHTS(w)
-#define QIR_SECOND(w) QIR_WEIGHTS((w) + QIR_NEXT_VECTOR)
 #define QIR_AHEAD(i)
 #define QIR_WHOLE(sum, from) sum
 #endif
+#if QIR_PLANES
+#define QIR_FIRST(i) QIR_SUM_OF_PLANES(QIR_FEW(w + i * panel, QIR_BITS, 0), QIR_PLANES, tables + i * panel)
+#define QIR_SECOND(i) QIR_SUM_OF_PLANES(QIR_FEW(w + i * panel, QIR_BITS, 1), QIR_PLANES, tables + i * panel + 32)
+#elif QIR_BITS < 8
+#define QIR_FIRST(i) QIR_FEW(w + i * panel, QIR_BITS, 0)
+#define QIR_SECOND(i) QIR_FEW(w + i * panel, QIR_BITS, 1)
+#else
+#define QIR_FIRST(i) QIR_WEIGHTS(w + i * panel)
+#define QIR_SECOND(i) QIR_WEIGHTS(w + i * panel + QIR_NEXT_VECTOR)
+#endif
 #if QIR_WIDTH == 16
 #define QIR_BEGIN(i) QIR_VECTOR a##i = QIR_START_AT(bias + 16 * i);
-#define QIR_STEP(i) QIR_AHEAD(i) QIR_DOT(a##i, codes, QIR_FIRST(w + i * panel));
+#define QIR_STEP(i) QIR_AHEAD(i) QIR_DOT(a##i, codes, QIR_FIRST(i));
 #define QIR_RUNS QIR_RUNS1
 #define QIR_RUNS_END QIR_RUNS1_END
 #define QIR_FINISH(i) a##i = QIR_WHOLE(a##i, bias + 16 * i);
@@ -37,8 +44,8 @@
 #define QIR_BEGIN(i) QIR_VECTOR a##i = QIR_START_AT(bias + 16 * i), b##i = QIR_START_AT(bias + 16 * i + 8);
 #define QIR_STEP(i)                                   \
     QIR_AHEAD(i)                                      \
-    QIR_DOT(a##i, codes, QIR_FIRST(w + i * panel));   \
-    QIR_DOT(b##i, codes, QIR_SECOND(w + i * panel));
+    QIR_DOT(a##i, codes, QIR_FIRST(i));               \
+    QIR_DOT(b##i, codes, QIR_SECOND(i));
 #define QIR_RUNS QIR_RUNS2
 #define QIR_RUNS_END QIR_RUNS2_END
 #define QIR_FINISH(i) a##i = QIR_WHOLE(a##i, bias + 16 * i), b##i = QIR_WHOLE(b##i, bias + 16 * i + 8);
@@ -90,15 +97,17 @@ QIR_TARGET QIR_ALONE static void qir_gemm_u8s8_row_T_sparse(const qir_requant *r
     QIR_TARGET QIR_ALONE static void qir_gemm_u8s8_row_T_by##n(                                                 \
         const qir_requant *requant, int32_t steps, const uint8_t *x, int32_t offset, const QIR_W *w,            \
         const int32_t *bias, const float *multiplier, QIR_Y *y) {                                               \
-        const ptrdiff_t panel = (ptrdiff_t)steps * (QIR_STEP_BYTES * QIR_BITS / 8);                             \
+        const ptrdiff_t panel = QIR_TABLE + (ptrdiff_t)steps * (QIR_STEP_BYTES * QIR_BITS / 8);                 \
         const QIR_VECTOR less = QIR_SPREAD(offset);                                                             \
+        const QIR_W *const tables = w;                                                                          \
         QIR_REQUANT q;                                                                                          \
-        QIR_EACH_##n(QIR_BEGIN) QIR_RUNS(n, 64 / ((1 << QIR_BITS) - 1)) do {                                    \
+        w += QIR_TABLE;                                                                                         \
+        QIR_EACH_##n(QIR_BEGIN) QIR_RUNS(n, QIR_RUN) do {                                                        \
             const QIR_VECTOR codes = QIR_SPREAD(qir_four_bytes(x));                                             \
             QIR_EACH_##n(QIR_STEP) x += 4, w += QIR_STEP_BYTES * QIR_BITS / 8;                                  \
         } while (--steps); QIR_RUNS_END(n)                                                                      \
         q = QIR_WIDEN_REQUANT(requant);                                                                         \
-        QIR_EACH_##n(QIR_FINISH) QIR_END_##n (void)panel, (void)less;                                           \
+        QIR_EACH_##n(QIR_FINISH) QIR_END_##n (void)panel, (void)less, (void)tables;                             \
     }
 QIR_PANELS(1) QIR_PANELS(4)
 #undef QIR_PANELS
@@ -117,7 +126,7 @@ QIR_PANELS(1) QIR_PANELS(4)
 #undef QIR_END_1
 #undef QIR_END_4
 
-#if QIR_BITS < 8
+#if QIR_BITS < 8 && !QIR_PLANES
 /* Sum of a row's codes. */
 QIR_TARGET static int32_t qir_gemm_u8s8_row_T_sum(const uint8_t *x, int32_t depth) {
     __m256i sums = _mm256_setzero_si256();
@@ -163,14 +172,14 @@ void qir_gemm_u8s8_row_T__x86(const qir_gemm_u8_shape *s, const uint8_t *QIR_RES
                               QIR_TAKEN_STEPS void *QIR_RESTRICT room, QIR_Y *QIR_RESTRICT y) {
     #if !QIR_SPARSE
     const int32_t steps = (s->depth + QIR_CODES - 1) / QIR_CODES;
-    const ptrdiff_t panel = (ptrdiff_t)steps * (QIR_STEP_BYTES * QIR_BITS / 8);
+    const ptrdiff_t panel = QIR_TABLE + (ptrdiff_t)steps * (QIR_STEP_BYTES * QIR_BITS / 8);
     #endif
     int32_t row, column;
     for (row = 0; row < s->rows; ++row, x += s->depth, y += s->columns) {
         const uint8_t *const codes = qir_gemm_u8s8_row_T_steps(x, s->depth, room);
         #if QIR_SPARSE
         const int32_t *first = first_step;
-        #elif QIR_BITS < 8
+        #elif QIR_BITS < 8 && !QIR_PLANES
         const int32_t offset = -qir_gemm_u8s8_row_T_sum(x, s->depth) * (1 << (QIR_BITS - 1));
         #else
         const int32_t offset = 0;
