@@ -9,9 +9,10 @@ rounded, and gradients go straight through the rounding (rounding.py, which also
     biases      and offsets of normalizations
 
 from the float model's outputs on the calibration samples, `T^2 KL(softmax(z / T) || softmax(y / T))` where they rank
-classes and the squared error relative to their power where not, plus the squared errors of what layers read, where the
-float model has it too. No labels are needed; where there are some, their cross-entropy is added. A tenth of the samples
-is held out: of all the networks on the way the one counts that was best on these, if it is better than the one before.
+classes and the squared error relative to their power where not, plus, where `features` says so, the squared errors of
+what layers read, where the float model has it too. Samples may be changed anew in every step (augment.py). No labels
+are needed; where there are some, their cross-entropy is added. A tenth of the samples is held out: of all the networks
+on the way the one counts that was best on these, if it is better than the one before.
 
 Codes come back as any pass gives them. What kernels rely on stays: zero points, codes of inputs, clamps that codes
 hold, ranges that operators or the recipe fix. Biases that were codes become reals: `quantize-biases` follows.
@@ -71,8 +72,7 @@ class Finetune(Pass):
         temperature: T.
         features: weight of the errors inside the network.
         labels: weight of the cross-entropy of labels, where there are some.
-        augment: how samples are changed anew in every step, of mirror, shift and mix (augment.py): what they shall not
-            be is not what the network will see, but what the float model has an answer to.
+        augment: how samples are changed anew in every step: mirror, shift, mix (augment.py).
         patience: looks at the samples held out, of twenty, without improvement after which it ends early; 0 for never.
         checkpoint: file from which an interrupted training goes on; "" for none.
         threads: that PyTorch may use; only one always gives the same bytes.
