@@ -87,7 +87,7 @@ class Finetune(Pass):
     batch_size: int = 64
     warmup: float = 0.05
     clip_norm: float = 1.0
-    temperature: float = 2.0
+    temperature: float = 4.0
     features: float = 0.0
     labels: float = 1.0
     augment: tuple[str, ...] = ()

@@ -40,7 +40,7 @@ MODELS = ("resnet8_cifar10", "dscnn_kws", "cnn_mnist", "mlp_mnist")
 TARGETS = ("native", "x86-avx2")
 BASE = "int8"
 LOWERED = "bind-batch,fold-constants,eliminate-identities,eliminate-dead-code,lower-integer"
-TUNED = Finetune(steps=2500)
+TUNED = Finetune(steps=2500, temperature=2.0)
 ROWS: Mapping[str, Mapping[str, Any]] = {
     BASE: {},
     "channels -30 %": {"compress": "prune{channels=0.3}"},
