@@ -109,7 +109,7 @@ def test_zeros_of_sparse_weights_stay(numbers: str) -> None:
     given = context(graph, numbers)
     sparse = run(graph, parse_pipeline("sparsify{pattern=2:4}"), given)
     before = sparse if numbers == "float" else quantized(sparse, given)
-    after = run(before, (replace(QUICK, fine_rate=1.0),), given)
+    after = run(before, (replace(QUICK, learning_rate=2e-3, fine_rate=1.0),), given)
     old, made = (one.constants[next(node for node in one.nodes if node.name == "Conv_6").inputs[1]]
                  for one in (before, after))  # fmt: skip
     zeros = old.value == 0
