@@ -35,7 +35,7 @@ types: $(VENV)/dev.stamp ## mypy --strict on qir/, passes/ and backends/
 bench: $(VENV)/demo.stamp ## speed of kernels and of the digits network; with QIR_ZOO=folder also larger ones, and faults that explain must find
 	$(BIN)/python tests/benchmarks/digits_latency.py
 	$(BIN)/python tests/benchmarks/kernels.py
-	@if [ -n "$$QIR_ZOO" ]; then for name in latency zoo "accuracy --ablate" budgets faults explain; do set -- $$name; $(BIN)/python tests/benchmarks/$$1.py $$2; done; fi
+	@if [ -n "$$QIR_ZOO" ]; then for name in latency zoo "accuracy --ablate" "compression --train" budgets faults explain; do set -- $$name; $(BIN)/python tests/benchmarks/$$1.py $$2; done; fi
 
 golden: $(VENV)/dev.stamp ## accept the present output as the golden files; read the diff afterwards
 	$(BIN)/python -m pytest $(PYTEST_FLAGS) tests --update-golden

@@ -19,7 +19,7 @@ from qir.backends.c import compile_c
 from qir.backends.c.costs import Costs, read_costs
 from qir.backends.onnx.fusion import format_notes
 from qir.backends.onnx.module import OnnxModule
-from qir.budget import byte_count, check_drop, within_bytes, within_drop
+from qir.budget import byte_count, check_drop, cost_of_few_bits, within_bytes, within_drop
 from qir.budget.options import Again
 from qir.calibration import Preprocess
 from qir.compiled import Compiled, CompiledC, CompiledOnnx, fitted
@@ -165,6 +165,8 @@ def compile(
         said, applied = applied.context.notes, again(applied.recipe, work)
         applied.context.notes.extend(note for note in said if note not in applied.context.notes)
     graph, context, kept = applied.graph, applied.context, applied.trace
+    if (cost := cost_of_few_bits(applied)) is not None:
+        context.notes.append(cost)
     source, chosen, where, samples = work.source, work.passes, context.target, context.feeds
     if kept is not None and not isinstance(trace, bool):
         kept.save(trace)

@@ -20,7 +20,7 @@ from qir.ir.types import TensorType
 from qir.onnxio.lift import lift
 from qir.ops.weighted import depthwise_layers, outer_layers
 from qir.passes.fuse.preprocess import FoldPreprocess
-from qir.passes.train.finetune import check_torch
+from qir.passes.train.finetune import Finetune, check_torch
 from qir.passmanager.base import Context, Pass
 from qir.passmanager.registry import parse_pipeline
 from qir.plugins import load_plugins
@@ -53,6 +53,7 @@ ORIENT = "orient-weights,align-channels"
 BIND = "bind-batch,fold-constants,eliminate-identities,eliminate-dead-code"
 LOWER = "lower-integer"
 FINETUNE = "finetune"
+COMPRESS = ("prune", "low-rank", "sparsify")
 AFTER_TRAINING = ("quantize-biases", "absorb-activations", *ORIENT.split(","), "bind-batch", LOWER)
 """What follows the rounding that training undoes and does again: `finetune` stands before the first of these."""
 _LAYERS = ("Conv", "ConvTranspose", "Gemm", "MatMul")
@@ -156,7 +157,7 @@ def prepare(
     if finetune is not None and finetune is not False:
         if samples is None:
             raise DataError("fine-tuning reads samples, and there are none", fix="Give calibration=samples")
-        chosen = with_finetune(chosen, finetune)
+        chosen = with_finetune(chosen, finetune, numbers)
     context.teacher = teacher(source, chosen, context)
     if not has_data and numbers.default.activation_bits is not None and quantized:
         context.notes.append("the model comes with codes: no calibration data, so that what else it holds stays float")
@@ -166,8 +167,11 @@ def prepare(
     return Work(source, chosen, context)
 
 
-def with_finetune(passes: tuple[Pass, ...], given: bool | str | Pass) -> tuple[Pass, ...]:
-    """A pipeline with fine-tuning in its place.
+def with_finetune(passes: tuple[Pass, ...], given: bool | str | Pass, recipe: Recipe) -> tuple[Pass, ...]:
+    """A pipeline with fine-tuning in its place: where weights and activations are rounded, and biases are not.
+
+    What makes the network smaller is made good for in float, right behind it; where nothing gets fewer than 8 bits that
+    is the only training.
 
     Args:
         given: True for the defaults, text such as "finetune{steps=2000}", or the pass.
@@ -181,7 +185,17 @@ def with_finetune(passes: tuple[Pass, ...], given: bool | str | Pass) -> tuple[P
         raise RecipeError(f"finetune is {given!r}", fix='Give True, "finetune{steps=2000}", or the pass')
     check_torch()
     place = next((i for i, one in enumerate(passes) if one.name in AFTER_TRAINING), len(passes))
-    return (*passes[:place], *tuning, *passes[place:])
+    smaller = max((i + 1 for i, one in enumerate(passes[:place]) if one.name in COMPRESS), default=0)
+    if smaller:
+        passes = (*passes[:smaller], *_in_float(tuning), *passes[smaller:])
+        place += len(tuning)
+    return passes if smaller and not recipe.has_few_bits else (*passes[:place], *tuning, *passes[place:])
+
+
+def _in_float(tuning: tuple[Pass, ...]) -> tuple[Pass, ...]:
+    """The same training with a checkpoint of its own."""
+    return tuple(replace(one, checkpoint=f"{one.checkpoint}.float") if isinstance(one, Finetune) and one.checkpoint
+                 else one for one in tuning)  # fmt: skip
 
 
 def without_training(work: Work) -> Work:

@@ -161,6 +161,13 @@ class Recipe:
         if not _is_number(self.percentile) or not 50 < self.percentile <= 100:
             raise RecipeError(f"percentile {self.percentile!r} is not in (50, 100]", fix="Try 99.99")
 
+    @property
+    def has_few_bits(self) -> bool:
+        """Whether weights or activations of some layers get fewer than 8."""
+        layers = (self.default, *(self.layer((one.match,), one.match) for one in self.overrides))
+        widths = (width for layer in layers for width in (layer.weight_width, layer.activation_bits))
+        return any(width is not None and whole_bits(width) < 8 for width in widths)
+
     def layer(self, names: Iterable[str], op: str) -> Layer:
         """The treatment of a node.
 

@@ -89,6 +89,8 @@ class Target:
         max_pair_sum: largest sum of two neighbouring weight codes of one sign, where the target's kernels add pairs of
             products in 16 bits (255 * 128 still fits); None where accumulation is exact.
         costs: estimates by which a pass leaves in float what codes would slow down; None where nothing is known.
+        work: an estimate of what each node of a network takes by its name, in a unit of the target's own: of use as a
+            share of another network's. Of targets of C: of networks of stage INT whose shapes are known.
         requantization: how accumulators become codes: in float32, or fixed, by integers alone.
         real_results: layers that run on codes may give reals: accumulators times scale.
         isas: kernel instruction sets in order of preference, ending in portable.
@@ -107,6 +109,7 @@ class Target:
     bit_channels: int = 8
     max_pair_sum: int | None = None
     costs: Costs | None = None
+    work: Callable[[Graph], Mapping[str, float]] | None = None
     requantization: Requantization = "float32"
     real_results: bool = True
     isas: tuple[str, ...] = field(default=("portable",))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from types import MappingProxyType
 
 from qir.backends.c.build import ARM_TOOLS, RISCV_TOOLS, Tools
@@ -162,6 +163,14 @@ class CTarget:
 C_TARGETS: dict[str, CTarget] = {}
 
 
+def _cycles(name: str, graph: Graph) -> dict[str, float]:
+    """Of the calls of a network of stage INT, by the table of costs."""
+    from qir.backends.c.dispatch import choices  # which need the targets
+    from qir.backends.c.plan import cycles
+
+    return cycles(graph, choices(c_target(name))[0])
+
+
 def register_c_target(row: CTarget) -> CTarget:
     """Adds a target of the C backend, also to those that passes see."""
     isas = (*row.isas, "portable")
@@ -169,7 +178,7 @@ def register_c_target(row: CTarget) -> CTarget:
                            few_values=("ternary",),
                            activation_bits=(8, 16), bit_products=row.bit_products,
                            bit_channels=row.bit_channels, requantization=row.requantization,
-                           real_results=row.tools is None, isas=isas,
+                           real_results=row.tools is None, isas=isas, work=partial(_cycles, row.name),
                            description=row.description))  # fmt: skip
     C_TARGETS[row.name] = row
     return row

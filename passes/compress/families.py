@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from qir.compression.path import Work
+from qir.compression.path import Work, filled
 from qir.coupling import FIXED, Coupling
 from qir.coupling.ties import join, root
 from qir.ir.graph import Graph, Node
@@ -72,12 +72,14 @@ def _power(node: Node, graph: Graph, coupling: Coupling, classes: np.ndarray) ->
     return found / max(float(squares.sum()), 1e-300)
 
 
-def work_of(graph: Graph, coupling: Coupling, found: Sequence[Family]) -> Work:
-    """The multiplications of a graph's layers by the channels of its families.
+def work_of(graph: Graph, coupling: Coupling, found: Sequence[Family], costs: Mapping[str, float]) -> Work:
+    """What a graph's layers take by the channels of its families.
 
     Args:
         graph: with known shapes, as far as they can be.
+        costs: of each layer as it is, by its name; where that of one is missing, multiplications count.
     """
+    known = all(costs.get(node.name) for node in graph.nodes if weighted(node, graph) is not None)
     rows: list[tuple[float, np.ndarray, np.ndarray, int, int]] = []
     for node in graph.nodes:
         total = macs(node, graph)
@@ -90,9 +92,11 @@ def work_of(graph: Graph, coupling: Coupling, found: Sequence[Family]) -> Work:
             inputs = graph.tensor(node.inputs[0]).sizes[1 if "Conv" in node.op else -1]
             read = _counts(node.inputs[0], coupling, found)
         left = np.array([family.count for family in found])
-        rows.append((total / (inputs * outputs), read, made, inputs - int(read @ left), outputs - int(made @ left)))
-    each, read_by, made_by, others, other = (np.array(column) for column in zip(*rows, strict=True))
-    return Work(each, read_by, made_by, others, other)
+        full = (inputs * outputs + float(filled(np.array(inputs), np.array(outputs)))) / 2
+        each = costs[node.name] / full if known else total / (inputs * outputs)
+        rows.append((each, read, made, inputs - int(read @ left), outputs - int(made @ left)))
+    ones, read_by, made_by, others, other = (np.array(column) for column in zip(*rows, strict=True))
+    return Work(ones, read_by, made_by, others, other)
 
 
 def _counts(name: str, coupling: Coupling, found: Sequence[Family]) -> np.ndarray:

@@ -15,10 +15,9 @@ What reaches the model's outputs, or an operator that is not known to let channe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from functools import partial
 from typing import ClassVar
 
 import numpy as np
@@ -32,10 +31,10 @@ from qir.passes.compress.changed import noise, smaller, total_macs, weight_bytes
 from qir.passes.compress.families import Family, families, work_of
 from qir.passes.compress.readers import errors_of, updated
 from qir.passes.compress.refit import refit
+from qir.passes.compress.work import work
 from qir.passes.quantize.observed import observed
 from qir.passmanager.base import Context, Pass, Promise
 from qir.rewrite.channel_removal import remove_channels
-from qir.target import Costs
 
 METHODS = ("obs", "magnitude", "random")
 _LEAST = 0.25
@@ -50,12 +49,14 @@ class PruneChannels(Pass):
         channels: share of the channels that go.
         macs: multiply-accumulates that may stay: a share of them up to 1, or how many.
         bytes: of weights that may stay, in the widths of the recipe; likewise.
-        ms: milliseconds that the network may take, where the target has estimates.
+        ms: milliseconds that the network may take, where the target has estimates of them.
+        time: share of the time that may stay, by the estimates of the target: of C, of the kernels that it would get.
         layers: `glob:share`, the share of the channels made by layers of that name that goes, no more and no less;
             later ones win.
         method: obs, by what the layers that read a channel lose, as calibration tells; magnitude, by the weights that
             make it, or random: for comparison, and without samples. These fit nothing afterwards.
-        multiple: of which the channels left of a layer are one, so that vectors are full.
+        multiple: of which the channels left of a layer are one, so that vectors are full; half of it where there are
+            fewer than two of them.
 
     Raises:
         PassError: for values that make no sense, and for `obs` without calibration.
@@ -69,9 +70,10 @@ class PruneChannels(Pass):
     macs: float | None = None
     bytes: float | None = None
     ms: float | None = None
+    time: float | None = None
     layers: tuple[str, ...] = ()
     method: str = "obs"
-    multiple: int = 4
+    multiple: int = 8
 
     def __post_init__(self) -> None:
         if not 0 <= self.channels < 1:
@@ -80,10 +82,12 @@ class PruneChannels(Pass):
             value = getattr(self, name)
             if value is not None and not (isinstance(value, (int, float)) and value > 0):
                 raise PassError(f"{name}={value} is no budget", fix="Give what may stay: a share up to 1, or how much")
+        if self.time is not None and not 0 < self.time <= 1:
+            raise PassError(f"time={self.time} is no share", fix="0.5 makes it twice as fast")
         if self.method not in METHODS:
             raise PassError(f"method '{self.method}' is unknown", fix=f"Choose {', '.join(METHODS)}")
         if self.multiple < 1:
-            raise PassError(f"multiple={self.multiple} is not positive", fix="Try 4, or 1 for any count")
+            raise PassError(f"multiple={self.multiple} is not positive", fix="Try 8, or 1 for any count")
         for entry in self.layers:
             _share(entry)
 
@@ -103,7 +107,8 @@ class PruneChannels(Pass):
             errors = [self._scaled(*one, graph, coupling, context) for one in zip(found, orders, errors, strict=True)]
         start, free = self._start(found)
         allowed = [self._counts(family) if open_ else [] for family, open_ in zip(found, free, strict=True)]
-        steps = path(work_of(with_ones(graph), coupling, found), errors, allowed, start)
+        each = work(graph, context)
+        steps = path(work_of(with_ones(graph), coupling, found, each), errors, allowed, start)
 
         def gone_at(counts: np.ndarray) -> np.ndarray:
             gone = np.zeros(len(coupling.groups), bool)
@@ -111,7 +116,7 @@ class PruneChannels(Pass):
                 gone[family.classes[order[: family.count - left]]] = True
             return gone
 
-        keeps = self._budgets(graph, coupling, found, context)
+        keeps = self._budgets(graph, coupling, found, each, context)
         gone = gone_at(_first(steps, allowed, lambda counts: keeps(gone_at(counts))))
         if not keeps(gone):
             context.notes.append(f"prune: budgets are missed, as {_LEAST:.1%} of each layer's channels stay")
@@ -151,7 +156,8 @@ class PruneChannels(Pass):
     def _counts(self, family: Family) -> list[int]:
         """How many classes of a family may be left, falling."""
         least = max(1, int(np.ceil(_LEAST * family.count)))
-        return [left for left in range(family.count - 1, least - 1, -1) if left * family.width % self.multiple == 0]
+        multiple = self.multiple if family.channels >= 2 * self.multiple else max(1, self.multiple // 2)
+        return [left for left in range(family.count - 1, least - 1, -1) if left * family.width % multiple == 0]
 
     def _start(self, found: Sequence[Family]) -> tuple[np.ndarray, list[bool]]:
         """Classes left in each family as `layers` says, and whether it says nothing."""
@@ -165,12 +171,17 @@ class PruneChannels(Pass):
             free.append(not shares)
         return np.array(left), free
 
-    def _budgets(self, graph: Graph, coupling: Coupling, found: Sequence[Family],
+    def _budgets(self, graph: Graph, coupling: Coupling, found: Sequence[Family], each: Mapping[str, float],
                  context: Context) -> Callable[[np.ndarray], bool]:  # fmt: skip
         """Whether the network without some classes keeps the budgets."""
         costs, limits = context.target.costs, list[tuple[float, Callable[[Graph], float]]]()
         if self.ms is not None and costs is None:
-            raise PassError(f"target {context.target.name} has no estimates of time", fix="Give macs= instead of ms=")
+            raise PassError(f"target {context.target.name} has no estimates of milliseconds",
+                            fix="Give time=, the share of it that may stay")  # fmt: skip
+        whole = sum(each.values())
+        if self.time is not None and not each:
+            raise PassError(f"target {context.target.name} has no estimates of this network",
+                            fix="Give macs= instead of time=")  # fmt: skip
         measures: tuple[tuple[float | None, Callable[[Graph], float]], ...] = (
             (self.macs, total_macs), (self.bytes, lambda one: weight_bytes(one, context)),
         )  # fmt: skip
@@ -178,7 +189,9 @@ class PruneChannels(Pass):
             if budget is not None:
                 limits.append((budget * measure(graph) if budget <= 1 else budget, measure))
         if self.ms is not None and costs is not None:
-            limits.append((1e6 * self.ms, partial(_nanoseconds, costs)))
+            limits.append((1e6 * self.ms, lambda one: sum(work(one, context).values())))
+        if self.time is not None:
+            limits.append((self.time * whole, lambda one: sum(work(one, context).values())))
         most = (1 - self.channels) * sum(family.channels for family in found)
 
         def keeps(gone: np.ndarray) -> bool:
@@ -206,11 +219,6 @@ def _first(
             if keeps(trial):
                 return trial
     return found
-
-
-def _nanoseconds(costs: Costs, graph: Graph) -> float:
-    single = with_ones(graph)
-    return sum(costs.node(node, single, True) for node in single.nodes)
 
 
 def _share(entry: str) -> tuple[str, float]:

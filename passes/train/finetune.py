@@ -9,9 +9,10 @@ rounded, and gradients go straight through the rounding (rounding.py, which also
     biases      and offsets of normalizations
 
 from the float model's outputs on the calibration samples, `T^2 KL(softmax(z / T) || softmax(y / T))` where they rank
-classes and the squared error relative to their power where not, plus the squared errors of what layers read, where the
-float model has it too. No labels are needed; where there are some, their cross-entropy is added. A tenth of the samples
-is held out: of all the networks on the way the one counts that was best on these, if it is better than the one before.
+classes and the squared error relative to their power where not, plus, where `features` says so, the squared errors of
+what layers read, where the float model has it too. Samples may be changed anew in every step (augment.py). No labels
+are needed; where there are some, their cross-entropy is added. A tenth of the samples is held out: of all the networks
+on the way the one counts that was best on these, if it is better than the one before.
 
 Codes come back as any pass gives them. What kernels rely on stays: zero points, codes of inputs, clamps that codes
 hold, ranges that operators or the recipe fix. Biases that were codes become reals: `quantize-biases` follows.
@@ -23,24 +24,25 @@ interrupted training goes on from its checkpoint.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from qir.errors import MissingDependencyError, PassError
 from qir.evaluate import Runner
 from qir.ir.dtype import of_array
-from qir.ir.graph import Constant, Graph
+from qir.ir.graph import Constant, Graph, Stage
 from qir.ir.text import graph_text
 from qir.ir.types import Affine, TensorType
 from qir.ops.weighted import weighted
 from qir.passes.quantize.saturation import pair_partners, without_saturation, worst_pair
 from qir.passes.quantize.weights import pair_limit
+from qir.passes.train.augment import AUGMENTATIONS
 from qir.passes.train.samples import Samples, taught
 from qir.passmanager.base import Context, Pass, Promise
+from qir.quant.error import sqnr
 from qir.quant.scales import encode
 from qir.rewrite.editor import Editor
 from qir.walk import without_codes
@@ -60,7 +62,8 @@ class Finetune(Pass):
 
     Attributes:
         steps: of the optimizer, Adam.
-        learning_rate: of weights of at most 16 codes, in units of the root mean square of their channel.
+        learning_rate: of weights of at most 16 codes, in units of the root mean square of their channel; of a network
+            that is not rounded yet, of all weights.
         fine_rate: share of it that all else takes: other weights, biases (in units of what their layer gives), scales
             and thresholds (in units of themselves).
         batch_size: samples a step.
@@ -69,6 +72,7 @@ class Finetune(Pass):
         temperature: T.
         features: weight of the errors inside the network.
         labels: weight of the cross-entropy of labels, where there are some.
+        augment: how samples are changed anew in every step: mirror, shift, mix (augment.py).
         patience: looks at the samples held out, of twenty, without improvement after which it ends early; 0 for never.
         checkpoint: file from which an interrupted training goes on; "" for none.
         threads: that PyTorch may use; only one always gives the same bytes.
@@ -79,13 +83,14 @@ class Finetune(Pass):
     needs_data: ClassVar[bool] = True
     steps: int = 1000
     learning_rate: float = 0.01
-    fine_rate: float = 0.2
+    fine_rate: float = 0.1
     batch_size: int = 64
     warmup: float = 0.05
     clip_norm: float = 1.0
     temperature: float = 4.0
-    features: float = 0.1
+    features: float = 0.0
     labels: float = 1.0
+    augment: tuple[str, ...] = ()
     patience: int = 0
     checkpoint: str = ""
     threads: int = 1
@@ -99,6 +104,8 @@ class Finetune(Pass):
                 raise PassError(f"finetune has {option} {value}", fix="Give a positive number")
         if self.warmup >= 1:
             raise PassError(f"finetune has warmup {self.warmup}", fix="Give a share below 1")
+        if unknown := sorted(set(self.augment) - set(AUGMENTATIONS)):
+            raise PassError(f"finetune has augment {unknown[0]}", fix=f"Choose of {', '.join(AUGMENTATIONS)}")
 
     def run(self, graph: Graph, context: Context) -> Graph:
         check_torch()
@@ -108,7 +115,8 @@ class Finetune(Pass):
         from qir.passes.train.training import Plan, threads, train
 
         teacher = without_codes(graph) if context.teacher is None else context.teacher
-        samples = taught(graph, teacher, context.feeds, context.labels, features=self.features > 0)
+        samples = taught(graph, teacher, context.feeds, context.labels, features=self.features > 0,
+                         keeps=not self.augment)  # fmt: skip
         places = np.arange(samples.count)
         judges = places[::_HELD_OUT][:_MOST_HELD_OUT] if samples.count >= _FEWEST else places
         with threads(self.threads):
@@ -119,6 +127,8 @@ class Finetune(Pass):
             context.notes.append(f"finetune: {done} steps on {samples.count} samples brought nothing: all stays")
             return graph
         trained = written(network, context)
+        if graph.stage is Stage.FLOAT:  # what was observed is no longer so
+            context.statistics, context.moments = None, {}
         context.notes.append(_told(graph, trained, samples, judges, done))
         return trained
 
@@ -169,12 +179,13 @@ def _digest(graph: Graph, samples: Samples) -> str:
 
 def _told(before: Graph, after: Graph, samples: Samples, judges: np.ndarray, steps: int) -> str:
     """What it brought, on the samples held out."""
-    taps = [goal.name for goal in samples.outputs]
-    found = [_outputs(graph, samples, judges, taps) for graph in (before, after)]
+    taps, given = [goal.name for goal in samples.outputs], samples.some(judges)
+    found = [samples.through(Runner(graph, taps, optimize=True, integers=False, threads=1), given)
+             for graph in (before, after)]  # fmt: skip
     parts = []
     for goal in samples.outputs:
         wanted = samples.wanted[goal.name][judges]
-        noise = [_sqnr(wanted, one[goal.name]) for one in found]
+        noise = [sqnr(wanted, one[goal.name]) for one in found]
         text = f"from {noise[0]:.1f} to {noise[1]:.1f} dB"
         if goal.classes:
             same = [(_answers(wanted) == _answers(one[goal.name])).mean() for one in found]
@@ -184,20 +195,5 @@ def _told(before: Graph, after: Graph, samples: Samples, judges: np.ndarray, ste
     return f"finetune: {steps} steps on {samples.count} samples; on {held}: {'; '.join(parts)}"
 
 
-def _outputs(graph: Graph, samples: Samples, places: np.ndarray, taps: list[str]) -> Mapping[str, Any]:
-    """A graph's values on some samples, one at a time where it takes only one."""
-    runner = Runner(graph, taps, optimize=True, integers=False, threads=1)
-    size = samples.batch or len(places)
-    parts = [runner(samples.some(np.resize(places[i : i + size], size))) for i in range(0, len(places), size)]
-    return {name: np.concatenate([part[name] for part in parts])[: len(places)] for name in taps}
-
-
 def _answers(logits: np.ndarray) -> np.ndarray:
     return np.asarray(logits.reshape(len(logits), -1).argmax(axis=1))
-
-
-def _sqnr(wanted: np.ndarray, found: np.ndarray) -> float:
-    """In dB, the signal taken about each output's mean over the samples."""
-    signal = np.square(wanted - wanted.mean(axis=0), dtype=np.float64).sum()
-    noise = np.square(wanted.astype(np.float64) - found).sum()
-    return float("inf") if noise == 0 else float(10 * np.log10(max(signal / noise, 1e-20)))

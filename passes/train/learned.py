@@ -24,6 +24,8 @@ _SMALLEST_FACTOR = 0.05
 """Scales keep at least this share of what they were: they have to stay positive."""
 _WITHIN = 0.95
 """Of its scale, how far a threshold may be from 0."""
+_SPARSE = 0.2
+"""Share of zeros from which on they are taken for a pattern that has to stay; of weights with many codes."""
 _TOWARDS = (1.0, 0.75, 0.5, 0.25, 0.0)
 """Shares of the way from a code's real back to the weight; the largest that does not leave the code's cell counts."""
 
@@ -121,7 +123,8 @@ class Rounded(nn.Module):  # type: ignore[misc]  # torch is not typed here
 class Latent(nn.Module):  # type: ignore[misc]
     """A weight: reals, and the codes that the network sees of them.
 
-    After every step the reals are put back into the clip range, so that no weight is where its gradient ends.
+    After every step the reals are put back into the clip range, so that no weight is where its gradient ends, and zeros
+    of a sparse weight are zeros again.
 
     Args:
         value: the reals to start from.
@@ -142,6 +145,8 @@ class Latent(nn.Module):  # type: ignore[misc]
         self.register_buffer("unit", torch.from_numpy(np.array(unit)))
         self.register_buffer("start", torch.from_numpy(start))
         self.moved = nn.Parameter(torch.zeros_like(self.start))
+        sparse = not self.is_few and float((value == 0).mean()) >= _SPARSE
+        self.register_buffer("kept", torch.from_numpy((value != 0).astype(np.float32)) if sparse else None)
 
     @property
     def is_few(self) -> bool:
@@ -165,6 +170,8 @@ class Latent(nn.Module):  # type: ignore[misc]
         return real.numpy(), quant, (steps + zero).astype(np.int32).astype(quant.storage.numpy)
 
     def settle(self) -> None:
+        if self.kept is not None:
+            self.moved.data.mul_(self.kept)
         if self.rounded is not None:
             self.rounded.settle()
             scale = self.rounded.scales().detach()

@@ -118,11 +118,18 @@ class Network(nn.Module):  # type: ignore[misc]  # torch is not typed here
         operands: list[Any] = [values[name] if name else None for name in node.inputs]
         if node.op == "Reshape" and times > 1:
             operands[1] = torch.cat([operands[1][:1] * times, operands[1][1:]])
+        if node.op == "Relu" and self._clamps(node.outputs[0]):
+            return operands[:1]
         try:
             found = TABLE[node.op](node, operands)
         except (NotImplementedError, RuntimeError, ValueError, TypeError, IndexError) as error:
             raise PassError(f"{node.op} cannot be trained: {error}", node=node.name, fix=_WAY_OUT) from error
         return found if isinstance(found, list) else [found]
+
+    def _clamps(self, name: str) -> bool:
+        """Whether rounding a value gives 0 and no gradient for all that is negative, as a Relu does."""
+        quant = _quant(self.graph, name)
+        return quant is not None and quant.rounding == "nearest" and bool((quant.zero_point == quant.qmin).all())
 
     def _held_results(self, node: Node, values: Mapping[str, Any]) -> list[Any]:
         """Of a node that no gradient has to pass."""

@@ -24,37 +24,68 @@ _ROOM = 2.0**-20
 
 
 class _StraightThrough(torch.autograd.Function):  # type: ignore[misc]  # torch is not typed here
-    """`scale * codes`, the codes for a step function of `x / scale`."""
+    """`scale * codes`, the codes for a step function of `x / scale`.
+
+    With y = s q, the sum over the clip range of `q - x / s`, and outside of it of q, is `(y - [inside] x) / s`.
+    """
 
     @staticmethod
     def forward(ctx: Any, x: Any, scale: Any, codes: Any, low: Any, high: Any, gain: float) -> Any:
-        ctx.save_for_backward(x, scale, codes)
+        result = codes * scale
+        ctx.save_for_backward(x, scale, result)
         ctx.low, ctx.high, ctx.gain = low, high, gain
-        return codes * scale
+        return result
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> tuple[Any, ...]:
-        x, scale, codes = ctx.saved_tensors
-        ratio = x / scale
-        inner = _inside(grads[0], ratio, ctx.low, ctx.high)
+        x, scale, result = ctx.saved_tensors
+        inner = _inside(grads[0], x, scale, ctx.low, ctx.high)
         scale_grad = None
         if ctx.needs_input_grad[1]:
-            scale_grad = (_summed(grads[0], codes, scale) - _summed(inner, ratio, scale)) * ctx.gain
+            scale_grad = (_summed(grads[0], result, scale) - _summed(inner, x, scale)) / scale * ctx.gain
         return inner, scale_grad, None, None, None, None
 
 
-def _inside(grad: Any, ratio: Any, low: Any, high: Any) -> Any:
-    """The gradient where the ratio is in the clip range, 0 elsewhere."""
-    if isinstance(low, float) and isinstance(high, float):
-        return torch.ops.aten.hardtanh_backward(grad, ratio, low - _ROOM, high + _ROOM)
+def _inside(grad: Any, x: Any, scale: Any, low: Any, high: Any) -> Any:
+    """The gradient where `x / scale` is in the clip range, 0 elsewhere."""
+    if scale.numel() == 1 and isinstance(low, float) and isinstance(high, float):
+        one = float(scale)
+        return torch.ops.aten.hardtanh_backward(grad, x, (low - _ROOM) * one, (high + _ROOM) * one)
+    ratio = x / scale
     return grad * ((ratio >= low) & (ratio <= high))
 
 
 def _summed(first: Any, second: Any, scale: Any) -> Any:
     """The sum of products that share a scale."""
     if scale.numel() == 1:
-        return torch.sum(first * second).reshape(scale.shape)
+        return inner_product(first, second).reshape(scale.shape)
     return (first * second).sum_to_size(scale.shape)
+
+
+def inner_product(first: Any, second: Any) -> Any:
+    """The sum of products of two tensors, in one pass over them where they lie alike and without gaps."""
+    if first.ndim == 4 and all(one.is_contiguous(memory_format=torch.channels_last) for one in (first, second)):
+        first, second = first.permute(0, 2, 3, 1), second.permute(0, 2, 3, 1)
+    if first.is_contiguous() and second.is_contiguous() and first.shape == second.shape:
+        return torch.dot(first.view(-1), second.view(-1))
+    return torch.sum(first * second)
+
+
+class _SquaredDistance(torch.autograd.Function):  # type: ignore[misc]
+    @staticmethod
+    def forward(ctx: Any, x: Any, wanted: Any) -> Any:
+        off = x - wanted
+        ctx.save_for_backward(off)
+        return inner_product(off, off)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> tuple[Any, ...]:
+        return ctx.saved_tensors[0] * (2 * grads[0]), None
+
+
+def squared_distance(x: Any, wanted: Any) -> Any:
+    """The sum of `(x - wanted)^2`; its gradient goes to `x` alone."""
+    return _SquaredDistance.apply(x, wanted)
 
 
 def straight_through(x: Any, scale: Any, codes: Any, low: Any, high: Any, gain: float = 1.0) -> Any:

@@ -21,6 +21,8 @@ from qir.rewrite.channel_scaling import scaled_like
 
 _FEATURE_BYTES = 1 << 29
 """What the teacher's values inside the network may take; those nearest to the outputs are kept."""
+_LOOKS = 8
+"""Batches by which values inside are known that are not kept."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,21 @@ class Goal:
 
 
 @dataclass(frozen=True, eq=False)
+class Lesson:
+    """What one step learns from.
+
+    Attributes:
+        inputs: by name.
+        wanted: by goal's name.
+        labels: classes int64 [n] with the share that each has, float32 [n]; none without labels.
+    """
+
+    inputs: Mapping[str, np.ndarray]
+    wanted: Mapping[str, np.ndarray]
+    labels: tuple[tuple[np.ndarray, np.ndarray], ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
 class Samples:
     """Samples and what the teacher makes of them.
 
@@ -46,10 +63,12 @@ class Samples:
         inputs: by name, [n, ...] each along its own axis of samples.
         axes: that axis, of inputs that have one.
         outputs, features: the network's outputs, and values inside.
-        wanted: by goal's name what the teacher gives, [n, ...].
+        wanted: by goal's name what the teacher gives, [n, ...]; of features where they are kept.
+        powers: of each goal the mean square about its mean over the samples: errors count relative to it.
         labels: int64 [n]; None without.
         count: n.
         batch: how many samples the graph takes at once, where it fixes that.
+        teacher: gives the teacher's values of other samples.
     """
 
     inputs: Mapping[str, np.ndarray]
@@ -57,21 +76,51 @@ class Samples:
     outputs: tuple[Goal, ...]
     features: tuple[Goal, ...]
     wanted: Mapping[str, np.ndarray]
+    powers: Mapping[str, float]
     labels: np.ndarray | None
     count: int
     batch: int | None
+    teacher: Runner
 
     def some(self, places: np.ndarray) -> dict[str, np.ndarray]:
         """The inputs of some samples."""
+        return self._cut(self.inputs, places)
+
+    def lesson(self, places: np.ndarray) -> Lesson:
+        """Some samples as they are."""
+        labels = () if self.labels is None else ((self.labels[places], np.ones(len(places), np.float32)),)
+        return Lesson(self.some(places), {name: array[places] for name, array in self.wanted.items()}, labels)
+
+    def answers(self, inputs: Mapping[str, np.ndarray], *, features: bool) -> dict[str, np.ndarray]:
+        """What the teacher makes of other samples, by goal's name."""
+        goals = (*self.outputs, *self.features) if features else self.outputs
+        found = self.through(self.teacher, inputs)
+        return {goal.name: found[goal.teacher] for goal in goals}
+
+    def through(self, runner: Runner, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """A graph's values of some samples, as many at a time as it takes."""
+        name, axis = next(iter(self.axes.items()))
+        count = inputs[name].shape[axis]
+        size = self.batch or count
+        parts = [runner(self._cut(inputs, np.resize(np.arange(i, min(i + size, count)), size)))
+                 for i in range(0, count, size)]  # fmt: skip
+        if len(parts) == 1 and size == count:
+            return parts[0]
+        return {name: np.concatenate([part[name] for part in parts])[:count] for name in parts[0]
+                if _by_sample(parts[0][name], size)}  # fmt: skip
+
+    def _cut(self, inputs: Mapping[str, np.ndarray], places: np.ndarray) -> dict[str, np.ndarray]:
         return {name: np.take(array, places, self.axes[name]) if name in self.axes else array
-                for name, array in self.inputs.items()}  # fmt: skip
+                for name, array in inputs.items()}  # fmt: skip
 
 
-def taught(student: Graph, teacher: Graph, feeds: Feeds, labels: np.ndarray | None, *, features: bool) -> Samples:
+def taught(student: Graph, teacher: Graph, feeds: Feeds, labels: np.ndarray | None, *, features: bool,
+           keeps: bool = True) -> Samples:  # fmt: skip
     """The samples of some data, with the teacher's values.
 
     Args:
-        features: also keep values inside the network, as many as fit half a gibibyte.
+        features: also of values inside the network.
+        keeps: these for every sample, of as many values as fit half a gibibyte; else only what they are like.
 
     Raises:
         DataError: for samples of different shapes, and labels that do not fit them.
@@ -99,8 +148,8 @@ def taught(student: Graph, teacher: Graph, feeds: Feeds, labels: np.ndarray | No
         if not number:
             each = {goal: found[goal.teacher].nbytes / batch.size for goal in inner
                     if _by_sample(found[goal.teacher], batch.size)}  # fmt: skip
-            inner = _nearest_outputs(each, feeds.n_samples)
-        for goal in (*kept, *inner):
+            inner = _nearest_outputs(each, feeds.n_samples) if keeps else tuple(each)
+        for goal in (*kept, *(inner if keeps or number < _LOOKS else ())):
             wanted.setdefault(goal.name, []).append(found[goal.teacher][: batch.valid])
     outputs = tuple(goal for goal in outputs if goal.name in wanted)
     if not outputs:
@@ -110,9 +159,11 @@ def taught(student: Graph, teacher: Graph, feeds: Feeds, labels: np.ndarray | No
         goals = {name: np.concatenate(parts) for name, parts in wanted.items()}
     except ValueError as error:
         raise DataError("fine-tuning takes samples of one shape", fix="Cut or fill them to one size") from error
-    count = len(next(iter(goals.values())))
-    return Samples(joined, axes, outputs, inner, goals, _checked(labels, count, outputs, goals), count,
-                   feeds.interface.fixed_batch)  # fmt: skip
+    powers = {name: max(float(array.var(axis=0).mean()), 1e-12) for name, array in goals.items()}
+    held = {name: array for name, array in goals.items() if keeps or name in {goal.name for goal in outputs}}
+    count = len(goals[outputs[0].name])
+    return Samples(joined, axes, outputs, inner, held, powers, _checked(labels, count, outputs, goals), count,
+                   feeds.interface.fixed_batch, runner)  # fmt: skip
 
 
 def _length(feeds: Feeds) -> int | None:

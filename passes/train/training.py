@@ -15,8 +15,11 @@ import torch
 from torch.nn import functional
 
 from qir.errors import DataError, OutputError
+from qir.ir.graph import Stage
+from qir.passes.train.augment import lesson
 from qir.passes.train.network import Network
-from qir.passes.train.samples import Samples
+from qir.passes.train.rounding import squared_distance
+from qir.passes.train.samples import Lesson, Samples
 from qir.progress import progress
 
 if TYPE_CHECKING:
@@ -24,6 +27,8 @@ if TYPE_CHECKING:
 
 _LOOKS = 20
 """How often the held-out samples are looked at."""
+_CHANGES = 1
+"""Tells the random numbers that change samples from those that order them."""
 
 
 @dataclass(frozen=True)
@@ -47,45 +52,42 @@ def threads(count: int) -> Iterator[None]:
 
 
 class Losses:
-    """How far a network is from its teacher, and from labels.
-
-    Args:
-        powers: of each goal that is no class, the mean square about its mean over the samples: errors count relative to
-            it.
-    """
+    """How far a network is from its teacher, and from labels."""
 
     def __init__(self, samples: Samples, plan: Plan, device: Any) -> None:
         self.samples, self.plan, self.device = samples, plan, device
-        self.powers = {goal.name: max(float(samples.wanted[goal.name].var(axis=0).mean()), 1e-12)
-                       for goal in (*samples.outputs, *samples.features) if not goal.classes}  # fmt: skip
         self.taps = tuple(goal.name for goal in (*samples.outputs, *samples.features))
 
     def tensor(self, array: np.ndarray) -> Any:
         made = torch.from_numpy(np.ascontiguousarray(array)).to(self.device)
         return made.contiguous(memory_format=torch.channels_last) if made.ndim == 4 else made
 
-    def of(self, network: Network, places: np.ndarray, *, whole: bool = True) -> Any:
+    def of(self, network: Network, given: Lesson, *, whole: bool = True) -> Any:
         """The loss on some samples; that of the outputs alone where it is not `whole`."""
-        samples, plan = self.samples, self.plan
-        inputs = {name: self.tensor(array) for name, array in samples.some(places).items()}
+        samples, options = self.samples, self.plan.options
+        inputs = {name: self.tensor(array) for name, array in given.inputs.items()}
         found = network(inputs, self.taps if whole else [goal.name for goal in samples.outputs])
-        total = torch.zeros((), device=self.device)
-        labels = samples.labels
+        total, labels = torch.zeros((), device=self.device), given.labels
         for goal in samples.outputs:
-            mine, wanted = found[goal.name], self.tensor(samples.wanted[goal.name][places])
+            mine, wanted = found[goal.name], self.tensor(given.wanted[goal.name])
             if not goal.classes:
-                total = total + functional.mse_loss(mine, wanted) / self.powers[goal.name]
+                total = total + self._error(mine, goal.name, wanted)
                 continue
             mine, wanted = mine.flatten(1), wanted.flatten(1)
             total = total + self._divergence(mine, wanted)
-            if labels is not None and plan.options.labels:
-                total = total + plan.options.labels * functional.cross_entropy(mine, self.tensor(labels[places]))
-                labels = None
-        if whole and plan.options.features and samples.features:
-            each = [functional.mse_loss(found[goal.name], self.tensor(samples.wanted[goal.name][places]))
-                    / self.powers[goal.name] for goal in samples.features]  # fmt: skip
-            total = total + plan.options.features * torch.stack(each).mean()
+            for classes, shares in labels if options.labels else ():
+                each = functional.cross_entropy(mine, self.tensor(classes), reduction="none")
+                total = total + options.labels * (each * self.tensor(shares)).mean()
+            labels = ()
+        if whole and options.features and samples.features:
+            each = [self._error(found[goal.name], goal.name, self.tensor(given.wanted[goal.name]))
+                    for goal in samples.features]  # fmt: skip
+            total = total + options.features * torch.stack(each).mean()
         return total
+
+    def _error(self, mine: Any, name: str, wanted: Any) -> Any:
+        """The mean squared error relative to the power of what is wanted."""
+        return squared_distance(mine, wanted) / (self.samples.powers[name] * wanted.numel())
 
     def _divergence(self, mine: Any, wanted: Any) -> Any:
         """T^2 KL(softmax(wanted / T) || softmax(mine / T)), the mean over samples."""
@@ -95,8 +97,10 @@ class Losses:
 
 
 def groups(network: Network, plan: Plan) -> list[dict[str, Any]]:
-    """Parameters with the share of the learning rate that each takes: weights of few codes, and all others."""
-    few = [part.moved for part in network.weights.values() if part.is_few]
+    """Parameters with the share of the learning rate that each takes: weights of few codes, or all of a float network,
+    and all others."""
+    real = network.graph.stage is Stage.FLOAT
+    few = [part.moved for part in network.weights.values() if part.is_few or real]
     known = {id(one) for one in few}
     rest = [one for one in network.parameters() if id(one) not in known]
     return [{"params": some, "share": share} for some, share in ((few, 1.0), (rest, plan.options.fine_rate)) if some]
@@ -136,8 +140,7 @@ def train(network: Network, samples: Samples, judges: np.ndarray, plan: Plan) ->
             break
         for group in optimizer.param_groups:
             group["lr"] = plan.options.learning_rate * group["share"] * rate(step, plan)
-        places = _batch(learners, step, plan)
-        loss = losses.of(network, places)
+        loss = losses.of(network, _lesson(samples, learners, step, plan))
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), plan.options.clip_norm)
@@ -159,13 +162,21 @@ def _batch(learners: np.ndarray, step: int, plan: Plan) -> np.ndarray:
     return np.asarray(order[first : first + size])
 
 
+def _lesson(samples: Samples, learners: np.ndarray, step: int, plan: Plan) -> Lesson:
+    places, options = _batch(learners, step, plan), plan.options
+    if not options.augment:
+        return samples.lesson(places)
+    random = np.random.default_rng((plan.seed, step, _CHANGES))
+    return lesson(samples, places, options.augment, random, features=bool(options.features))
+
+
 def judged(network: Network, losses: Losses, places: np.ndarray, batch_size: int) -> float:
     """The mean loss of the outputs on some samples."""
     total = 0.0
     with torch.no_grad():
         for start in range(0, len(places), batch_size):
             some = places[start : start + batch_size]
-            total += float(losses.of(network, some, whole=False)) * len(some)
+            total += float(losses.of(network, losses.samples.lesson(some), whole=False)) * len(some)
     return total / len(places)
 
 

@@ -5,7 +5,7 @@ knapsack over noise and cost orders the choices (frontier.py); the combined choi
 was chosen is expressed as overrides of the recipe.
 """
 
-from qir.budget.drop import check_drop, measured, within_drop
+from qir.budget.drop import check_drop, cost_of_few_bits, measured, within_drop
 from qir.budget.size import byte_count, within_bytes
 
-__all__ = ["byte_count", "check_drop", "measured", "within_bytes", "within_drop"]
+__all__ = ["byte_count", "check_drop", "cost_of_few_bits", "measured", "within_bytes", "within_drop"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +15,11 @@ from qir.debug.samples import batches_of
 from qir.errors import RecipeError
 from qir.evaluate import Runner
 from qir.ir.graph import Graph
+from qir.ops.weighted import weighted
+from qir.passes.quantize.correct_biases import first_samples
+
+_TOLD = 256
+"""Samples on which a cost is told that nobody has set a limit to."""
 
 
 def check_drop(max_drop: float | None, has_data: bool) -> None:
@@ -40,6 +46,24 @@ def measured(real: Graph, quant: Graph, data: Any) -> Drop:
         DataError: for data that does not fit.
     """
     return _judge(real, data).drop(_outputs(quant, data))
+
+
+def cost_of_few_bits(applied: Applied) -> str | None:
+    """What a recipe of few bits cost in all, on some of the samples; None for others, and where nothing can be told."""
+    context, quant = applied.context, applied.rounding.quant
+    if not context.recipe.has_few_bits or context.feeds is None or context.teacher is None or quant is None:
+        return None
+    widths = Counter(context.recipe.layer((node.name, *node.origin), node.op).weight_bits
+                     for node in quant.nodes if weighted(node, quant) is not None)  # fmt: skip
+    named = {1: "binary", "t": "ternary", None: "float"}
+    kinds = ", ".join(f"{named.get(bits, f'{bits} bits')} in {count}" for bits, count in widths.most_common())
+    batches = first_samples(quant, context.feeds, _TOLD)
+    runs = Runner(context.teacher), Runner(quant)
+    try:
+        wanted, found = (joined([run(batch) for batch in batches]) for run in runs)
+    except (AttributeError, TypeError, ValueError):  # sequences, or as large as the samples are
+        return None
+    return f"weights are {kinds} layers; {Judge.of(context.teacher, wanted).drop(found)}"
 
 
 def within_drop(applied: Applied, again: Again, max_drop: float) -> Applied:

@@ -21,10 +21,10 @@ def filled(inputs: np.ndarray, outputs: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True, eq=False)
 class Work:
-    """Multiplications of layers, of whose inputs and outputs some are channels that can go.
+    """What layers take, of whose inputs and outputs some are channels that can go.
 
     Attributes:
-        each: of one output channel and one input channel, [L].
+        each: for one output channel and one input channel, [L].
         inputs, outputs: channels of a layer for each one left of a family, [L, families].
         other_inputs, other_outputs: channels of a layer that stay, [L].
     """

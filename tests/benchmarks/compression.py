@@ -1,12 +1,13 @@
 """How small, fast and accurate compressed networks are: `QIR_ZOO=folder python tests/benchmarks/compression.py`.
 
-Every row is made smaller, then compiled for each target, calibrated on the same samples. Accuracy is top-1 of the QDQ
-model in onnxruntime without fusions on all test samples, with the 95 % interval of the change against float on the same
-samples (paired answers, Agresti & Min 2005). Bytes are the C's constants, MACs those of the float network behind what
-compresses it.
-Time is of one sample on one core, all rows of a model taking turns, beside the int8 row in the same round.
+Every row is compiled in one call for the first target, calibrated on the same samples, then lowered for each. Accuracy
+is top-1 of the rounded network in onnxruntime without fusions on all test samples, with the 95 % interval of the change
+against float on the same samples (paired answers, Agresti & Min 2005). Bytes are the C's constants, MACs those of the
+float network behind what compresses it.
+Time is of one sample on one core, all rows of a model taking turns, beside the int8 row in the same round. Rows that
+train take ten minutes and more of one core each; they are left out without --train.
 
-    python tests/benchmarks/compression.py [--rounds N] [--samples N] [--row NAME] [--target NAME] [MODEL ...]
+    python tests/benchmarks/compression.py [--train] [--rounds N] [--samples N] [--row NAME] [--target NAME] [MODEL ...]
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import os
 import statistics
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from rich.table import Table
 import qir
 from qir.evaluate import Runner
 from qir.ops.weighted import macs, with_ones
+from qir.passes.train.finetune import Finetune
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT)]
@@ -38,10 +40,12 @@ MODELS = ("resnet8_cifar10", "dscnn_kws", "cnn_mnist", "mlp_mnist")
 TARGETS = ("native", "x86-avx2")
 BASE = "int8"
 LOWERED = "bind-batch,fold-constants,eliminate-identities,eliminate-dead-code,lower-integer"
+TUNED = Finetune(steps=2500, temperature=2.0)
 ROWS: Mapping[str, Mapping[str, Any]] = {
     BASE: {},
     "channels -30 %": {"compress": "prune{channels=0.3}"},
     "channels -30 %, by magnitude": {"compress": "prune{channels=0.3,method=magnitude}"},
+    "channels -30 %, time 0.6": {"compress": "prune{channels=0.3,time=0.6}"},
     "channels -50 %": {"compress": "prune{channels=0.5}"},
     "half the MACs, channels": {"compress": "prune{macs=0.5}"},
     "half the MACs, low rank": {"compress": "low-rank{macs=0.5}"},
@@ -50,13 +54,16 @@ ROWS: Mapping[str, Mapping[str, Any]] = {
     "1x4, half": {"compress": "sparsify{pattern=1x4}"},
     "16x4, half": {"compress": "sparsify{pattern=16x4}"},
     "ternary": {"recipe": "ternary"},
-    "ternary, fine-tuned": {"recipe": "ternary", "finetune": True},
     "binary": {"recipe": "binary"},
-    "binary, fine-tuned": {"recipe": "binary", "finetune": True},
-    "channels -30 %, fine-tuned": {"compress": "prune{channels=0.3}", "finetune": True},
-    "channels -30 %, ternary, fine-tuned": {"compress": "prune{channels=0.3}", "recipe": "ternary", "finetune": True},
+    "channels -30 %, fine-tuned": {"compress": "prune{channels=0.3}", "finetune": TUNED},
+    "channels -30 %, time 0.6, fine-tuned": {"compress": "prune{channels=0.3,time=0.6}", "finetune": TUNED},
+    "ternary, fine-tuned": {"recipe": "ternary", "finetune": TUNED},
+    "binary, fine-tuned": {"recipe": "binary", "finetune": TUNED},
+    "channels -15 %, ternary, fine-tuned": {"compress": "prune{channels=0.15}", "recipe": "ternary", "finetune": TUNED},
 }
 """Name to options of qir.compile."""
+AUGMENTED = {"resnet8_cifar10": ("mirror", "shift", "mix")}
+"""What the samples of a model stay when they are changed; others are trained on as they are."""
 
 
 def lessons(task: Task) -> np.ndarray:
@@ -97,21 +104,20 @@ def measure(task: Task, rows: Mapping[str, Mapping[str, Any]], targets: tuple[st
             rounds: int) -> dict[str, Measured]:  # fmt: skip
     calibration, found = task.samples("x_calib"), dict[str, Measured]()
     compiled: dict[tuple[str, str], qir.CompiledC] = {}
-    for name, options in rows.items():
-        if options.get("finetune"):  # in one call, as the whole float model is the teacher; trained once
-            net = qir.compile(task.model, lessons(task), **options)
-            start, work, notes, rest = net.rounding.quant, net.rounding.real, net.notes, {"passes": LOWERED}
-        else:
-            rest = {key: value for key, value in options.items() if key != "compress"}
-            small = qir.compile(task.model, calibration, recipe="float", compress=options.get("compress"))
-            net = qir.compile(small.graph, calibration, **rest)
-            start, work, notes = small.graph, small.graph, small.notes + net.notes
-        assert work is not None
-        found[name] = Measured(answers(net.graph, task, limit), total_macs(work))
-        for note in notes:
+    for name, given in rows.items():
+        options = dict(given)
+        if "finetune" in options:
+            options["finetune"] = replace(options["finetune"], augment=AUGMENTED.get(task.folder.name, ()))
+        samples = lessons(task) if "finetune" in options else calibration
+        net = qir.compile(task.model, samples, target=targets[0], **options)
+        quant, real = net.rounding.quant, net.rounding.real
+        assert quant is not None
+        assert real is not None
+        found[name] = Measured(answers(quant, task, limit), total_macs(real))
+        for note in net.notes:
             print(f"{task.folder.name}, {name}: {note}", file=sys.stderr)
         for target in targets:
-            made = qir.compile(start, None if options.get("finetune") else calibration, target=target, **rest)
+            made = qir.compile(quant, target=target, passes=LOWERED, recipe=net.recipe)
             assert isinstance(made, qir.CompiledC)
             found[name].bytes[target] = made.module.weight_bytes
             compiled[name, target] = made
@@ -131,6 +137,7 @@ def total_macs(graph: qir.Graph) -> int:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--train", action="store_true", help="with the rows that are fine-tuned")
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--samples", type=int, default=None, help="test samples at most")
     parser.add_argument("--row", action="append", choices=list(ROWS), help="only these, beside int8")
@@ -139,7 +146,8 @@ def main() -> None:
     options = parser.parse_args()
     if not os.environ.get("QIR_ZOO"):
         raise SystemExit("QIR_ZOO does not name the folder of measuring models")
-    rows = {name: ROWS[name] for name in ROWS if name == BASE or name in (options.row or ROWS)}
+    wanted = options.row or [name for name in ROWS if options.train or "finetune" not in ROWS[name]]
+    rows = {name: ROWS[name] for name in ROWS if name == BASE or name in wanted}
     targets = tuple(options.target or TARGETS)
     table = Table(title=f"Compressed networks, {processor()}", caption=f"medians of {options.rounds} rounds")
     for column in ("model", "row", "top-1", "against float", "MACs"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from math import isfinite
 
 from qir.backends.c.binding.site import Operand, Site, plain, same_bytes
 from qir.backends.c.kernels import family_of, select
@@ -66,14 +67,23 @@ def plan(graph: Graph, target: CTarget, *, source_hash: str = "") -> Program:
     return made
 
 
-def _planned(graph: Graph, nodes: list[Node], target: CTarget, source_hash: str) -> Program:
-    """The plan of nodes in one order."""
+def cycles(graph: Graph, target: CTarget) -> dict[str, float]:
+    """What each call takes by the table of costs, by the name of its node; without those that are not in the table."""
+    _, _, layout = _laid_out(graph, list(live_nodes(graph)), target, {})
+    each = {one.site.node.name: select(one.family, one.site, target.isas, target.costs, growth=one.growth).cycles
+            for one in layout.placed}  # fmt: skip
+    return {name: spent for name, spent in each.items() if isfinite(spent)}
+
+
+def _laid_out(
+    graph: Graph, nodes: list[Node], target: CTarget, states: Mapping[str, str]
+) -> tuple[dict[str, Node], dict[str, Node], Layout]:
+    """The layers of nodes in one order, beside those that alone read an input or write an output."""
     entries = {name: node for name in graph.inputs if (node := _entry(graph, name)) is not None}
     leaves = {name: node for name in graph.outputs if (node := _leave(graph, name)) is not None}
     borders = {id(node) for node in (*entries.values(), *leaves.values())}
     inner_inputs = tuple(entries[name].outputs[0] if name in entries else name for name in graph.inputs)
     inner_outputs = tuple(leaves[name].inputs[0] if name in leaves else name for name in graph.outputs)
-    states = _states(graph, target)
     free = {node.outputs[0] for node in entries.values() if _reorders(graph, node)}
     free |= {node.inputs[0] for node in leaves.values() if _reorders(graph, node)}
     if target.io != "model":
@@ -82,6 +92,14 @@ def _planned(graph: Graph, nodes: list[Node], target: CTarget, source_hash: str)
     layout = lay_out(graph, [n for n in nodes if id(n) not in borders], inner_inputs, inner_outputs, free)
     absorb(layout, target)
     grow(layout, target)
+    return entries, leaves, layout
+
+
+def _planned(graph: Graph, nodes: list[Node], target: CTarget, source_hash: str) -> Program:
+    """The plan of nodes in one order."""
+    states = _states(graph, target)
+    entries, leaves, layout = _laid_out(graph, nodes, target, states)
+    inner_inputs = tuple(entries[name].outputs[0] if name in entries else name for name in graph.inputs)
 
     calls, chosen = [], []
     for placed in layout.placed:

@@ -10,6 +10,7 @@ from qir.errors import PassError
 from qir.evaluate import evaluate
 from qir.ir.graph import Constant, Graph
 from qir.passes.compress.changed import total_macs
+from qir.passes.compress.work import work
 from qir.passmanager.manager import run
 from qir.passmanager.registry import parse_pipeline, pipeline_text
 from qir.rewrite.channel_removal import remove_channels
@@ -149,7 +150,7 @@ def test_budgets_overrides_and_counts() -> None:
     assert text == pipeline_text(parse_pipeline(text))
 
 
-MISTAKES = ["channels=1", "macs=0", "method=best", "layers=[conv]", "layers=[a:2]", "multiple=0"]
+MISTAKES = ["channels=1", "macs=0", "method=best", "layers=[conv]", "layers=[a:2]", "multiple=0", "time=1.5"]
 
 
 @pytest.mark.parametrize("options", MISTAKES)
@@ -161,3 +162,32 @@ def test_options_without_sense_are_refused(options: str) -> None:
 def test_what_reaches_the_outputs_stays() -> None:
     before = net("(float[N,3,8,8] x) => (float[N,8,6,6] y) { a = Conv(x, w) y = Sigmoid(a) }", w=W)
     assert before is pruned("prune{channels=0.5}", before)
+
+
+@pytest.mark.parametrize("where", ["x86-avx2", "cortex-m4"])
+def test_time_is_that_of_the_kernels_that_the_target_would_take(where: str) -> None:
+    """Counts are those that vectors hold."""
+    text = f"(float[1,3,8,8] x) => (float[1,5,8,8] y) {{ {CHAIN} }}"
+    before = net(text, w=normal(32, 3, 1, 1), v=normal(32, 32, 3, 3, seed=1), u=normal(5, 32, 1, 1, seed=2))
+    given = context(before, where, data=samples(before, 64))
+    whole = sum(work(before, given).values())
+    assert whole > 0
+    after = run(before, parse_pipeline("prune{time=0.7}"), given)
+    assert 0.7 * whole >= sum(work(after, given).values())
+    made = [after.tensor(node.outputs[0]).sizes[1] for node in after.nodes if node.op == "Conv"]
+    assert sum(made[:2]) < 64
+    assert all(count % 8 == 0 for count in made[:2])
+
+
+def test_without_estimates_time_is_no_budget() -> None:
+    text = """(float[1,3,8,8] x) => (float[1,5,6,6] y) { a = Conv(x, w) b = Conv(a, v) c = NonZero(b) d = Cast<to=1>(c)
+              e = ReduceSum<keepdims=0>(d) y = Add(b, e) }"""
+    before = net(text, w=W, v=V)
+    given = context(before, "portable", data=samples(before, 8))
+    with pytest.raises(PassError, match="no estimates of this network"):
+        run(before, parse_pipeline("prune{time=0.5}"), given)
+    with pytest.raises(PassError, match="milliseconds"):
+        run(before, parse_pipeline("prune{ms=0.5}"), given)
+
+
+CHAIN = "a = Conv(x, w) b = Relu(a) c = Conv<pads=[1,1,1,1]>(b, v) d = Relu(c) y = Conv(d, u)"

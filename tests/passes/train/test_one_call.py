@@ -13,6 +13,7 @@ import qir
 from qir.cli import main
 from qir.passes.train import finetune as module
 from qir.passes.train.finetune import Finetune
+from qir.passmanager.registry import parse_pipeline
 from qir.pipeline import default_pipeline, with_finetune
 from qir.recipe import recipe
 from qir.target import target
@@ -33,12 +34,27 @@ QUICK = Finetune(steps=6, batch_size=16)
 def test_it_stands_where_weights_are_rounded_and_biases_are_not(
     numbers: str, where: str, before: str, after: str | None
 ) -> None:
-    passes = with_finetune(default_pipeline(recipe(numbers), target(where), has_data=True), True)
+    passes = with_finetune(default_pipeline(recipe(numbers), target(where), has_data=True), True, recipe(numbers))
     names = [one.name for one in passes]
     place = names.index("finetune")
     assert Finetune() == passes[place]
     assert before == names[place - 1]
     assert after == (names[place + 1] if place + 1 < len(names) else None)
+
+
+@pytest.mark.needs("module:torch")
+@pytest.mark.parametrize(("numbers", "places"), [("int8", 1), ("ternary", 2), ("w8a4", 2), ("float", 1)])
+def test_what_is_made_smaller_is_trained_in_float_first(numbers: str, places: int) -> None:
+    """Behind what made it so, and once more behind the rounding where that is to few bits."""
+    small = parse_pipeline("prune{channels=0.3},sparsify{pattern=2:4}")
+    usual = default_pipeline(recipe(numbers), target("onnx"), has_data=True, compress=small)
+    passes = with_finetune(usual, "finetune{checkpoint=part}", recipe(numbers))
+    tunings = [i for i, one in enumerate(passes) if one.name == "finetune"]
+    assert places == len(tunings)
+    assert "sparsify" == passes[tunings[0] - 1].name
+    assert "finetune{checkpoint=part.float}" == str(passes[tunings[0]])
+    assert places == 1 or ("finetune{checkpoint=part}", "quantize-biases") == (
+        str(passes[tunings[1]]), passes[tunings[1] + 1].name)  # fmt: skip
 
 
 @pytest.mark.needs("module:torch")
@@ -52,7 +68,11 @@ def test_without_pytorch_the_call_says_what_to_install(monkeypatch: pytest.Monke
     monkeypatch.setattr(module, "find_spec", lambda name: None)
     with pytest.raises(qir.MissingDependencyError, match=r"pip install 'qir\[train\]'"):
         qir.compile(convolutions(), pictures(), recipe="ternary", finetune=True)
-    assert not any("finetune" in note for note in qir.compile(convolutions(), pictures(), recipe="ternary").notes)
+    notes = qir.compile(convolutions(), pictures(), recipe="ternary").notes
+    assert not any("finetune" in note for note in notes)
+    (cost,) = (note for note in notes if note.startswith("weights are "))
+    assert "ternary in 2" in cost
+    assert "points of accuracy to be expected" in cost
 
 
 @pytest.mark.needs("module:torch")
