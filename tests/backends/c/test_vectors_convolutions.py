@@ -70,6 +70,8 @@ def test_depthwise_windows(vector_target: str) -> None:
     isa = C_TARGETS[vector_target].isas[0]
     if isa.startswith("avx"):
         assert not [line for line in module.explain().splitlines() if "depthwise" in line and "portable" in line]
+    if isa == "avx2":
+        assert all(f"depthwise_3x3_by{step}_u8__avx2" in module.explain() for step in (1, 2))
 
 
 @pytest.mark.parametrize(("bias", "multiplier", "fits"), [((1 << 25) + 1, 1e-6, True), (0, 1e5, False)])

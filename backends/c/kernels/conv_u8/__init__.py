@@ -39,6 +39,7 @@ from qir.backends.c.kernels.conv_u8.blocks import (
 )
 from qir.backends.c.kernels.conv_u8.contract import accepts, accepts_any, conv_parts, conv_shape, conv_window
 from qir.backends.c.kernels.conv_u8.depthwise import accepts_depthwise, on_vectors
+from qir.backends.c.kernels.conv_u8.depthwise_avx2 import DEPTHWISE_3X3
 from qir.backends.c.kernels.conv_u8.depthwise_dsp import ON_DSP_DEPTHWISE
 from qir.backends.c.kernels.conv_u8.depthwise_mve import ON_MVE_DEPTHWISE
 from qir.backends.c.kernels.conv_u8.depthwise_neon import ON_ARM
@@ -153,6 +154,7 @@ FAMILY = Family(
         Variant("portable", _DEPTHWISE, accepts_depthwise, _bind_depthwise, work=_macs),
         Variant("portable", _GENERIC, accepts_any, _bind, work=_rows_work, sums=True),
         *WINOGRAD,
+        DEPTHWISE_3X3,
         *(variant(isa) for isa in X86 for variant in (on_vectors, _on_panels)),
         *ON_ARM,
         *ON_DSP,

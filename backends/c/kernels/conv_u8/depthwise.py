@@ -150,19 +150,20 @@ def accepts_windows(site: Site) -> str | None:
     return accepts_any(site)
 
 
-def _largest_sums(site: Site) -> np.ndarray:
+def largest_sums(site: Site) -> np.ndarray:
     """[M] the greatest magnitude of any accumulator."""
     w, bias = np.asarray(site.constant(1), np.int64), np.asarray(site.constant(2), np.int64)
     sums: np.ndarray = np.abs(bias) + 255 * np.abs(w).reshape(w.shape[0], -1).sum(axis=1)
     return sums
 
 
-def _accepts(site: Site) -> str | None:
+def accepts_codes(site: Site) -> str | None:
+    """What kernels need whose rounded results go through int32."""
     if (reason := only_bytes(site) or accepts_windows(site)) is not None:
         return reason
     if site.output.dtype.name != "uint8":
         return "its result is real"
-    sums = _largest_sums(site)
+    sums = largest_sums(site)
     steps = sums * per_channel(site.constant(3), sums.size).astype(np.float64)
     return "a rounded result could leave int32" if np.any(steps > (1 << 31) - 256) else None
 
@@ -221,5 +222,5 @@ def _kernel(name: str, used: Plan, clamped: bool) -> Kernel:
 
 def on_vectors(isa: str) -> Variant:
     """The depthwise kernel of an instruction set."""
-    return Variant(isa, _SOURCE, _accepts, partial(_bind, isa=isa), f"conv_u8_depthwise__{isa}",
+    return Variant(isa, _SOURCE, accepts_codes, partial(_bind, isa=isa), f"conv_u8_depthwise__{isa}",
                    partial(_work, isa=isa))  # fmt: skip
