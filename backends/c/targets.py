@@ -166,7 +166,7 @@ C_TARGETS: dict[str, CTarget] = {}
 def _cycles(name: str, graph: Graph) -> dict[str, float]:
     """Of the calls of a network of stage INT, by the table of costs."""
     from qir.backends.c.dispatch import choices  # which need the targets
-    from qir.backends.c.plan import cycles
+    from qir.backends.c.planning.plan import cycles
 
     return cycles(graph, choices(c_target(name))[0])
 
