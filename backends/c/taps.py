@@ -263,13 +263,14 @@ _SHIM = """/* Part of the library that is built to watch calls, never of what is
 #include <stddef.h>
 
 void QIR_watch(void (*watch)(int));
-void QIR_tap(int layer, const char *name, const void *result, size_t bytes);
+void QIR_tap(const void *arena, int layer, const char *name, const void *result, size_t bytes);
 
 static void (*watching)(int);
 
 void QIR_watch(void (*watch)(int)) { watching = watch; }
 
-void QIR_tap(int layer, const char *name, const void *result, size_t bytes) {
+void QIR_tap(const void *arena, int layer, const char *name, const void *result, size_t bytes) {
+    (void)arena;
     (void)name;
     (void)result;
     (void)bytes;

@@ -254,13 +254,14 @@ def _code(program: Program, names: Names, arrays: Arrays) -> str:
     return prefixed("\n".join(text), n)
 
 
-_HOOK = """/* To watch the layers build with -DQIR_HOOK=function: it is called after each layer, once for each of its
-   results, with the layer's number, its name and the result, which lies in the order that suits the kernels. What
-   turns real inputs into codes, and codes into real outputs, is a layer too. Layers in strips, a few rows of each in
-   turn, have numbers of their own, but only the last of them has a result as a whole, and is told of. */
+_HOOK = """/* To watch the layers build with -D QIR_HOOK=function: it is called after each layer, once for each of its
+   results, with the arena, by which a caller of several networks or on several threads knows whose layer it is, the
+   layer's number, its name and the result, which lies in the order that suits the kernels. What turns real inputs
+   into codes, and codes into real outputs, is a layer too. Layers in strips, a few rows of each in turn, have numbers
+   of their own, but only the last of them has a result as a whole, and is told of. */
 #ifdef QIR_HOOK
-void QIR_HOOK(int layer, const char *name, const void *result, size_t bytes);
-#define QIR_LAYER(layer, name, result, bytes) QIR_HOOK(layer, name, result, bytes)
+void QIR_HOOK(const void *arena, int layer, const char *name, const void *result, size_t bytes);
+#define QIR_LAYER(layer, name, result, bytes) QIR_HOOK(memory, layer, name, result, bytes)
 #else
 #define QIR_LAYER(layer, name, result, bytes) ((void)0)
 #endif

@@ -221,9 +221,11 @@ def test_fast_math_is_refused(folder: Path, compiler: str) -> None:
 def test_hook_sees_every_layer(module: CModule, folder: Path, compiler: str) -> None:
     (folder / "watch.c").write_text(
         "#include <stddef.h>\n#include <stdio.h>\n"
-        "void watch(int layer, const char *name, const void *result, size_t bytes);\n"
-        "void watch(int layer, const char *name, const void *result, size_t bytes) {\n"
-        '    printf("%d %s %u %u\\n", layer, name, *(const unsigned char *)result, (unsigned)bytes); }\n'
+        "void watch(const void *arena, int layer, const char *name, const void *result, size_t bytes);\n"
+        "void watch(const void *arena, int layer, const char *name, const void *result, size_t bytes) {\n"
+        "    static const void *first;\n    first = first ? first : arena;\n"
+        '    printf("%d %s %u %u %d\\n", layer, name, *(const unsigned char *)result, (unsigned)bytes, first == arena);'
+        "\n}\n"
     )
     flags = ("-std=c99", *WARNINGS, "-DNET_HOOK=watch")
     run(folder, compiler, *flags, "net.c", "net_weights.c", "watch.c", "main.c", "-o", "test")
@@ -233,6 +235,7 @@ def test_hook_sees_every_layer(module: CModule, folder: Path, compiler: str) -> 
     ]
     assert [module.program.every_call[int(row[0])].node for row in rows] == [row[1] for row in rows]
     assert next(row[3] for row in rows if row[1] == "node_c1") == "512"
+    assert {row[4] for row in rows} == {"1"}
 
 
 @pytest.mark.needs("cmake")
