@@ -58,7 +58,7 @@ def test_each_processor_gets_its_plan(
 ) -> None:  # fmt: skip
     program = str(told(module.save(tmp_path), compiler, forced=False))
     found = run(tmp_path, program)
-    for isa in processors:
+    for isa in processors[:-1]:
         evidence("compiled", f"kernels for {isa}, on this processor")
     here = next(name for name in processors if name in (*on_this_processor(), "portable"))
     assert here == module.here.processor
