@@ -105,7 +105,7 @@ class Finetune(Pass):
         if self.warmup >= 1:
             raise PassError(f"finetune has warmup {self.warmup}", fix="Give a share below 1")
         if unknown := sorted(set(self.augment) - set(AUGMENTATIONS)):
-            raise PassError(f"finetune has augment {unknown[0]}", fix=f"Choose of {', '.join(AUGMENTATIONS)}")
+            raise PassError(f"finetune has augment {unknown[0]}", fix=f"Choose among {', '.join(AUGMENTATIONS)}")
 
     def run(self, graph: Graph, context: Context) -> Graph:
         check_torch()

@@ -17,6 +17,7 @@ from qir.evaluate import Runner
 from qir.ir.graph import Graph
 from qir.ops.weighted import weighted
 from qir.passes.quantize.correct_biases import first_samples
+from qir.recipe import Layer
 
 _TOLD = 256
 """Samples on which a cost is told that nobody has set a limit to."""
@@ -53,10 +54,9 @@ def cost_of_few_bits(applied: Applied) -> str | None:
     context, quant = applied.context, applied.rounding.quant
     if not context.recipe.has_few_bits or context.feeds is None or context.teacher is None or quant is None:
         return None
-    widths = Counter(context.recipe.layer((node.name, *node.origin), node.op).weight_bits
-                     for node in quant.nodes if weighted(node, quant) is not None)  # fmt: skip
-    named = {1: "binary", "t": "ternary", None: "float"}
-    kinds = ", ".join(f"{named.get(bits, f'{bits} bits')} in {count}" for bits, count in widths.most_common())
+    kept = Counter(_weights(context.recipe.layer((node.name, *node.origin), node.op))
+                   for node in quant.nodes if weighted(node, quant) is not None)  # fmt: skip
+    kinds = ", ".join(f"{kind} in {count}" for kind, count in kept.most_common())
     batches = first_samples(quant, context.feeds, _TOLD)
     runs = Runner(context.teacher), Runner(quant)
     try:
@@ -64,6 +64,13 @@ def cost_of_few_bits(applied: Applied) -> str | None:
     except (AttributeError, TypeError, ValueError):  # sequences, or as large as the samples are
         return None
     return f"weights are {kinds} layers; {Judge.of(context.teacher, wanted).drop(found)}"
+
+
+def _weights(layer: Layer) -> str:
+    """What the weights of a layer are, in words."""
+    if layer.weight_planes > 1:
+        return f"{layer.weight_planes} planes"
+    return {1: "binary", "t": "ternary", None: "float"}.get(layer.weight_bits, f"{layer.weight_bits} bits")
 
 
 def within_drop(applied: Applied, again: Again, max_drop: float) -> Applied:

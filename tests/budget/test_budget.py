@@ -119,6 +119,13 @@ def test_too_few_bytes_are_an_error_that_says_the_least(target: str) -> None:
     assert net.sizes["model" if target == "onnx" else "weights"] == least
 
 
+@pytest.mark.parametrize(("recipe", "said"), [("planes2", "2 planes in"), ("ternary", "ternary in")])
+def test_recipes_of_few_bits_say_what_weights_are_and_cost(recipe: str, said: str) -> None:
+    (note,) = [note for note in qir.compile(network(1), samples(32, 1), recipe=recipe).notes if "weights are" in note]
+    assert said in note
+    assert "answers move" in note or "the outputs' power" in note
+
+
 def test_where_nothing_can_be_narrower_the_error_says_so() -> None:
     with pytest.raises(qir.RecipeError, match="no weights that could be narrower"):
         qir.compile(tiny_cnn(), images(), recipe="float", max_bytes=100)
