@@ -6,10 +6,12 @@ They ship in the wheel of onnx 1.22.0; where another onnx is installed that whee
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import ml_dtypes
 import numpy as np
@@ -31,6 +33,9 @@ RTOL, ATOL = 1e-3, 1e-7
 """The suite's own tolerances."""
 
 RANDOM = {"RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Bernoulli", "Multinomial"}
+SECONDS = 60
+"""A case that takes longer hangs."""
+Item, Result = TypeVar("Item"), TypeVar("Result")
 Value = Any
 """np.ndarray, list of values (sequence), or None (an optional that holds nothing)."""
 
@@ -136,3 +141,46 @@ def differences(expected: list[Value], found: list[Value], *, atol: float = ATOL
         if text:
             return f"output {position}: {text}"
     return None
+
+
+class Died(str):
+    """Instead of a result: what a process was at when it died or hung."""
+
+
+def isolated(items: Sequence[Item], action: Callable[[Item, Callable[[str], None]], Result]
+             ) -> Iterator[tuple[Item, Result | Died]]:  # fmt: skip
+    """Each item with what `action(item, say)` makes of it in a forked child, which goes on until it dies.
+
+    Args:
+        action: tells by say(...) what it is at.
+    """
+    context = get_context("fork")
+    left = list(items)
+    while left:
+        ours, theirs = context.Pipe(duplex=False)
+        child = context.Process(target=_each, args=(left, action, theirs), daemon=True)
+        child.start()
+        theirs.close()
+        stage = ""
+        try:
+            while left and ours.poll(SECONDS):
+                kind, content = ours.recv()
+                if kind == "result":
+                    yield left.pop(0), content
+                    stage = ""
+                else:
+                    stage = content
+        except EOFError:
+            pass
+        child.kill()
+        child.join()
+        ours.close()
+        if left:
+            yield left.pop(0), Died(stage)
+
+
+def _each(items: Sequence[Item], action: Callable[[Item, Callable[[str], None]], Result], pipe: Connection) -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+    for item in items:
+        pipe.send(("result", action(item, lambda stage: pipe.send(("stage", stage)))))
+    os._exit(0)

@@ -6,12 +6,8 @@ emitted one must match the suite's expected outputs wherever the original does, 
 
 from __future__ import annotations
 
-import os
-import pickle
 from collections import Counter
 from collections.abc import Callable
-from multiprocessing import get_context
-from multiprocessing.connection import Connection, wait
 from typing import Any
 
 import numpy as np
@@ -23,10 +19,8 @@ from onnx.reference import ReferenceEvaluator
 from qir.errors import ModelError
 from qir.onnxio.export import export
 from qir.onnxio.lift import lift
-from tests.node_suite import COUNT, Case, Value, cases, differences
+from tests.node_suite import COUNT, Case, Died, Value, cases, differences, isolated
 
-WORKERS = 2
-SECONDS = 60
 TOO_OLD = {"test_scan_sum"}
 """Scan of opset 8 has another meaning than that of 9, the oldest that is lifted."""
 
@@ -90,65 +84,30 @@ def _kind(value: Value) -> Any:
     return [_kind(item) for item in value] if isinstance(value, list) else (np.asarray(value).dtype, np.shape(value))
 
 
-def _child(case: Case, engines: list[str], pipe: Connection) -> None:
-    devnull = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(devnull, 2)
+def _verdict(todo: tuple[Case, list[str]], say: Callable[[str], None]) -> tuple[str, str]:
     try:
-        result = _check(case, engines, lambda stage: pipe.send(("stage", stage)))
-    except BaseException as error:  # reported to the parent
-        result = ("failed", f"{type(error).__name__}: {error}"[:500])
-    pipe.send(("result", pickle.dumps(result)))
-    os._exit(0)
+        return _check(*todo, say)
+    except Exception as error:  # the verdict says so
+        return "failed", f"{type(error).__name__}: {error}"[:500]
 
 
-class _Job:
-    def __init__(self, case: Case, engines: list[str]) -> None:
-        self.case, self.engines, self.stage = case, engines, ""
-        context = get_context("fork")
-        self.pipe, theirs = context.Pipe(duplex=False)
-        self.process = context.Process(target=_child, args=(case, engines, theirs), daemon=True)
-        self.process.start()
-        theirs.close()
-
-    def result(self) -> tuple[str, str] | None:
-        """None while the engine that died took only the original with it, which then runs elsewhere."""
-        try:
-            while self.pipe.poll(SECONDS):
-                kind, content = self.pipe.recv()
-                if kind == "result":
-                    return pickle.loads(content)
-                self.stage = content
-        except EOFError:
-            pass
-        self.process.kill()
-        if self.stage in self.engines:
-            return None
-        return "failed", f"the process died or hung in: {self.stage or 'lift and export'}"
-
-
-def _run_all(todo: list[Case]) -> dict[str, tuple[str, str]]:
+def _run_all(todo: list[tuple[Case, list[str]]]) -> dict[str, tuple[str, str]]:
+    """Verdicts. Where an engine died of the original, the case runs again in the engines behind it."""
     results: dict[str, tuple[str, str]] = {}
-    queue = [(case, list(ENGINES)) for case in reversed(todo)]
-    live: list[_Job] = []
-    while queue or live:
-        while queue and len(live) < WORKERS:
-            live.append(_Job(*queue.pop()))
-        ready = wait([job.process.sentinel for job in live] + [job.pipe for job in live])
-        for job in [job for job in live if job.pipe in ready or job.process.sentinel in ready]:
-            found = job.result()
-            job.process.join()
-            job.pipe.close()
-            live.remove(job)
-            if found is None:
-                queue.append((job.case, job.engines[job.engines.index(job.stage) + 1 :]))
-            else:
-                results[job.case.name] = found
-    return results
+    again: list[tuple[Case, list[str]]] = []
+    for (case, engines), found in isolated(todo, _verdict):
+        if not isinstance(found, Died):
+            results[case.name] = found
+        elif found in engines:
+            again.append((case, engines[engines.index(found) + 1 :]))
+        else:
+            results[case.name] = "failed", f"the process died or hung in: {found or 'lift and export'}"
+    return results | (_run_all(again) if again else {})
 
 
 @pytest.mark.slow
 def test_every_model_computes_the_same_after_lift_and_export(capsys: pytest.CaptureFixture[str]) -> None:
-    results = _run_all(cases())
+    results = _run_all([(case, list(ENGINES)) for case in cases()])
     engines = Counter(engine for engine, _ in results.values())
     wrong = {name: f"[{engine}] {text}" for name, (engine, text) in sorted(results.items()) if text}
     with capsys.disabled():

@@ -10,14 +10,11 @@ Random operators have no right answer and are left out by rule: a case that hold
 from __future__ import annotations
 
 import os
-import pickle
 import re
-import signal
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -34,9 +31,9 @@ from qir.passmanager.manager import run
 from qir.passmanager.registry import parse_pipeline
 from qir.pipeline import CLEAN
 from qir.target import Target
-from tests.node_suite import COUNT, Case, Value, cases, differences
+from tests.node_suite import COUNT, Case, Died, Value, cases, differences, isolated
 
-WORKERS, BATCH, SECONDS = 2, 100, 20
+BATCH = 100
 NOISE = 1e-6
 """Absolute tolerance: expected values near zero carry the rounding of the float32 sums that made them."""
 FLAGS = ("-std=c99", "-O0", "-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wshadow", "-Werror", "-fPIC")
@@ -129,27 +126,12 @@ def built(ready: list[Ready], folder: Path, verdicts: dict[str, Verdict]) -> lis
     return [(one, library) for one in ready]
 
 
-def in_child(action: Callable[[], Verdict]) -> Verdict:
-    """What `action` returns in a forked child; a crash where that dies."""
-    read, write = os.pipe()
-    child = os.fork()
-    if child == 0:
-        os.close(read)
-        signal.alarm(SECONDS)
-        try:
-            verdict = action()
-        except BaseException as error:  # reported to the parent
-            verdict = ("failed", f"{type(error).__name__}: {error}"[:300])
-        os.write(write, pickle.dumps(verdict)[:4000])
-        os._exit(0)
-    os.close(write)
-    with os.fdopen(read, "rb") as pipe:
-        data = pipe.read()
-    status = os.waitpid(child, 0)[1]
-    if data:
-        found: Verdict = pickle.loads(data)
-        return found
-    return "crash", signal.Signals(os.WTERMSIG(status)).name if os.WIFSIGNALED(status) else f"exit code {status >> 8}"
+def verdict(built: tuple[Ready, Path], say: Callable[[str], None]) -> Verdict:
+    """Of a case that is compiled."""
+    try:
+        return checked(*built)
+    except Exception as error:
+        return "failed", f"{type(error).__name__}: {error}"[:300]
 
 
 def checked(one: Ready, library: Path) -> Verdict:
@@ -178,8 +160,8 @@ def batch(batch_cases: list[Case]) -> dict[str, Verdict]:
         except Exception as error:  # the verdict says so
             verdicts[case.name] = ("failed", f"{type(error).__name__}: {error}"[:300])
     with tempfile.TemporaryDirectory() as folder:
-        for one, library in built(ready, Path(folder) / "x", verdicts):
-            verdicts[one.case.name] = in_child(lambda one=one, library=library: checked(one, library))
+        for (one, _), found in isolated(built(ready, Path(folder) / "x", verdicts), verdict):
+            verdicts[one.case.name] = ("crash", "the process died or hung") if isinstance(found, Died) else found
     return verdicts
 
 
@@ -192,9 +174,8 @@ def reason(text: str) -> str:
 def run_suite(chosen: list[Case]) -> dict[str, Verdict]:
     batches = [chosen[start : start + BATCH] for start in range(0, len(chosen), BATCH)]
     verdicts: dict[str, Verdict] = {}
-    with get_context("fork").Pool(WORKERS, maxtasksperchild=1) as pool:
-        for part in pool.imap_unordered(batch, batches, chunksize=1):
-            verdicts.update(part)
+    for part in batches:
+        verdicts.update(batch(part))
     return verdicts
 
 
