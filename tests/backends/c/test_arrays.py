@@ -84,7 +84,7 @@ def test_numbers_are_the_same(compiler: str, tmp_path: Path) -> None:
 
 def test_assembled_weights_pass_every_check(module: CModule, compiler: str, tmp_path: Path) -> None:
     folder = module.save(tmp_path, "asm")
-    flags = ("-g", "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
+    flags = ("-g", "-O0", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
     run(folder, compiler, "-std=c99", *WARNINGS, *flags, "net.c", "net_weights.S", "main.c", "-o", "test")
     assert "PASSED" in run(folder, "./test")
     run(folder, compiler, "-x", "c++", "-std=c++17", *WARNINGS, "-fsyntax-only", "net.c")

@@ -61,7 +61,7 @@ def test_kernels_are_clean(compiler: str, tmp_path: Path) -> None:
     graph, builder = joined([fixed(one) for one in (*some_of_each(), *beyond)])
     wanted = builder.wanted(list(graph.outputs))
     folder = compile_c(graph, test_vectors=[(builder.feeds, wanted)]).save(tmp_path)
-    line = [compiler, "-std=c99", *WARNINGS, "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all",
+    line = [compiler, "-std=c99", *WARNINGS, "-O0", "-fsanitize=address,undefined", "-fno-sanitize-recover=all",
             "net.c", "net_weights.c", "main.c", "-o", "test", "-lm"]  # fmt: skip
     subprocess.run(line, cwd=folder, check=True)
     subprocess.run(["./test"], cwd=folder, check=True)

@@ -65,7 +65,7 @@ def cases() -> list[Case]:
 def test_no_kernel_leaves_its_bounds(compiler: str, tmp_path: Path, any_target: str) -> None:
     graph, builder = joined(cases())
     module = compile_c(graph, target=any_target, test_vectors=[(builder.feeds, builder.wanted(list(graph.outputs)))])
-    flags = ["-std=c99", "-g", "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
+    flags = ["-std=c99", "-g", "-O0", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
     folder = module.save(tmp_path)
     subprocess.run([compiler, *flags, "net.c", "net_weights.c", "main.c", "-o", "test", "-lm"], cwd=folder, check=True)
     done = subprocess.run(["./test"], cwd=folder, capture_output=True, text=True, check=False)
@@ -84,7 +84,7 @@ def test_arena_of_exact_size_is_not_left(compiler: str, tmp_path: Path) -> None:
         f"    void *arena = malloc(NET_ARENA_BYTES);\n    int status = net_run(arena, {arguments});\n"
         "    free(arena);\n    return status;\n}\n"
     )
-    flags = ["-std=c99", "-g", "-O1", "-fsanitize=address", "-fno-sanitize-recover=all"]
+    flags = ["-std=c99", "-g", "-O0", "-fsanitize=address", "-fno-sanitize-recover=all"]
     subprocess.run([compiler, *flags, "net.c", "net_weights.c", "exact.c", "-o", "test", "-lm"], cwd=folder, check=True)
     done = subprocess.run(["./test"], cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr[:4000]

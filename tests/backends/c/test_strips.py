@@ -172,7 +172,7 @@ def test_a_limit_that_cannot_be_kept_says_what_can() -> None:
 def test_strips_run_cleanly(small: None, compiler: str, tmp_path: Path) -> None:
     graph, b = network("separable")
     compile_c(graph, test_vectors=[(b.feeds, b.wanted(graph.outputs))]).save(tmp_path)
-    flags = ("-std=c99", *WARNINGS, "-g", "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
+    flags = ("-std=c99", *WARNINGS, "-g", "-O0", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
     run(tmp_path, compiler, *flags, "net.c", "net_weights.c", "main.c", "-o", "test")
     assert "PASSED" in run(tmp_path, "./test")
 
