@@ -183,7 +183,7 @@ def register_c_target(row: CTarget) -> CTarget:
                            few_values=("ternary",),
                            activation_bits=(8, 16), bit_products=row.bit_products,
                            bit_channels=row.bit_channels, binary_channels=row.binary_channels,
-                           requantization=row.requantization,
+                           small=row.tools is not None, requantization=row.requantization,
                            real_results=row.tools is None, isas=isas, work=partial(_cycles, row.name),
                            description=row.description))  # fmt: skip
     C_TARGETS[row.name] = row
