@@ -26,9 +26,11 @@ _PACKED = RUNTIME / "qir_packed.h"
 _SUM = RUNTIME / "qir_sum.h"
 TILE = 1024
 """Codes on the stack of a depthwise kernel that unpacks, for sixteen channels."""
-_ROWS, _LEAST, _MOST, _ROOM = 2, 4, 16, 1 << 15
-"""Rows of activations over which reading the weights is spread; where they are unpacked at most so many, as long as the
-rows take no more than that many bytes, and so many at least (qir_packed_rows)."""
+_ROWS, _LEAST = 2, 4
+"""Rows of activations over which reading the weights is spread; where they are unpacked, at least."""
+_TOGETHER = {False: (16, 1 << 14), True: (8, 1 << 12)}
+"""Where they are unpacked at most so many, as long as they hold no more than that many codes (qir_packed_rows); in few
+bytes of memory."""
 
 
 
@@ -109,9 +111,9 @@ def activation_rows(site: Site) -> int:
     """Rows of activations that a kernel made by `row_kernel` keeps in its scratch, as far as there are pixels."""
     if not is_packed(site):
         return _ROWS
-    outputs = _outputs(site)
-    fitting = _ROOM // (2 * (site.input(1).size // outputs)) if not is_small(site) else _LEAST
-    return min(max(min(fitting, _MOST), _LEAST), -(-site.output.size // outputs))
+    outputs, (most, room) = _outputs(site), _TOGETHER[is_small(site)]
+    fitting = room // (site.input(1).size // outputs)
+    return min(max(min(fitting, most), _LEAST), -(-site.output.size // outputs))
 
 
 def row_kernel(site: Site, function: str, source: Path, wide: bool) -> Kernel:
@@ -120,8 +122,8 @@ def row_kernel(site: Site, function: str, source: Path, wide: bool) -> Kernel:
     kind = "t2" if is_ternary(site) else form(site)
     line = f"qir_line_{kind}" if is_packed(site) else "qir_line_s8"
     dot = ("qir_dot_rows" if bits == 8 else f"qir_dot_rows_{kind}") if not wide else f"qir_dot_rows_s{bits}_s64"
-    most = (_LEAST if is_small(site) else _MOST) if is_packed(site) else _ROWS
-    together = "qir_packed_rows(depth)" if is_packed(site) and not is_small(site) else str(most)
+    most, room = _TOGETHER[is_small(site)] if is_packed(site) else (_ROWS, 0)
+    together = f"qir_packed_rows(depth, {most}, {room})" if is_packed(site) else str(_ROWS)
     found = _kernel(site, function, source, wide, (
         ("QIR_ROWS", together), ("QIR_MOST_ROWS", str(most)), ("QIR_WIDEN", "qir_widen" if codes else "qir_widen_s16"),
         ("QIR_LINE", line), ("QIR_DOT", dot), *summed(site),

@@ -36,10 +36,10 @@
 #define QIR_LOW_FIRST 0
 #endif
 
-/* Rows of activations that share what is unpacked: sixteen, or as many as 32 KiB hold, four at least. */
-static inline int32_t qir_packed_rows(int32_t depth) {
-    const int32_t fitting = 16384 / depth;
-    return fitting > 16 ? 16 : fitting < 4 ? 4 : fitting;
+/* Rows of activations that share what is unpacked: as many as `room` codes make up, at most `most`, four at least. */
+static inline int32_t qir_packed_rows(int32_t depth, int32_t most, int32_t room) {
+    const int32_t fitting = room / depth;
+    return fitting > most ? most : fitting < 4 ? 4 : fitting;
 }
 
 /* Bytes of a row of codes. */
