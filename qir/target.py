@@ -85,7 +85,8 @@ class Target:
         activation_bits: widths of activations that run as integers; wider ones run in float between conversions.
         bit_products: of a weight and an activation, bits times bits: up to so many, products run on packed bits; above,
             or where it is 0, on unpacked codes.
-        bit_channels: of an input, from which on they do so.
+        bit_channels: of an input, from which on they do so; where weights and activations are binary `binary_channels`.
+        small: bytes of memory count for more than the time to unpack weights.
         max_pair_sum: largest sum of two neighbouring weight codes of one sign, where the target's kernels add pairs of
             products in 16 bits (255 * 128 still fits); None where accumulation is exact.
         costs: estimates by which a pass leaves in float what codes would slow down; None where nothing is known.
@@ -107,6 +108,8 @@ class Target:
     activation_bits: tuple[int, ...] = (8,)
     bit_products: int = 0
     bit_channels: int = 8
+    binary_channels: int = 8
+    small: bool = False
     max_pair_sum: int | None = None
     costs: Costs | None = None
     work: Callable[[Graph], Mapping[str, float]] | None = None

@@ -43,14 +43,14 @@ Costs: TypeAlias = Mapping[str, Cost]
 """By Variant.title. A variant without a cost is taken only where none that has one accepts the node."""
 
 RATES: Mapping[str, float] = MappingProxyType({
-    "add_u8__avx2": 1.5, "add_u8__portable": 0.2,
+    "add_u8__avx2": 1.5, "add_few__avx2": 12, "add_u8__portable": 0.2,
     "conv_u8__avx2": 21, "conv_u8__avx2_pairs": 26, "conv_u8__avx2_fours": 33, "conv_u8__avx2_few": 46,
     "conv_u8_packed__avx512vnni": 55, "conv_u8_packed__avxvnni": 52,
     "conv_u8__avx512vnni": 55, "conv_u8__avxvnni": 52, "conv_u8__portable": 7,
     "conv_u8_sparse__avx2": 20, "conv_u8_sparse__avxvnni": 50, "conv_u8_sparse__avx512vnni": 51,
     "gemm_u8_sparse_row__avx2": 16, "gemm_u8_sparse_row__avxvnni": 28, "gemm_u8_sparse_row__avx512vnni": 36,
     "conv_bits__avx2": 140, "conv_bits__avx512vpopcntdq": 330, "conv_bits__portable": 14, "conv_bits__neon": 40,
-    "conv_bits_signs__asimd": 45,
+    "conv_bits_pixels__avx2": 220, "conv_bits_signs__asimd": 45,
     "pack_bits__avx2": 16, "pack_bits__neon": 1.7, "pack_bits__portable": 0.7,
     "compare__avx2": 6, "compare__portable": 1,
     "conv_u8_winograd__avx2": 11, "conv_u8_winograd4__avx2": 11,

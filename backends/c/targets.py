@@ -156,8 +156,13 @@ class CTarget:
 
     @property
     def bit_channels(self) -> int:
-        """As of Target; on vectors that are fast on bytes, few channels take less time so (w1a1 of a ResNet-8)."""
+        """As of Target; on vectors that are fast on bytes, few channels take less time so."""
         return 8 if not self.isas or self.isas[0] == "neon" else 32
+
+    @property
+    def binary_channels(self) -> int:
+        """As of Target; AVX2 has a kernel whose lanes are pixels (w1a1 of a ResNet-8)."""
+        return 8 if "avx2" in self.isas else self.bit_channels
 
 
 C_TARGETS: dict[str, CTarget] = {}
@@ -177,7 +182,8 @@ def register_c_target(row: CTarget) -> CTarget:
     register_target(Target(row.name, "c", INTEGER, activation16=INT16, weight_bits=(8, 4, 3, 2),
                            few_values=("ternary",),
                            activation_bits=(8, 16), bit_products=row.bit_products,
-                           bit_channels=row.bit_channels, requantization=row.requantization,
+                           bit_channels=row.bit_channels, binary_channels=row.binary_channels,
+                           small=row.tools is not None, requantization=row.requantization,
                            real_results=row.tools is None, isas=isas, work=partial(_cycles, row.name),
                            description=row.description))  # fmt: skip
     C_TARGETS[row.name] = row

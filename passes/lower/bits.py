@@ -67,8 +67,9 @@ def bit_layer(node: Node, low: Lowering) -> BitLayer | None:
         weight = np.ascontiguousarray(weight.T) if node.attr("transB", 0) else weight
     channels, outputs = (weight.shape[1], weight.shape[0]) if node.op == "Conv" else weight.shape
     few = 1 if np.abs(weight).max(initial=0) == np.abs(weight).min(initial=1) == 1 else signed_bits(weight)
-    target = low.target
-    if channels < target.bit_channels or _bits(x) * few > target.bit_products or node.attr("beta", 1.0) != 1.0:
+    target, products = low.target, _bits(x) * few
+    least = target.binary_channels if products == 1 else target.bit_channels
+    if channels < least or products > target.bit_products or node.attr("beta", 1.0) != 1.0:
         return None
     bias = real_bias(node, slots.bias, outputs, low) if slots.bias >= 0 else np.zeros(outputs, np.float32)
     if bias is None or not low.graph.tensor(node.inputs[0]).is_static:

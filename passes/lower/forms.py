@@ -13,6 +13,8 @@ from qir.evaluate import evaluate
 from qir.ir.dtype import FLOAT32, UINT8, of_array
 from qir.ir.graph import Constant, Graph, Node, Stage
 from qir.ir.types import Affine, TensorType
+from qir.ops.integer import FEW_SUMS
+from qir.ops.weighted import FEW_CODES
 from qir.ops.window import window
 from qir.passes.lower.bits import on_bits
 from qir.passes.lower.codes import Codes, Lowering, stored
@@ -168,9 +170,17 @@ def _add(node: Node, low: Lowering) -> bool:
     if low.target.requantization == "fixed" and fixed_sum(a_ratio, b_ratio, offset, largest) is None:
         return False
     attrs = {"a_multiplier": float(a_ratio), "b_multiplier": float(b_ratio), "offset": float(offset),
-             "qmin": y.qmin, "qmax": y.qmax, **y.to}  # fmt: skip
+             "qmin": y.qmin, "qmax": y.qmax, **_few(a, b, y), **y.to}  # fmt: skip
     low.integer(node, "qir.IntAdd", (low.codes(node.inputs[0]), low.codes(node.inputs[1])), attrs)
     return True
+
+
+def _few(a: Codes, b: Codes, y: Codes) -> dict[str, tuple[int, int, int]]:
+    """Which operand has few codes, and the least and the most of them, where sums are few, too."""
+    if y.qmax - y.qmin >= FEW_SUMS or any(codes.storage != UINT8 for codes in (a, b, y)):
+        return {}
+    slot, few = min(((0, a), (1, b)), key=lambda one: one[1].qmax - one[1].qmin)
+    return {"few": (slot, few.qmin, few.qmax)} if few.qmax - few.qmin < FEW_CODES else {}
 
 
 def _mul(node: Node, low: Lowering) -> bool:

@@ -151,13 +151,13 @@ def _stored(node: Node, op: str, weight: np.ndarray, low: Lowering) -> dict[str,
     One that was rounded to at most 4 bits, whatever stores it, needs at most 5 less its zero points; the sums of planes
     of an output channel need as many bits as they have planes.
     """
-    quant = low.quant(node.inputs[1])
+    quant, small = low.quant(node.inputs[1]), {"small": 1} if low.target.small else {}
     narrow = (quant is not None and quant.storage.bits <= 4) or signed_bits(weight) <= 4
     bits, channels = few_bits(weight) if narrow else 8, _channels_first(node, op, weight)
     found = plane_codes(channels, min(bits - 1, MOST)) if channels is not None else None
     if found is not None and len(found[0]) > 1:
-        return {"planes": len(found[0])}
-    return {"weight_bits": bits} if narrow else {}
+        return {"planes": len(found[0]), **small}
+    return {"weight_bits": bits, **small} if narrow else {}
 
 
 def _channels_first(node: Node, op: str, weight: np.ndarray) -> np.ndarray | None:

@@ -6,7 +6,9 @@ Activations are uint8 or int16 codes, weights int8 or int16, biases and accumula
 without `y_zero_point` gives the float32 product itself. Where `requantization` is "fixed" the product is exact and
 halves go up, by integers alone (qir.quant.fixedpoint). `to` names the storage of its codes (uint8 by default);
 `weight_bits` (2 to 5) says that no weight code needs more, so that they may be stored in as many, 1 that all are -1 or
-1, and `planes` (2 to 4) that those of an output channel are sums of as many planes (qir.quant.planes).
+1, and `planes` (2 to 4) that those of an output channel are sums of as many planes (qir.quant.planes); `small` says
+that bytes count for more than the time to unpack them. Where an operand of qir.IntAdd has at most 16 neighbouring
+codes, and the result at most FEW_SUMS, `few` names its slot, the least and the most of them.
 """
 
 from __future__ import annotations
@@ -21,6 +23,9 @@ from qir.ir.types import Shape, TensorType
 from qir.ops.registry import OpDef, register_op
 from qir.ops.window import Window, transposed_window, window
 from qir.quant.fixedpoint import REQUANTIZE, clamp_round, fixed_sum, largest_code
+
+FEW_SUMS = 4
+"""Codes of a sum that thresholds may tell apart."""
 
 
 def finish(node: Node, accumulator: np.ndarray, multiplier: np.ndarray | np.float32) -> np.ndarray:

@@ -5,6 +5,11 @@ codes of b bits take b bytes: code i of a group lies in bits b*i .. b*i + b - 1 
 two 4-bit codes share a byte, the first in its lower half, and four 2-bit codes do; 3-bit codes go by eight into three
 bytes. A row ends with its last group, filled up with zeros.
 
+Twenty codes of three values take four bytes: byte i holds codes i, i + 4, .. i + 16 as five digits of base 3, code + 1,
+the first one highest. With their number V < 243 it is ceil(256 V / 243), at least 256 V / 243 and less than
+256 (V + 1) / 243: a fraction of 256 that begins with these digits. So three times the byte is the first digit times
+256, plus the byte of the others.
+
 For vectors 64 codes take 8 b bytes, so that one shift of a vector brings forth all of its codes: of 1, 2 and 4 bits
 code 8 b j + i lies in bits b*j .. b*j + b - 1 of byte i. 3 and 5 bits are the lower 2 or 4 so, then the upper one.
 """
@@ -47,6 +52,29 @@ def pack(codes: np.ndarray, bits: int) -> np.ndarray:
     offset = _unsigned(filled, bits).reshape(*lead, groups, GROUP)
     word = (offset << (bits * np.arange(GROUP))).sum(axis=-1, keepdims=True)
     packed: np.ndarray = ((word >> (8 * np.arange(bits))) & 255).astype(np.uint8).reshape(*lead, groups * bits)
+    return packed
+
+
+def trit_bytes(count: int) -> int:
+    """Bytes of a row of `pack_trits`."""
+    return -(-count // 20) * 4
+
+
+def pack_trits(codes: np.ndarray) -> np.ndarray:
+    """Packs rows of codes -1, 0 and 1.
+
+    Args:
+        codes: [..., n].
+
+    Returns:
+        uint8 [..., 4 * ceil(n / 20)].
+    """
+    lead, count = codes.shape[:-1], codes.shape[-1]
+    filled = np.zeros((*lead, trit_bytes(count) * 5), np.int64)
+    filled[..., :count] = codes
+    digits = filled.reshape(*lead, -1, 5, 4) + 1
+    numbers = (digits * 3 ** np.arange(4, -1, -1)[:, None]).sum(axis=-2)
+    packed: np.ndarray = (-(-256 * numbers // 243)).astype(np.uint8).reshape(*lead, -1)
     return packed
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qir.quant.bitpack import few_bits, pack, pack_fields, signed_bits, unpack
+from qir.quant.bitpack import few_bits, pack, pack_fields, pack_trits, signed_bits, unpack
 
 
 def some(bits: int, shape: tuple[int, ...], seed: int) -> np.ndarray:
@@ -54,3 +54,15 @@ def test_one_bit_is_for_plus_and_minus_one(codes: list[int], bits: int) -> None:
 )  # fmt: skip
 def test_the_fewest_bits_that_hold_some_codes(codes: list[int], bits: int) -> None:
     assert bits == signed_bits(np.array(codes, np.int64))
+
+
+def test_three_times_a_byte_gives_digit_after_digit() -> None:
+    every = np.stack(np.meshgrid(*[np.arange(-1, 2)] * 5, indexing="ij"), axis=-1).reshape(-1, 5)
+    filled = np.zeros((len(every), 5, 4), np.int64)
+    filled[:, :, 2] = every
+    fraction = pack_trits(filled.reshape(-1, 20))[:, 2].astype(np.int64)
+    for digit in range(5):
+        fraction = 3 * fraction
+        np.testing.assert_array_equal(every[:, digit], (fraction >> 8) - 1)
+        fraction &= 255
+    assert pack_trits(np.zeros((2, 21), np.int8)).shape == (2, 8)

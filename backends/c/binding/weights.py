@@ -6,6 +6,7 @@ is +, say which of them it is.
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from qir.backends.c.binding.requant import is_fixed, overflow, summed
 from qir.backends.c.binding.site import Site
 from qir.backends.c.program import Data, Kernel
 from qir.ir.dtype import INT16, UINT8
-from qir.quant.bitpack import pack
+from qir.quant.bitpack import pack, pack_trits, trit_bytes
 from qir.quant.fixedpoint import largest
 from qir.quant.planes import plane_codes
 
@@ -25,8 +26,12 @@ _PACKED = RUNTIME / "qir_packed.h"
 _SUM = RUNTIME / "qir_sum.h"
 TILE = 1024
 """Codes on the stack of a depthwise kernel that unpacks, for sixteen channels."""
-_ROWS = {True: 4, False: 2}
-"""Rows of activations over which reading the weights is spread, where they are unpacked and where not."""
+_ROWS, _LEAST = 2, 4
+"""Rows of activations over which reading the weights is spread; where they are unpacked, at least."""
+_TOGETHER = {False: (16, 1 << 14), True: (8, 1 << 12)}
+"""Where they are unpacked at most so many, as long as they hold no more than that many codes (qir_packed_rows); in few
+bytes of memory."""
+
 
 
 def plane_count(site: Site) -> int:
@@ -84,20 +89,45 @@ def refuse(site: Site, w: np.ndarray, bias: np.ndarray) -> str | None:
     return "an accumulator could leave int32" if narrow and is_wide(site, w, bias) else None
 
 
+def is_small(site: Site) -> bool:
+    """True where bytes of memory count for more than the time to unpack weights."""
+    return bool(site.node.attr("small", 0))
+
+
+def is_ternary(site: Site) -> bool:
+    """True where codes of three values are stored by twenty in four bytes: by `row_kernel`, if that is less."""
+    depth = math.prod(site.input(1).shape) // _outputs(site)
+    few = is_small(site) and weight_bits(site) == 2 and not plane_count(site)
+    return few and trit_bytes(depth) < 2 * -(-depth // 8) and np.abs(np.asarray(site.constant(1))).max(initial=0) <= 1
+
+
+def _outputs(site: Site) -> int:
+    """Rows of weights."""
+    w = site.input(1)
+    return int(w.shape[1] if site.node.op == "qir.IntGemm" else w.shape[0])
+
+
 def activation_rows(site: Site) -> int:
-    """Rows of activations that a kernel made by `row_kernel` keeps in its scratch."""
-    return _ROWS[is_packed(site)]
+    """Rows of activations that a kernel made by `row_kernel` keeps in its scratch, as far as there are pixels."""
+    if not is_packed(site):
+        return _ROWS
+    outputs, (most, room) = _outputs(site), _TOGETHER[is_small(site)]
+    fitting = room // (site.input(1).size // outputs)
+    return min(max(min(fitting, most), _LEAST), -(-site.output.size // outputs))
 
 
 def row_kernel(site: Site, function: str, source: Path, wide: bool) -> Kernel:
     """A template `..._u8s8_T__portable` that takes products of rows, for the node's types and what it adds to."""
     bits, codes = weight_bits(site), site.input(0).dtype == UINT8
-    line = f"qir_line_{form(site)}" if is_packed(site) else "qir_line_s8"
-    dot = ("qir_dot_rows" if bits == 8 else f"qir_dot_rows_{form(site)}") if not wide else f"qir_dot_rows_s{bits}_s64"
+    kind = "t2" if is_ternary(site) else form(site)
+    line = f"qir_line_{kind}" if is_packed(site) else "qir_line_s8"
+    dot = ("qir_dot_rows" if bits == 8 else f"qir_dot_rows_{kind}") if not wide else f"qir_dot_rows_s{bits}_s64"
+    most, room = _TOGETHER[is_small(site)] if is_packed(site) else (_ROWS, 0)
+    together = f"qir_packed_rows(depth, {most}, {room})" if is_packed(site) else str(_ROWS)
     found = _kernel(site, function, source, wide, (
-        ("QIR_ROWS", str(activation_rows(site))), ("QIR_WIDEN", "qir_widen" if codes else "qir_widen_s16"),
+        ("QIR_ROWS", together), ("QIR_MOST_ROWS", str(most)), ("QIR_WIDEN", "qir_widen" if codes else "qir_widen_s16"),
         ("QIR_LINE", line), ("QIR_DOT", dot), *summed(site),
-    ))  # fmt: skip
+    ), f"{kind}_small" if is_packed(site) and is_small(site) else kind)  # fmt: skip
     if site.added is None:
         return found
     headers = () if is_fixed(site) else (_SUM,)
@@ -126,11 +156,12 @@ def _tap_type(site: Site) -> tuple[str, str]:
     return "QIR_TAP", "int16_t" if weight_bits(site) > 8 else "int8_t"
 
 
-def _kernel(site: Site, function: str, source: Path, wide: bool, parts: tuple[tuple[str, str], ...]) -> Kernel:
+def _kernel(site: Site, function: str, source: Path, wide: bool, parts: tuple[tuple[str, str], ...],
+            stored: str = "") -> Kernel:  # fmt: skip
     bits, x = weight_bits(site), site.input(0)
     kind = "uint8_t" if is_packed(site) else f"int{bits}_t"
     headers = ((_PACKED,) if is_packed(site) else ()) + ((WIDE,) if x.dtype == INT16 or bits > 8 else ())
-    return typed(site, function, source, ("u8s8", f"{x.short}{form(site)}"),
+    return typed(site, function, source, ("u8s8", f"{x.short}{stored or form(site)}"),
                  (("QIR_X", x.ctype), ("QIR_W", kind), *parts), headers, wide=wide)  # fmt: skip
 
 
@@ -143,9 +174,21 @@ def rows(site: Site, codes: np.ndarray) -> Data:
     """Weights [channels, depth] as `row_kernel` reads them, and [..., 8] as `eight_kernel` does."""
     if planes := plane_count(site):
         chosen, numbers = chosen_planes(codes, planes)
-        packed = pack(chosen.astype(np.int8) - (1 << (planes - 1)), planes)
+        packed = _packed_rows(chosen.astype(np.int8) - (1 << (planes - 1)), planes)
         return Data(np.concatenate([numbers.view(np.uint8), packed], axis=1), "weights")
-    return Data(pack(codes, weight_bits(site)) if is_packed(site) else np.ascontiguousarray(codes), "weights")
+    if is_ternary(site) and site.node.op != "qir.IntConvTranspose":
+        return Data(pack_trits(codes), "weights")
+    return Data(_packed_rows(codes, weight_bits(site)) if is_packed(site) else np.ascontiguousarray(codes), "weights")
+
+
+def _packed_rows(codes: np.ndarray, bits: int) -> np.ndarray:
+    """Rows of codes as uint8 [rows, bytes]: the upper one of 3 or 5 bits behind the others."""
+    if bits not in (3, 5):
+        return pack(codes, bits)
+    half = 1 << (bits - 1)
+    upper = codes >= 0
+    lower = codes.astype(np.int64) + half - half * upper - half // 2
+    return np.concatenate([pack(lower, bits - 1), pack(2 * upper.astype(np.int64) - 1, 1)], axis=-1)
 
 
 def taps(site: Site, codes: np.ndarray) -> Data:

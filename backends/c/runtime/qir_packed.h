@@ -1,15 +1,46 @@
 /* Weights of 1 to 5 bits, unpacked tile by tile on the stack for the arithmetic of int8 weights.
 
    Eight codes of b bits take b bytes: code i lies in bits b*i .. b*i + b - 1 of their little-endian integer, as
-   code + 2^(b-1); one bit is set for 1 and clear for -1. Rows end with their last group of eight. Where weights are sums
-   of b planes a row begins with its channel's 2^b codes, of which each group of bits, as it is, says the number. `bits`
-   is constant wherever these functions are inlined. */
+   code + 2^(b-1); one bit is set for 1 and clear for -1. Rows end with their last group of eight, and have the upper one
+   of 3 or 5 bits behind the others of the whole row. Where weights are sums of b planes a row begins with its channel's
+   2^b codes, of which each group of bits, as it is, says the number. Codes of three values may take four bytes for twenty.
+   `bits` is constant wherever these functions are inlined. */
 #ifndef QIR_PACKED_H
 #define QIR_PACKED_H
 
 #include "qir_dot.h"
+#include "qir_vector.h"
 
-#define QIR_TILE_DEPTH 128
+/* Codes of a row of weights that are unpacked at once, whole groups of 8 and 20: three by three taps of 64 channels fit, or
+   what small stacks bear. */
+#if UINTPTR_MAX > 0xffffffffu
+#define QIR_TILE_DEPTH 600
+#else
+#define QIR_TILE_DEPTH 120
+#endif
+
+/* In the place of a number of bits: codes of three values, by twenty. */
+#define QIR_TRITS 0
+
+/* Whether codes are unpacked by four: gcc makes no vector code where it optimizes for size. */
+#if !QIR_ON_VECTORS || (defined(__OPTIMIZE_SIZE__) && !defined(__clang__))
+#define QIR_BY_FOUR 1
+#else
+#define QIR_BY_FOUR 0
+#endif
+
+/* Whether the lowest byte of a word comes first; 0 where compilers do not say so. */
+#if defined(__BYTE_ORDER__) && defined(__ORDER_LITTLE_ENDIAN__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+#define QIR_LOW_FIRST 1
+#else
+#define QIR_LOW_FIRST 0
+#endif
+
+/* Rows of activations that share what is unpacked: as many as `room` codes make up, at most `most`, four at least. */
+static inline int32_t qir_packed_rows(int32_t depth, int32_t most, int32_t room) {
+    const int32_t fitting = room / depth;
+    return fitting > most ? most : fitting < 4 ? 4 : fitting;
+}
 
 /* Bytes of a row of codes. */
 static inline ptrdiff_t qir_packed_bytes(int32_t bits, int32_t count) {
@@ -28,11 +59,22 @@ static inline void qir_halve(const void *QIR_RESTRICT from, int32_t count, int32
     }
 }
 
-/* Without vectors, four codes of 1, 2 or 4 bits at a time: moved apart, one to a byte, where they lose their offset; bit 7,
-   set meanwhile, takes the borrow. */
-static inline void qir_unpack_four(uint32_t v, int32_t bits, int8_t *QIR_RESTRICT to) {
-    const uint32_t offset = bits == 1 ? 1 : (uint32_t)1 << (bits - 1);
+/* The bytes of a word, the lowest first. */
+static QIR_INLINE void qir_put_four(uint32_t v, int8_t *QIR_RESTRICT to) {
     int32_t i;
+    if (QIR_LOW_FIRST) {
+        (void)memcpy(to, &v, 4);
+        return;
+    }
+    for (i = 0; i < 4; ++i) {
+        to[i] = (int8_t)(uint8_t)(v >> (8 * i));
+    }
+}
+
+/* Four codes of 1, 2 or 4 bits at a time: moved apart, one to a byte, where they lose their offset; bit 7,
+   set meanwhile, takes the borrow. */
+static QIR_INLINE void qir_unpack_four(uint32_t v, int32_t bits, int8_t *QIR_RESTRICT to) {
+    const uint32_t offset = bits == 1 ? 1 : (uint32_t)1 << (bits - 1);
     if (bits == 4) {
         v = (v | v << 8) & 0x00ff00ffu;
         v = (v | v << 4) & 0x0f0f0f0fu;
@@ -44,15 +86,14 @@ static inline void qir_unpack_four(uint32_t v, int32_t bits, int8_t *QIR_RESTRIC
         v = ((v | v << 7) & 0x01010101u) << 1;
     }
     v = ((v | 0x80808080u) - offset * 0x01010101u) ^ 0x80808080u;
-    for (i = 0; i < 4; ++i) {
-        to[i] = (int8_t)(uint8_t)(v >> (8 * i));
-    }
+    qir_put_four(v, to);
 }
 
 /* `groups` times eight codes. */
-static inline void qir_unpack(const uint8_t *QIR_RESTRICT w, int32_t bits, int32_t groups, int8_t *QIR_RESTRICT to) {
+static QIR_INLINE void qir_unpack(const uint8_t *QIR_RESTRICT w, int32_t bits, int32_t groups,
+                                  int8_t *QIR_RESTRICT to) {
     int32_t group, i;
-    if (!QIR_ON_VECTORS && (bits == 4 || bits <= 2)) {
+    if (QIR_BY_FOUR && (bits == 4 || bits <= 2)) {
         for (group = 0; group < groups; ++group, w += bits, to += 8) {
             const uint32_t more = bits == 4 ? (uint32_t)w[1] << 8 : 0, last = bits == 4 ? (uint32_t)w[3] << 8 : 0;
             qir_unpack_four(bits == 1 ? w[0] & 15u : w[0] | more, bits, to);
@@ -96,32 +137,90 @@ static inline void qir_unpack(const uint8_t *QIR_RESTRICT w, int32_t bits, int32
     }
 }
 
-/* Codes of b bits to those that a row begins with; on vectors to the first of them and what each bit that is set adds. */
-static inline void qir_look_up(const uint8_t *QIR_RESTRICT row, int32_t bits, int32_t count, int8_t *QIR_RESTRICT codes) {
+/* `groups` times twenty codes of three values, which take four bytes: byte i holds codes i, i + 4, .. as digits of base 3, a
+   fraction of 256. Three times it is the first digit plus one, times 256, and the fraction of the others. Bytes go by twos
+   in the halves of a word, and four digits make a word again, less 1 as in qir_unpack_four. */
+static QIR_INLINE void qir_unpack_trits(const uint8_t *QIR_RESTRICT w, int32_t groups, int8_t *QIR_RESTRICT to) {
+    int32_t group, digit;
+    for (group = 0; group < groups; ++group, w += 4) {
+        uint32_t even = w[0] | (uint32_t)w[2] << 16, odd = w[1] | (uint32_t)w[3] << 16;
+        for (digit = 0; digit < 5; ++digit, to += 4) {
+            uint32_t v;
+            even *= 3;
+            odd *= 3;
+            v = (even >> 8 & 0x00030003u) | (odd & 0x03000300u);
+            v = ((v | 0x80808080u) - 0x01010101u) ^ 0x80808080u;
+            even &= 0x00ff00ffu;
+            odd &= 0x00ff00ffu;
+            qir_put_four(v, to);
+        }
+    }
+}
+
+/* Sums of planes from the codes of b bits that say which: those that a row begins with. `upper`: of three planes the
+   last one's bit, as 1 and -1, and the others' number less 2; of others all of their number less 2^(b-1). On vectors it
+   takes the first code and what each bit adds to it, or takes off where it is clear: twice a number, so that 1 hides none
+   of it. */
+static QIR_INLINE void qir_look_up(const uint8_t *QIR_RESTRICT row, int32_t bits, int32_t count,
+                                   const int8_t *QIR_RESTRICT upper, int8_t *QIR_RESTRICT codes) {
     const uint8_t first = row[0], second = (uint8_t)(row[1] - first), third = (uint8_t)(row[2] - first);
     const uint8_t fourth = (uint8_t)(bits > 2 ? row[4] - first : 0), fifth = (uint8_t)(bits > 3 ? row[8] - first : 0);
+    const uint8_t most = (uint8_t)(first + third + fourth);
     int32_t i;
-    for (i = 0; i < count; ++i) {
-        const uint8_t number = (uint8_t)(codes[i] + (1 << (bits - 1)));
-        if (QIR_ON_VECTORS) {
-            uint8_t sum = (uint8_t)(first + (second & (uint8_t)-(number & 1)));
-            sum = (uint8_t)(sum + (third & (uint8_t)-(number >> 1 & 1)));
-            sum = (uint8_t)(sum + (fourth & (uint8_t)-(number >> 2 & 1)));
-            codes[i] = (int8_t)(uint8_t)(sum + (fifth & (uint8_t)-(number >> 3 & 1)));
-        } else {
-            codes[i] = (int8_t)row[number];
+    if (QIR_BY_FOUR) {
+        for (i = 0; i < count; ++i) {
+            codes[i] = (int8_t)row[codes[i] + (bits == 3 ? 2 * upper[i] : 0) + (1 << (bits - 1))];
+        }
+    } else if (bits < 4) {
+        for (i = 0; i < count; ++i) {
+            const uint8_t even = (uint8_t)(most + (codes[i] & 1 ? second : 0));
+            const uint8_t sum = (uint8_t)(even - (codes[i] < 0 ? third : 0));
+            codes[i] = (int8_t)(uint8_t)(sum - (bits == 3 ? fourth & (uint8_t)upper[i] : 0));
+        }
+    } else {
+        for (i = 0; i < count; ++i) {
+            const uint8_t number = (uint8_t)(codes[i] + 8);
+            uint8_t sum = (uint8_t)(first + (number & 1 ? second : 0));
+            sum = (uint8_t)(sum + (number & 2 ? third : 0));
+            sum = (uint8_t)(sum + (number & 4 ? fourth : 0));
+            codes[i] = (int8_t)(uint8_t)(sum + (number & 8 ? fifth : 0));
+        }
+    }
+}
+
+/* `count` codes of a row of `depth` from `first` on, where a group begins; what its last group has beyond is written, too. `head`:
+   bytes that a row of sums of planes begins with, else 0. */
+static QIR_INLINE void qir_unpack_row(const uint8_t *QIR_RESTRICT row, int32_t bits, int32_t head, int32_t depth,
+                                      int32_t first, int32_t count, int8_t *QIR_RESTRICT to) {
+    const int32_t groups = (count + 7) / 8, lower = bits == 3 || bits == 5 ? bits - 1 : bits;
+    int8_t upper[QIR_TILE_DEPTH];
+    int32_t i;
+    if (bits == QIR_TRITS) {
+        qir_unpack_trits(row + first / 20 * 4, (count + 19) / 20, to);
+        return;
+    }
+    qir_unpack(row + head + first / 8 * lower, lower, groups, to);
+    if (lower < bits) {
+        qir_unpack(row + head + qir_packed_bytes(lower, depth) + first / 8, 1, groups, upper);
+    }
+    if (head) {
+        qir_look_up(row, bits, count, upper, to);
+    } else if (lower < bits) {
+        /* code = lower - 2^(b-1) + 2^(b-1) * upper, of which lower - 2^(b-2) and 2 * upper - 1 are there */
+        for (i = 0; i < 8 * groups; ++i) {
+            to[i] = (int8_t)(to[i] + upper[i] * (1 << (bits - 2)));
         }
     }
 }
 
 /* As qir_dot_rows, for any number of rows of activations; acc holds room for sixteen columns a row. Four rows of weights
-   are unpacked at once, 128 codes of each: where fewer are left a row takes just as many places, and what the row before
-   it unpacked too much is overwritten. `head`: bytes that a row begins with. */
+   are unpacked at once, QIR_TILE_DEPTH codes of each: where fewer are left a row takes just as many places, and what the
+   row before it unpacked too much is overwritten. `head`: bytes that a row begins with. */
 static inline void qir_dot_packed(const int16_t *QIR_RESTRICT x, int32_t rows, const uint8_t *QIR_RESTRICT w,
                                   int32_t bits, int32_t head, int32_t depth, int32_t count,
                                   int32_t *QIR_RESTRICT acc) {
-    const ptrdiff_t line = head + qir_packed_bytes(bits, depth);
-    int8_t tile[4 * QIR_TILE_DEPTH + 8];
+    const ptrdiff_t line = head + (bits == QIR_TRITS ? (depth + 19) / 20 * 4 : qir_packed_bytes(bits, depth));
+    int8_t tile[4 * QIR_TILE_DEPTH + 20];
     int32_t first, i, j, k;
     for (j = 0; j < count; j += 4, w += 4 * line) {
         const int32_t lines = count - j < 4 ? count - j : 4;
@@ -131,10 +230,7 @@ static inline void qir_dot_packed(const int16_t *QIR_RESTRICT x, int32_t rows, c
                 (void)memset(tile, 0, sizeof tile);
             }
             for (i = 0; i < lines; ++i) {
-                qir_unpack(w + i * line + head + first / 8 * bits, bits, (part + 7) / 8, tile + i * part);
-                if (head) {
-                    qir_look_up(w + i * line, bits, part, tile + i * part);
-                }
+                qir_unpack_row(w + i * line, bits, head, depth, first, part, tile + i * part);
             }
             for (i = 0; i < rows; i += 2) {
                 const int16_t *const from = x + (ptrdiff_t)i * depth + first;
@@ -171,7 +267,7 @@ static inline void qir_dot_packed(const int16_t *QIR_RESTRICT x, int32_t rows, c
         return tile;                                                                                                 \
     }                                                                                                                \
     static inline const int8_t *qir_eight_s##b(const uint8_t *w, int8_t *room) {                                     \
-        qir_unpack(w, b, 1, room);                                                                                   \
+        qir_unpack_row(w, b, 0, 8, 0, 8, room);                                                                      \
         return room;                                                                                                 \
     }
 
@@ -181,7 +277,16 @@ QIR_PACKED(3)
 QIR_PACKED(4)
 QIR_PACKED(5)
 
-/* For each number of planes, likewise. */
+/* For codes of three values, and each number of planes, likewise. */
+static inline ptrdiff_t qir_line_t2(int32_t depth) {
+    return (depth + 19) / 20 * 4;
+}
+
+static inline void qir_dot_rows_t2(const int16_t *x, int32_t rows, const uint8_t *w, int32_t depth, int32_t count,
+                                   int32_t *acc) {
+    qir_dot_packed(x, rows, w, QIR_TRITS, 0, depth, count, acc);
+}
+
 #define QIR_PLANES(b)                                                                                                \
     static inline ptrdiff_t qir_line_p##b(int32_t depth) {                                                           \
         return (1 << b) + qir_packed_bytes(b, depth);                                                                \

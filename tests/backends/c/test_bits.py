@@ -82,6 +82,43 @@ def layers() -> Iterator[Case]:
             yield layer(number, shape, w_shape, x_bits, kind, FINISHES[number % len(FINISHES)], **attrs)
 
 
+PIXELS: tuple[tuple[tuple[int, ...], tuple[int, ...], dict[str, Any]], ...] = (
+    ((1, 16, 20, 33), (16, 16, 3, 3), {"pads": (1, 1, 1, 1)}),
+    ((2, 32, 9, 16), (24, 32, 3, 3), {"pads": (0, 0, 1, 1), "strides": (2, 2)}),
+    ((1, 8, 9, 70), (8, 8, 3, 5), {"pads": (2, 3, 1, 4), "dilations": (2, 3), "strides": (3, 2)}),
+    ((1, 40, 5, 7), (32, 40, 3, 3), {"pads": (3, 3, 3, 3)}),
+    ((1, 1024, 4, 9), (8, 1024, 3, 3), {"pads": (1, 1, 1, 1)}),
+    ((1, 64, 8, 8), (16, 64, 1, 1), {"strides": (2, 2)}),
+    ((2, 24, 50), (8, 24, 5), {"pads": (2, 20)}),
+)
+"""More pixels than a vector has lanes, and less; planes that fill one block of rows and more; pixels of one, two, four
+bytes and any other number, side by side and apart."""
+
+
+def pixels() -> Iterator[Case]:
+    """Binary convolutions whose lanes are pixels: signs, and bits without a zero in the middle."""
+    for number, (shape, w_shape, attrs) in enumerate(PIXELS):
+        for finish in (FINISHES[2 + number % 2], FINISHES[4 + number % 2]):
+            one = layer(number, shape, w_shape, 1, "binary", finish, **attrs)
+            codes = {"step": 1, "x_zero_point": 0} if number % 3 == 0 else {}
+            yield replace(one, node=one.node.with_(attrs={**one.node.attrs, **codes}))
+    one = layer(9, *PIXELS[0][:2], 1, "binary", {**FINISHES[5], "y_bits": 0}, **PIXELS[0][2])
+    yield replace(one, node=one.node.with_(attrs={k: v for k, v in one.node.attrs.items() if k != "y_bits"}))
+
+
+def few_sums() -> Iterator[Case]:
+    """Sums of few codes of which an operand has few, too, on either side; some are never reached."""
+    rng = np.random.default_rng(2)
+    for count, slot, (least, most), sums, (many_step, few_step) in (
+        (77, 1, (127, 129), 1, (0.016, 0.51)), (64, 0, (0, 15), 3, (0.02, -0.1)), (5, 1, (250, 255), 2, (0.001, 0.01)),
+    ):  # fmt: skip
+        many = rng.integers(0, 256, count).astype(np.uint8)
+        few = rng.integers(least, most + 1, count).astype(np.uint8)
+        (a, b), (first, second) = (pair[:: 2 * slot - 1] for pair in ((many, few), (many_step, few_step)))
+        yield case("qir.IntAdd", (a, b), (0, 1), a_multiplier=first, b_multiplier=second, offset=-few_step * most,
+                   qmin=7, qmax=7 + sums, few=(slot, least, most))  # fmt: skip
+
+
 def packs() -> Iterator[Case]:
     rng = np.random.default_rng(1)
     for shape, axis in (((2, 3), -1), ((1, 40, 3, 5), 1), ((2, 8, 7), 1), ((1, 64, 4, 4), 1), ((5, 784), -1)):
@@ -153,6 +190,18 @@ def check_guarded(cases: list[Case], target: str, compiler: str, folder: Path) -
 @pytest.mark.slow
 def test_no_byte_around_the_operands_is_touched(bits_target: str, compiler: str, tmp_path: Path) -> None:
     check_guarded([*layers(), *packs(), *compares()], bits_target, compiler, tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("bits_target", ["x86-avx2"], indirect=True)
+def test_pixels_in_the_lanes(
+    bits_target: str, compiler: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    titles = ("conv_bits_pixels__avx2", "add_few__avx2")
+    monkeypatch.setattr(Variant, "cycles", lambda self, *_: 1.0 + (self.title not in titles))
+    module = check_guarded([*pixels(), *few_sums()], bits_target, compiler, tmp_path)
+    taken = {choice.variant for choice in module.program.choices}
+    assert set(titles) == {title for title in taken if title.startswith(("conv", "add"))}
 
 
 def signs() -> Iterator[Case]:

@@ -9,7 +9,7 @@ from pathlib import Path
 import elsewhere
 import numpy as np
 import pytest
-from graphs import Builder, Case, check_cases
+from graphs import Builder, Case, check_cases, joined
 from test_vectors import WARNINGS, edges, fitting_flags, guard, long_rows
 from test_vectors_convolutions import transposed_cases
 
@@ -106,6 +106,21 @@ def test_sums_of_planes(any_target: str, monkeypatch: pytest.MonkeyPatch) -> Non
     names = [call.kernel.emitted for call in module.program.calls if "u8" in call.kernel.emitted]
     for kind in ("conv_u8", "gemm_u8"):
         assert any(f"{kind}{packed}" in name for name in names), names
+
+
+def test_small_targets_take_fewer_bytes() -> None:
+    """Portable C for microcontrollers: ternary codes by twenty, fewer rows of activations, the bits of the others."""
+    whole = [one for one in edges() if one.node.op == "qir.IntConv" and one.node.attr("group", 1) == 1]
+    rows = [one for one in long_rows() if one.node.op == "qir.IntGemm"]
+    cases = [of_few_bits(one, 1 + 6 * n) for n, one in enumerate([*whole[::2], *rows])]
+    cases += [of_few_bits(whole[1], 2), of_planes(whole[0], 3, full=False)]
+    small = [replace(one, node=one.node.with_(attrs={**one.node.attrs, "small": 1})) for one in cases]
+    names = {call.kernel.emitted.split("_")[2] for call in check_cases(small, target="portable").program.calls}
+    assert {"u8t2", "u8s2", "u8p3"} <= names
+    codes = drawn(1, (640, 64), "random")
+    arrays = (np.zeros((1, 640), np.uint8), codes, np.zeros(64, np.int32), np.full(64, 0.01, np.float32))
+    layer = Case(rows[0].node.with_(attrs={**rows[0].node.attrs, "weight_bits": 2, "small": 1}), arrays)
+    assert compile_c(joined([layer])[0], target="portable").program.weight_bytes == 640 * 64 // 5 + 2 * 4 * 64
 
 
 def test_no_byte_around_the_operands_is_touched(

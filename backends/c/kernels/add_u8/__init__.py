@@ -13,11 +13,15 @@ from qir.backends.c.binding.orders import FOLLOW
 from qir.backends.c.binding.requant import is_fixed, requant
 from qir.backends.c.binding.site import Site
 from qir.backends.c.kernels import Bound, Family, Variant
-from qir.backends.c.program import Kernel, Struct
+from qir.backends.c.program import Kernel, Scalar, Struct
 from qir.ir.dtype import UINT8
+from qir.ops.integer import FEW_SUMS
+from qir.ops.registry import OPS
+from qir.ops.weighted import FEW_CODES
 from qir.quant.fixedpoint import FixedSum, fixed_sum, largest_code
 
 _FIXED = Path(__file__).parent / "add_fixed__portable.c"
+_FEW = Path(__file__).parent / "add_few__avx2.c"
 
 
 def _source(isa: str) -> Path:
@@ -75,6 +79,47 @@ def _bind(site: Site, isa: str) -> Bound:
     return Bound(Kernel(f"qir_add_u8u8_u8__{isa}", _source(isa), name, types), args)
 
 
+def _few(site: Site) -> tuple[int, np.ndarray] | None:
+    """The slot of the operand of few codes, and all sums, [its codes, 256]; None where lowering knows of none."""
+    given = site.node.attr("few")
+    if given is None or only_bytes(site) is not None:
+        return None
+    slot, least, most = given
+    pair = np.arange(256, dtype=np.uint8)[None], np.arange(least, most + 1, dtype=np.uint8)[:, None]
+    reference = OPS[site.node.op].reference
+    assert reference is not None
+    sums = reference(site.node, pair if slot == 1 else pair[::-1])[0]
+    return slot, sums.astype(np.int64)
+
+
+def _accepts_few(site: Site) -> str | None:
+    found = _few(site)
+    if found is None:
+        return "no operand of few codes, or too many sums"
+    if broadcast_loops(site.input(0), site.input(1), site.output)[1:] or site.input(0).size != site.input(1).size:
+        return "its operands do not lie side by side"
+    return "its sums fall where an operand rises" if (np.diff(found[1], axis=1) < 0).any() else None
+
+
+def _bind_few(site: Site) -> Bound:
+    found = _few(site)
+    assert found is not None
+    slot, sums = found
+    low, levels = int(sums.min()), int(sums.max() - sums.min())
+    thresholds, added = (np.zeros((FEW_SUMS - 1, FEW_CODES), np.int64) for _ in range(2))
+    for level in range(levels):
+        reached = (sums > low + level).sum(axis=1)
+        thresholds[level, : len(sums)] = (256 - reached).clip(0, 255)
+        added[level, : len(sums)] = reached > 0
+    numbers = Struct("qir_add_few_numbers", (
+        ("threshold", tuple(map(tuple, thresholds.tolist()))), ("added", tuple(map(tuple, added.tolist()))),
+        ("levels", levels), ("few_low", int(site.node.attr("few")[1])), ("y_low", low),
+    ))  # fmt: skip
+    args = (numbers, Scalar(site.output.size, "size_t"), site.input(1 - slot).read, site.input(slot).read,
+            site.output.write)  # fmt: skip
+    return Bound(Kernel("qir_add_few_u8u8_u8__avx2", _FEW), args)
+
+
 def _on(isa: str, accepts: Callable[[Site], str | None]) -> Variant:
     return Variant(isa, _source(isa), accepts, lambda site: _bind(site, isa))
 
@@ -82,6 +127,7 @@ def _on(isa: str, accepts: Callable[[Site], str | None]) -> Variant:
 FAMILY = Family(
     "add_u8", ("qir.IntAdd",), FOLLOW,
     (_on("portable", _accepts_float), Variant("portable", _FIXED, _accepts_fixed, _bind_fixed),
-     _on("avx2", _accepts_vectors), _on("neon", _accepts_vectors)),
+     _on("avx2", _accepts_vectors), _on("neon", _accepts_vectors),
+     Variant("avx2", _FEW, _accepts_few, _bind_few, fixed=True)),
     in_place=(0, 1),
 )  # fmt: skip

@@ -9,6 +9,7 @@
 #define QIR_ACC int32_t
 #define QIR_W int8_t
 #define QIR_ROWS 2
+#define QIR_MOST_ROWS 2
 #define QIR_LINE qir_line_s8
 #define QIR_DOT qir_dot_rows
 #define QIR_SUMS 0
@@ -81,7 +82,7 @@ void qir_conv_u8s8_T__portable(const qir_conv_u8_shape *s, const QIR_X *QIR_REST
             for (channel = 0; channel < channels; channel += 16) {
                 const int32_t width = channels - channel < 16 ? channels - channel : 16;
                 const ptrdiff_t at = first + channel;
-                QIR_ACC acc[16 * QIR_ROWS];
+                QIR_ACC acc[16 * QIR_MOST_ROWS];
                 QIR_DOT(row, rows, w + at * QIR_LINE(depth), depth, width, acc);
                 for (i = 0; i < rows; ++i) {
                     const ptrdiff_t place = (pixel + i) * stride + at;

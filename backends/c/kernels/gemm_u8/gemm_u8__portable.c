@@ -9,6 +9,7 @@
 #define QIR_ACC int32_t
 #define QIR_W int8_t
 #define QIR_ROWS 2
+#define QIR_MOST_ROWS 2
 #define QIR_LINE qir_line_s8
 #define QIR_DOT qir_dot_rows
 /* template: end */
@@ -27,7 +28,7 @@ void qir_gemm_u8s8_T__portable(const qir_gemm_u8_shape *s, const QIR_X *QIR_REST
         QIR_WIDEN(x + (ptrdiff_t)row * depth, 0, rows * depth, wide);
         for (column = 0; column < columns; column += 16) {
             const int32_t width = columns - column < 16 ? columns - column : 16;
-            QIR_ACC acc[16 * QIR_ROWS];
+            QIR_ACC acc[16 * QIR_MOST_ROWS];
             QIR_DOT(wide, rows, w + column * QIR_LINE(depth), depth, width, acc);
             for (i = 0; i < rows; ++i) {
                 QIR_Y *const to = y + (ptrdiff_t)(row + i) * columns + column;

@@ -21,11 +21,12 @@ def _channels_innermost(site: Site) -> Orders:
 
 
 def pack_shape(site: Site) -> Struct:
-    """The qir_pack_bits_shape of a site."""
+    """The qir_pack_bits_shape of a site; single bits that fill bytes follow each other as if they were one pixel's."""
     x, node = site.input(0), site.node
-    channels = x.shape[int(node.attr("axis"))]
+    channels, bits = x.shape[int(node.attr("axis"))], int(node.attr("bits"))
+    channels = x.size if bits == 1 and channels % 8 == 0 else channels
     return Struct("qir_pack_bits_shape", (
-        ("pixels", x.size // channels), ("channels", channels), ("bits", int(node.attr("bits"))),
+        ("pixels", x.size // channels), ("channels", channels), ("bits", bits),
         ("low", int(node.attr("qmin"))), ("step", int(node.attr("step", 1))),
     ))  # fmt: skip
 

@@ -1,0 +1,206 @@
+/* The input of conv_bits_pixels__avx2.c in planes of half bytes. */
+#ifndef QIR_CONV_BITS_PIXELS_H
+#define QIR_CONV_BITS_PIXELS_H
+
+#include "../../runtime/qir_x86.h"
+#include "conv_bits_pixel.h"
+
+/* How a layer is cut into blocks (pixels.py). */
+typedef struct {
+    int32_t rows;   /* of the result */
+    int32_t plane;  /* bytes */
+    int32_t starts; /* counts that pixels start with */
+    int32_t half;   /* of the channels of x, where taps lie outside */
+} qir_bits_block;
+
+/* Remainders that rows of taps have by the stride. */
+static inline int32_t qir_bits_phases(const qir_window *win) {
+    const int32_t reach = (win->kernel[1] - 1) * win->dilation[1] + 1;
+    return reach < win->stride[1] ? reach : win->stride[1];
+}
+
+/* Of each step where its low halves lie for pixel 0. */
+static inline void qir_bits_places(const qir_conv_bits_shape *s, const qir_bits_block *block, int32_t *place) {
+    const qir_window *const win = &s->window;
+    int32_t b, c, j;
+    for (b = 0; b < win->kernel[1]; ++b) {
+        const int32_t below = b * win->dilation[1], line = below / win->stride[1];
+        const int32_t phase = below - line * win->stride[1];
+        for (c = 0; c < win->kernel[2]; ++c) {
+            for (j = 0; j < s->bytes; ++j) {
+                *place++ = 2 * ((phase * win->kernel[2] + c) * s->bytes + j) * block->plane + line * win->out[2];
+            }
+        }
+    }
+}
+
+/* Four bytes of each of `count` pixels, `next` bytes apart, or as many as they have. */
+static inline void qir_bits_fours(const uint8_t *x, ptrdiff_t next, int32_t count, int32_t bytes, uint32_t *to) {
+    int32_t i;
+    if (bytes >= 4) {
+        for (i = 0; i < count; ++i, x += next) {
+            (void)memcpy(to + i, x, 4);
+        }
+    } else if (bytes == 2) {
+        for (i = 0; i < count; ++i, x += next) {
+            to[i] = (uint32_t)x[0] | (uint32_t)x[1] << 8;
+        }
+    } else {
+        for (i = 0; i < count; ++i, x += next) {
+            to[i] = x[0] | (bytes > 1 ? (uint32_t)x[1] << 8 | (uint32_t)x[2] << 16 : 0);
+        }
+    }
+}
+
+QIR_AVX2 static QIR_INLINE __m128i qir_bits_sixteen_bytes(const uint8_t *from) {
+    return _mm_loadu_si128((const __m128i *)(const void *)from);
+}
+
+/* Bytes 0, 1, 2 and 3 of four pixels each. */
+QIR_AVX2 static QIR_INLINE __m128i qir_bits_by_byte(__m128i fours) {
+    return _mm_shuffle_epi8(fours, _mm_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15));
+}
+
+QIR_AVX2 static QIR_INLINE void qir_bits_two_halves(__m128i v, ptrdiff_t plane, uint8_t *to) {
+    const __m128i mask = _mm_set1_epi8(15);
+    _mm_storeu_si128((__m128i *)(void *)to, _mm_and_si128(v, mask));
+    _mm_storeu_si128((__m128i *)(void *)(to + plane), _mm_and_si128(_mm_srli_epi16(v, 4), mask));
+}
+
+/* Bytes of four times four pixels, each a vector: byte j of all sixteen to v[j]. */
+QIR_AVX2 static QIR_INLINE void qir_bits_of_sixteen(__m128i v[4]) {
+    const __m128i a = qir_bits_by_byte(v[0]), b = qir_bits_by_byte(v[1]), c = qir_bits_by_byte(v[2]);
+    const __m128i d = qir_bits_by_byte(v[3]), ab = _mm_unpacklo_epi32(a, b), cd = _mm_unpacklo_epi32(c, d);
+    const __m128i ab2 = _mm_unpackhi_epi32(a, b), cd2 = _mm_unpackhi_epi32(c, d);
+    v[0] = _mm_unpacklo_epi64(ab, cd);
+    v[1] = _mm_unpackhi_epi64(ab, cd);
+    v[2] = _mm_unpacklo_epi64(ab2, cd2);
+    v[3] = _mm_unpackhi_epi64(ab2, cd2);
+}
+
+/* Sixteen neighbours of two bytes. */
+QIR_AVX2 static QIR_INLINE void qir_bits_pairs(const uint8_t *x, ptrdiff_t plane, uint8_t *to) {
+    const __m128i apart = _mm_setr_epi8(0, 2, 4, 6, 8, 10, 12, 14, 1, 3, 5, 7, 9, 11, 13, 15);
+    const __m128i a = _mm_shuffle_epi8(qir_bits_sixteen_bytes(x), apart);
+    const __m128i b = _mm_shuffle_epi8(qir_bits_sixteen_bytes(x + 16), apart);
+    qir_bits_two_halves(_mm_unpacklo_epi64(a, b), plane, to);
+    qir_bits_two_halves(_mm_unpackhi_epi64(a, b), plane, to + 2 * plane);
+}
+
+/* Four bytes, or as many as there are, from byte `at` on of four pixels, 4 or 8 bytes apart. */
+QIR_AVX2 static QIR_INLINE __m128i qir_bits_four_near(const uint8_t *x, ptrdiff_t next, int32_t at) {
+    __m128 a, b;
+    if (next == 4) {
+        return qir_bits_sixteen_bytes(x);
+    }
+    a = _mm_castsi128_ps(qir_bits_sixteen_bytes(x));
+    b = _mm_castsi128_ps(qir_bits_sixteen_bytes(x + 16));
+    return _mm_castps_si128(at ? _mm_shuffle_ps(a, b, _MM_SHUFFLE(3, 1, 3, 1))
+                               : _mm_shuffle_ps(a, b, _MM_SHUFFLE(2, 0, 2, 0)));
+}
+
+/* `count` pixels, `next` bytes apart, to as many places of the planes, and up to fifteen more. Where that leads not
+   beyond the end of all pixels, sixteen are read as they lie. */
+QIR_AVX2 QIR_ALONE static void qir_bits_line(const uint8_t *x, const uint8_t *end, ptrdiff_t next, int32_t count,
+                                             int32_t bytes, ptrdiff_t plane, uint8_t *to) {
+    const int32_t some = bytes < 4 ? bytes : 4;
+    int32_t j, k;
+    for (; count > 0; count -= 16, x += 16 * next, to += 16) {
+        const int whole = end - x >= 16 * next;
+        if (whole && next == 2 && bytes == 2) {
+            qir_bits_pairs(x, plane, to);
+            continue;
+        }
+        for (j = 0; j < bytes; j += 4) {
+            const int32_t at = bytes < 4 ? 0 : j + 4 <= bytes ? j : bytes - 4;
+            __m128i v[4];
+            if (whole && (next == 4 || next == 8)) {
+                for (k = 0; k < 4; ++k) {
+                    v[k] = qir_bits_four_near(x + 4 * k * next, next, at);
+                }
+            } else {
+                uint32_t fours[16] = {0};
+                qir_bits_fours(x + at, next, count < 16 ? count : 16, bytes, fours);
+                for (k = 0; k < 4; ++k) {
+                    v[k] = qir_bits_sixteen_bytes((const uint8_t *)(fours + 4 * k));
+                }
+            }
+            qir_bits_of_sixteen(v);
+            for (k = 0; k < some; ++k) {
+                qir_bits_two_halves(v[k], plane, to + 2 * (at + k) * plane);
+            }
+        }
+    }
+}
+
+/* `count` places and up to fifteen more in each of the planes. */
+QIR_AVX2 static QIR_INLINE void qir_bits_fill(__m128i filler, int32_t count, int32_t planes, ptrdiff_t plane,
+                                              uint8_t *to) {
+    int32_t i, j;
+    for (i = 0; i < count; i += 16) {
+        for (j = 0; j < planes; ++j) {
+            _mm_storeu_si128((__m128i *)(void *)(to + i + j * plane), filler);
+        }
+    }
+}
+
+/* The planes that `rows` rows of the result from `row` on need. Lines are written in their order, and what is written
+   beyond the end of one belongs to the next. */
+QIR_AVX2 static QIR_INLINE void qir_bits_halves(const qir_conv_bits_shape *s, const qir_bits_block *block,
+                                                const uint8_t *x, int32_t row, int32_t rows, uint8_t *halves) {
+    const qir_window *const win = &s->window;
+    const int32_t phases = qir_bits_phases(win), across = win->stride[2], planes = 2 * s->bytes, width = win->out[2];
+    const int32_t lines = rows + (win->kernel[1] - 1) * win->dilation[1] / win->stride[1];
+    const __m128i filler = _mm_set1_epi8((char)(s->padded ? 0x80 : 0));
+    const uint8_t *const all = x + (ptrdiff_t)win->in[1] * win->in[2] * s->bytes;
+    const ptrdiff_t plane = block->plane;
+    int32_t phase, tap, line;
+    for (phase = 0; phase < phases; ++phase) {
+        for (tap = 0; tap < win->kernel[2]; ++tap, halves += planes * plane) {
+            const int32_t before = win->pad[2] - tap * win->dilation[2], inside = win->in[2] + before;
+            const int32_t begin = before > 0 ? (before + across - 1) / across : 0;
+            const int32_t end = inside > 0 ? (inside + across - 1) / across : 0;
+            const int32_t first = begin < width ? begin : width, some = end < width ? end : width;
+            const int32_t last = some > first ? some : first;
+            for (line = 0; line < lines; ++line) {
+                const int32_t from = (row + line) * win->stride[1] + phase - win->pad[1];
+                uint8_t *const to = halves + (ptrdiff_t)line * width;
+                if (from < 0 || from >= win->in[1]) {
+                    qir_bits_fill(filler, width, planes, plane, to);
+                    continue;
+                }
+                qir_bits_fill(filler, first, planes, plane, to);
+                qir_bits_line(x + ((ptrdiff_t)from * win->in[2] + first * across - before) * s->bytes, all,
+                              (ptrdiff_t)across * s->bytes, last - first, s->bytes, plane, to + first);
+                qir_bits_fill(filler, width - last, planes, plane, to + last);
+            }
+        }
+    }
+}
+
+/* Taps of a window at `at` along an axis that lie inside the input. */
+static inline int32_t qir_bits_taps_inside(const qir_window *win, int32_t axis, int32_t at) {
+    const int32_t start = at * win->stride[axis] - win->pad[axis];
+    const int32_t first = qir_taps_in(-start, win->dilation[axis]);
+    const int32_t end = qir_taps_in(win->in[axis] - start, win->dilation[axis]);
+    const int32_t last = end < win->kernel[axis] ? end : win->kernel[axis];
+    return last > first ? last - first : 0;
+}
+
+/* Half of the channels for each tap outside, in the order of counts (conv_bits_pixels__avx2.c): bits 3 and 4 of a
+   pixel's number change places. */
+static inline void qir_bits_starts_outside(const qir_conv_bits_shape *s, const qir_bits_block *block, int32_t row,
+                                           int32_t rows, int16_t *start) {
+    const qir_window *const win = &s->window;
+    const int32_t taps = win->kernel[1] * win->kernel[2];
+    int32_t i, column, pixel = 0;
+    for (i = 0; i < rows; ++i) {
+        const int32_t inside = qir_bits_taps_inside(win, 1, row + i);
+        for (column = 0; column < win->out[2]; ++column, ++pixel) {
+            const int32_t outside = taps - inside * qir_bits_taps_inside(win, 2, column);
+            start[(pixel & ~24) | (pixel & 8) << 1 | (pixel & 16) >> 1] = (int16_t)(outside * block->half);
+        }
+    }
+}
+
+#endif
