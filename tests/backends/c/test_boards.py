@@ -45,7 +45,7 @@ def made(module: CModule, folder: Path) -> subprocess.CompletedProcess[str]:
 
 
 def some_of_each() -> list[Case]:
-    """A case or two of each integer operator, in float32 and fixed; weights of few bits as lowered for small targets."""
+    """Cases of each integer operator, in float32 and fixed; weights of few bits as lowered for small targets."""
     rng, finish = np.random.default_rng(0), {"y_zero_point": 7, "qmin": 3, "qmax": 250}
     row = [rng.normal(0, 9, 24).astype(np.float32) for _ in range(2)]
     every = [
