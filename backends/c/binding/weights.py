@@ -33,7 +33,6 @@ _TOGETHER = {False: (16, 1 << 14), True: (8, 1 << 12)}
 bytes of memory."""
 
 
-
 def plane_count(site: Site) -> int:
     """Planes of which a node's weights are sums, 2 to 4; 0 where they are none."""
     return int(site.node.attr("planes", 0))
