@@ -11,6 +11,7 @@ from conftest import prefer
 from graphs import Builder, Case, check_cases, evaluate, fixed, fixed_graph, joined
 from networks import conv
 from test_absorb import added
+from test_bits import layers
 from test_few_bits import of_few_bits
 from test_vectors import edges, long_rows, shaped
 
@@ -62,6 +63,16 @@ def test_packed_weights_take_their_bits_and_few_instructions_more(need: Callable
     weights = [next(data.array.nbytes for data in one.data if data.role == "weights") for one in programs]
     assert weights[0] == 4 * weights[1]
     assert counts[1] < 1.25 * counts[0], counts
+
+
+@pytest.mark.parametrize("core", CORES[:1], indirect=True)
+def test_packed_bits(core: str) -> None:
+    """Windows of 2 to 25 words, up to two planes by four, every kind of result, also by integers alone."""
+    usual = [*layers()][:-2]
+    coded = [one for one in usual if "qmax" in one.node.attrs]
+    text = check_cases([*usual, *map(fixed, coded[:2])], target=core).explain()
+    kinds = ("unlike_packed", "both_packed", "unlike_numbers", "both_codes_u8", "both_codes_f32", "codes_u8_fixed")
+    assert not {kind for kind in kinds if f"{kind}__dsp" not in text}
 
 
 def ternary(graph: Graph) -> Graph:
