@@ -59,10 +59,16 @@ def plan(graph: Graph, target: CTarget, *, source_hash: str = "") -> Program:
     better = scheduled(graph, nodes, scratch, target.isas)
     if better is not None:
         made = min(made, _planned(graph, better, target, source_hash), key=lambda program: program.arena_bytes)
+    too_large = target.max_ram is not None and made.arena_bytes > target.max_ram
+    if too_large and target.io == "model" and any(_entry(graph, name) for name in graph.inputs):
+        orders = [nodes] if better is None else [nodes, better]
+        streamed = (_planned(graph, order, target, source_hash, streamed=True) for order in orders)
+        made = min(made, *streamed, key=lambda program: program.arena_bytes)
     if target.max_ram is not None and made.arena_bytes > target.max_ram:
         raise RecipeError(
             f"the arena takes {made.arena_bytes} bytes at least, {target.max_ram} were asked for",
-            fix=f"Give max_ram={made.arena_bytes}, or a recipe with narrower activations"
+            fix=f"Give max_ram={made.arena_bytes}, or a recipe with narrower activations" + (
+                ", or io='native': then inputs do not lie in the arena" if target.io == "arena" else "")
         )
     return made
 
@@ -95,10 +101,20 @@ def _laid_out(
     return entries, leaves, layout
 
 
-def _planned(graph: Graph, nodes: list[Node], target: CTarget, source_hash: str) -> Program:
-    """The plan of nodes in one order."""
+def _planned(
+    graph: Graph, nodes: list[Node], target: CTarget, source_hash: str, *, streamed: bool = False
+) -> Program:  # fmt: skip
+    """The plan of nodes in one order.
+
+    Args:
+        streamed: reals that the caller gives become codes in a call like others, which may be in strips, so that not
+            all codes are there at once; net_run_q takes reals of these inputs too.
+    """
     states = _states(graph, target)
     entries, leaves, layout = _laid_out(graph, nodes, target, states)
+    if streamed:
+        _stream(graph, layout, [(name, entries.pop(name)) for name in graph.inputs if name in entries and
+                                name not in states])  # fmt: skip
     inner_inputs = tuple(entries[name].outputs[0] if name in entries else name for name in graph.inputs)
 
     calls, chosen = [], []
@@ -138,6 +154,15 @@ def _planned(graph: Graph, nodes: list[Node], target: CTarget, source_hash: str)
         tried = stripped(goal)
         made, goal = min(made, tried, key=lambda one: one.arena_bytes), max(goal - max(tried.arena_bytes - most, 0), 1)
     return made
+
+
+def _stream(graph: Graph, layout: Layout, entries: list[tuple[str, Node]]) -> None:
+    """Makes the borders of inputs the first calls."""
+    for name, node in reversed(entries):
+        given = _plain(graph, name)
+        layout.operands[name], layout.root[name] = given, name
+        site = Site(node, (given,), (layout.operands[node.outputs[0]],))
+        layout.placed.insert(0, Placed(site, family_of(site)))
 
 
 def _states(graph: Graph, target: CTarget) -> dict[str, str]:
