@@ -71,9 +71,13 @@ def arrays_of(program: Program, names: Names, weights: str = "auto") -> Arrays:
 
 
 def _kernel_text(program: Program) -> tuple[list[str], str]:
-    """System headers of the kernels, and their text."""
+    """System headers of the kernels, and their text.
+
+    On microcontrollers kernels are no part of their caller, whose stack would hold what all of them need, and whose
+    registers they would share.
+    """
     calls = [call.kernel for plan in program.plans for call in plan.emitted_calls]
-    return gather(list(dict.fromkeys(calls)))
+    return gather(list(dict.fromkeys(calls)), apart=C_TARGETS[program.target].tools is not None)
 
 
 def _kernels(program: Program, names: Names) -> str:

@@ -57,6 +57,13 @@
 #define QIR_ALONE
 #endif
 
+/* A kernel that is no part of its caller, whatever its constant arguments make of it. */
+#if defined(__GNUC__)
+#define QIR_APART __attribute__((noinline))
+#else
+#define QIR_APART
+#endif
+
 /* Whether compilers have vectors for short loops over neighbours; where not, those are written for the registers there
    are. */
 #if defined(__SSE2__) || defined(__ARM_NEON) || defined(_M_X64)
