@@ -116,11 +116,13 @@ class Room:
             return slice(start, start + size)
         program = self.program
         buffer = program.buffers[program.values[value]]
-        size = min(program.stored[value].nbytes, buffer.nbytes) if value in program.stored else buffer.nbytes
+        stored = program.stored.get(value)
+        size = min(stored.nbytes, buffer.nbytes) if stored else buffer.nbytes
         start = self.arena[0] + buffer.offset
         if buffer.place != "arena":
             port = (program.inputs if buffer.place == "input" else program.outputs)[buffer.port]
             start = start if port.border is not None else self.spans[buffer.place, port.name][0]
+        start += stored.start if stored else 0
         return slice(start, start + size)
 
 
@@ -246,7 +248,7 @@ class _Run:
     def __init__(self, room: Room, watch: Callable[[Moment], None]) -> None:
         self.room, self.watch, self.number = room, watch, -1
         program = room.program
-        self.held = {program.values[port.value]: port.value for port in program.inputs if port.border is None}
+        self.held = {self._place(port.value): port.value for port in program.inputs if port.border is None}
         self.before = room.bytes.copy()
 
     def step(self, number: int) -> None:
@@ -259,13 +261,18 @@ class _Run:
             raise BuildError(f"call {number} follows call {self.number}", fix="Save the files again; these are edited")
         self.number, call = number, calls[-1]
         time = min(max(number - len(program.entry), -1), len(program.calls))
-        own = {program.values[name] for name in call.writes if name in program.values}
-        held = tuple(name for buffer, name in self.held.items() if buffer not in own)
+        written = {self._place(name): name for name in call.writes if name in program.values}
+        held = tuple(name for place, name in self.held.items() if place not in written)
         self.watch(Moment(number, calls, self.room, self.before, self.room.bytes, held))
-        self.held |= {program.values[name]: name for name in call.writes if name in program.values}
-        self.held = {buffer: name for buffer, name in self.held.items() if program.buffers[buffer].last > time}
+        self.held |= written
+        self.held = {place: name for place, name in self.held.items() if program.buffers[place[0]].last > time}
         self._scramble()
         self.before[:] = self.room.bytes
+
+    def _place(self, value: str) -> tuple[int, int]:
+        """The buffer of a value, and its first byte there."""
+        program = self.room.program
+        return program.values[value], program.stored[value].start
 
     def _scramble(self) -> None:
         start, size = self.room.arena

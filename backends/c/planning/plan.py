@@ -9,6 +9,7 @@ from math import isfinite
 from qir.backends.c.binding.site import Operand, Site, plain, same_bytes
 from qir.backends.c.kernels import family_of, select
 from qir.backends.c.planning.absorb import absorb
+from qir.backends.c.planning.concat import JOINED, join
 from qir.backends.c.planning.grow import grow
 from qir.backends.c.planning.layout import Layout, Placed, lay_out, live_nodes, static_type
 from qir.backends.c.planning.memory import check, place
@@ -53,16 +54,16 @@ def plan(graph: Graph, target: CTarget, *, source_hash: str = "") -> Program:
     for name in (*graph.inputs, *graph.outputs):
         ctype(static_type(graph, name).dtype, tensor=name)
     nodes = list(live_nodes(graph))
-    made = _planned(graph, nodes, target, source_hash)
+    made = _best(graph, nodes, target, source_hash)
     scratch = {call.node: max(made.buffers[made.values[name]].nbytes for name in call.scratch)
                for call in made.every_call if call.scratch}  # fmt: skip
     better = scheduled(graph, nodes, scratch, target.isas)
     if better is not None:
-        made = min(made, _planned(graph, better, target, source_hash), key=lambda program: program.arena_bytes)
+        made = min(made, _best(graph, better, target, source_hash), key=lambda program: program.arena_bytes)
     too_large = target.max_ram is not None and made.arena_bytes > target.max_ram
     if too_large and target.io == "model" and any(_entry(graph, name) for name in graph.inputs):
         orders = [nodes] if better is None else [nodes, better]
-        streamed = (_planned(graph, order, target, source_hash, streamed=True) for order in orders)
+        streamed = (_best(graph, order, target, source_hash, streamed=True) for order in orders)
         made = min(made, *streamed, key=lambda program: program.arena_bytes)
     if target.max_ram is not None and made.arena_bytes > target.max_ram:
         raise RecipeError(
@@ -101,12 +102,23 @@ def _laid_out(
     return entries, leaves, layout
 
 
+def _best(graph: Graph, nodes: list[Node], target: CTarget, source_hash: str, *, streamed: bool = False) -> Program:
+    """The plan of nodes in one order, whose Concats copy where that takes less memory: else their result is there from
+    its first input on."""
+    made = _planned(graph, nodes, target, source_hash, streamed=streamed)
+    if all(choice.kernel != JOINED for choice in made.choices):
+        return made
+    copied = _planned(graph, nodes, target, source_hash, streamed=streamed, joined=False)
+    return min(made, copied, key=lambda program: program.arena_bytes)
+
+
 def _planned(
-    graph: Graph, nodes: list[Node], target: CTarget, source_hash: str, *, streamed: bool = False
+    graph: Graph, nodes: list[Node], target: CTarget, source_hash: str, *, streamed: bool = False, joined: bool = True
 ) -> Program:  # fmt: skip
     """The plan of nodes in one order.
 
     Args:
+        joined: inputs of a Concat are written into its result where they can be.
         streamed: reals that the caller gives become codes in a call like others, which may be in strips, so that not
             all codes are there at once; net_run_q takes reals of these inputs too.
     """
@@ -117,9 +129,14 @@ def _planned(
                                 name not in states])  # fmt: skip
     inner_inputs = tuple(entries[name].outputs[0] if name in entries else name for name in graph.inputs)
 
-    calls, chosen = [], []
+    together, apart = join(layout, (*inner_inputs, *layout.outputs), target.alignment) if joined else ([], {})
+    calls: list[Call] = []
+    chosen = [Choice(_title(graph, name), JOINED) for name in together]
     for placed in layout.placed:
         call, choice = _call(graph, placed, target)
+        if placed.family.name == "concat":
+            reason = apart.get(placed.site.output.name, "it would take more memory")
+            choice = replace(choice, refused=(("no copy", reason), *choice.refused))
         calls.append(in_pieces(call, layout.operands, target.threads))
         chosen.append(choice)
     inputs, outputs = [], []
@@ -219,6 +236,12 @@ def _call(graph: Graph, placed: Placed, target: CTarget) -> tuple[Call, Choice]:
     return Call(bound.kernel, args, title, node.op, work, node.origin, tuple(pieces)), choice
 
 
+def _title(graph: Graph, value: str) -> str:
+    """The node that makes a value, as its choice is called."""
+    node = graph.index.producer(value)
+    return (node and node.name) or value
+
+
 def _with_scratch(made: tuple[tuple[Arg, ...], ...], name: str, at_once: bool) -> list[tuple[Arg, ...]]:
     """Arguments of calls of one kernel, their scratch named: of each call, or one for all that do not run at once."""
     sizes = [max(arg.nbytes if isinstance(arg, Scratch) else 0 for arg in column) for column in zip(*made, strict=True)]
@@ -315,7 +338,8 @@ def _buffers(
     results = {group[port.value] for port in outputs}
     for number, placed in enumerate(layout.placed):
         donor = _donor(placed, group, last, number, fixed, results) if sums or not placed.site.added else None
-        if donor is None:
+        ends = [x.name for x in (*placed.site.inputs, *placed.site.outputs) if x is not None]
+        if donor is None or any(name in layout.skip for name in ends):
             continue
         old, new = group[placed.site.output.name], donor
         for value, root in group.items():
@@ -392,7 +416,7 @@ def _finish(
     values = {value: number_of[root] for value, root in memory.group.items() if root in number_of}
     values.update({buffer.name: number_of[buffer.name] for buffer in memory.scratch})
     stored = {
-        name: Stored(x.dtype, x.shape, x.order, layout.copied.get(name, name), x.rows)
+        name: Stored(x.dtype, x.shape, x.order, layout.copied.get(name, name), x.rows, layout.skip.get(name, 0))
         for name, x in layout.operands.items()
     }
     for port in (*inputs, *outputs):
