@@ -174,12 +174,14 @@ def _planned(
 
 
 def _stream(graph: Graph, layout: Layout, entries: list[tuple[str, Node]]) -> None:
-    """Makes the borders of inputs the first calls."""
+    """Makes the borders of inputs the first calls, by portable kernels, which are known to take parts."""
     for name, node in reversed(entries):
         given = _plain(graph, name)
         layout.operands[name], layout.root[name] = given, name
         site = Site(node, (given,), (layout.operands[node.outputs[0]],))
-        layout.placed.insert(0, Placed(site, family_of(site)))
+        family = family_of(site)
+        portable = tuple(variant for variant in family.variants if variant.isa == "portable")
+        layout.placed.insert(0, Placed(site, replace(family, variants=portable)))
 
 
 def _states(graph: Graph, target: CTarget) -> dict[str, str]:

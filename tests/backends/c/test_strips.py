@@ -171,6 +171,7 @@ def test_reals_become_codes_a_few_rows_at_a_time() -> None:
     assert module.arena_bytes <= limit
     assert "qir.Quantize" == module.program.calls[0].op
     assert not compile_c(graph, max_ram=9000).program.calls[0].pieces
+    assert compile_c(graph, max_ram=limit, target="cortex-m55").arena_bytes <= limit  # whatever other kernels it has
     for ran in (module.run, module.run_codes):
         np.testing.assert_array_equal(b.values[small], ran(b.feeds)[small])
     assert compare_layers(module, graph, b.feeds).ok
