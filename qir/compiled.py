@@ -258,7 +258,8 @@ class CompiledC(Compiled):
         its result: a wrong kernel or a miscompiled build is found in one call.
 
         Args:
-            inputs: one array an input; more samples than the network takes at once run one after another.
+            inputs: one array an input, as the model has it whatever `io` is; more samples than the network takes at
+                once run one after another. Every run begins with the state that is given, with zeros where none is.
             folder: with the files as saved, perhaps edited: built instead of the network's own.
             flags: further compiler flags.
 
@@ -266,9 +267,6 @@ class CompiledC(Compiled):
             DataError: where inputs are missing or do not fit.
             BuildError: where there is no compiler or it refuses the code.
         """
-        if self.program.io != "model" or self.program.states:
-            raise PassError("layers are compared where inputs and outputs are those of the model",
-                            fix="Compile without io and state")  # fmt: skip
         built = None if folder is None else Path(folder)
         return compare_layers(self.module, self.graph, inputs, folder=built, flags=flags)
 

@@ -224,6 +224,7 @@ class Stored:
         order: stored axis k is logical axis order[k], outermost first.
         rows: element k of the stored last axis is element rows[k] of the logical one; None where they agree.
         holds: the value of the graph whose elements these are: another one for copies that the plan put in.
+        skip: elements of its buffer before it.
     """
 
     dtype: DType
@@ -231,10 +232,16 @@ class Stored:
     order: tuple[int, ...]
     holds: str
     rows: np.ndarray | None = None
+    skip: int = 0
 
     @property
     def nbytes(self) -> int:
         return prod(self.shape) * self.dtype.numpy.itemsize
+
+    @property
+    def start(self) -> int:
+        """Bytes of its buffer before it."""
+        return self.skip * self.dtype.numpy.itemsize
 
     def plain(self, memory: np.ndarray) -> np.ndarray:
         """The value in ONNX's order, as a copy.

@@ -9,6 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from qir.backends.c.build import Files, Library, shared_library
+from qir.backends.c.emitting.interface import state_bytes, state_fields
 from qir.backends.c.isas import require
 from qir.backends.c.module import CModule, fitting
 from qir.backends.c.ports import Port
@@ -49,10 +50,11 @@ class Stray:
 
 
 class Room:
-    """One block of bytes with the arena and the arrays of the caller, guard bytes around each.
+    """One block of bytes with the arena, the state and the arrays of the caller, guard bytes around each.
 
     Attributes:
-        spans: (input or output, name) to (first byte, bytes) of the caller's arrays.
+        spans: (input or output, name) to (first byte, bytes) of the caller's arrays, which may lie in the arena, and of
+            fields of the state.
         arena: (first byte, bytes).
         noise: what every byte holds at first.
 
@@ -67,10 +69,25 @@ class Room:
         self.spans: dict[tuple[str, str], tuple[int, int]] = {}
         self.arena = (_GUARD, program.arena_bytes)
         end = self._after(*self.arena)
+        starts = [self.arena[0]]
+        if program.states:
+            starts.append(end)
+            for name, at, size in state_fields(program):
+                self.spans["input", name] = starts[-1] + at, size
+            end = self._after(end, state_bytes(program))
         for side, ports in (("input", program.inputs), ("output", program.outputs)):
             for port in ports:
-                self.spans[side, port.name] = end, port.elements * port.dtype.numpy.itemsize
-                end = self._after(*self.spans[side, port.name])
+                size = port.elements * port.given().numpy.itemsize
+                if port.state:
+                    self.spans[side, port.name] = self.spans["input", port.state]
+                elif program.io == "arena":
+                    place = program.buffers[program.values[port.value]].offset
+                    self.spans[side, port.name] = self.arena[0] + place, size
+                else:
+                    self.spans[side, port.name] = end, size
+                    starts.append(end)
+                    end = self._after(end, size)
+        self._starts = tuple(starts)
         self.noise = np.random.default_rng(seed).integers(0, 256, end, np.uint8) ^ np.uint8(255 * flipped)
         self._block = np.empty(end + _ALIGNMENT, np.uint8)
         start = -self._block.ctypes.data % _ALIGNMENT
@@ -83,9 +100,9 @@ class Room:
 
     @property
     def addresses(self) -> list[int]:
-        """What net_run takes: the arena, the inputs, the outputs."""
+        """What net_run takes: the arena, the state, the inputs, the outputs."""
         base: int = self.bytes.ctypes.data
-        return [base + start for start, _ in (self.arena, *self.spans.values())]
+        return [base + start for start in self._starts]
 
     @cached_property
     def _ports(self) -> dict[str, tuple[str, Port]]:
@@ -99,11 +116,13 @@ class Room:
             return slice(start, start + size)
         program = self.program
         buffer = program.buffers[program.values[value]]
-        size = min(program.stored[value].nbytes, buffer.nbytes) if value in program.stored else buffer.nbytes
+        stored = program.stored.get(value)
+        size = min(stored.nbytes, buffer.nbytes) if stored else buffer.nbytes
         start = self.arena[0] + buffer.offset
         if buffer.place != "arena":
             port = (program.inputs if buffer.place == "input" else program.outputs)[buffer.port]
             start = start if port.border is not None else self.spans[buffer.place, port.name][0]
+        start += stored.start if stored else 0
         return slice(start, start + size)
 
 
@@ -210,7 +229,8 @@ class Taps:
             if port.name not in feeds:
                 raise DataError("this input was not given", tensor=port.name)
             start, size = room.spans["input", port.name]
-            room.bytes[start : start + size] = fitting(port, feeds[port.name], port.dtype).reshape(-1).view(np.uint8)
+            array = port.inward(fitting(port, feeds[port.name], port.dtype))
+            room.bytes[start : start + size] = array.reshape(-1).view(np.uint8)
         run = _Run(room, watch)
         status = self._library.watched(f"{prefix}_watch", run.step, f"{prefix}_run", room.addresses)
         if status:
@@ -228,7 +248,7 @@ class _Run:
     def __init__(self, room: Room, watch: Callable[[Moment], None]) -> None:
         self.room, self.watch, self.number = room, watch, -1
         program = room.program
-        self.held = {program.values[port.value]: port.value for port in program.inputs if port.border is None}
+        self.held = {self._place(port.value): port.value for port in program.inputs if port.border is None}
         self.before = room.bytes.copy()
 
     def step(self, number: int) -> None:
@@ -241,13 +261,18 @@ class _Run:
             raise BuildError(f"call {number} follows call {self.number}", fix="Save the files again; these are edited")
         self.number, call = number, calls[-1]
         time = min(max(number - len(program.entry), -1), len(program.calls))
-        own = {program.values[name] for name in call.writes if name in program.values}
-        held = tuple(name for buffer, name in self.held.items() if buffer not in own)
+        written = {self._place(name): name for name in call.writes if name in program.values}
+        held = tuple(name for place, name in self.held.items() if place not in written)
         self.watch(Moment(number, calls, self.room, self.before, self.room.bytes, held))
-        self.held |= {program.values[name]: name for name in call.writes if name in program.values}
-        self.held = {buffer: name for buffer, name in self.held.items() if program.buffers[buffer].last > time}
+        self.held |= written
+        self.held = {place: name for place, name in self.held.items() if program.buffers[place[0]].last > time}
         self._scramble()
         self.before[:] = self.room.bytes
+
+    def _place(self, value: str) -> tuple[int, int]:
+        """The buffer of a value, and its first byte there."""
+        program = self.room.program
+        return program.values[value], program.stored[value].start
 
     def _scramble(self) -> None:
         start, size = self.room.arena

@@ -221,7 +221,7 @@ for _core, _words, _flags, _isas in (
     ("m4", "M4 with FPU", ("-mfloat-abi=hard", "-mfpu=fpv4-sp-d16"), ("dsp",)),
     ("m7", "M7 with FPU", ("-mfloat-abi=hard", "-mfpu=fpv5-d16"), ("dsp",)),
     ("m33", "M33 with DSP extension and FPU", ("-mfloat-abi=hard", "-mfpu=fpv5-sp-d16"), ("dsp",)),
-    ("m55", "M55 with FPU and Helium", ("-mfloat-abi=hard",), ("mve",)),
+    ("m55", "M55 with FPU and Helium", ("-mfloat-abi=hard",), ("mve", "dsp")),
 ):
     register_c_target(
         CTarget(f"cortex-{_core}", _isas,

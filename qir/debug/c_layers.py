@@ -167,6 +167,7 @@ def compare_layers(
         module: the C.
         graph: what it was emitted from.
         feeds: one array an input, of its type and shape; several samples lie along the axis where an array is larger.
+            States that are not given are zeros, in every run.
         folder: with the files as saved, perhaps edited or built upon: built instead of the module's own.
         flags: further compiler flags, such as -O3.
 
@@ -202,6 +203,8 @@ def _samples(program: Program, feeds: Mapping[str, np.ndarray]) -> Iterator[dict
         DataError: at once, as `compare_layers` says.
     """
     known = {port.name: port for port in program.inputs}
+    zeros = {port.name: np.zeros(port.shape, port.dtype.numpy) for port in program.states}
+    feeds = {**zeros, **feeds}
     for name in feeds:
         if name not in known:
             raise DataError("there is no such input", tensor=name, fix=f"The inputs are {', '.join(known)}")

@@ -71,9 +71,13 @@ def arrays_of(program: Program, names: Names, weights: str = "auto") -> Arrays:
 
 
 def _kernel_text(program: Program) -> tuple[list[str], str]:
-    """System headers of the kernels, and their text."""
+    """System headers of the kernels, and their text.
+
+    On microcontrollers kernels are no part of their caller, whose stack would hold what all of them need, and whose
+    registers they would share.
+    """
     calls = [call.kernel for plan in program.plans for call in plan.emitted_calls]
-    return gather(list(dict.fromkeys(calls)))
+    return gather(list(dict.fromkeys(calls)), apart=C_TARGETS[program.target].tools is not None)
 
 
 def _kernels(program: Program, names: Names) -> str:
@@ -107,10 +111,12 @@ class _Code:
     def pointer(self, value: str, const: str, borders: bool) -> str:
         """A value's address; `borders`: in net_run itself, where codes of the borders lie in the arena."""
         buffer = self.program.buffers[self.program.values[value]]
+        stored = self.program.stored[value]
         if buffer.place != "arena" and not borders:
-            return (self.names.inputs if buffer.place == "input" else self.names.outputs)[buffer.port]
-        kind = CTYPES[self.program.stored[value].dtype.name]
-        place = _at(buffer.offset)
+            name = (self.names.inputs if buffer.place == "input" else self.names.outputs)[buffer.port]
+            return f"{name} + {stored.skip}" if stored.skip else name
+        kind = CTYPES[stored.dtype.name]
+        place = _at(buffer.offset + stored.start)
         return place if kind == "uint8_t" else f"({const}{kind} *)({const}void *)({place})"
 
     def argument(self, arg: Arg, caller: str) -> str:

@@ -74,13 +74,23 @@ _KEPT = {
 }
 
 
-def state_bytes(program: Program) -> int:
-    """Of a net_state, as every C compiler lays it out that aligns numbers to their size."""
-    end, most = 0, 1
+def state_fields(program: Program) -> list[tuple[str, int, int]]:
+    """Of a net_state, as every C compiler lays it out that aligns numbers to their size: inputs, with the first byte of
+    each and how many it has."""
+    found, end = [], 0
     for port in program.states:
         size = port.dtype.numpy.itemsize
-        end, most = -(-end // size) * size + size * max(port.elements, 1), max(most, size)
-    return -(-end // most) * most
+        start = -(-end // size) * size
+        found.append((port.name, start, size * port.elements))
+        end = start + size * max(port.elements, 1)
+    return found
+
+
+def state_bytes(program: Program) -> int:
+    """Of a net_state."""
+    ends = [start + max(size, 1) for _, start, size in state_fields(program)]
+    most = max((port.dtype.numpy.itemsize for port in program.states), default=1)
+    return -(-max(ends, default=0) // most) * most
 
 
 def _state(program: Program, names: Names) -> list[str]:

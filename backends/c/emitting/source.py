@@ -52,8 +52,11 @@ def _substituted(text: str, substitutions: Substitutions) -> str:
     return text
 
 
-def instance(kernel: Kernel) -> str:
+def instance(kernel: Kernel, apart: bool = False) -> str:
     """The text of one kernel instance: a static function and its helpers.
+
+    Args:
+        apart: it does not become part of its caller.
 
     Raises:
         BuildError: where the file does not define the function.
@@ -63,15 +66,16 @@ def instance(kernel: Kernel) -> str:
     head = f"void {kernel.function}("
     if text.count(f"\n{head}") + text.startswith(head) != 1:
         raise BuildError(f"{kernel.source.name} does not define 'void {kernel.function}(' at the start of one line")
-    text = text.replace(head, f"static {head}", 1)
+    text = text.replace(head, f"static {'QIR_APART ' * apart}{head}", 1)
     (old, _, written), (new, _, isa) = kernel.function.partition("__"), kernel.emitted.partition("__")
     text = re.sub(rf"\b{re.escape(kernel.function)}\b", kernel.emitted, text)
     helper = new if written == isa else f"{new}_{isa}"
     return re.sub(rf"\b{re.escape(old)}(?=_(?!_)|\b)", helper, text) if old != helper else text
 
 
-def gather(kernels: list[Kernel]) -> tuple[list[str], str]:
-    """System headers that are needed, and the text of all kernels with what they include, each once."""
+def gather(kernels: list[Kernel], apart: bool = False) -> tuple[list[str], str]:
+    """System headers that are needed, and the text of all kernels with what they include, each once; `apart` as of
+    `instance`."""
     local: dict[str, None] = {}
     instances: dict[str, str] = {}
     system: set[str] = set()
@@ -80,7 +84,7 @@ def gather(kernels: list[Kernel]) -> tuple[list[str], str]:
             _add(header, kernel.substitutions, local)
         headers(kernel.source, kernel.substitutions, local)
         system.update(_SYSTEM.findall(_read(kernel.source)))
-        text = instance(kernel)
+        text = instance(kernel, apart)
         if instances.setdefault(kernel.emitted, text) != text:
             raise BuildError(f"two different kernels are called {kernel.emitted}", fix="Give one another Kernel.name")
     for text in local:

@@ -43,6 +43,7 @@ class Layout:
         outputs: for each output of the graph, the value that holds it, with bytes of its own.
         copied: copy to the value of the graph that it is a copy of.
         unread: inputs whose order is still to be chosen: that which their first reader wants.
+        skip: value that is a stretch of another's bytes to its place there, in elements.
     """
 
     graph: Graph
@@ -52,6 +53,7 @@ class Layout:
     outputs: list[str] = field(default_factory=list)
     copied: dict[str, str] = field(default_factory=dict)
     unread: set[str] = field(default_factory=set)
+    skip: dict[str, int] = field(default_factory=dict)
     _constants: dict[str, np.ndarray] = field(default_factory=dict)
     _coded: dict[str, Coded] = field(default_factory=dict)
     _copies: dict[tuple[str, Order], Operand] = field(default_factory=dict)

@@ -7,7 +7,8 @@ Output rows o .. of a window that slides by `stride` over an axis start at the i
     in'  = what they read after those
 
 the window of output row o + i starts at i stride - pad' of the input without its first `skip` rows: the rows are a
-convolution, or pool, of their own, and a kernel computes each row as before.
+convolution, or pool, of their own, and a kernel computes each row as before. So is what moves elements one by one, with
+as many of the outermost ones.
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ _LINES = "qir_conv_u8_depthwise_lines"
 """The same with an entry for each of two axes: in, out, stride, pad, and elements between neighbours in x and y."""
 _MATRICES = ("qir_gemm_u8_shape",)
 """The same for rows of a product of matrices."""
+_STRIDED, _MOVES = "qir_strided", ("qir.Quantize", "qir.Reorder")
+"""Loops over the result of operators that make it element by element, in order of storage."""
 
 Three: TypeAlias = "tuple[int, int, int]"
 Window: TypeAlias = "tuple[int, Three, Three, Three, Three, Three, Three]"
@@ -43,11 +46,12 @@ class Rows:
 
     Attributes:
         shape: its argument that says how many there are.
-        window: None for a product of matrices.
+        window: None for a product of matrices, and for what moves elements.
         axis: the outermost one of which there is more than one output; -1 is the batch.
         count, taken: rows of the result and of the operand.
         unit: rows that kernels compute together: Winograd's in pairs, and pixels in a row fill tiles.
-        work: multiply-accumulates.
+        work: multiply-accumulates, or elements.
+        step: elements between rows of the operand, where these do not follow each other; else 0.
     """
 
     shape: Struct
@@ -57,10 +61,13 @@ class Rows:
     taken: int
     unit: int
     work: int
+    step: int = 0
 
     @property
     def outermost(self) -> bool:
         """Whether the rows of the operand follow each other in memory."""
+        if self.step:
+            return False
         return self.window is None or self.axis < 1 or prod(self.window[1][: self.axis]) == 1
 
     def under(self, first: int, last: int) -> tuple[int, int]:
@@ -76,6 +83,11 @@ class Rows:
     def part(self, first: int, last: int) -> Struct:
         """The shape of those rows."""
         changed: dict[str, Field] = {"rows": last - first}
+        if self.shape.kind == _STRIDED:
+            sizes = cast("tuple[int, ...]", dict(self.shape.fields)["size"])
+            place = _outer(sizes)
+            own = sizes[place] // self.count * (last - first)
+            changed["size"] = (*sizes[:place], own, *sizes[place + 1 :])
         if self.window is not None:
             start, stop = self.under(first, last)
             batch, inputs, outputs, kernel, stride, dilation, pad = self.window
@@ -102,6 +114,11 @@ class Rows:
         return Struct(self.shape.kind, tuple(fields.items()))
 
 
+def _outer(sizes: tuple[int, ...]) -> int:
+    """The outermost loop that does anything."""
+    return next((place for place, size in enumerate(sizes) if size != 1), len(sizes) - 1)
+
+
 def _axes(fields: Mapping[str, Field]) -> tuple[str, str]:
     """Entries of the rows and of the columns: neighbouring rows lie farther apart."""
     along, across = (cast("tuple[int, ...]", fields[name])[4] for name in ("along", "across"))
@@ -120,8 +137,9 @@ def _window(shape: Struct) -> Window:
 
 def rows_of(call: Call, operands: Mapping[str, Operand]) -> Rows | None:
     """The call by rows, where its kernel is known to take parts."""
-    shape = next((arg for arg in call.args if isinstance(arg, Struct)), None)
-    if call.pieces or shape is None or shape.kind not in (*_WINDOWS, _LINES, *_MATRICES):
+    shapes = (*_WINDOWS, _LINES, *_MATRICES, *([_STRIDED] if call.op in _MOVES else []))
+    shape = next((arg for arg in call.args if isinstance(arg, Struct) and arg.kind in shapes), None)
+    if call.pieces or shape is None:
         return None
     if len({arg.value for arg in call.args if isinstance(arg, Input) and not arg.beside}) != 1 or len(call.writes) != 1:
         return None
@@ -129,11 +147,22 @@ def rows_of(call: Call, operands: Mapping[str, Operand]) -> Rows | None:
     if shape.kind in _MATRICES:
         count = cast(int, fields["rows"])
         return Rows(shape, None, 0, count, count, 4, call.macs)
+    if shape.kind == _STRIDED:
+        return _moved(shape, y)
     window = _window(shape)
     batch, inputs, outputs, kernel, *_ = window
     axis = -1 if batch != 1 else next((axis for axis in range(3) if outputs[axis] != 1), 2)
     count, taken = (batch, batch) if axis < 0 else (outputs[axis], inputs[axis])
     return Rows(shape, window, axis, count, taken, (1, 2, 2, 16)[axis + 1], max(call.macs, y.size * prod(kernel)))
+
+
+def _moved(shape: Struct, y: Operand) -> Rows | None:
+    """Rows of a result that is made element by element: of its outermost axis."""
+    sizes, strides = (cast("tuple[int, ...]", dict(shape.fields)[name]) for name in ("size", "stride"))
+    count, place = next((size for size in y.stored_shape if size != 1), 1), _outer(sizes)
+    if sizes[place] % count:
+        return None
+    return Rows(shape, None, 0, count, count, 1, y.size, strides[place] * (sizes[place] // count))
 
 
 def part(call: Call, rows: Rows, operands: Mapping[str, Operand], first: int, last: int) -> tuple[Arg, ...]:
@@ -145,7 +174,8 @@ def part(call: Call, rows: Rows, operands: Mapping[str, Operand], first: int, la
         if arg is rows.shape:
             return own
         if isinstance(arg, Input) and not arg.beside:
-            return replace(arg, skip=x.size // (outer * rows.taken) * rows.under(first, last)[0])
+            step = rows.step or x.size // (outer * rows.taken)
+            return replace(arg, skip=step * rows.under(first, last)[0])
         return replace(arg, skip=y.size // rows.count * first) if isinstance(arg, (Input, Output)) else arg
 
     return tuple(map(moved, call.args))

@@ -3,32 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import isfinite
 
-from qir.backends.c.binding.site import Operand, Site, plain, same_bytes
+from qir.backends.c.binding.site import Operand, Site, plain
 from qir.backends.c.kernels import family_of, select
 from qir.backends.c.planning.absorb import absorb
+from qir.backends.c.planning.concat import JOINED, join
 from qir.backends.c.planning.grow import grow
 from qir.backends.c.planning.layout import Layout, Placed, lay_out, live_nodes, static_type
+from qir.backends.c.planning.lifetimes import Memory, in_arena, lifetimes
 from qir.backends.c.planning.memory import check, place
 from qir.backends.c.planning.pieces import in_pieces
 from qir.backends.c.planning.schedule import scheduled
 from qir.backends.c.planning.strips import Strips, in_strips
 from qir.backends.c.ports import Port
-from qir.backends.c.program import (
-    Arg,
-    Buffer,
-    Call,
-    Choice,
-    Input,
-    Output,
-    Program,
-    Scratch,
-    Stored,
-    ctype,
-    turns,
-)
+from qir.backends.c.program import Arg, Call, Choice, Program, Scratch, Stored, ctype
 from qir.backends.c.targets import CTarget
 from qir.errors import RecipeError
 from qir.ir.graph import Graph, Node
@@ -53,16 +43,22 @@ def plan(graph: Graph, target: CTarget, *, source_hash: str = "") -> Program:
     for name in (*graph.inputs, *graph.outputs):
         ctype(static_type(graph, name).dtype, tensor=name)
     nodes = list(live_nodes(graph))
-    made = _planned(graph, nodes, target, source_hash)
+    made = _best(graph, nodes, target, source_hash)
     scratch = {call.node: max(made.buffers[made.values[name]].nbytes for name in call.scratch)
                for call in made.every_call if call.scratch}  # fmt: skip
     better = scheduled(graph, nodes, scratch, target.isas)
     if better is not None:
-        made = min(made, _planned(graph, better, target, source_hash), key=lambda program: program.arena_bytes)
+        made = min(made, _best(graph, better, target, source_hash), key=lambda program: program.arena_bytes)
+    too_large = target.max_ram is not None and made.arena_bytes > target.max_ram
+    if too_large and target.io == "model" and any(_entry(graph, name) for name in graph.inputs):
+        orders = [nodes] if better is None else [nodes, better]
+        streamed = (_best(graph, order, target, source_hash, streamed=True) for order in orders)
+        made = min(made, *streamed, key=lambda program: program.arena_bytes)
     if target.max_ram is not None and made.arena_bytes > target.max_ram:
         raise RecipeError(
             f"the arena takes {made.arena_bytes} bytes at least, {target.max_ram} were asked for",
-            fix=f"Give max_ram={made.arena_bytes}, or a recipe with narrower activations"
+            fix=f"Give max_ram={made.arena_bytes}, or a recipe with narrower activations" + (
+                ", or io='native': then inputs do not lie in the arena" if target.io == "arena" else "")
         )
     return made
 
@@ -95,15 +91,41 @@ def _laid_out(
     return entries, leaves, layout
 
 
-def _planned(graph: Graph, nodes: list[Node], target: CTarget, source_hash: str) -> Program:
-    """The plan of nodes in one order."""
+def _best(graph: Graph, nodes: list[Node], target: CTarget, source_hash: str, *, streamed: bool = False) -> Program:
+    """The plan of nodes in one order, whose Concats copy where that takes less memory: else their result is there from
+    its first input on."""
+    made = _planned(graph, nodes, target, source_hash, streamed=streamed)
+    if all(choice.kernel != JOINED for choice in made.choices):
+        return made
+    copied = _planned(graph, nodes, target, source_hash, streamed=streamed, joined=False)
+    return min(made, copied, key=lambda program: program.arena_bytes)
+
+
+def _planned(
+    graph: Graph, nodes: list[Node], target: CTarget, source_hash: str, *, streamed: bool = False, joined: bool = True
+) -> Program:  # fmt: skip
+    """The plan of nodes in one order.
+
+    Args:
+        joined: inputs of a Concat are written into its result where they can be.
+        streamed: reals that the caller gives become codes in a call like others, which may be in strips, so that not
+            all codes are there at once; net_run_q takes reals of these inputs too.
+    """
     states = _states(graph, target)
     entries, leaves, layout = _laid_out(graph, nodes, target, states)
+    if streamed:
+        _stream(graph, layout, [(name, entries.pop(name)) for name in graph.inputs if name in entries and
+                                name not in states])  # fmt: skip
     inner_inputs = tuple(entries[name].outputs[0] if name in entries else name for name in graph.inputs)
 
-    calls, chosen = [], []
+    together, apart = join(layout, (*inner_inputs, *layout.outputs), target.alignment) if joined else ([], {})
+    calls: list[Call] = []
+    chosen = [Choice(_title(graph, name), JOINED) for name in together]
     for placed in layout.placed:
         call, choice = _call(graph, placed, target)
+        if placed.family.name == "concat":
+            reason = apart.get(placed.site.output.name, "it would take more memory")
+            choice = replace(choice, refused=(("no copy", reason), *choice.refused))
         calls.append(in_pieces(call, layout.operands, target.threads))
         chosen.append(choice)
     inputs, outputs = [], []
@@ -115,17 +137,18 @@ def _planned(graph: Graph, nodes: list[Node], target: CTarget, source_hash: str)
         port, notes = _port(graph, name, value, leaves.get(name), layout, target)
         outputs.append(replace(port, state=states.get(name, "")))
         chosen += notes
-    ways = [_buffers(layout, calls, {}, inputs, outputs, target.io, sums) for sums in (True, False)]
+    ways = [lifetimes(layout, calls, {}, inputs, outputs, target.io, sums) for sums in (True, False)]
 
-    def finished(memory: _Memory, strips: Strips) -> Program:
+    def finished(memory: Memory, strips: Strips) -> Program:
         if strips.room:
-            memory = _buffers(layout, list(strips.calls), strips.room, inputs, outputs, target.io, memory.sums)
+            memory = lifetimes(layout, list(strips.calls), strips.room, inputs, outputs, target.io, memory.sums)
         made = _finish(graph, target, layout, memory, inputs, outputs, chosen, source_hash)
         return replace(made, repeated_macs=round(strips.again))
 
     def stripped(goal: int = 0) -> Program:
-        made = (finished(memory, in_strips(memory.calls, layout.operands, _arena(memory, inputs, outputs, target.io)[0],
-                                           memory.group, goal)) for memory in ways)  # fmt: skip
+        inside = [in_arena(memory, inputs, outputs, target.io)[0] for memory in ways]
+        made = (finished(memory, in_strips(memory.calls, layout.operands, buffers, memory.group, goal))
+                for memory, buffers in zip(ways, inside, strict=True))  # fmt: skip
         return min(made, key=lambda program: program.arena_bytes)
 
     if target.threads > 1:
@@ -138,6 +161,17 @@ def _planned(graph: Graph, nodes: list[Node], target: CTarget, source_hash: str)
         tried = stripped(goal)
         made, goal = min(made, tried, key=lambda one: one.arena_bytes), max(goal - max(tried.arena_bytes - most, 0), 1)
     return made
+
+
+def _stream(graph: Graph, layout: Layout, entries: list[tuple[str, Node]]) -> None:
+    """Makes the borders of inputs the first calls, by portable kernels, which are known to take parts."""
+    for name, node in reversed(entries):
+        given = _plain(graph, name)
+        layout.operands[name], layout.root[name] = given, name
+        site = Site(node, (given,), (layout.operands[node.outputs[0]],))
+        family = family_of(site)
+        portable = tuple(variant for variant in family.variants if variant.isa == "portable")
+        layout.placed.insert(0, Placed(site, replace(family, variants=portable)))
 
 
 def _states(graph: Graph, target: CTarget) -> dict[str, str]:
@@ -194,6 +228,12 @@ def _call(graph: Graph, placed: Placed, target: CTarget) -> tuple[Call, Choice]:
     return Call(bound.kernel, args, title, node.op, work, node.origin, tuple(pieces)), choice
 
 
+def _title(graph: Graph, value: str) -> str:
+    """The node that makes a value, as its choice is called."""
+    node = graph.index.producer(value)
+    return (node and node.name) or value
+
+
 def _with_scratch(made: tuple[tuple[Arg, ...], ...], name: str, at_once: bool) -> list[tuple[Arg, ...]]:
     """Arguments of calls of one kernel, their scratch named: of each call, or one for all that do not run at once."""
     sizes = [max(arg.nbytes if isinstance(arg, Scratch) else 0 for arg in column) for column in zip(*made, strict=True)]
@@ -243,112 +283,6 @@ def _border(
     return _call(graph, Placed(site, family_of(site)), target)
 
 
-@dataclass
-class _Memory:
-    """Groups of values that share bytes, with the calls that touch them; `sums` as of `_buffers`."""
-
-    group: dict[str, str]
-    last: dict[str, int]
-    first: dict[str, int]
-    nbytes: dict[str, int]
-    calls: list[Call]
-    scratch: list[Buffer]
-    sums: bool
-
-
-def _buffers(
-    layout: Layout, calls: list[Call], room: Mapping[str, int], inputs: list[Port], outputs: list[Port], io: str,
-    sums: bool,
-) -> _Memory:  # fmt: skip
-    """Lifetimes by value group; element-wise results take over the bytes of an operand that dies.
-
-    Args:
-        room: bytes of values that are never there as a whole.
-        sums: a product that adds other codes to its own takes over their bytes.
-    """
-    group, end = dict(layout.root), len(calls)
-    first: dict[str, int] = {port.value: -1 for port in inputs}
-    last: dict[str, int] = {}
-    nbytes: dict[str, int] = {}
-    scratch: dict[str, Buffer] = {}
-    spans: list[tuple[int, int]] = []
-    for together in turns(calls):
-        spans += [(len(spans), len(spans) + len(together) - 1)] * len(together)
-    for number, (call, span) in enumerate(zip(calls, spans, strict=True)):
-        for arg in call.args:
-            if isinstance(arg, (Input, Output)):
-                root, (begin, until) = group[arg.value], (number, number) if arg.value in room else span
-                last[root] = until if isinstance(arg, Input) else max(until, last.get(root, until))
-                if isinstance(arg, Output):
-                    first.setdefault(root, begin)
-        for arg in (arg for args in call.made for arg in args):
-            if isinstance(arg, Scratch):
-                scratch[arg.name] = Buffer(arg.name, arg.nbytes, "arena", 0, number, number)
-    for port in outputs:
-        last[group[port.value]] = end
-    fixed = {*(port.value for port in inputs if io != "arena" or port.state), *room}
-    results = {group[port.value] for port in outputs}
-    for number, placed in enumerate(layout.placed):
-        donor = _donor(placed, group, last, number, fixed, results) if sums or not placed.site.added else None
-        if donor is None:
-            continue
-        old, new = group[placed.site.output.name], donor
-        for value, root in group.items():
-            if root == old:
-                group[value] = new
-        last[new] = max(last[old], last[new])
-        first.pop(old)
-        last.pop(old)
-        if old in results:
-            results.add(new)
-    for value, operand in layout.operands.items():
-        nbytes[group[value]] = max(nbytes.get(group[value], 0), room.get(value, operand.nbytes))
-    return _Memory(group, last, first, nbytes, calls, list(scratch.values()), sums)
-
-
-def _donor(
-    placed: Placed, group: dict[str, str], last: dict[str, int], number: int, fixed: set[str], results: set[str]
-) -> str | None:
-    site = placed.site
-    if site.outputs[0] is None or len([y for y in site.outputs if y]) != 1:
-        return None
-    y = site.output
-    slots = (len(site.inputs) - 1,) if site.added else placed.family.in_place
-    stored = [(slot, x) for slot, x in enumerate(site.inputs) if x is not None and x.value is None]
-    for slot in slots:
-        x = site.optional(slot)
-        if x is None or x.value is not None or x.dtype != y.dtype or x.shape != y.shape:
-            continue
-        root = group[x.name]
-        if not same_bytes(x.shape, x.order, y.order) or root in fixed or root in results or last[root] != number:
-            continue
-        others = [(number, o) for number, o in stored if group[o.name] == root]
-        if all(i in slots and o.shape == x.shape and same_bytes(o.shape, o.order, x.order) for i, o in others):
-            return root
-    return None
-
-
-def _arena(memory: _Memory, inputs: list[Port], outputs: list[Port], io: str) -> tuple[list[Buffer], list[Buffer]]:
-    """What lies in the arena, at no offset yet, and what lies with the caller."""
-    ports: dict[str, tuple[str, int, bool]] = {}
-    for side, row in (("input", inputs), ("output", outputs)):
-        for number, port in enumerate(row):
-            kept = side == "output" and port.state != ""  # its old value may still be read when it is written
-            inside = (not port.state and io == "arena") or (kept and port.border is None)
-            ports[memory.group[port.value]] = ("arena" if inside else side, number, inside or port.border is not None)
-    arena: list[Buffer] = list(memory.scratch)
-    outside: list[Buffer] = []
-    for root in memory.nbytes:
-        if root not in memory.first:
-            continue
-        size, first = max(memory.nbytes[root], 1), memory.first[root]  # empty ones must not share an address either
-        last = memory.last.get(root, first)
-        side, number, quantized = ports.get(root, ("arena", -1, True))
-        buffer = Buffer(root, size, side, 0, first, last, number)
-        (arena if quantized else outside).append(buffer)
-    return arena, outside
-
-
 def _mode(layout: Layout) -> str:
     """How codes are made of accumulators: as the nodes say."""
     found = {str(placed.site.node.attr("requantization", "float32")) for placed in layout.placed}
@@ -356,10 +290,10 @@ def _mode(layout: Layout) -> str:
 
 
 def _finish(
-    graph: Graph, target: CTarget, layout: Layout, memory: _Memory, inputs: list[Port], outputs: list[Port],
+    graph: Graph, target: CTarget, layout: Layout, memory: Memory, inputs: list[Port], outputs: list[Port],
     chosen: Iterable[Choice], source_hash: str,
 ) -> Program:  # fmt: skip
-    arena, outside = _arena(memory, inputs, outputs, target.io)
+    arena, outside = in_arena(memory, inputs, outputs, target.io)
     placement = place(arena, target.alignment)
     check(placement.buffers, placement.arena_bytes, target.alignment)
     buffers = (*placement.buffers, *outside)
@@ -367,7 +301,7 @@ def _finish(
     values = {value: number_of[root] for value, root in memory.group.items() if root in number_of}
     values.update({buffer.name: number_of[buffer.name] for buffer in memory.scratch})
     stored = {
-        name: Stored(x.dtype, x.shape, x.order, layout.copied.get(name, name), x.rows)
+        name: Stored(x.dtype, x.shape, x.order, layout.copied.get(name, name), x.rows, layout.skip.get(name, 0))
         for name, x in layout.operands.items()
     }
     for port in (*inputs, *outputs):

@@ -155,8 +155,9 @@ def _linked(
     for before, call in pairwise(calls):
         value = before.writes[0] if before.writes else ""
         sole = _seen(call) == {value} and readers[value] == 1 and sharing[group[value]] == 1
-        rows = (rows_of(one, operands) for one in (before, call))
-        found.append(sole and operands[value].nbytes >= limits.least and all(one and one.outermost for one in rows))
+        first, second = (rows_of(one, operands) for one in (before, call))
+        fitting = first and second and (first.outermost or first.step) and second.outermost
+        found.append(sole and operands[value].nbytes >= limits.least and bool(fitting))
     return [*found, False]
 
 

@@ -57,6 +57,13 @@
 #define QIR_ALONE
 #endif
 
+/* A kernel that is no part of its caller, whatever its constant arguments make of it. */
+#if defined(__GNUC__)
+#define QIR_APART __attribute__((noinline))
+#else
+#define QIR_APART
+#endif
+
 /* Whether compilers have vectors for short loops over neighbours; where not, those are written for the registers there
    are. */
 #if defined(__SSE2__) || defined(__ARM_NEON) || defined(_M_X64)
@@ -98,13 +105,45 @@ static inline int32_t qir_code(float v, const qir_requant *q) {
 
 #define QIR_FLOAT_QUOTIENT(a, count) ((a) / (float)(count))
 
+#if defined(__SOFTFP__) || (defined(__riscv) && !defined(__riscv_flen))
+/* The code of a product in float32 where the processor has no floating-point instructions: the same, by integers but for
+   what lies next to a half.
+
+   With m = g / 2^(33 + r), r >= 0 (qir_fixed.h), h the upper half of acc * g, v = acc * m: rounded = floor(v + 1/2), and
+   `place` are the first 32 bits behind the point of v + 1/2. In float32 acc and the product are rounded, which moves v by
+   less than (|v| + 1/2) 2^-23 = (|v| + 1/2) 512 / 2^32. Where v is farther from a half on either side it is rounded to the
+   same number; nearer ones, one in thousands, and multipliers from 1/4 on are computed in float32. What lies beyond 2^17
+   is clamped whatever `place` says. */
+static inline int32_t qir_product_code(int32_t acc, float multiplier, const qir_requant *q) {
+    uint32_t bits;
+    int32_t r;
+    (void)memcpy(&bits, &multiplier, sizeof bits);
+    r = 124 - (int32_t)(bits >> 23);
+    if (r >= 0 && r < 31) {
+        const int64_t product = (int64_t)acc * (int32_t)((bits << 7 | 0x40000000u) & 0x7fffffffu);
+        const int32_t h = (int32_t)(product >> 32), rounded = ((h >> r) + 1) >> 1;
+        const uint32_t place = ((uint32_t)h + ((uint32_t)1 << r)) << (31 - r) | (uint32_t)product >> (r + 1);
+        const uint32_t near = ((uint32_t)(rounded < 0 ? -rounded : rounded) + 1) * 512;
+        if (place + near > 2 * near) {
+            const int32_t code = rounded > q->low ? rounded : q->low;
+            return (code < q->high ? code : q->high) + q->zero_point;
+        }
+    }
+    return qir_code((float)acc * multiplier, q);
+}
+#else
+static inline int32_t qir_product_code(int32_t acc, float multiplier, const qir_requant *q) {
+    return qir_code((float)acc * multiplier, q);
+}
+#endif
+
 /* Stores of one accumulator: as a code, or as the real number itself. */
 static inline void qir_store_u8(int32_t acc, float multiplier, const qir_requant *q, uint8_t *y) {
-    *y = (uint8_t)qir_code((float)acc * multiplier, q);
+    *y = (uint8_t)qir_product_code(acc, multiplier, q);
 }
 
 static inline void qir_store_s16(int32_t acc, float multiplier, const qir_requant *q, int16_t *y) {
-    *y = (int16_t)qir_code((float)acc * multiplier, q);
+    *y = (int16_t)qir_product_code(acc, multiplier, q);
 }
 
 static inline void qir_store_f32(int32_t acc, float multiplier, const qir_requant *q, float *y) {

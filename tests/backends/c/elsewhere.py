@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import subprocess
 import tempfile
@@ -132,7 +133,7 @@ def run(
     """
     program = module.program
     if program.target in BOARDS:
-        return on_board(module, feeds, flags)[0]
+        return on_board(module, feeds, flags or ("-O2",))[0]
     if program.target not in MACHINES:
         return module.run(feeds)
     with tempfile.TemporaryDirectory() as place:
@@ -143,13 +144,53 @@ def run(
     return results(program, done.stdout)
 
 
+def deepest(graph: str, function: str) -> int:
+    """Bytes of the deepest chain of calls from a function, by what gcc's -fcallgraph-info=su writes."""
+    nodes = re.findall(r'node: \{ title: "([^"]+)" label: "[^"]*?(\d+) bytes \((\w+)', graph)
+    edges = re.findall(r'edge: \{ sourcename: "([^"]+)" targetname: "([^"]+)"', graph)
+    assert {"static"} == {kind for _, _, kind in nodes}
+    frames = {title: int(size) for title, size, _ in nodes}
+
+    def below(title: str) -> int:
+        called = [target for source, target in edges if source == title]
+        return frames.get(title, 0) + max(map(below, called), default=0)
+
+    return max(below(title) for title in frames if title.rpartition(":")[2] == function)
+
+
+def saved(kernels: str) -> int:
+    """Bytes of the registers that a function in assembly saves, of which gcc knows nothing: the most of any."""
+    found = [0]
+    for function in kernels.split("__asm__(")[1:]:
+        lists = re.findall(r'"v?push \{([^}]*)\}', function.split(");")[0])
+        found.append(sum(_registers(one) for one in lists))
+    return max(found)
+
+
+def _registers(listed: str) -> int:
+    """Bytes of `r4-r7, lr` or `d8-d11`."""
+    total = 0
+    for part in listed.split(", "):
+        first, _, last = part.partition("-")
+        total += (8 if first[0] == "d" else 4) * (int(last[1:]) - int(first[1:]) + 1 if last else 1)
+    return total
+
+
+def check_stack(folder: Path, graph: Path) -> int:
+    """Holds NET_STACK_BYTES of saved files to gcc's call graph; gives what is told."""
+    told = int(re.findall(r"NET_STACK_BYTES (\d+)", (folder / "net.h").read_text())[0])
+    needed = deepest(graph.read_text(), "net_run") + saved((folder / "net_kernels.h").read_text())
+    assert needed <= told
+    return told
+
+
 def on_board(
-    module: CModule, feeds: Mapping[str, np.ndarray], flags: tuple[str, ...] = ()
+    module: CModule, feeds: Mapping[str, np.ndarray], flags: tuple[str, ...] = ("-O2",)
 ) -> tuple[dict[str, np.ndarray], int]:
-    """As `run`, on the board of the target; and the instructions of net_run.
+    """As `run`, on the board of the target, with no more of the stack than net.h says; and the instructions of net_run.
 
     Args:
-        flags: instead of -O2.
+        flags: of the optimizer.
     """
     program = module.program
     with tempfile.TemporaryDirectory() as place:
@@ -158,9 +199,11 @@ def on_board(
             (Path(place) / name).write_bytes(text if isinstance(text, bytes) else text.encode())
         folder = Path(place) / "qemu"
         (folder / "in").write_bytes(given(program, feeds))
-        line = ["make", "--silent", "run", *([f"OPTIMIZE={shlex.join(flags)}"] if flags else [])]
+        line = ["make", "--silent", "run", f"OPTIMIZE={shlex.join((*flags, '-fcallgraph-info=su'))}"]
         done = subprocess.run(line, cwd=folder, capture_output=True, text=True, timeout=300, check=False)
         assert done.returncode == 0, (done.stdout + done.stderr)[:4000]
+        if "-O0" not in flags:
+            check_stack(Path(place), next(folder.rglob("*net.ci")))
         return results(program, (folder / "out").read_bytes()), int(done.stdout)
 
 

@@ -19,6 +19,7 @@ from test_integer_families import codes
 
 import qir
 from qir.backends.c import compile_c
+from qir.backends.c.binding import RUNTIME
 from qir.backends.c.isas import require
 from qir.errors import BuildError, RecipeError
 from qir.ops.integer_rows import exponentials
@@ -45,6 +46,46 @@ def test_multipliers_of_any_size() -> None:
         for i, m in enumerate(products) for kind in (np.uint8, np.int16)
     ]  # fmt: skip
     check_cases(cases)
+
+
+_PRODUCTS = """#include "RUNTIME"
+static uint64_t state = 88172645463325252u;
+static uint32_t drawn(uint32_t below) {
+    state ^= state << 13;
+    state ^= state >> 7;
+    state ^= state << 17;
+    return (uint32_t)(state >> 32) % below;
+}
+
+/* Multipliers from 2^-31 to 2 and their neighbours in few bits, sums at any place and around halves of codes. */
+int main(void) {
+    int32_t i, wrong = 0;
+    for (i = 0; i < 400000; ++i) {
+        const qir_requant bytes = {-128, 127, 128}, wide = {-32768, 32767, 0}, *const q = i % 3 ? &bytes : &wide;
+        uint32_t bits = (96u + drawn(33)) << 23 | (drawn(1u << 23) & (i % 5 ? 0x7fffffu : 0x7f0000u));
+        float multiplier;
+        int32_t acc = (int32_t)drawn(0xffffffffu) >> drawn(28);
+        int16_t found;
+        memcpy(&multiplier, &bits, sizeof bits);
+        if (i % 2) {
+            const double at = ((double)drawn(512) - 255.5) / (double)multiplier;
+            acc = at > -2e9 && at < 2e9 ? (int32_t)at + (int32_t)drawn(5) - 2 : 0;
+        }
+        qir_store_s16(acc, multiplier, q, &found);
+        wrong += found != qir_code((float)acc * multiplier, q);
+    }
+    return wrong != 0;
+}
+"""
+
+
+def test_products_without_an_fpu_are_those_of_float32(compiler: str, tmp_path: Path) -> None:
+    """By integers, on this processor, whose floats they are compared with."""
+    (tmp_path / "test.c").write_text(_PRODUCTS.replace("RUNTIME", str(RUNTIME / "qir_runtime.h")))
+    line = [compiler, "-std=c99", "-O2", *WARNINGS, "-D__SOFTFP__", "-fsanitize=undefined",
+            "-fno-sanitize-recover=all", "test.c", "-o", "test"]  # fmt: skip
+    subprocess.run(line, cwd=tmp_path, check=True)
+    assert subprocess.run(["./test"], cwd=tmp_path, check=False).returncode == 0
 
 
 def test_kernels_are_clean(compiler: str, tmp_path: Path) -> None:

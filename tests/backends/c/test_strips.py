@@ -159,6 +159,26 @@ def test_a_limit_of_memory_is_kept() -> None:
     assert repeated[-1] < 0.2 * whole.program.macs
 
 
+def test_reals_become_codes_a_few_rows_at_a_time() -> None:
+    """Where a limit asks for it: then their codes are never there as a whole, and net_run_q takes reals, too."""
+    rng, b = np.random.default_rng(0), Builder()
+    x = b.feed("input", rng.normal(0, 1, (1, 3, 40, 24)).astype(np.float32))
+    codes = b.node("qir.Quantize", [x], "codes", scale=0.02, zero_point=7, qmin=0, qmax=255)
+    small = conv(b, rng, slid(b, rng, conv(b, rng, codes, "stem", 6), "depth", 2, (1, 1, 1, 1)), "last", 2, kernel=1)
+    graph = b.graph([small])
+    limit = b.values[codes].nbytes - 100
+    module = compile_c(graph, max_ram=limit)
+    assert module.arena_bytes <= limit
+    assert "qir.Quantize" == module.program.calls[0].op
+    assert not compile_c(graph, max_ram=9000).program.calls[0].pieces
+    assert compile_c(graph, max_ram=limit, target="cortex-m55").arena_bytes <= limit  # whatever other kernels it has
+    for ran in (module.run, module.run_codes):
+        np.testing.assert_array_equal(b.values[small], ran(b.feeds)[small])
+    assert compare_layers(module, graph, b.feeds).ok
+    with pytest.raises(RecipeError, match="io='native'"):
+        compile_c(graph, max_ram=limit, io="arena")
+
+
 def test_a_limit_that_cannot_be_kept_says_what_can() -> None:
     graph, _ = blocks()
     with pytest.raises(RecipeError, match=r"takes \d+ bytes at least, 100 were asked for") as refused:

@@ -8,6 +8,7 @@ from qir.backends.c.binding.orders import Orders
 from qir.backends.c.binding.requant import FIXED, is_fixed, output_types
 from qir.backends.c.binding.site import Site, channels_last, plain
 from qir.backends.c.kernels import Bound, Family, Variant
+from qir.backends.c.kernels.conv_bits.dsp import DSP
 from qir.backends.c.kernels.conv_bits.layer import Layer, accepts, conv_shape, finish, layer_of, pairs
 from qir.backends.c.kernels.conv_bits.pixels import PIXELS
 from qir.backends.c.kernels.conv_bits.signs import SIGNS
@@ -45,5 +46,5 @@ def _bind(site: Site) -> Bound:
 
 FAMILY = Family(
     "conv_bits", ("qir.IntBitConv", "qir.IntBitGemm"), _orders,
-    (Variant("portable", _SOURCE, accepts, _bind, work=pairs), SIGNS, *VARIANTS, PIXELS),
+    (Variant("portable", _SOURCE, accepts, _bind, work=pairs), SIGNS, DSP, *VARIANTS, PIXELS),
 )  # fmt: skip

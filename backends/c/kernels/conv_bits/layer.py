@@ -124,13 +124,13 @@ def accepts(site: Site) -> str | None:
     return "an accumulator could leave int32" if np.any(most >= 1 << 31) else None
 
 
-def conv_shape(site: Site, layer: Layer) -> Struct:
-    """The qir_conv_bits_shape of a site."""
+def conv_shape(site: Site, layer: Layer, words: int = 0) -> Struct:
+    """The qir_conv_bits_shape of a site; `words` where its kernel fills up windows to other than the layer's."""
     node = site.node
     values = (*layer.values, *(0,) * (5 - len(layer.values)))
     return Struct("qir_conv_bits_shape", (
         ("window", window_fields(layer.batch, layer.win)), ("bytes", layer.bytes), ("planes", layer.planes),
-        ("words", layer.words), ("outputs", layer.outputs), ("w_planes", len(layer.values)), ("value", values),
+        ("words", words or layer.words), ("outputs", layer.outputs), ("w_planes", len(layer.values)), ("value", values),
         ("offset", layer.offset), ("step", int(node.attr("step", 1))), ("padded", int(layer.padded)),
         ("levels", int(node.attr("y_levels", 1))), ("y_bits", int(node.attr("y_bits", 0))),
         ("y_low", int(node.attr("qmin", 0))), ("y_step", int(node.attr("y_step", 1))), ("requant", requant(node)),

@@ -44,6 +44,7 @@ from qir.backends.c.kernels.conv_u8.depthwise_dsp import ON_DSP_DEPTHWISE
 from qir.backends.c.kernels.conv_u8.depthwise_mve import ON_MVE_DEPTHWISE
 from qir.backends.c.kernels.conv_u8.depthwise_neon import ON_ARM
 from qir.backends.c.kernels.conv_u8.dsp import ON_DSP
+from qir.backends.c.kernels.conv_u8.dsp_few import ON_DSP_FEW
 from qir.backends.c.kernels.conv_u8.mve import ON_MVE
 from qir.backends.c.kernels.conv_u8.sparse import refuse_dense, skipping, sparse_data
 from qir.backends.c.kernels.conv_u8.winograd import WINOGRAD
@@ -158,6 +159,7 @@ FAMILY = Family(
         *(variant(isa) for isa in X86 for variant in (on_vectors, _on_panels)),
         *ON_ARM,
         *ON_DSP,
+        ON_DSP_FEW,
         ON_DSP_DEPTHWISE,
         ON_MVE_DEPTHWISE,
         ON_MVE,

@@ -43,6 +43,14 @@ from qir.backends.c.kernels.conv_u8.blocks import (
 )
 from qir.backends.c.kernels.conv_u8.contract import pixel_window
 from qir.backends.c.kernels.conv_u8.dsp import DSP_SOURCE, dsp_data, dsp_kernel, dsp_room, dsp_work, refuse_dsp
+from qir.backends.c.kernels.conv_u8.dsp_few import (
+    FEW_SOURCE,
+    few_data,
+    few_kernel,
+    few_room,
+    few_work,
+    refuse_few,
+)
 from qir.backends.c.kernels.conv_u8.mve import MVE_SOURCE, mve_data, mve_kernel, mve_refuses, mve_row_work
 from qir.backends.c.kernels.conv_u8.sparse import refuse_dense, skipping, sparse_data
 from qir.backends.c.program import Data, Field, Scratch, Struct
@@ -50,7 +58,7 @@ from qir.ops.window import Window
 
 _HERE = Path(__file__).parent
 _SOURCE, _ROW = _HERE / "gemm_u8__portable.c", _HERE / "gemm_u8_row__x86.c"
-_DSP_ROW = _HERE / "gemm_u8_row__dsp.c"
+_DSP_ROW, _FEW_ROW = _HERE / "gemm_u8_row__dsp.c", _HERE / "gemm_u8_few_row__dsp.c"
 _NEAR, _READING = 2**20, 4
 """Bytes of weights that the first two caches hold, and products that take as long as reading a byte from elsewhere."""
 _FUNCTION = "qir_gemm_u8s8_T__portable"
@@ -206,6 +214,40 @@ def _dsp_row_work(site: Site) -> float:
     return -(-columns // 4) * (4.5 * -(-depth // 4) * 4 + 70)
 
 
+def _accepts_few(site: Site) -> str | None:
+    return accepts(site) or refuse_few(site, _weights(site)[None])
+
+
+def _accepts_few_row(site: Site) -> str | None:
+    return "two rows are computed at once" if _rows(site) > 1 else _accepts_few(site)
+
+
+def _bind_few(site: Site) -> Bound:
+    """A convolution of one tap."""
+    codes, shape = _weights(site)[None], _conv_shape(site, pixel_window(_rows(site)))
+    data, room = few_data(site, codes), few_room(site, 1, codes.shape[2])
+    args = (shape, site.input(0).read, *data, *added(site), room, site.output.write)
+    return Bound(few_kernel(site, "qir_conv_u8few_T__dsp", FEW_SOURCE, codes), args)
+
+
+def _bind_few_row(site: Site) -> Bound:
+    codes = _weights(site)[None]
+    args = (gemm_shape(site), site.input(0).read, *few_data(site, codes), site.output.write)
+    return Bound(few_kernel(site, "qir_gemm_u8few_row_T__dsp", _FEW_ROW, codes), args)
+
+
+def _few_work(site: Site) -> float:
+    depth, columns = site.input(1).shape
+    outputs = site.output.size + site.output.size % (2 * columns)
+    return few_work(outputs, columns, depth, 1, added=site.added is not None)
+
+
+def _few_row_work(site: Site) -> float:
+    """Instructions, as counted."""
+    depth, columns = site.input(1).shape
+    return 4 * depth + -(-columns // 4) * (6 * -(-depth // 4) * 4 + 90)
+
+
 def _accepts_mve(site: Site) -> str | None:
     return accepts(site) or mve_refuses(site)
 
@@ -271,6 +313,8 @@ FAMILY = Family(
         Variant("portable", _SOURCE, _accepts, _bind, work=_work),
         Variant("dsp", _DSP_ROW, _accepts_dsp_row, _bind_dsp_row, work=_dsp_row_work, fixed=True),
         Variant("dsp", DSP_SOURCE, _accepts_dsp, _bind_dsp, work=_dsp_work, sums=True, fixed=True),
+        Variant("dsp", _FEW_ROW, _accepts_few_row, _bind_few_row, work=_few_row_work, fixed=True),
+        Variant("dsp", FEW_SOURCE, _accepts_few, _bind_few, work=_few_work, sums=True, fixed=True),
         Variant("mve", MVE_SOURCE, _accepts_mve, _bind_mve, work=_mve_work, sums=True, fixed=True),
         *(_on_rows(isa) for isa in X86),
         *(_on_rows(isa, few=True) for isa in PACKED if isa in TEMPLATES),
