@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from networks import conv
 from test_absorb import added
 from test_arm import depthwise, explained, windows
+from test_borders import network as borders
 from test_conv_u8 import convs
 from test_integer_families import gemms
 from test_vectors import WARNINGS, edges, long_rows, shaped
@@ -120,6 +121,27 @@ def test_rows_at_a_time(core: str) -> None:
     module = compile_c(graph, target=core, max_ram=arena * 3 // 4)
     assert any(call.joined for call in module.program.calls)
     np.testing.assert_array_equal(b.values[y], elsewhere.run(module, b.feeds)[y])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("target", ["cortex-m55"])
+def test_quotients_round_as_a_division_does(target: str, need: Callable[[str], str]) -> None:
+    """Around each half code, at what is no number, and at ends of vectors; in planes that become pixels."""
+    for tool in elsewhere.needs(target):
+        need(tool)
+    b, outputs = borders()
+    ends = np.array([0x7F800001, 0xFFC00001, 0x7F800000, 0xFF7FFFFF, 0x80000001, 0x80000000], np.uint32)
+    for n, scale in enumerate((0.37, 1e-3, 2.0**-60, 0.9999999, 3e15)):
+        halves = (np.arange(-300, 300) + 0.5) * np.float64(np.float32(scale))
+        near = halves.astype(np.float32).view(np.int32) + np.arange(-2, 3, dtype=np.int32)[:, None]
+        reals = np.concatenate([near.ravel().view(np.float32), ends.view(np.float32)])[n % 4 :]
+        outputs.append(b.node("qir.Quantize", [b.feed(f"a{n}", reals)], f"b{n}", scale=scale, zero_point=99,
+                              qmin=3 * n, qmax=250, result=np.zeros(reals.size, np.uint8)))  # fmt: skip
+    graph = b.graph(outputs)
+    module, wanted = compile_c(graph, target=target), compile_c(graph).run(b.feeds)
+    assert "qir_quantize_f32_u8__mve" in module.explain()
+    found = elsewhere.run(module, b.feeds)
+    assert all(np.array_equal(wanted[name], found[name]) for name in outputs)
 
 
 @pytest.mark.parametrize(("target", "case", "kernel"), [
