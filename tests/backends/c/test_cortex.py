@@ -57,12 +57,26 @@ def multipliers() -> list[Case]:
     return found
 
 
+def lines() -> list[Case]:
+    """Depthwise, along rows and columns, of many pixels; every window that lines may have."""
+    return [
+        depthwise(1, 20, (24, 25), (3, 3), pads=(1, 1, 1, 1)),
+        depthwise(2, 11, (61, 30), (3, 3), pads=(1, 1, 1, 1), strides=(2, 2)),
+        depthwise(4, 17, (40, 40), (4, 2), pads=(3, 0, 0, 1), strides=(1, 3)),
+        depthwise(3, 8, (30, 31), (2, 4), pads=(0, 3, 1, 0), strides=(3, 1)),
+        depthwise(6, 9, (50, 9), (1, 3), strides=(5, 4)),
+        depthwise(5, 12, (300,), (3,), pads=(2, 0), strides=(2,)),
+        depthwise(8, 5, (1, 1), (3, 3), pads=(1, 1, 1, 1)),
+        depthwise(9, 6, (2, 7), (3, 3), pads=(1, 1, 1, 1), strides=(2, 2)),
+    ]
+
+
 @pytest.mark.slow
 def test_ends_of_shapes(core: str) -> None:
     """Channels around multiples of four and sixteen, odd numbers of pixels, every way to lie at an edge; also by
     integers alone."""
     shapes = edges()
-    cases = [*shapes[::2], *shapes[1:26:2], *windows()[::2], steep(), *long_rows()[:11]]
+    cases = [*shapes[::2], *shapes[1:26:2], *windows()[::2], steep(), *long_rows()[:11], *lines()]
     cases += [*map(fixed, cases[::3]), *multipliers()]
     text = check_cases(cases, target=core).explain()
     wanted = {"cortex-m4": ("conv_u8s8_u8_by4_clamped__dsp", "conv_u8s8_u8_apart_each_by4_clamped__dsp",
@@ -72,7 +86,9 @@ def test_ends_of_shapes(core: str) -> None:
                             "depthwise_3x3_u8_each_clamped__dsp", "depthwise_3x3_u8_fixed_clamped__dsp",
                             "gemm_u8s8_row_u8_fixed"),
               "cortex-m55": ("conv_u8s8_u8__mve", "conv_u8s8_u8_fixed__mve", "conv_u8s8_u8_direct__mve",
-                             "conv_u8s8_f32__mve", "depthwise_u8__mve", "depthwise_u8_by8_fixed__mve"),
+                             "conv_u8s8_f32__mve", "depthwise_u8__mve", "depthwise_u8_by8_fixed__mve",
+                             *(f"depthwise_lines_u8{kind}__mve" for kind in ("", "_by2", "_by2_few", "_by3_few")),
+                             "depthwise_lines_u8_fixed__mve", "depthwise_lines_u8_fixed_few__mve"),
               }[core]  # fmt: skip
     assert not {name for name in wanted if f"qir_{name}" not in text and f"qir_conv_u8s8_{name}" not in text}
 

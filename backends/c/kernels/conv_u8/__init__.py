@@ -159,7 +159,7 @@ FAMILY = Family(
         *ON_ARM,
         *ON_DSP,
         ON_DSP_DEPTHWISE,
-        ON_MVE_DEPTHWISE,
+        *ON_MVE_DEPTHWISE,
         ON_MVE,
         *(_on_panels(isa) for isa in (*PROVEN, *ARM)),
         *(_on_panels(isa, few=True) for isa in PACKED),
