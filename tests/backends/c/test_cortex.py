@@ -68,6 +68,8 @@ def lines() -> list[Case]:
         depthwise(5, 12, (300,), (3,), pads=(2, 0), strides=(2,)),
         depthwise(8, 5, (1, 1), (3, 3), pads=(1, 1, 1, 1)),
         depthwise(9, 6, (2, 7), (3, 3), pads=(1, 1, 1, 1), strides=(2, 2)),
+        depthwise(10, 5, (6, 13), (3, 3), pads=(2, 0, 2, 1), strides=(1, 2)),
+        depthwise(11, 7, (12, 5), (3, 3), pads=(0, 2, 1, 2), strides=(2, 1)),
     ]
 
 
@@ -194,7 +196,7 @@ def test_packed_weights_are_hardly_more_than_the_codes(target: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("target", "most"), [
-    ("cortex-m4", {"3x3 16": 1.15, "1x1 64": 1.0, "gemm": 1.25, "depthwise": 2.55}),
+    ("cortex-m4", {"3x3 16": 1.15, "1x1 64": 1.0, "gemm": 1.25, "depthwise": 2.45}),
     ("cortex-m55", {"3x3 16": 0.26, "1x1 64": 0.26, "gemm": 0.18, "depthwise": 1.1}),
 ])  # fmt: skip
 def test_instructions_for_a_product(target: str, most: Mapping[str, float], need: Callable[[str], str]) -> None:
