@@ -109,8 +109,8 @@ def _lines(site: Site) -> _Lines:
     win = conv_window(site)
     output, kernel, strides = (three(values, 1) for values in (win.output, win.kernel, win.strides))
     along = 2 if output[2] >= output[1] else 1
-    chosen = ((values[3 - along], values[along]) for values in (kernel, output, strides))
-    lines = _Lines(along, *chosen, together=8)
+    taps, results, steps = ((values[3 - along], values[along]) for values in (kernel, output, strides))
+    lines = _Lines(along, taps, results, steps, together=8)
     fits = site.output.shape[1] >= 8 and 20 * lines.scratch_bytes <= site.input(0).size + site.output.size
     return lines if fits else replace(lines, together=4)
 
