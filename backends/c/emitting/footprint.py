@@ -30,7 +30,7 @@ _INSTRUCTIONS: Mapping[str, tuple[float, float] | None] = MappingProxyType({
 })  # fmt: skip
 """Of a microcontroller, for each cycle of the table of costs, which is another processor's: of layers with weights, and
 of others. Fitted to what an emulator counts for six networks: within a quarter of each, on cortex-m4 and m55 within
-15 % on all but one, which is 34 % off; None where nothing was counted."""
+15 % on all but one, which is 30 % off at most; None where nothing was counted."""
 
 
 @dataclass(frozen=True)

@@ -111,17 +111,25 @@ def mve_work(outputs: int, each: int, depth: int, runs: int, *, by_fours: bool, 
         runs: of codes that lie together, in a window.
         by_fours, direct: as of the kernel.
     """
-    by_rows = 20 + runs * (8 + 4 * -(-depth // runs // 16))
-    window = 12 if direct else by_rows if by_fours and each % 4 == 0 else 90 + by_rows
-    return outputs / each * (-(-each // 4) * (22 + 10 * -(-depth // 16)) + window) + 20 * outputs * (not by_fours)
+    by_rows, vectors, rest = 20 + runs * (8 + 4 * -(-depth // runs // 16)), -(-depth // 16), each % 4
+    window = 12 if direct else by_rows if by_fours and rest == 0 else 90 + by_rows
+    alone = 60 + rest * (40 + 10 * vectors) if rest else 0
+    return outputs / each * (each // 4 * (22 + 10 * vectors) + alone + window) + 20 * outputs * (not by_fours)
 
 
 def _work(site: Site) -> float:
+    """Windows that reach beyond the input are put together by C."""
     w = site.input(1)
     each, depth = w.shape[0] // int(site.node.attr("group", 1)), prod(w.shape[1:])
     by_fours = _by_fours(site)
     direct = by_fours and _is_direct(each, depth, _in_runs(site))
-    return mve_work(site.output.size, each, depth, window_runs(site)[0], by_fours=by_fours, direct=direct)
+    win = conv_window(site)
+    inside = [sum(0 <= pixel * stride - begin <= room - (taps - 1) * dilation - 1 for pixel in range(size))
+              for size, stride, begin, room, taps, dilation in zip(
+                  win.output, win.strides, win.begin, win.input, win.kernel, win.dilations, strict=True)]  # fmt: skip
+    edges = site.output.shape[0] * (prod(win.output) - prod(inside))
+    work = mve_work(site.output.size, each, depth, window_runs(site)[0], by_fours=by_fours, direct=direct)
+    return float(work + 200 * edges)
 
 
 ON_MVE = Variant("mve", MVE_SOURCE, _accepts, _bind, work=_work, sums=True, fixed=True)
