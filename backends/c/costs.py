@@ -77,7 +77,7 @@ RATES: Mapping[str, float] = MappingProxyType({
     "conv_u8_depthwise_3x3__dotprod": 7, "conv_u8_depthwise_3x3__neon": 5, "conv_u8_depthwise__neon": 2.6,
     "conv_u8__dsp": 20, "conv_u8_depthwise_3x3__dsp": 20, "gemm_u8_row__dsp": 20,
     "conv_u8_few__dsp": 20, "gemm_u8_few_row__dsp": 20,
-    "conv_u8__mve": 20, "conv_u8_depthwise__mve": 20,
+    "conv_u8__mve": 20, "conv_u8_depthwise__mve": 20, "conv_u8_depthwise_lines__mve": 20, "quantize__mve": 3,
     "quantize_interleave__avx2": 2, "quantize_transpose__avx2": 1.7,
     "dequantize__avx2": 8, "dequantize_interleave__avx2": 6, "dequantize_transpose__avx2": 4, "dequantize__portable": 1,
     "interleave__avx2": 20, "transpose__avx2": 8, "transpose__portable": 1,

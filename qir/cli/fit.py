@@ -59,11 +59,12 @@ class Fit:
         parts = [f"arena {one.arena_bytes:,}", f"inputs and outputs {one.io_bytes:,}"]
         parts += [f"state {one.state_bytes:,}"] if one.state_bytes else []
         parts += [f"stack at most {one.stack_bytes:,}"] if one.stack_bytes else []
+        flash = [f"weights {one.weight_bytes:,}", f"tables {one.table_bytes:,}", f"code about {one.code_bytes:,}"]
+        flash += [f"C library about {one.library_bytes:,}"] if one.library_bytes else []
         lines = [
             f"{self.target}, {self.recipe}:",
             f"  RAM    {one.ram_bytes:,} B{_limit(self.ram)}: {', '.join(parts)}",
-            f"  flash  {one.flash_bytes:,} B{_limit(self.flash)}: "
-            f"weights {one.weight_bytes:,}, tables {one.table_bytes:,}, code about {one.code_bytes:,}",
+            f"  flash  {one.flash_bytes:,} B{_limit(self.flash)}: {', '.join(flash)}",
             f"  work   {one.macs:,} multiply-accumulates, {time}",
         ]
         if self.fits is not None:
@@ -122,7 +123,7 @@ def _advice(graph: Graph, found: Fit) -> Iterator[str]:
             other = _takes(graph, found.target, name)
             verdict = "fits" if other.flash_bytes <= flash else "is still too much"
             yield f"flash: recipe {name} takes {other.flash_bytes:,} B, which {verdict}"
-        share = 1 - max(flash - takes.code_bytes - takes.table_bytes, 0) / max(takes.weight_bytes, 1)
+        share = 1 - max(flash - takes.flash_bytes + takes.weight_bytes, 0) / max(takes.weight_bytes, 1)
         yield f"flash: or {share:.0%} of the weights have to go: prune (compress=), or a smaller model"
 
 

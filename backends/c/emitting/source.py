@@ -17,6 +17,9 @@ _SYSTEM = re.compile(r"^#include <([^>]+)>\n", re.M)
 _TEMPLATE = re.compile(r"^/\* template: begin \*/\n.*?^/\* template: end \*/\n\n?", re.M | re.S)
 _GUARD = re.compile(r"^#ifndef (\w+)\n#define \1\n\n?(.*)^#endif[^\n]*\n?\Z", re.M | re.S)
 
+_CONDITION = re.compile(r"[ \t]*#[ \t]*(ifdef|ifndef|if|elif|else|endif)\b[ \t]*([^\n]*)")
+_TRUTH = {"0": False, "!1": False, "1": True, "!0": True}
+
 
 @lru_cache(maxsize=256)
 def _read(path: Path) -> str:
@@ -49,7 +52,31 @@ def _substituted(text: str, substitutions: Substitutions) -> str:
     text = _TEMPLATE.sub("", text)
     for identifier, replacement in substitutions:
         text = re.sub(rf"\b{re.escape(identifier)}\b", lambda _, r=replacement: r, text)  # type: ignore[misc]
-    return text
+    return _decided(text) if substitutions else text
+
+
+def _decided(text: str) -> str:
+    """Without what is behind conditions that became 0, and without the lines of those that became 0 or 1."""
+    kept: list[str] = []
+    opened: list[tuple[bool | None, bool]] = []  # is what follows kept (None: the C compiler decides), and was any yet
+    for line in text.splitlines(keepends=True):
+        word, rest = found.groups() if (found := _CONDITION.match(line)) else ("", "")
+        if word.startswith("if"):
+            truth = _TRUTH.get(rest.strip()) if word == "if" else None
+            opened.append((truth, bool(truth)))
+        decided = bool(word) and opened[-1][0] is not None
+        if word == "endif":
+            opened.pop()
+        elif decided and word in ("else", "elif"):
+            _, taken = opened.pop()
+            if word == "elif" and not taken:  # the first that is left
+                opened.append((None, False))
+                decided, line = False, line.replace("elif", "if", 1)
+            else:
+                opened.append((not taken, True))
+        if not decided and all(one is not False for one, _ in opened):
+            kept.append(line)
+    return "".join(kept)
 
 
 def instance(kernel: Kernel, apart: bool = False) -> str:

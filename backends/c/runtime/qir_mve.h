@@ -94,7 +94,7 @@ QIR_ASSEMBLY int32x4_t qir_mve_four(QIR_UNUSED const void *x, QIR_UNUSED int32_t
 /* Codes of pixels that follow each other: fours of channels up to the end of their results, [bias 4] and what rounds them;
    rows of `count` weights one after the other. */
 typedef struct {
-    const void *x;
+    const void *x; /* codes of a pixel's window; where these are to be signed first, room for them */
     int32_t count;
     const int8_t *w;
     uint8_t *y;
@@ -103,15 +103,51 @@ typedef struct {
     int32_t zero_point;
     const uint32_t *last;
     int32_t pixels;
-    ptrdiff_t step; /* from x to that of the next pixel */
+    ptrdiff_t step; /* to the window of the next pixel */
     int32_t least;
     int32_t most;
+    const uint8_t *from; /* a window whose codes are to be signed: runs of so many codes, `next` apart */
+    int32_t run;
+    int32_t runs; /* 0 where they are */
+    ptrdiff_t next;
 } qir_mve_channels;
 
-#define QIR_MVE_CODES(name, taken, rounded)                                       \
+/* Windows as they are in x, or signed at `from`, the kept place of which is moved on. */
+#define QIR_MVE_AS_THEY_ARE ""
+#define QIR_MVE_ONE_BY_ONE              \
+    "ldrd r7, r5, [sp, #32]\n\t"        \
+    "cmp r5, #0\n\t"                    \
+    "beq 6f\n\t"                        \
+    "ldr r4, [sp, #28]\n\t"             \
+    "ldr r6, [sp, #8]\n\t"              \
+    "ldr r8, [sp, #40]\n\t"             \
+    "mov r9, #128\n"                    \
+    "5:\n\t"                            \
+    "mov r10, r4\n\t"                   \
+    "mov r2, r6\n\t"                    \
+    "dlstp.8 lr, r7\n"                  \
+    "4:\n\t"                            \
+    "vldrb.8 q0, [r10], #16\n\t"        \
+    "vadd.i8 q0, q0, r9\n\t"            \
+    "vstrb.8 q0, [r2], #16\n\t"         \
+    "letp lr, 4b\n\t"                   \
+    "add r4, r4, r8\n\t"                \
+    "adds r6, r6, r7\n\t"               \
+    "subs r5, r5, #1\n\t"               \
+    "bne 5b\n"                          \
+    "6:\n\t"
+
+/* Where x or `from` is kept. */
+#define QIR_MVE_KEPT_UNSIGNED "[sp, #8]\n\t"
+#define QIR_MVE_KEPT_SIGNED "[sp, #28]\n\t"
+
+#define QIR_MVE_CODES(name, windows, kept, taken, rounded)                        \
     QIR_ASSEMBLY void name(QIR_UNUSED const qir_mve_channels *c) {                \
         __asm__("push {r4-r11, lr}\n\t"                                           \
                 "vpush {d8-d11}\n\t"                                              \
+                "add r4, r0, #48\n\t"                                             \
+                "ldm r4, {r4-r7}\n\t"                                             \
+                "push {r4-r7}\n\t"                                                \
                 "add r4, r0, #24\n\t"                                             \
                 "ldm r4, {r4-r9}\n\t"                                             \
                 "ldm r0, {r0-r3, r11, r12}\n\t"                                   \
@@ -122,6 +158,7 @@ typedef struct {
                 "push {r0, r4-r7}\n\t"                                            \
                 "push {r2, r12}\n"                                                \
                 "3:\n\t"                                                          \
+                windows                                                           \
                 "ldrd r2, r12, [sp]\n"                                            \
                 "2:\n\t"                                                          \
                 "ldr r0, [sp, #8]\n\t"                                            \
@@ -141,13 +178,13 @@ typedef struct {
                 "cmp r12, r5\n\t"                                                 \
                 "bne 2b\n\t"                                                      \
                 "ldrd r4, r5, [sp, #20]\n\t"                                      \
-                "ldr r0, [sp, #8]\n\t"                                            \
+                "ldr r0, " kept                                                   \
                 "add r0, r0, r5\n\t"                                              \
-                "str r0, [sp, #8]\n\t"                                            \
+                "str r0, " kept                                                   \
                 "subs r4, r4, #1\n\t"                                             \
                 "str r4, [sp, #20]\n\t"                                           \
                 "bne 3b\n\t"                                                      \
-                "add sp, sp, #28\n\t"                                             \
+                "add sp, sp, #44\n\t"                                             \
                 "vpop {d8-d11}\n\t"                                               \
                 "pop {r4-r11, pc}\n\t");                                          \
     }

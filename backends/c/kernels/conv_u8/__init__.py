@@ -161,7 +161,7 @@ FAMILY = Family(
         *ON_DSP,
         ON_DSP_FEW,
         ON_DSP_DEPTHWISE,
-        ON_MVE_DEPTHWISE,
+        *ON_MVE_DEPTHWISE,
         ON_MVE,
         *(_on_panels(isa) for isa in (*PROVEN, *ARM)),
         *(_on_panels(isa, few=True) for isa in PACKED),

@@ -7,6 +7,7 @@
 #define QIR_PRODUCTS QIR_DSP_JOINED_4
 #define QIR_JOINED QIR_DSP_JOINED_SUMS
 #define QIR_BY_FOURS 1
+#define QIR_REST 1
 #define QIR_SCALES QIR_DSP_REAL_SCALES
 #define QIR_ROUNDED QIR_DSP_REAL_EIGHT
 #define QIR_CODES QIR_DSP_PAIRS_EIGHT
@@ -16,12 +17,15 @@
 #define QIR_SUM_CODES qir_dsp_sum_codes
 /* template: end */
 
+#if QIR_REST
 QIR_DSP_TWO_BY_FOUR(qir_conv_u8s8_T_dsp_two, QIR_PRODUCTS, QIR_JOINED)
+#endif
 
 #if QIR_BY_FOURS
 QIR_DSP_CODES(qir_conv_u8s8_T_dsp_codes, QIR_PRODUCTS, QIR_JOINED, QIR_SCALES, QIR_ROUNDED, QIR_CODES, QIR_CLAMP)
 #endif
 
+#if QIR_REST
 /* Results of a pixel with as many of four channels as are left; `other` as of y. */
 static QIR_ALONE void qir_conv_u8s8_T_dsp_finish(const qir_conv_u8_shape *s, const int32_t *sums, const uint32_t *results,
                                                  const qir_dsp_requant *q, QIR_SUMMED int32_t left, QIR_Y *y) {
@@ -35,12 +39,13 @@ static QIR_ALONE void qir_conv_u8s8_T_dsp_finish(const qir_conv_u8_shape *s, con
     memcpy(y, part, (size_t)count * sizeof(QIR_Y));
     #endif
 }
+#endif
 
 /* Weights: [group][four channels][four codes][even, odd][two channels] words, zeros where there is no channel or code;
    results: [group][four channels][QIR_RESULT]. Codes go by runs that lie together, each but for what does not go by fours,
    which follows the last run. scratch: pairs of two pixels, a run, what is left of all. Of an odd number of pixels the last
    is computed twice. sum, other: where results are sums with other codes, which lie as those of y do and may share their
-   bytes. */
+   bytes. QIR_REST: channels do not go by fours, or their results not. */
 void qir_conv_u8s8_T__dsp(const qir_conv_u8_shape *s, const uint8_t *QIR_RESTRICT x, const uint32_t *QIR_RESTRICT w,
                           const uint32_t *QIR_RESTRICT results, QIR_SUMMED void *QIR_RESTRICT scratch, QIR_Y *y) {
     const int32_t channels = s->out_channels, words = qir_conv_u8_dsp_words(s);
@@ -97,6 +102,7 @@ void qir_conv_u8s8_T__dsp(const qir_conv_u8_shape *s, const uint8_t *QIR_RESTRIC
                 to += channel;
             }
             #endif
+            #if QIR_REST
             for (; channel < channels; channel += 4, weights += words, result += QIR_RESULT) {
                 const int32_t count = channels - channel < 4 ? channels - channel : 4;
                 int32_t sums[8];
@@ -112,6 +118,7 @@ void qir_conv_u8s8_T__dsp(const qir_conv_u8_shape *s, const uint8_t *QIR_RESTRIC
                 #endif
                 to += count;
             }
+            #endif
         }
         qir_conv_u8_next(&s->window, &place);
     }

@@ -9,19 +9,21 @@
 #define QIR_RESULT QIR_MVE_REAL_WORDS
 #define QIR_IN_PLACE 0
 #define QIR_TAKEN QIR_MVE_SIGNED
+#define QIR_WINDOWS QIR_MVE_ONE_BY_ONE
+#define QIR_KEPT QIR_MVE_KEPT_SIGNED
 #define QIR_BY_FOURS 1
 #define QIR_SUMS 0
 #define QIR_SUMMED
 /* template: end */
 
 #if QIR_BY_FOURS
-QIR_MVE_CODES(qir_conv_u8s8_T_mve_codes, QIR_TAKEN, QIR_ROUNDED)
+QIR_MVE_CODES(qir_conv_u8s8_T_mve_codes, QIR_WINDOWS, QIR_KEPT, QIR_TAKEN, QIR_ROUNDED)
 #endif
 
 /* Weights: [group][out_channels] rows of [kernel taps][in_channels] codes; results: [group][four channels][QIR_RESULT], of
    which biases hold 128 times the sum of a row. Taps outside the input have the code of zero. scratch holds the codes of a
-   window, less 128; where QIR_IN_PLACE, they are taken from x: the pixels of a row at once, of one group. Four channels go together, what is left of them one by
-   one. sum, other: where results are sums with other codes, which lie as those of y do and may share their bytes. */
+   window, less 128; where QIR_IN_PLACE, they are taken from x: the pixels of a row at once, of one group. Four channels go
+   together, what is left of them one by one. sum, other: where results are sums with other codes, which lie as those of y do and may share their bytes. */
 void qir_conv_u8s8_T__mve(const qir_conv_u8_shape *s, const uint8_t *QIR_RESTRICT x, const int8_t *QIR_RESTRICT w,
                           const uint32_t *QIR_RESTRICT results, QIR_SUMMED void *QIR_RESTRICT scratch, QIR_Y *y) {
     const int32_t depth = s->window.kernel[0] * s->window.kernel[1] * s->window.kernel[2] * s->in_channels;
@@ -33,6 +35,10 @@ void qir_conv_u8s8_T__mve(const qir_conv_u8_shape *s, const uint8_t *QIR_RESTRIC
     #endif
     int32_t left = qir_pixels(&s->window);
     QIR_Y *to = y;
+    #if !QIR_IN_PLACE
+    int32_t in_rows, run;
+    ptrdiff_t next;
+    #endif
     qir_conv_u8_place place = qir_conv_u8_first(s);
     #if QIR_BY_FOURS
     qir_mve_channels fours;
@@ -59,14 +65,41 @@ void qir_conv_u8s8_T__mve(const qir_conv_u8_shape *s, const uint8_t *QIR_RESTRIC
     }
     (void)scratch;
     #else
+    in_rows = s->window.kernel[0] == 1 && qir_conv_u8_together(s) == s->window.kernel[2];
+    run = s->in_channels * s->window.kernel[2];
+    next = s->window.dilation[1] * insides.step[1];
+    #if QIR_BY_FOURS
+    fours.run = run;
+    fours.next = next;
+    #endif
     for (; left > 0; --left) {
         const uint8_t *const from = qir_conv_u8_inside(&s->window, &insides, x, &place);
         const int8_t *weights = w;
         const uint32_t *result = results;
         int32_t group, channel;
+        #if QIR_BY_FOURS
+        fours.runs = 0;
+        fours.pixels = 1;
+        if (from && in_rows && channels % 4 == 0) {
+            fours.pixels = qir_conv_u8_mve_follow(&s->window, &insides, &place, left);
+            fours.from = from;
+            fours.runs = s->window.kernel[1];
+            fours.w = w;
+            fours.y = to;
+            fours.results = results;
+            fours.last = results + channels / 4 * QIR_RESULT;
+            qir_conv_u8s8_T_mve_codes(&fours);
+            to += fours.pixels * channels;
+            left -= fours.pixels - 1;
+            qir_conv_u8_next(&s->window, &place);
+            continue;
+        }
+        #endif
         for (group = 0; group < s->groups; ++group) {
             if (from == NULL) {
                 qir_conv_u8_mve_window(s, insides.step, x, &place, group, (uint8_t *)scratch);
+            } else if (in_rows) {
+                qir_mve_signed(from, run, s->window.kernel[1], next, scratch, run);
             } else {
                 const int32_t none[3] = {0, 0, 0};
                 qir_conv_u8_mve_rows(s, insides.step, from + group * s->in_channels, none, s->window.kernel,

@@ -1,5 +1,4 @@
-#include "../../runtime/qir_mve.h"
-#include "conv_u8_window.h"
+#include "conv_u8_mve.h"
 
 /* template: begin */
 #define QIR_ROUNDED QIR_MVE_REAL
@@ -38,7 +37,7 @@ void qir_conv_u8s8_depthwise_T__mve(const qir_conv_u8_shape *s, const uint8_t *Q
                                     const int8_t *QIR_RESTRICT w, const uint32_t *QIR_RESTRICT results,
                                     void *QIR_RESTRICT scratch, uint8_t *QIR_RESTRICT y) {
     const qir_window *const win = &s->window;
-    const int32_t channels = s->groups, stride = win->stride[2];
+    const int32_t channels = s->groups;
     const int32_t width = channels < QIR_TOGETHER ? channels : QIR_TOGETHER;
     const qir_conv_u8_insides insides = qir_conv_u8_all_inside(s);
     const uint8_t **const tap = (const uint8_t **)scratch;
@@ -50,25 +49,21 @@ void qir_conv_u8s8_depthwise_T__mve(const qir_conv_u8_shape *s, const uint8_t *Q
     t.zero_point = s->requant.zero_point;
     t.least = s->requant.low + t.zero_point;
     t.most = s->requant.high + t.zero_point;
-    t.x_step = (ptrdiff_t)stride * channels;
+    t.x_step = (ptrdiff_t)win->stride[2] * channels;
     t.y_step = channels;
     outside = (uint8_t *)(tap + t.taps);
     memset(outside, s->x_zero_point, (size_t)channels);
     for (; left > 0; left -= count, y += count * channels) {
         qir_conv_u8s8_depthwise_T_mve_find(win, &place, insides.step, x, outside, tap);
         count = 1;
-        if (qir_conv_u8_inside(win, &insides, x, &place)) { /* and so are those that follow in its row, but for the ends */
-            const int32_t inside = ((int32_t)insides.starts[2] - place.start[2] + stride - 1) / stride;
-            count = win->out[2] - place.out[2];
-            count = inside < count ? inside : count;
+        if (qir_conv_u8_inside(win, &insides, x, &place)) {
+            count = qir_conv_u8_mve_follow(win, &insides, &place, left);
         }
         for (channel = 0; channel < channels; channel += QIR_TOGETHER) {
             const int32_t c = channel + width <= channels ? channel : channels - width;
             qir_conv_u8s8_depthwise_T_mve_pixels(tap, c, w + (ptrdiff_t)channel * t.taps, &t,
                                                  results + channel / 4 * QIR_RESULT, width, y + c, count);
         }
-        place.start[2] += (count - 1) * stride;
-        place.out[2] += count - 1;
         qir_conv_u8_next(win, &place);
     }
 }

@@ -1,10 +1,13 @@
 /* Depthwise convolution of three by three taps, of four channels at once: of the column of three pixels under a tap
 
-       p0 .. p3  the first two of each channel, side by side: a pair of 16 bits
+       p0 .. p3  two of each channel, side by side: a pair of 16 bits
        t02, t13  the third ones of channels 0 and 2, and of 1 and 3
 
-   are made once and serve every window that the column is in. A sum is three times SMLAD, of first and second ones, and
-   three times SMLABB or SMLATT, of third ones. A column, of pixels or of taps, is the words t13 t02 p2 p3 p0 p1.
+   are made once and serve every window that the column is in. A sum is three times SMLAD, of pairs, and three times SMLABB
+   or SMLATT, of third ones. A column, of pixels or of taps, is the words t13 t02 p2 p3 p0 p1.
+
+   The third one is the first line's. Where windows are on neighbouring lines, what is paired then serves those a line on,
+   whose third one is the last line's: these have columns of taps of their own.
 
    Windows go along a row, or down a column of the input where there are more rows than columns: then columns of three
    pixels lie in a row. */
@@ -20,55 +23,54 @@ typedef struct {
     ptrdiff_t step;
 } qir_dsp_line;
 
-/* Columns of pixels of three lines. */
-QIR_ASSEMBLY void qir_dsp_columns(QIR_UNUSED const qir_dsp_line *lines, QIR_UNUSED int32_t count,
-                                  QIR_UNUSED uint32_t *to) {
-    __asm__("push {r4-r11, lr}\n\t"
-            "ldm r0, {r4-r9}\n\t"
-            "mov r0, r1\n"
-            "1:\n\t"
-            "ldr r1, [r4]\n\t"
-            "ldr r3, [r6]\n\t"
-            "add r4, r4, r5\n\t"
-            "add r6, r6, r7\n\t"
-            "uxtb16 r10, r1\n\t"
-            "uxtb16 r11, r3\n\t"
-            "uxtb16 r1, r1, ror #8\n\t"
-            "uxtb16 r3, r3, ror #8\n\t"
-            "pkhbt r12, r10, r11, lsl #16\n\t"
-            "pkhtb r10, r11, r10, asr #16\n\t"
-            "pkhbt lr, r1, r3, lsl #16\n\t"
-            "pkhtb r11, r3, r1, asr #16\n\t"
-            "ldr r1, [r8]\n\t"
-            "add r8, r8, r9\n\t"
-            "uxtb16 r3, r1\n\t"
-            "uxtb16 r1, r1, ror #8\n\t"
-            "stm r2!, {r1, r3, r10, r11, r12, lr}\n\t"
-            "subs r0, r0, #1\n\t"
-            "bne 1b\n\t"
-            "pop {r4-r11, pc}\n\t");
-}
+/* Columns of three lines: of pixels; or of taps, which have signs. */
+#define QIR_DSP_COLUMNS_OF(name, pair)                                                                             \
+    QIR_ASSEMBLY void name(QIR_UNUSED const qir_dsp_line *lines, QIR_UNUSED int32_t count, QIR_UNUSED uint32_t *to) { \
+        __asm__("push {r4-r11, lr}\n\t"                                                                            \
+                "ldm r0, {r4-r9}\n\t"                                                                              \
+                "mov r0, r1\n"                                                                                     \
+                "1:\n\t"                                                                                           \
+                "ldr r1, [r4]\n\t"                                                                                 \
+                "ldr r3, [r6]\n\t"                                                                                 \
+                "add r4, r4, r5\n\t"                                                                               \
+                "add r6, r6, r7\n\t"                                                                               \
+                QIR_DSP_PAIRS_OF(pair)                                                                             \
+                "ldr r1, [r8]\n\t"                                                                                 \
+                "add r8, r8, r9\n\t"                                                                               \
+                pair " r3, r1\n\t"                                                                                 \
+                pair " r1, r1, ror #8\n\t"                                                                         \
+                "stm r2!, {r1, r3, r10, r11, r12, lr}\n\t"                                                         \
+                "subs r0, r0, #1\n\t"                                                                              \
+                "bne 1b\n\t"                                                                                       \
+                "pop {r4-r11, pc}\n\t");                                                                           \
+    }
 
-/* As qir_dsp_columns, of lines `next` apart that are all inside the input. */
+#define QIR_DSP_PAIRS_OF(pair)              \
+    pair " r10, r1\n\t"                     \
+    pair " r11, r3\n\t"                     \
+    pair " r1, r1, ror #8\n\t"              \
+    pair " r3, r3, ror #8\n\t"              \
+    "pkhbt r12, r10, r11, lsl #16\n\t"      \
+    "pkhtb r10, r11, r10, asr #16\n\t"      \
+    "pkhbt lr, r1, r3, lsl #16\n\t"         \
+    "pkhtb r11, r3, r1, asr #16\n\t"
+
+QIR_DSP_COLUMNS_OF(qir_dsp_columns, "uxtb16")
+QIR_DSP_COLUMNS_OF(qir_dsp_columns_of_taps, "sxtb16")
+
+/* As qir_dsp_columns, of a line, the one `next` behind it and the one as far before it, all inside the input. */
 QIR_ASSEMBLY void qir_dsp_columns_inside(QIR_UNUSED const qir_dsp_line *line, QIR_UNUSED int32_t count,
                                          QIR_UNUSED uint32_t *to, QIR_UNUSED ptrdiff_t next) {
     __asm__("push {r4-r11, lr}\n\t"
             "ldrd r4, r5, [r0]\n\t"
             "movs r7, #0\n\t"
             "adds r6, r4, r3\n\t"
-            "add r8, r6, r3\n\t"
+            "sub r8, r4, r3\n\t"
             "mov r0, r1\n"
             "1:\n\t"
             "ldr r1, [r4, r7]\n\t"
             "ldr r3, [r6, r7]\n\t"
-            "uxtb16 r10, r1\n\t"
-            "uxtb16 r11, r3\n\t"
-            "uxtb16 r1, r1, ror #8\n\t"
-            "uxtb16 r3, r3, ror #8\n\t"
-            "pkhbt r12, r10, r11, lsl #16\n\t"
-            "pkhtb r10, r11, r10, asr #16\n\t"
-            "pkhbt lr, r1, r3, lsl #16\n\t"
-            "pkhtb r11, r3, r1, asr #16\n\t"
+            QIR_DSP_PAIRS_OF("uxtb16")
             "ldr r1, [r8, r7]\n\t"
             "add r7, r7, r5\n\t"
             "uxtb16 r3, r1\n\t"
@@ -77,6 +79,21 @@ QIR_ASSEMBLY void qir_dsp_columns_inside(QIR_UNUSED const qir_dsp_line *line, QI
             "subs r0, r0, #1\n\t"
             "bne 1b\n\t"
             "pop {r4-r11, pc}\n\t");
+}
+
+/* The third ones of columns anew. */
+QIR_ASSEMBLY void qir_dsp_columns_third(QIR_UNUSED const uint8_t *from, QIR_UNUSED ptrdiff_t step,
+                                        QIR_UNUSED int32_t count, QIR_UNUSED uint32_t *to) {
+    __asm__("push {r4, lr}\n"
+            "1:\n\t"
+            "ldr r12, [r0]\n\t"
+            "add r0, r0, r1\n\t"
+            "uxtb16 r4, r12\n\t"
+            "uxtb16 r12, r12, ror #8\n\t"
+            "strd r12, r4, [r3], #24\n\t"
+            "subs r2, r2, #1\n\t"
+            "bne 1b\n\t"
+            "pop {r4, pc}\n\t");
 }
 
 /* What four channels' results are made of. */
@@ -181,19 +198,5 @@ typedef struct {
                 "bne 1b\n\t"                                                                                         \
                 "pop {r1, r4-r11, pc}\n\t");                                                                         \
     }
-
-/* Taps [line][tap][channel] of four channels as columns. */
-static inline void qir_dsp_join_taps(const int8_t *w, int32_t channels, uint32_t *to) {
-    int32_t tap;
-    for (tap = 0; tap < 3; ++tap, to += 6) {
-        const int8_t *const a = w + tap * channels, *const b = a + 3 * channels, *const c = b + 3 * channels;
-        to[0] = qir_dsp_lower((uint32_t)c[1], (uint32_t)c[3]);
-        to[1] = qir_dsp_lower((uint32_t)c[0], (uint32_t)c[2]);
-        to[2] = qir_dsp_lower((uint32_t)a[2], (uint32_t)b[2]);
-        to[3] = qir_dsp_lower((uint32_t)a[3], (uint32_t)b[3]);
-        to[4] = qir_dsp_lower((uint32_t)a[0], (uint32_t)b[0]);
-        to[5] = qir_dsp_lower((uint32_t)a[1], (uint32_t)b[1]);
-    }
-}
 
 #endif

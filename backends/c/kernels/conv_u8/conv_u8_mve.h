@@ -8,7 +8,7 @@
 /* The codes of a window less 128, where they lie as those of x do but for runs; `step` as of qir_conv_u8_insides. `first`:
    of taps inside the input, along each axis, and how many there are. */
 static QIR_ALONE void qir_conv_u8_mve_rows(const qir_conv_u8_shape *s, const ptrdiff_t *step, const uint8_t *from,
-                                                const int32_t *first, const int32_t *count, uint8_t *to) {
+                                           const int32_t *first, const int32_t *count, uint8_t *to) {
     const qir_window *const w = &s->window;
     const int32_t channels = s->in_channels, row = channels * w->kernel[2];
     int32_t k, l;
@@ -45,6 +45,24 @@ static QIR_ALONE void qir_conv_u8_mve_window(const qir_conv_u8_shape *s, const p
         from += start * step[axis];
     }
     qir_conv_u8_mve_rows(s, step, x + from, first, count, to);
+}
+
+/* Pixels from one whose window is inside the input on that follow each other in its row and are such, too; `place` becomes
+   that of the last one. */
+static QIR_ALONE int32_t qir_conv_u8_mve_follow(const qir_window *w, const qir_conv_u8_insides *all,
+                                                qir_conv_u8_place *place, int32_t left) {
+    const int32_t stride = w->stride[2];
+    int32_t count = left;
+    if (place->alone) {
+        place->number += count - 1;
+    } else {
+        const int32_t inside = ((int32_t)all->starts[2] - place->start[2] + stride - 1) / stride;
+        count = w->out[2] - place->out[2];
+        count = inside < count ? inside : count;
+        place->start[2] += (count - 1) * stride;
+        place->out[2] += count - 1;
+    }
+    return count;
 }
 
 #endif

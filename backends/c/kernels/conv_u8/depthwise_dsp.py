@@ -30,6 +30,8 @@ def _accepts(site: Site) -> str | None:
         return "not three by three neighbouring taps"
     if conv_window(site).strides[_along(site)] > 2:
         return "its windows are more than two pixels apart"
+    if max(conv_window(site).begin) >= 3:
+        return "windows lie outside the input"
     if site.output.short != "u8":
         return "its result is real"
     return refuse_dsp(site) or accepts(site)
@@ -65,11 +67,13 @@ def _kernel(site: Site, stride: int) -> Kernel:
 
 
 def _work(site: Site) -> float:
-    """Instructions, as counted for common layers: of windows, of columns, of lines; each of four channels."""
+    """Instructions, as counted for common layers: of windows, of columns, of lines, of taps; each of four channels."""
     win, along = conv_window(site), _along(site)
-    channels, length = site.output.shape[1], win.output[along]
-    lines = site.output.size / channels / length
-    return lines * -(-channels // 4) * (length * (64.0 + 17 * win.strides[along]) + 150)
+    batch, channels = site.output.shape[:2]
+    lines, length, stride = win.output[1 - along], win.output[along], win.strides[along]
+    paired = win.strides[1 - along] == 1 and lines > 3
+    each = length * (67.0 + (12 if paired else 17) * stride) + (45 if paired else 75)
+    return -(-channels // 4) * (batch * lines * each + (180 if paired else 120))
 
 
 ON_DSP_DEPTHWISE = Variant("dsp", _SOURCE, _accepts, _bind, work=_work, fixed=True)

@@ -118,10 +118,10 @@ def dsp_kernel(site: Site, function: str, source: Path, codes: np.ndarray) -> Ke
     small = by_fours and not deep and narrow(site, codes)
     clamped = by_fours and (site.node.attr("qmin", 0), site.node.attr("qmax", 255)) != (0, 255)
     rounding, store = ("FIXED", "fixed") if is_fixed(site) else ("REAL", site.output.short)
-    alone = "gemm" in function
+    alone, rest = "gemm" in function, not by_fours or codes.shape[1] % 4 > 0
     kinds = (("_apart", not joined), ("_each", by_fours and not alone and not small),
              (f"_by{step}", not alone), ("_clamped", clamped and not alone),
-             ("_sum", site.added is not None))  # fmt: skip
+             ("_rest", by_fours and rest and not alone), ("_sum", site.added is not None))  # fmt: skip
     name = name.replace("__", "".join(kind for kind, taken in kinds if taken) + "__")
     pairing = "JOINED" if joined else "APART"
     *sums, (summing, _) = summed(site)
@@ -133,7 +133,7 @@ def dsp_kernel(site: Site, function: str, source: Path, codes: np.ndarray) -> Ke
         ("QIR_SCALES", f"QIR_DSP_{rounding}_SCALES"), ("QIR_ROUNDED", f"QIR_DSP_{rounding}_EIGHT"),
         ("QIR_CODES", f"QIR_DSP_{'PAIRS' if small else 'EACH'}_EIGHT"),
         ("QIR_CLAMP", "QIR_DSP_CLAMP_TWO" if clamped else '""'), ("QIR_ONE", f"qir_dsp_one_{pairing.lower()}"),
-        ("QIR_ARE_JOINED", str(int(joined))),
+        ("QIR_ARE_JOINED", str(int(joined))), ("QIR_REST", str(int(rest))),
     ))  # fmt: skip
 
 

@@ -58,7 +58,7 @@ def _by_fours(site: Site) -> bool:
 def _is_direct(each: int, depth: int, runs: bool) -> bool:
     """Whether the kernel takes codes from where they are; arguments of mve_kernel."""
     vectors = -(-depth // 16)
-    return runs and each % 4 == 0 and each // 4 * vectors <= 60 + 4 * vectors
+    return runs and each % 4 == 0 and each // 4 * vectors <= 14 + 4 * vectors
 
 
 def _in_runs(site: Site) -> bool:
@@ -79,10 +79,12 @@ def mve_kernel(site: Site, each: int, depth: int, runs: bool) -> Kernel:
     by_fours = _by_fours(site)
     rounding, kind = ("FIXED", "fixed") if is_fixed(site) else ("REAL", "real")
     direct = by_fours and _is_direct(each, depth, runs)
+    taken, windows = ("UNSIGNED", "AS_THEY_ARE") if direct else ("SIGNED", "ONE_BY_ONE")
     types = (*types, *summed(site), ("QIR_STORE4", f"qir_mve_store4_{kind if is_fixed(site) else site.output.short}"),
              ("QIR_ROUNDED", f"QIR_MVE_{rounding}"), ("QIR_CODED", f"qir_mve_{kind}"),
              ("QIR_SUM_OF", f"qir_mve_{kind}_sum"), ("QIR_RESULT", f"QIR_MVE_{rounding}_WORDS"),
-             ("QIR_IN_PLACE", str(int(direct))), ("QIR_TAKEN", f"QIR_MVE_{'UNSIGNED' if direct else 'SIGNED'}"),
+             ("QIR_IN_PLACE", str(int(direct))), ("QIR_TAKEN", f"QIR_MVE_{taken}"),
+             ("QIR_KEPT", f"QIR_MVE_KEPT_{taken}"), ("QIR_WINDOWS", f"QIR_MVE_{windows}"),
              ("QIR_BY_FOURS", str(int(by_fours))))  # fmt: skip
     ending = f"{'_direct' * direct}{'_sum' * (site.added is not None)}__"
     return Kernel("qir_conv_u8s8_T__mve", MVE_SOURCE, name.replace("__", ending), types)
@@ -109,16 +111,25 @@ def mve_work(outputs: int, each: int, depth: int, runs: int, *, by_fours: bool, 
         runs: of codes that lie together, in a window.
         by_fours, direct: as of the kernel.
     """
-    pixel = -(-each // 4) * (21 + 10 * -(-depth // 16)) + (12 if direct else 120 + 30 * runs)
-    return outputs / each * pixel + 16 * outputs * (not by_fours)
+    by_rows, vectors, rest = 20 + runs * (8 + 4 * -(-depth // runs // 16)), -(-depth // 16), each % 4
+    window = 12 if direct else by_rows if by_fours and rest == 0 else 90 + by_rows
+    alone = 60 + rest * (40 + 10 * vectors) if rest else 0
+    return outputs / each * (each // 4 * (22 + 10 * vectors) + alone + window) + 20 * outputs * (not by_fours)
 
 
 def _work(site: Site) -> float:
+    """Windows that reach beyond the input are put together by C."""
     w = site.input(1)
     each, depth = w.shape[0] // int(site.node.attr("group", 1)), prod(w.shape[1:])
     by_fours = _by_fours(site)
     direct = by_fours and _is_direct(each, depth, _in_runs(site))
-    return mve_work(site.output.size, each, depth, window_runs(site)[0], by_fours=by_fours, direct=direct)
+    win = conv_window(site)
+    inside = [sum(0 <= pixel * stride - begin <= room - (taps - 1) * dilation - 1 for pixel in range(size))
+              for size, stride, begin, room, taps, dilation in zip(
+                  win.output, win.strides, win.begin, win.input, win.kernel, win.dilations, strict=True)]  # fmt: skip
+    edges = site.output.shape[0] * (prod(win.output) - prod(inside))
+    work = mve_work(site.output.size, each, depth, window_runs(site)[0], by_fours=by_fours, direct=direct)
+    return float(work + 200 * edges)
 
 
 ON_MVE = Variant("mve", MVE_SOURCE, _accepts, _bind, work=_work, sums=True, fixed=True)

@@ -18,7 +18,7 @@ from qir.backends.c.program import Data, Kernel, Scalar, Struct
 
 _HERE = Path(__file__).parent
 _QUANTIZE, _DEQUANTIZE = _HERE / "quantize__portable.c", _HERE / "dequantize__portable.c"
-_CONVERT = _HERE / "convert__avx2.c"
+_CONVERT, _ON_MVE = _HERE / "convert__avx2.c", _HERE / "quantize__mve.c"
 
 
 def _takes_quantize(site: Site) -> str | None:
@@ -87,6 +87,31 @@ def _bind_neon(site: Site) -> Bound:
     return Bound(kernel, (requant, Scalar(scale, "float"), Scalar(y.size, "size_t"), x.read, y.write))
 
 
+def _planes(site: Site) -> tuple[int, int, int] | None:
+    """Where planes become pixels, or nothing moves: samples, planes of one, and pixels."""
+    loops = _loops(site)
+    if len(loops) < 2:
+        return (1, 1, site.output.size) if _accepts_convert(site) is None else None
+    pixels, planes = loops[-2][0], loops[-1][0]
+    samples = site.output.size // (pixels * planes)
+    wanted = [(samples, planes * pixels), (pixels, 1), (planes, pixels)]
+    return (samples, planes, pixels) if loops == wanted[samples == 1 :] else None
+
+
+def _bind_mve(site: Site) -> Bound:
+    planes, (scale, requant) = _planes(site), _numbers(site)
+    assert planes is not None
+    numbers = (Scalar(scale, "float"), Scalar(float(np.float32(1) / np.float32(scale)), "float"), *map(Scalar, planes))
+    kernel = Kernel("qir_quantize_f32_u8__mve", _ON_MVE)
+    return Bound(kernel, (requant, *numbers, site.input(0).read, site.output.write))
+
+
+def _work_mve(site: Site) -> float:
+    """Instructions, as counted: of four pixels of a plane, of planes."""
+    samples, planes, pixels = _planes(site) or (0, 0, 0)
+    return float(samples * planes * (15 * -(-pixels // 4) + 40))
+
+
 def _accepts(site: Site) -> str | None:
     return too_many_strides(_loops(site))
 
@@ -103,6 +128,12 @@ def _accepts_convert(site: Site) -> str | None:
 
 def _accepts_neon(site: Site) -> str | None:
     return _accepts_convert(site) or flushed(site, _numbers(site)[0])
+
+
+def _accepts_mve(site: Site) -> str | None:
+    if _accepts_u8(site) is None and not 2.0**-60 <= _numbers(site)[0] <= 2.0**60:
+        return "its scale is no common one"
+    return _accepts_u8(site) or (None if _planes(site) else "its planes do not become pixels")
 
 
 def _takes_compare(site: Site) -> str | None:
@@ -136,10 +167,11 @@ FAMILIES = (_COMPARED, *(
         Variant("portable", source, _accepts, bind),
         Variant("avx2", _CONVERT, _accepts_convert, _bind_convert, f"{name}__avx2"),
         Variant("neon", _HERE / f"{name}__neon.c", _accepts_neon, _bind_neon),
-        *turning(f"{name}_", _accepts_u8, _numbers),
+        *turning(f"{name}_", _accepts_u8, _numbers), *own,
     ), takes=takes, pointwise=op == "qir.Quantize", reorders=True)
-    for name, op, source, bind, takes in (
-        ("quantize", "qir.Quantize", _QUANTIZE, _bind_quantize, _takes_quantize),
-        ("dequantize", "qir.Dequantize", _DEQUANTIZE, _bind_dequantize, _takes_dequantize),
+    for name, op, source, bind, takes, own in (
+        ("quantize", "qir.Quantize", _QUANTIZE, _bind_quantize, _takes_quantize,
+         (Variant("mve", _ON_MVE, _accepts_mve, _bind_mve, work=_work_mve),)),
+        ("dequantize", "qir.Dequantize", _DEQUANTIZE, _bind_dequantize, _takes_dequantize, ()),
     )
 ))  # fmt: skip
