@@ -22,8 +22,9 @@ static inline qir_conv_u8_lists qir_conv_u8_room(const qir_conv_u8_blocks *b, vo
 }
 
 /* Lists the pixels of an opened block. */
-static inline void qir_conv_u8_list(const qir_conv_u8_shape *s, const qir_conv_u8_blocks *b, const qir_conv_u8_block *at,
-                                    int32_t wide, const void *const *segments, qir_row *pixel) {
+QIR_SMALL static void qir_conv_u8_list(const qir_conv_u8_shape *s, const qir_conv_u8_blocks *b,
+                                       const qir_conv_u8_block *at, int32_t wide, const void *const *segments,
+                                       qir_row *pixel) {
     const ptrdiff_t right = (ptrdiff_t)s->window.stride[2] * s->groups * s->in_channels << wide;
     const ptrdiff_t channels = (ptrdiff_t)s->groups * s->out_channels;
     int32_t row, column;
