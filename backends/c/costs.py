@@ -44,24 +44,24 @@ Costs: TypeAlias = Mapping[str, Cost]
 
 RATES: Mapping[str, float] = MappingProxyType({
     "add_u8__avx2": 1.5, "add_few__avx2": 12, "add_u8__portable": 0.2,
-    "conv_u8__avx2": 21, "conv_u8__avx2_pairs": 26, "conv_u8__avx2_fours": 33, "conv_u8__avx2_few": 46,
-    "conv_u8_packed__avx512vnni": 55, "conv_u8_packed__avxvnni": 52,
-    "conv_u8__avx512vnni": 55, "conv_u8__avxvnni": 52, "conv_u8__portable": 7,
-    "conv_u8_sparse__avx2": 20, "conv_u8_sparse__avxvnni": 50, "conv_u8_sparse__avx512vnni": 51,
-    "gemm_u8_sparse_row__avx2": 16, "gemm_u8_sparse_row__avxvnni": 28, "gemm_u8_sparse_row__avx512vnni": 36,
+    "conv_u8__avx2": 22, "conv_u8__avx2_pairs": 26, "conv_u8__avx2_fours": 33, "conv_u8__avx2_few": 46,
+    "conv_u8_packed__avx512vnni": 100, "conv_u8_packed__avxvnni": 95,
+    "conv_u8__avx512vnni": 100, "conv_u8__avxvnni": 95, "conv_u8__portable": 7,
+    "conv_u8_sparse__avx2": 20, "conv_u8_sparse__avxvnni": 91, "conv_u8_sparse__avx512vnni": 93,
+    "gemm_u8_sparse_row__avx2": 16, "gemm_u8_sparse_row__avxvnni": 51, "gemm_u8_sparse_row__avx512vnni": 65,
     "conv_bits__avx2": 140, "conv_bits__avx512vpopcntdq": 330, "conv_bits__portable": 14, "conv_bits__neon": 40,
     "conv_bits_pixels__avx2": 220, "conv_bits_signs__asimd": 45, "conv_bits__dsp": 20,
     "pack_bits__avx2": 16, "pack_bits__neon": 1.7, "pack_bits__portable": 0.7,
     "compare__avx2": 6, "compare__portable": 1,
-    "conv_u8_winograd__avx2": 11, "conv_u8_winograd4__avx2": 11,
+    "conv_u8_winograd__avx2": 20, "conv_u8_winograd4__avx2": 20,
     "conv_u8_packed__neon": 13, "conv_u8_packed__dotprod": 39, "conv_u8_packed__i8mm": 69,
     "conv_u8__neon": 13, "conv_u8__dotprod": 39, "conv_u8__i8mm": 69, "conv_u8_winograd__neon": 10.3,
     "conv_u8_winograd4__neon": 10.3,
     "conv_u8_depthwise__avx2": 10, "conv_u8_depthwise_3x3__avx2": 15,
     "conv_u8_depthwise__avx512vnni": 29, "conv_u8_depthwise__avxvnni": 18,
     "conv_u8_depthwise__portable": 1,
-    "gemm_u8__portable": 8, "gemm_u8_row__avx2": 16, "gemm_u8_row__avx512vnni": 40, "gemm_u8_row__avxvnni": 30,
-    "gemm_u8_row__avx2_few": 22, "gemm_u8_row_packed__avx512vnni": 38, "gemm_u8_row_packed__avxvnni": 25,
+    "gemm_u8__portable": 8, "gemm_u8_row__avx2": 16, "gemm_u8_row__avx512vnni": 73, "gemm_u8_row__avxvnni": 55,
+    "gemm_u8_row__avx2_few": 22, "gemm_u8_row_packed__avx512vnni": 69, "gemm_u8_row_packed__avxvnni": 45,
     "mean_u8__avx2": 6.5, "mean_u8__portable": 1.2,
     "layernorm_u8__avx2": 0.7, "layernorm_u8__portable": 0.3,
     "lookup_u8__avx2": 1.6, "lookup_u8__portable": 1,
@@ -96,9 +96,10 @@ RATES: Mapping[str, float] = MappingProxyType({
 """Variant.title to units of its `work` (multiply-accumulates or elements) in one cycle of one core.
 
 Measured on a Zen 4 core with gcc 12 on layers whose operands are in the first two caches (tests/benchmarks/kernels.py
-shows them). Only ratios inside a family matter: those for ARM are what instructions counted in an emulator give, with
-portable kernels' as measured. Work of kernels for Cortex-M is instructions; of portable ones there a unit of cycles is
-about twenty (qir.backends.c.emitting.footprint)."""
+shows them); Winograd's beside AVX2's panels on Zen 3, with those of wide dot products raised alike. Only ratios inside
+a family matter: those for ARM are what instructions counted in an emulator give, with portable kernels' as measured.
+Work of kernels for Cortex-M is instructions; of portable ones there a unit of cycles is about twenty
+(qir.backends.c.emitting.footprint)."""
 
 DEFAULTS: Costs = MappingProxyType({title: Cost(rate) for title, rate in RATES.items()})
 

@@ -5,8 +5,8 @@
 
 #include "qir_x86.h"
 
-/* sum += two products of 16 bits a lane. Told the order gcc needs one register less, the sixteenth. */
-#if defined(__GNUC__) && !defined(__clang__)
+/* sum += two products of 16 bits a lane. Told the order compilers need one register less, the sixteenth. */
+#if defined(__GNUC__)
 #define QIR_DOT2(sum, codes, weights)                             \
     do {                                                          \
         __m256i products;                                         \
@@ -28,9 +28,9 @@
 #endif
 
 /* sum += four products a lane by vpmaddubsw, which adds two neighbouring ones in 16 bits; or eight, of which two more are
-   added there. Only for weights that are proven to keep these sums within 16 bits whatever the codes are. gcc finds the
-   registers where it is told the order, and leaves the ones in memory. */
-#if defined(__GNUC__) && !defined(__clang__)
+   added there. Only for weights that are proven to keep these sums within 16 bits whatever the codes are. Compilers
+   find the registers where they are told the order, and leave the ones in memory. */
+#if defined(__GNUC__)
 QIR_AVX2 static QIR_INLINE const __m256i *qir_avx2_ones(void) {
     static const __m256i ones = {0x1000100010001, 0x1000100010001, 0x1000100010001, 0x1000100010001};
     return &ones;

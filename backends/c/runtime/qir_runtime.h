@@ -64,6 +64,15 @@
 #define QIR_APART
 #endif
 
+/* A function, called once for a lot of work, that had better be small than fast. */
+#if defined(__clang__)
+#define QIR_SMALL __attribute__((minsize)) QIR_ALONE
+#elif defined(__GNUC__)
+#define QIR_SMALL __attribute__((optimize("Os"))) QIR_ALONE
+#else
+#define QIR_SMALL
+#endif
+
 /* Whether compilers have vectors for short loops over neighbours; where not, those are written for the registers there
    are. */
 #if defined(__SSE2__) || defined(__ARM_NEON) || defined(_M_X64)

@@ -90,6 +90,23 @@ def test_depthwise_sums_that_leave_a_float_or_an_integer(
         assert fits == ("a rounded result could leave int32" not in module.explain())
 
 
+def woven_cases() -> list[Case]:
+    """As many pixels as leave tiles of every height, channels that fill one vector, two, or part of either."""
+    fills = ("extreme", "random", "ties")
+    return [shaped(n, 8 * (1 + n % 3), (1, n + 1), (8, 16, 24, 5, 13, 33)[n % 6], (1, 1 + 2 * (n % 2)),
+                   fill=fills[n % 3], pads=(0, n % 2, 0, n % 2), real=n % 5 == 4, zero=(0, 9, 255)[n % 3])
+            for n in range(14)]  # fmt: skip
+
+
+@pytest.mark.parametrize("target", here_or_emulated(["x86-avx2"]))
+def test_windows_are_woven_for_tiles_of_any_height(
+    target: str, monkeypatch: pytest.MonkeyPatch, evidence: Callable[[str, str], None], need: Callable[[str], str],
+) -> None:  # fmt: skip
+    prefer(target, monkeypatch, evidence, need)
+    module = check_cases(woven_cases(), target=target)
+    assert len(woven_cases()) == sum("_woven_" in call.kernel.emitted for call in module.program.calls)
+
+
 def winograd_cases() -> list[Case]:
     """Tiles that reach beyond the output, channels that fill no panel, several blocks, pads that differ."""
     sizes = [((1, 1), (1, 1, 1, 1)), ((2, 3), (1, 1, 1, 1)), ((5, 4), (0, 0, 0, 0)), ((7, 9), (2, 0, 1, 2)),

@@ -28,10 +28,9 @@ from qir.backends.c.kernels.conv_u8.blocks import (
     blocks,
     packed,
     panel_data,
-    panel_kernel,
-    panel_variant,
     refuse_vectors,
 )
+from qir.backends.c.kernels.conv_u8.panels import panel_kernel, panel_variant
 from qir.backends.c.program import Arg, Data, Struct
 from qir.ops.window import TransposedWindow, Window, transposed_window
 
@@ -87,21 +86,23 @@ def _weights(w: np.ndarray, phase: Phase) -> np.ndarray:
 
 
 def _cut(site: Site, win: TransposedWindow, phase: Phase, w: np.ndarray, isa: str, few: bool) -> Blocks:
-    """How a phase is cut up: its results are `strides` apart in y. Of one bit there is no zero for a tap it lacks."""
+    """How a phase is cut up: its results are `strides` apart in y. Of one bit there is no zero for a tap it lacks.
+    All phases have their windows woven, or none has."""
     sizes = win.output
     apart = [prod(sizes), *(s * prod(sizes[axis + 1 :]) for axis, s in enumerate(win.strides))]
     groups = int(site.node.attr("group", 1))
-    b = blocks(site.input(0).shape[0], phase.window, groups, w.shape[1], isa=isa, apart=tuple(apart), few=few)
+    b = blocks(site.input(0).shape[0], phase.window, groups, w.shape[1], isa=isa, apart=tuple(apart), few=few,
+               dense=not few and w.shape[1] % 8 == 0)  # fmt: skip
     return packed(b, w, max(weight_bits(site), 2)) if few else b
 
 
 def _call(
     site: Site, win: TransposedWindow, phase: Phase, w: np.ndarray, isa: str, few: bool
 ) -> tuple[Arg, ...]:
-    """Arguments of the convolution's kernel: see conv_u8. vpmaddwd's bias holds no term of the zero point."""
+    """Arguments of the convolution's kernel: see conv_u8."""
     node, groups, b = site.node, int(site.node.attr("group", 1)), _cut(site, win, phase, w, isa, few)
     own, zero, bias = _weights(w, phase), int(node.attr("x_zero_point", 0)), np.asarray(site.constant(2), np.int64)
-    data = panel_data(own, bias if isa == "avx2" else bias - zero * weight_sums(own), site.constant(3), b)
+    data = panel_data(own, bias if b.restored else bias - zero * weight_sums(own), site.constant(3), b)
     shape = Struct("qir_conv_u8_shape", (
         ("window", b.window_field), ("groups", groups), ("in_channels", w.shape[1]),
         ("out_channels", w.shape[0] // groups), ("x_zero_point", zero), ("requant", requant(node)),
@@ -120,7 +121,8 @@ def _bind(site: Site, isa: str, few: bool) -> Bound:
     win, w, every = _phases(site)
     pieces = tuple(_call(site, win, phase, w, isa, few) for phase in every)
     codes = [arg for args in pieces for arg in args if isinstance(arg, Data) and arg.role == "weights"]
-    kernel = panel_kernel(site, "qir_conv_u8s8_T", isa, weights=codes, bits=max(weight_bits(site), 2) if few else 8)
+    kernel = panel_kernel(site, "qir_conv_u8s8_T", isa, weights=codes, bits=max(weight_bits(site), 2) if few else 8,
+                          woven=_cut(site, win, every[0], w, isa, few).woven)  # fmt: skip
     return Bound(kernel, pieces[0], pieces)
 
 

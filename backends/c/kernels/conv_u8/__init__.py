@@ -30,8 +30,6 @@ from qir.backends.c.kernels.conv_u8.blocks import (
     blocks,
     packed,
     panel_data,
-    panel_kernel,
-    panel_variant,
     refuse_packed,
     refuse_sums,
     refuse_vectors,
@@ -46,6 +44,7 @@ from qir.backends.c.kernels.conv_u8.depthwise_neon import ON_ARM
 from qir.backends.c.kernels.conv_u8.dsp import ON_DSP
 from qir.backends.c.kernels.conv_u8.dsp_few import ON_DSP_FEW
 from qir.backends.c.kernels.conv_u8.mve import ON_MVE
+from qir.backends.c.kernels.conv_u8.panels import panel_kernel, panel_variant
 from qir.backends.c.kernels.conv_u8.sparse import refuse_dense, skipping, sparse_data
 from qir.backends.c.kernels.conv_u8.winograd import WINOGRAD
 from qir.backends.c.program import Data, Scratch
@@ -82,15 +81,15 @@ def _bind_depthwise(site: Site) -> Bound:
     return Bound(kernel, (conv_shape(site), site.input(0).read, *data, site.output.write))
 
 
-def _blocks(site: Site, isa: str, few: bool = False) -> Blocks:
+def _blocks(site: Site, isa: str, few: bool = False, dense: bool = False) -> Blocks:
     x, w = site.input(0), site.input(1)
     return blocks(x.shape[0], conv_window(site), int(site.node.attr("group", 1)), w.shape[1], isa=isa,
-                  few=few)  # fmt: skip
+                  few=few, dense=dense)  # fmt: skip
 
 
 def _cut(site: Site, isa: str, few: bool) -> Blocks:
     """With what depends on the weights, which may be stored in few bits."""
-    b, w = _blocks(site, isa, few), np.asarray(site.constant(1))
+    b, w = _blocks(site, isa, few, not few), np.asarray(site.constant(1))
     return packed(b, w, weight_bits(site), plane_count(site)) if few else repeating(b, w)
 
 
@@ -99,13 +98,14 @@ def _panel_work(site: Site, isa: str, few: bool) -> float:
 
 
 def _bind_panels(site: Site, isa: str, few: bool) -> Bound:
-    """vpmaddwd is given codes less their zero point, so its bias holds no term of that."""
+    """Codes less their zero point want a bias that holds no term of that."""
     w, bias, _ = conv_parts(site)
     b = _cut(site, isa, few)
-    data = panel_data(w, bias if isa == "avx2" else np.asarray(site.constant(2)), site.constant(3), b)
+    data = panel_data(w, bias if b.restored else np.asarray(site.constant(2)), site.constant(3), b)
     args = (conv_shape(site, b.window_field), b.struct, site.input(0).read, *data, *added(site), b.scratch,
             site.output.write)  # fmt: skip
-    return Bound(panel_kernel(site, "qir_conv_u8s8_T", isa, weights=data[:1], bits=b.bits, planes=b.planes), args)
+    return Bound(panel_kernel(site, "qir_conv_u8s8_T", isa, weights=data[:1], bits=b.bits, planes=b.planes,
+                              woven=b.woven), args)  # fmt: skip
 
 
 def _accepts_panels(site: Site, isa: str, few: bool) -> str | None:
@@ -136,7 +136,7 @@ def _bind_sparse(site: Site, isa: str, _: bool) -> Bound:
     w, bias = conv_parts(site)[:2]
     b = _sparse_blocks(site, isa)
     weights, *steps = sparse_data(w, b)
-    rest = panel_data(w, bias if isa == "avx2" else np.asarray(site.constant(2)), site.constant(3), b)[1:]
+    rest = panel_data(w, bias if b.restored else np.asarray(site.constant(2)), site.constant(3), b)[1:]
     args = (conv_shape(site, b.window_field), b.struct, site.input(0).read, weights, *rest, *steps, *added(site),
             b.scratch, site.output.write)  # fmt: skip
     return Bound(panel_kernel(site, "qir_conv_u8s8_T", isa, sparse=True), args)

@@ -2,31 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from math import prod
-from pathlib import Path
 
 import numpy as np
 
-from qir.backends.c.binding import RUNTIME
 from qir.backends.c.binding.loops import three
-from qir.backends.c.binding.requant import output_types, per_channel, summed, vector_types, weight_sums
+from qir.backends.c.binding.requant import per_channel, weight_sums
 from qir.backends.c.binding.site import Site
-from qir.backends.c.binding.weights import chosen_planes, few_alone, is_packed, plane_count
-from qir.backends.c.binding.x86 import FEW, PROVEN, TEMPLATES, table_bytes, x86_kernel
-from qir.backends.c.kernels import Bound, Variant
+from qir.backends.c.binding.weights import chosen_planes, few_alone
+from qir.backends.c.binding.x86 import FEW, PROVEN, TEMPLATES, table_bytes
 from qir.backends.c.kernels.conv_u8.planes import planes_data, refuse_planes
 from qir.backends.c.kernels.conv_u8.proof import fits, in_fitting_steps
-from qir.backends.c.program import Data, Field, Kernel, Scratch, Struct
+from qir.backends.c.program import Data, Field, Scratch, Struct
 from qir.ops.window import Window
 from qir.quant.bitpack import pack_fields
 
-_FEW_NEON = RUNTIME / "qir_few_neon.h"
 PANEL = 16
 """Output channels that are computed side by side."""
 _SLACK = 64
 """Bytes that vectors may read beyond what is copied."""
+_WOVEN_BYTES = 98304
+"""Of a block's woven windows, so that they stay in the second cache beside a panel of weights."""
+_TILE = 6
+"""Pixels of a tile of woven windows."""
+_CHUNK = 16
+"""Bytes of a pixel that lie together in woven windows."""
 _PIXELS = 96
 """Of a block at least: over them the reading of a panel of weights is spread."""
 _BLOCK_BYTES = 32768
@@ -61,6 +62,7 @@ class Blocks:
         planes: of which weights are sums; 0 where they are none.
         run: steps whose sums fit 16 bits, for kernels that add there.
         taken: steps of each panel of sparse weights that are not zero for all its channels.
+        woven: windows are laid side by side, as conv_u8_woven__x86.c wants them.
     """
 
     isa: str
@@ -83,11 +85,17 @@ class Blocks:
     planes: int = 0
     run: int = 0
     taken: tuple[int, ...] = ()
+    woven: bool = False
 
     @property
     def steps(self) -> int:
         """Of a segment, the last one filled up."""
         return -(-self.length // self.depth)
+
+    @property
+    def restored(self) -> bool:
+        """Whether codes are taken less their zero point, so that the bias is to hold no term of that."""
+        return self.isa == "avx2" and not self.woven
 
     @property
     def struct(self) -> Struct:
@@ -108,6 +116,9 @@ class Blocks:
         """Unpacked panels, a list of the pixels, on x86 of the steps of a window too, pointers and copied input of a
         block."""
         pixel = self.groups * self.channels * self.size
+        if self.woven:
+            copied = _copied_bytes(self.window, self.rows, self.columns, pixel // self.size) + _SLACK
+            return Scratch(self._loom + (copied if self.copied else 0))
         copied = _copied_bytes(self.window, self.rows, self.columns, pixel) + _SLACK
         if self.isa == "i8mm":  # a row that is to be copied in pairs, and the pixels beyond it
             copied += _copied_bytes(self.window, 1, self.columns + 1, pixel) // self.size
@@ -115,6 +126,12 @@ class Blocks:
         if self.isa in TEMPLATES:
             listed = 24 * self.rows * self.columns + 4 * (self.segments * self.steps + self._more + 1)
         return Scratch(self._unpacked + listed + 8 * self.rows * self.segments + (copied if self.copied else 0))
+
+    @property
+    def _loom(self) -> int:
+        """Bytes of woven windows, sums and pixels of a block, some of them filled up to a tile, and of pointers."""
+        pixels = self.rows * self.columns + int(TEMPLATES[self.isa].words["QIR_ROWS"]) - 1
+        return pixels * (self.segments * self.length * self.size + 4 * PANEL + 24) + 8 * self.rows * self.segments
 
     @property
     def _more(self) -> int:
@@ -167,6 +184,8 @@ two pixels, side by side; and how many pixels it takes to hide the latency of it
 ARM = ("i8mm", "dotprod", "neon")
 PACKED = ("avx512vnni", "avxvnni", *FEW, *ARM)
 """Their kernels take weights of fewer than eight bits, too, which they unpack."""
+WOVEN = ("avx2", *PROVEN)
+"""Their kernels take windows woven, where weights are stored as they are and none are left out."""
 _TILES = 12
 """Pixels that whole tiles of each of them go into."""
 SIGNED = ("neon", "dotprod")
@@ -175,7 +194,7 @@ SIGNED = ("neon", "dotprod")
 
 def blocks(
     batch: int, win: Window, groups: int, channels: int, *, isa: str, apart: tuple[int, ...] | None = None,
-    few: bool = False,
+    few: bool = False, dense: bool = False,
 ) -> Blocks:  # fmt: skip
     """Cuts a convolution up.
 
@@ -184,6 +203,7 @@ def blocks(
         isa: key of STEPS.
         apart: pixels of y from sample to sample and along each axis; None where they are neighbours.
         few: panels are to be unpacked for every block, so that these had better be large.
+        dense: weights are stored as they are, none of them left out: windows may be woven.
     """
     depth, size, least = STEPS[isa]
     axes = [i for i in range(len(win.kernel))
@@ -204,18 +224,29 @@ def blocks(
         places = (apart[0], *three([apart[1 + i] for i in axes], 0))
     by_taps = groups > 1 or (taps[2] > 1 and dilation[2] > 1)
     segments, length = (prod(taps), channels) if by_taps else (taps[0] * taps[1], taps[2] * channels)
-    copied = size > 1 or isa in SIGNED or padded or length % depth != 0
-    columns, pixel = out[2], groups * channels * size
+    woven = dense and isa in WOVEN and length * size % _CHUNK == 0
+    copied = padded or (not woven and (size > 1 or isa in SIGNED or length % depth != 0))
+    columns, pixel = out[2], groups * channels * (1 if woven else size)
     most = _BLOCK_BYTES * (4 if few else 1)
-    while columns > 8 and _copied_bytes(window, 1, columns, pixel) > most:
+    while (copied or not woven) and columns > 8 and _copied_bytes(window, 1, columns, pixel) > most:
         columns = -(-columns // 2)
     if isa in ARM and _TILES <= columns < out[2]:
         columns -= columns % _TILES
-    rows = min(out[1], -(-_PIXELS // columns))
-    while rows > 1 and _copied_bytes(window, rows, columns, pixel) > 2 * most:
+    if woven:
+        pixels = min(max(_WOVEN_BYTES // (segments * length * size), _PIXELS // 4), _PIXELS)
+        columns, rows = _evenly(columns, pixels, _TILE), _evenly(out[1], max(pixels // columns, 1))
+    else:
+        rows = min(out[1], -(-_PIXELS // columns))
+    while (copied or not woven) and rows > 1 and _copied_bytes(window, rows, columns, pixel) > 2 * most:
         rows -= 1
     return Blocks(isa, batch, window, groups, channels, by_taps, copied, segments, length, depth, rows, columns, size,
-                  least, places)  # fmt: skip
+                  least, places, woven=woven)  # fmt: skip
+
+
+def _evenly(count: int, most: int, unit: int = 1) -> int:
+    """The size of nearly equal parts, in whole units where there is more than one."""
+    parts = -(-count // most)
+    return count if parts <= 1 else min(-(-count // (parts * unit)) * unit, most)
 
 
 def panels(w: np.ndarray, b: Blocks) -> np.ndarray:
@@ -295,69 +326,6 @@ def panel_data(w: np.ndarray, bias: np.ndarray, multiplier: np.ndarray | None, b
     weights, numbers = zip(*map(in_fitting_steps, _lanes(w, b)), strict=True)
     first = np.cumsum([0, *map(len, numbers)], dtype=np.int32)
     return Data(np.concatenate(weights), "weights"), *rest, Data(np.concatenate([first, *numbers]), "steps again")
-
-
-def panel_source(isa: str) -> Path:
-    """The kernel on panels for an instruction set."""
-    return Path(__file__).parent / f"conv_u8__{'x86' if isa in TEMPLATES else isa}.c"
-
-
-def panel_variant(
-    isa: str, few: bool, accepts: Callable[[Site, str, bool], str | None], bind: Callable[[Site, str, bool], Bound],
-    work: Callable[[Site, str, bool], float], source: Path | None = None, title: str = "conv_u8",
-    sums: bool = False,
-) -> Variant:  # fmt: skip
-    """A kernel on panels of an instruction set, for weights stored as int8 or, where they need few bits, packed.
-
-    Args:
-        sums: its results may be sums with other codes.
-    """
-
-    def accepts_here(site: Site) -> str | None:
-        if few and (not is_packed(site) or (plane_count(site) and isa not in TEMPLATES)):
-            return "its weights need eight bits"
-        return accepts(site, isa, few)
-
-    return Variant(
-        isa.partition("_")[0], source or panel_source(isa), accepts_here, lambda site: bind(site, isa, few),
-        f"{title}{'_packed' if few and isa not in FEW else ''}__{isa}", lambda site: work(site, isa, few),
-        compact=few, sums=sums,
-    )  # fmt: skip
-
-
-def panel_kernel(
-    site: Site, name: str, isa: str, source: Path | None = None, *, weights: Sequence[Data] = (), bits: int = 8,
-    planes: int = 0, sparse: bool = False,
-) -> Kernel:  # fmt: skip
-    """An instance of a kernel template `name__isa`, `name__x86` on x86, on panels, for the result's type.
-
-    Args:
-        weights: in panels, of every call, from which NEON's knows how it may add products.
-        bits: in which these are stored.
-        planes: of which they are sums, on x86; 0 where they are none.
-        sparse: on x86, steps of zeros are left out.
-    """
-    if isa in TEMPLATES:
-        return x86_kernel(f"{name}__x86", source or panel_source(isa), site, isa, bits=bits, planes=planes,
-                          sparse=sparse)  # fmt: skip
-    kind = name.replace("_T", "_sum_T") if site.added is not None else name
-    function, types = output_types(site, f"{kind}__{isa}")
-    each = isa == "neon" and bits == 8 and any(_least_twice(data.array) for data in weights)
-    function = function.replace("_u8s8_", "_u8s8_each_" if each else f"_u8s{bits}_")
-    add = ("QIR_ADD", "qir_neon_one_by_one" if each else "qir_neon_by_twos")
-    stored = (("QIR_W", "uint8_t" if bits < 8 else "int8_t"), ("QIR_BITS", str(bits)),
-              ("QIR_UNPACK", f"qir_neon_unpack_s{bits}" if bits < 8 else "0"))  # fmt: skip
-    types = (*types, *vector_types(site, "neon", "store16"), add, *stored, *summed(site)[:2])
-    return Kernel(f"{name}__{isa}", source or panel_source(isa), function, types, (_FEW_NEON,) if bits < 8 else ())
-
-
-def _least_twice(weights: np.ndarray) -> bool:
-    """Whether NEON's kernel would add the products of two weights of -128, which 16 bits do not always hold.
-
-    Args:
-        weights: [..., two pairs of codes, channel, code of a pair].
-    """
-    return bool(np.any(np.all(weights == -128, axis=-3)))
 
 
 def refuse_packed(b: Blocks, w: np.ndarray) -> str | None:

@@ -67,7 +67,8 @@ QIR_LEAST static inline void qir_conv_u8_widen(const uint8_t *from, ptrdiff_t co
 }
 
 /* Copies `count` codes; fills where there are none. */
-QIR_LEAST static inline uint8_t *qir_conv_u8_put(const uint8_t *from, ptrdiff_t count, int32_t fill, int32_t wide, uint8_t *to) {
+QIR_LEAST QIR_ALONE static uint8_t *qir_conv_u8_put(const uint8_t *from, ptrdiff_t count, int32_t fill, int32_t wide,
+                                                    uint8_t *to) {
     ptrdiff_t i;
     if (wide == QIR_CONV_U8_SIGNED) {
         if (from) {
@@ -131,7 +132,7 @@ QIR_LEAST static inline void qir_conv_u8_pair(const qir_conv_u8_shape *s, const 
 
 /* Writes a block's pointers [rows][segments] to scratch, and its copied input behind them. Of a block that is not copied
    gcc would warn, were this function inlined, about the copies that are not made. */
-QIR_LEAST QIR_ALONE static void qir_conv_u8_open(const qir_conv_u8_shape *s, const qir_conv_u8_blocks *b,
+QIR_LEAST QIR_SMALL static void qir_conv_u8_open(const qir_conv_u8_shape *s, const qir_conv_u8_blocks *b,
                                     const qir_conv_u8_block *at, const uint8_t *x, int32_t wide, void *scratch) {
     const qir_window *const win = &s->window;
     const ptrdiff_t channels = (ptrdiff_t)s->groups * s->in_channels, size = wide % 2 ? 2 : 1;

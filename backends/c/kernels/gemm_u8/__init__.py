@@ -34,8 +34,6 @@ from qir.backends.c.kernels.conv_u8.blocks import (
     blocks,
     packed,
     panel_data,
-    panel_kernel,
-    panel_variant,
     refuse_packed,
     refuse_sums,
     refuse_vectors,
@@ -52,6 +50,7 @@ from qir.backends.c.kernels.conv_u8.dsp_few import (
     refuse_few,
 )
 from qir.backends.c.kernels.conv_u8.mve import MVE_SOURCE, mve_data, mve_kernel, mve_refuses, mve_row_work
+from qir.backends.c.kernels.conv_u8.panels import panel_kernel, panel_variant
 from qir.backends.c.kernels.conv_u8.sparse import refuse_dense, skipping, sparse_data
 from qir.backends.c.program import Data, Field, Scratch, Struct
 from qir.ops.window import Window
@@ -100,15 +99,15 @@ def _bind(site: Site) -> Bound:
     return Bound(row_kernel(site, _FUNCTION, _SOURCE, wide), (*args, site.output.write))
 
 
-def _blocks(site: Site, isa: str, few: bool = False) -> Blocks:
+def _blocks(site: Site, isa: str, few: bool = False, dense: bool = False) -> Blocks:
     rows, one, none = (_rows(site),), (1,), (0,)
     return blocks(1, Window(one, one, one, none, none, none, rows, rows), 1, site.input(1).shape[0], isa=isa,
-                  few=few)  # fmt: skip
+                  few=few, dense=dense)  # fmt: skip
 
 
 def _cut(site: Site, isa: str, few: bool) -> Blocks:
     """With what depends on the weights, which may be stored in few bits."""
-    b, w = _blocks(site, isa, few), _weights(site)
+    b, w = _blocks(site, isa, few, not few), _weights(site)
     return packed(b, w, weight_bits(site), plane_count(site)) if few else repeating(b, w)
 
 
@@ -134,7 +133,8 @@ def _bind_panels(site: Site, isa: str, few: bool) -> Bound:
     data = _data(site, b)
     shape = _conv_shape(site, b.window_field)
     args = (shape, b.struct, site.input(0).read, *data, *added(site), b.scratch, site.output.write)
-    return Bound(panel_kernel(site, "qir_conv_u8s8_T", isa, weights=data[:1], bits=b.bits, planes=b.planes), args)
+    return Bound(panel_kernel(site, "qir_conv_u8s8_T", isa, weights=data[:1], bits=b.bits, planes=b.planes,
+                              woven=b.woven), args)  # fmt: skip
 
 
 def _bind_row(site: Site, isa: str, few: bool) -> Bound:

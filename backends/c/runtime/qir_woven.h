@@ -1,0 +1,44 @@
+/* Woven codes: the pixels of a tile side by side, 16 bytes of each, then the next 16 of each,
+
+       [tile][chunk][pixel][16 bytes]
+
+   so that a tile reads its codes one after the other, at offsets that stand in the instructions. As they lie in an image
+   they may be a power of two apart, and drive each other out of the first cache. */
+#ifndef QIR_WOVEN_H
+#define QIR_WOVEN_H
+
+#include "qir_vector.h"
+
+/* How pixels are cut into tiles of nearly equal height: some of `high` pixels, then some that are lower by one. */
+typedef struct {
+    int32_t high;
+    int32_t higher;
+    int32_t lower;
+} qir_heights;
+
+static inline qir_heights qir_cut_into_tiles(int32_t pixels, int32_t most) {
+    const int32_t tiles = (pixels + most - 1) / most;
+    qir_heights cut;
+    cut.high = (pixels + tiles - 1) / tiles;
+    cut.higher = pixels - tiles * (cut.high - 1);
+    cut.lower = tiles - cut.higher;
+    return cut;
+}
+
+/* Pixels that a tile takes for some of them: for the few that a small image leaves there are no tiles of their own. */
+static inline int32_t qir_woven_rows(int32_t pixels, int32_t most) {
+    const int32_t least = most > 4 ? 4 : 3;
+    return pixels < least ? least : pixels;
+}
+
+/* What tiles compute: sums of products with the weights of sixteen channels. */
+typedef struct {
+    int32_t chunks;        /* of a pixel's codes */
+    int32_t again;         /* steps on codes of steps before, where there may be any */
+    const int32_t *number; /* of these */
+    const int8_t *weights; /* [step][channel][codes of a step] */
+    ptrdiff_t ahead;       /* bytes from these to the weights that come next, which are fetched meanwhile */
+    const int32_t *bias;
+} qir_woven;
+
+#endif

@@ -1,0 +1,131 @@
+/* Tiles of woven codes (qir_woven.h) by one or two vectors of channels.
+
+   QIR_DOT adds to each 32-bit lane the products of a channel's weights with the codes of a step, exactly. Two vectors
+   make the most of a code that is spread over one. */
+#ifndef QIR_WOVEN_X86_H
+#define QIR_WOVEN_X86_H
+
+#include "qir_woven.h"
+
+/* template: begin */
+#include "qir_x86_words.h"
+/* template: end */
+
+#define QIR_NAME(part) QIR_WOVEN_SUMS##_##part
+#define QIR_BEGIN1(i) QIR_VECTOR a##i = first;
+#define QIR_BEGIN2(i) QIR_VECTOR a##i = first, b##i = second;
+#define QIR_DO1(i)                   \
+    codes = QIR_TAKE(from + 16 * i); \
+    QIR_DOT(a##i, codes, w0);
+#define QIR_DO2(i)                   \
+    codes = QIR_TAKE(from + 16 * i); \
+    QIR_DOT(a##i, codes, w0);        \
+    QIR_DOT(b##i, codes, w1);
+#define QIR_END1(i) memcpy(sums + 16 * i, &a##i, sizeof a##i);
+#define QIR_END2(i) QIR_END1(i) memcpy(sums + 16 * i + QIR_WIDTH, &b##i, sizeof b##i);
+#define QIR_ONLY1(second)
+#define QIR_ONLY2(second) second
+
+/* A step, the s-th one from w on, on codes from `at` on. */
+#define QIR_STEP(n, v, s, at)                                                                             \
+    {                                                                                                     \
+        const uint8_t *const from = at;                                                                   \
+        const QIR_TAKEN w0 = QIR_WEIGHTS(w + (s) * QIR_STEP_BYTES);                                       \
+        QIR_ONLY##v(const QIR_TAKEN w1 = QIR_WEIGHTS(w + (s) * QIR_STEP_BYTES + QIR_NEXT_VECTOR);)        \
+        QIR_TAKEN codes;                                                                                  \
+        QIR_EACH_##n(QIR_DO##v)                                                                           \
+    }
+
+/* Fetches what a chunk takes of the weights that come next; the steps of a chunk, and steps on codes of any chunk again. */
+#define QIR_LINE(from, line) _mm_prefetch((const char *)(from) + 64 * (line), _MM_HINT_T1);
+#if QIR_CODES == 2
+#define QIR_FETCH(from) QIR_LINE(from, 0) QIR_LINE(from, 1)
+#else
+#define QIR_FETCH(from) QIR_LINE(from, 0) QIR_LINE(from, 1) QIR_LINE(from, 2) QIR_LINE(from, 3)
+#endif
+#if QIR_CODES == 8
+#define QIR_CHUNK_STEPS 2
+#define QIR_CHUNK(n, v) QIR_STEP(n, v, 0, x) QIR_STEP(n, v, 1, x + 8)
+#define QIR_AGAIN_STEPS(n, v)                                                                            \
+    for (i = 0; i < t->again; ++i, w += QIR_STEP_BYTES) {                                                \
+        QIR_STEP(n, v, 0, x - (t->chunks - t->number[i] / 2) * (ptrdiff_t)(16 * n) + t->number[i] % 2 * 8) \
+    }
+#else
+#define QIR_CHUNK_STEPS 4
+#define QIR_CHUNK(n, v) QIR_STEP(n, v, 0, x) QIR_STEP(n, v, 1, x + 4) QIR_STEP(n, v, 2, x + 8) QIR_STEP(n, v, 3, x + 12)
+#define QIR_AGAIN_STEPS(n, v)
+#endif
+
+/* `times` tiles of n pixels by v vectors. */
+#define QIR_TILES(n, v)                                                                                           \
+    QIR_TARGET QIR_ALONE static void QIR_NAME(n##x##v)(const qir_woven *t, const uint8_t *x, int32_t times,       \
+                                                       int32_t *sums) {                                           \
+        do {                                                                                                      \
+            const QIR_VECTOR first = QIR_LOAD(t->bias);                                                           \
+            QIR_ONLY##v(const QIR_VECTOR second = QIR_LOAD(t->bias + QIR_WIDTH);)                                 \
+            const int8_t *w = t->weights;                                                                         \
+            const ptrdiff_t ahead = t->ahead;                                                                     \
+            int32_t i;                                                                                            \
+            QIR_EACH_##n(QIR_BEGIN##v) for (i = t->chunks; i > 0; --i) {                                          \
+                QIR_CHUNK(n, v)                                                                                   \
+                QIR_FETCH(w + ahead)                                                                              \
+                x += 16 * n;                                                                                      \
+                w += QIR_CHUNK_STEPS * QIR_STEP_BYTES;                                                            \
+            }                                                                                                     \
+            QIR_AGAIN_STEPS(n, v)                                                                                 \
+            QIR_EACH_##n(QIR_END##v) sums += 16 * n;                                                              \
+        } while (--times);                                                                                        \
+    }
+QIR_TILES(4, 1) QIR_TILES(4, 2)
+#if QIR_ROWS == 4
+QIR_TILES(3, 1) QIR_TILES(3, 2)
+#else
+QIR_TILES(5, 1) QIR_TILES(5, 2) QIR_TILES(6, 1) QIR_TILES(6, 2)
+#endif
+
+/* Tiles of `rows` pixels, as qir_woven_rows has them. */
+static void QIR_NAME(tiles)(const qir_woven *t, const uint8_t *x, int32_t rows, int32_t times, int32_t two,
+                            int32_t *sums) {
+    switch (two ? 8 + rows : rows) {
+        case 4: QIR_NAME(4x1)(t, x, times, sums); break;
+        case 12: QIR_NAME(4x2)(t, x, times, sums); break;
+#if QIR_ROWS == 4
+        case 3: QIR_NAME(3x1)(t, x, times, sums); break;
+        default: QIR_NAME(3x2)(t, x, times, sums); break;
+#else
+        case 5: QIR_NAME(5x1)(t, x, times, sums); break;
+        case 6: QIR_NAME(6x1)(t, x, times, sums); break;
+        case 13: QIR_NAME(5x2)(t, x, times, sums); break;
+        default: QIR_NAME(6x2)(t, x, times, sums); break;
+#endif
+    }
+}
+
+/* All pixels that are woven, for as many channels as are left. */
+QIR_ALONE static void QIR_WOVEN_SUMS(const qir_woven *t, const uint8_t *x, const qir_heights *cut, int32_t channels,
+                                     int32_t *sums) {
+    const int32_t high = qir_woven_rows(cut->high, QIR_ROWS), low = qir_woven_rows(cut->high - 1, QIR_ROWS);
+    QIR_NAME(tiles)(t, x, high, cut->higher, channels > QIR_WIDTH, sums);
+    if (cut->lower) {
+        x += (ptrdiff_t)cut->higher * high * t->chunks * 16;
+        QIR_NAME(tiles)(t, x, low, cut->lower, channels > QIR_WIDTH, sums + cut->higher * cut->high * 16);
+    }
+}
+#undef QIR_NAME
+#undef QIR_BEGIN1
+#undef QIR_BEGIN2
+#undef QIR_DO1
+#undef QIR_DO2
+#undef QIR_END1
+#undef QIR_END2
+#undef QIR_ONLY1
+#undef QIR_ONLY2
+#undef QIR_STEP
+#undef QIR_LINE
+#undef QIR_FETCH
+#undef QIR_CHUNK_STEPS
+#undef QIR_CHUNK
+#undef QIR_AGAIN_STEPS
+#undef QIR_TILES
+
+#endif
