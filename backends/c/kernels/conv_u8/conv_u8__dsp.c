@@ -6,6 +6,10 @@
 #define QIR_RESULT QIR_DSP_REAL_WORDS
 #define QIR_PRODUCTS QIR_DSP_JOINED_4
 #define QIR_JOINED QIR_DSP_JOINED_SUMS
+#define QIR_FEW 0
+#define QIR_BITS 8
+#define QIR_STEP 4
+#define QIR_OFFSET 0
 #define QIR_BY_FOURS 1
 #define QIR_REST 1
 #define QIR_SCALES QIR_DSP_REAL_SCALES
@@ -45,18 +49,25 @@ static QIR_ALONE void qir_conv_u8s8_T_dsp_finish(const qir_conv_u8_shape *s, con
    results: [group][four channels][QIR_RESULT]. Codes go by runs that lie together, each but for what does not go by fours,
    which follows the last run. scratch: pairs of two pixels, a run, what is left of all. Of an odd number of pixels the last
    is computed twice. sum, other: where results are sums with other codes, which lie as those of y do and may share their
-   bytes. QIR_REST: channels do not go by fours, or their results not. */
+   bytes. QIR_REST: channels do not go by fours, or their results not. QIR_FEW: weights of QIR_BITS bits as
+   runtime/qir_few_dsp.h has them, [group][four channels][words], codes filled up to QIR_STEP; behind the pairs lies what is
+   taken off the sums. */
 void qir_conv_u8s8_T__dsp(const qir_conv_u8_shape *s, const uint8_t *QIR_RESTRICT x, const uint32_t *QIR_RESTRICT w,
                           const uint32_t *QIR_RESTRICT results, QIR_SUMMED void *QIR_RESTRICT scratch, QIR_Y *y) {
-    const int32_t channels = s->out_channels, words = qir_conv_u8_dsp_words(s);
+    const int32_t channels = s->out_channels, made = qir_conv_u8_dsp_words(s);
+    #if QIR_FEW
+    const int32_t depth = (made + QIR_STEP - 1) / QIR_STEP * QIR_STEP, words = depth * QIR_BITS / 8;
+    #else
+    const int32_t depth = made, words = made;
+    #endif
     const ptrdiff_t all = (ptrdiff_t)s->groups * channels;
     #if QIR_SUMS
     const qir_dsp_requant q = qir_dsp_widen_requant(&sum->requant);
     #else
     const qir_dsp_requant q = qir_dsp_widen_requant(&s->requant);
     #endif
-    uint32_t *const pairs = (uint32_t *)scratch, *const end = pairs + words;
-    const int32_t is_run = s->in_channels * qir_conv_u8_together(s) == words; /* windows are such, and go by fours */
+    uint32_t *const pairs = (uint32_t *)scratch, *const end = pairs + depth;
+    const int32_t is_run = s->in_channels * qir_conv_u8_together(s) == made; /* windows are such, and go by fours */
     const qir_conv_u8_insides insides = qir_conv_u8_all_inside(s);
     int32_t left = qir_pixels(&s->window), group, channel;
     ptrdiff_t to = 0, next = all;
@@ -67,6 +78,9 @@ void qir_conv_u8s8_T__dsp(const qir_conv_u8_shape *s, const uint8_t *QIR_RESTRIC
     fours.zero_points = ((uint32_t)q.zero_point & 0xffffu) * 0x10001u;
     fours.least = q.least;
     fours.most = q.most;
+    #endif
+    #if QIR_FEW
+    (void)memset(pairs + made, 0, (size_t)(depth - made) * sizeof *pairs);
     #endif
     for (; left > 0; left -= 2, to += all) {
         const qir_conv_u8_place one = place;
@@ -81,13 +95,16 @@ void qir_conv_u8s8_T__dsp(const qir_conv_u8_shape *s, const uint8_t *QIR_RESTRIC
         for (group = 0; group < s->groups; ++group) {
             const ptrdiff_t own = (ptrdiff_t)group * s->in_channels;
             if (b && is_run) {
-                (void)qir_dsp_widen(a + own, b + own, words, pairs);
+                (void)qir_dsp_widen(a + own, b + own, made, pairs);
             } else if (b) {
                 qir_conv_u8_dsp_inside(s, insides.step, a + own, b + own, pairs, (uint8_t *)end);
             } else {
                 qir_conv_u8_dsp_row(s, x, &one, group, pairs, end);
                 qir_conv_u8_dsp_row(s, x, &place, group, pairs + 1, end);
             }
+            #if QIR_FEW
+            qir_few_dsp_sums(pairs, end, QIR_OFFSET);
+            #endif
             channel = 0;
             #if QIR_BY_FOURS
             if (channels >= 4) {

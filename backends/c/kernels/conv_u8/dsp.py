@@ -133,7 +133,7 @@ def dsp_kernel(site: Site, function: str, source: Path, codes: np.ndarray) -> Ke
         ("QIR_SCALES", f"QIR_DSP_{rounding}_SCALES"), ("QIR_ROUNDED", f"QIR_DSP_{rounding}_EIGHT"),
         ("QIR_CODES", f"QIR_DSP_{'PAIRS' if small else 'EACH'}_EIGHT"),
         ("QIR_CLAMP", "QIR_DSP_CLAMP_TWO" if clamped else '""'), ("QIR_ONE", f"qir_dsp_one_{pairing.lower()}"),
-        ("QIR_ARE_JOINED", str(int(joined))), ("QIR_REST", str(int(rest))),
+        ("QIR_ARE_JOINED", str(int(joined))), ("QIR_REST", str(int(rest))), ("QIR_FEW", "0"),
     ))  # fmt: skip
 
 
@@ -152,7 +152,7 @@ def window_runs(site: Site) -> tuple[int, int]:
     return prod(taps) // together, together * channels
 
 
-def _codes(site: Site) -> np.ndarray:
+def window_codes(site: Site) -> np.ndarray:
     """Weights [group, channel, code]: runs of codes, and behind the last one what of each does not go by fours."""
     w, (runs, length) = np.moveaxis(np.asarray(site.constant(1)), 1, -1), window_runs(site)
     each = w.reshape(_groups(site), -1, runs, length)
@@ -193,7 +193,7 @@ def dsp_work(outputs: int, each: int, depth: int, runs: int, *, added: bool = Fa
 
 
 def _bind(site: Site) -> Bound:
-    codes = _codes(site)
+    codes = window_codes(site)
     args = (conv_shape(site), site.input(0).read, *dsp_data(site, codes), *added(site), dsp_room(*window_runs(site)),
             site.output.write)  # fmt: skip
     return Bound(dsp_kernel(site, "qir_conv_u8s8_T__dsp", DSP_SOURCE, codes), args)

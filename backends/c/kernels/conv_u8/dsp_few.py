@@ -9,16 +9,25 @@ from pathlib import Path
 
 import numpy as np
 
+from qir.backends.c.binding import RUNTIME
 from qir.backends.c.binding.requant import added, per_channel
 from qir.backends.c.binding.site import Site
 from qir.backends.c.binding.weights import few_alone, weight_bits
 from qir.backends.c.kernels import Bound, Variant
 from qir.backends.c.kernels.conv_u8.contract import accepts, conv_shape, refuse_narrow
-from qir.backends.c.kernels.conv_u8.dsp import _codes as window_codes
-from qir.backends.c.kernels.conv_u8.dsp import dsp_kernel, dsp_room, dsp_scales, filled, refuse_dsp, window_runs
+from qir.backends.c.kernels.conv_u8.dsp import (
+    DSP_SOURCE,
+    dsp_kernel,
+    dsp_room,
+    dsp_scales,
+    filled,
+    refuse_dsp,
+    window_codes,
+    window_runs,
+)
 from qir.backends.c.program import Data, Kernel, Scratch
 
-FEW_SOURCE = Path(__file__).parent / "conv_u8_few__dsp.c"
+_HEADER = RUNTIME / "qir_few_dsp.h"
 
 
 @dataclass(frozen=True)
@@ -110,15 +119,16 @@ def few_kernel(site: Site, function: str, source: Path, codes: np.ndarray) -> Ke
     of, found = packing(site), dsp_kernel(site, function, source, codes)
     depth = -(-codes.shape[2] // of.depth) * of.depth
     row, step = "row" in function, 16 if depth % 16 == 0 else of.depth
-    name = re.sub("_joined|_apart|_by[0-9]+", "", found.emitted).replace("few", f"few{of.bits}", 1)
+    name = re.sub("_joined|_apart|_by[0-9]+", "", found.emitted).replace("u8s8", f"u8few{of.bits}", 1)
     name = name if row else name.replace("__", f"_by{step}__")
     shifts = sum(shift << 4 * channel for channel, shift in enumerate(of.shifts))
     words = {
         **dict(found.substitutions), "QIR_PRODUCTS": f"QIR_FEW_DSP_{of.bits}_{'ROW' if row else step}",
-        "QIR_LESS": f"QIR_FEW_DSP_{of.bits}_LESS", "QIR_BITS": str(of.bits), "QIR_STEP": str(of.depth),
+        "QIR_JOINED": f"QIR_FEW_DSP_{of.bits}_LESS", "QIR_FEW": "1", "QIR_BITS": str(of.bits),
+        "QIR_STEP": str(of.depth),
         "QIR_OFFSET": str(of.offset), "QIR_SHIFTS": f"{shifts:#x}u",
     }  # fmt: skip
-    return replace(found, name=name, substitutions=tuple(words.items()))
+    return replace(found, name=name, substitutions=tuple(words.items()), headers=(_HEADER,))
 
 
 def few_room(site: Site, runs: int, length: int) -> Scratch:
@@ -143,7 +153,7 @@ def _bind(site: Site) -> Bound:
     codes = window_codes(site)
     args = (conv_shape(site), site.input(0).read, *few_data(site, codes), *added(site),
             few_room(site, *window_runs(site)), site.output.write)  # fmt: skip
-    return Bound(few_kernel(site, "qir_conv_u8few_T__dsp", FEW_SOURCE, codes), args)
+    return Bound(few_kernel(site, "qir_conv_u8s8_T__dsp", DSP_SOURCE, codes), args)
 
 
 def _work(site: Site) -> float:
@@ -152,4 +162,4 @@ def _work(site: Site) -> float:
                     added=site.added is not None)  # fmt: skip
 
 
-ON_DSP_FEW = Variant("dsp", FEW_SOURCE, _accepts, _bind, work=_work, sums=True, fixed=True)
+ON_DSP_FEW = Variant("dsp", DSP_SOURCE, _accepts, _bind, "conv_u8_few__dsp", _work, sums=True, fixed=True)

@@ -6,6 +6,7 @@ On vectors many rows are a convolution with one tap: conv_u8's kernels compute t
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -41,14 +42,7 @@ from qir.backends.c.kernels.conv_u8.blocks import (
 )
 from qir.backends.c.kernels.conv_u8.contract import pixel_window
 from qir.backends.c.kernels.conv_u8.dsp import DSP_SOURCE, dsp_data, dsp_kernel, dsp_room, dsp_work, refuse_dsp
-from qir.backends.c.kernels.conv_u8.dsp_few import (
-    FEW_SOURCE,
-    few_data,
-    few_kernel,
-    few_room,
-    few_work,
-    refuse_few,
-)
+from qir.backends.c.kernels.conv_u8.dsp_few import few_data, few_kernel, few_room, few_work, refuse_few
 from qir.backends.c.kernels.conv_u8.mve import MVE_SOURCE, mve_data, mve_kernel, mve_refuses, mve_row_work
 from qir.backends.c.kernels.conv_u8.panels import panel_kernel, panel_variant
 from qir.backends.c.kernels.conv_u8.sparse import refuse_dense, skipping, sparse_data
@@ -179,73 +173,52 @@ def _on_panels(isa: str, few: bool = False) -> Variant:
     return panel_variant(isa, few, _accepts_panels, _bind_panels, _panel_work, sums=True)
 
 
-def _accepts_dsp(site: Site) -> str | None:
-    return refuse_dsp(site) or accepts(site)
+def _accepts_dsp(site: Site, few: bool) -> str | None:
+    return accepts(site) or (refuse_few(site, _weights(site)[None]) if few else refuse_dsp(site))
 
 
-def _accepts_dsp_row(site: Site) -> str | None:
-    return "two rows are computed at once" if _rows(site) > 1 else _accepts_dsp(site)
+def _accepts_dsp_row(site: Site, few: bool) -> str | None:
+    return "two rows are computed at once" if _rows(site) > 1 else _accepts_dsp(site, few)
 
 
-def _bind_dsp(site: Site) -> Bound:
-    """A convolution of one tap."""
-    w = _weights(site)
-    shape = _conv_shape(site, pixel_window(_rows(site)))
-    data, room = dsp_data(site, w[None]), dsp_room(1, w.shape[1])
-    args = (shape, site.input(0).read, *data, *added(site), room, site.output.write)
-    return Bound(dsp_kernel(site, "qir_conv_u8s8_T__dsp", DSP_SOURCE, w[None]), args)
-
-
-def _bind_dsp_row(site: Site) -> Bound:
-    codes = _weights(site)[None]
-    args = (gemm_shape(site), site.input(0).read, *dsp_data(site, codes), site.output.write)
-    return Bound(dsp_kernel(site, "qir_gemm_u8s8_row_T__dsp", _DSP_ROW, codes), args)
-
-
-def _dsp_work(site: Site) -> float:
-    depth, columns = site.input(1).shape
-    outputs = site.output.size + site.output.size % (2 * columns)
-    return dsp_work(outputs, columns, depth, 1, added=site.added is not None)
-
-
-def _dsp_row_work(site: Site) -> float:
-    """Instructions, as counted."""
-    depth, columns = site.input(1).shape
-    return -(-columns // 4) * (4.5 * -(-depth // 4) * 4 + 70)
-
-
-def _accepts_few(site: Site) -> str | None:
-    return accepts(site) or refuse_few(site, _weights(site)[None])
-
-
-def _accepts_few_row(site: Site) -> str | None:
-    return "two rows are computed at once" if _rows(site) > 1 else _accepts_few(site)
-
-
-def _bind_few(site: Site) -> Bound:
+def _bind_dsp(site: Site, few: bool) -> Bound:
     """A convolution of one tap."""
     codes, shape = _weights(site)[None], _conv_shape(site, pixel_window(_rows(site)))
-    data, room = few_data(site, codes), few_room(site, 1, codes.shape[2])
-    args = (shape, site.input(0).read, *data, *added(site), room, site.output.write)
-    return Bound(few_kernel(site, "qir_conv_u8few_T__dsp", FEW_SOURCE, codes), args)
+    kernel, data = (few_kernel, few_data) if few else (dsp_kernel, dsp_data)
+    room = few_room(site, 1, codes.shape[2]) if few else dsp_room(1, codes.shape[2])
+    args = (shape, site.input(0).read, *data(site, codes), *added(site), room, site.output.write)
+    return Bound(kernel(site, "qir_conv_u8s8_T__dsp", DSP_SOURCE, codes), args)
 
 
-def _bind_few_row(site: Site) -> Bound:
+def _bind_dsp_row(site: Site, few: bool) -> Bound:
     codes = _weights(site)[None]
-    args = (gemm_shape(site), site.input(0).read, *few_data(site, codes), site.output.write)
-    return Bound(few_kernel(site, "qir_gemm_u8few_row_T__dsp", _FEW_ROW, codes), args)
+    kernel, data, source = (few_kernel, few_data, _FEW_ROW) if few else (dsp_kernel, dsp_data, _DSP_ROW)
+    args = (gemm_shape(site), site.input(0).read, *data(site, codes), site.output.write)
+    return Bound(kernel(site, "qir_gemm_u8s8_row_T__dsp", source, codes), args)
 
 
-def _few_work(site: Site) -> float:
+def _dsp_work(site: Site, few: bool) -> float:
     depth, columns = site.input(1).shape
     outputs = site.output.size + site.output.size % (2 * columns)
-    return few_work(outputs, columns, depth, 1, added=site.added is not None)
+    return (few_work if few else dsp_work)(outputs, columns, depth, 1, added=site.added is not None)
 
 
-def _few_row_work(site: Site) -> float:
+def _dsp_row_work(site: Site, few: bool) -> float:
     """Instructions, as counted."""
     depth, columns = site.input(1).shape
-    return 4 * depth + -(-columns // 4) * (6 * -(-depth // 4) * 4 + 90)
+    fours, whole = -(-columns // 4), -(-depth // 4) * 4
+    return 4 * depth + fours * (6 * whole + 90) if few else fours * (4.5 * whole + 70)
+
+
+def _on_dsp(few: bool) -> tuple[Variant, ...]:
+    """One row alone, and any number."""
+    row, any_number = _FEW_ROW if few else _DSP_ROW, "conv_u8_few__dsp" if few else DSP_SOURCE.stem
+    return (
+        Variant("dsp", row, partial(_accepts_dsp_row, few=few), partial(_bind_dsp_row, few=few),
+                work=partial(_dsp_row_work, few=few), fixed=True),
+        Variant("dsp", DSP_SOURCE, partial(_accepts_dsp, few=few), partial(_bind_dsp, few=few), any_number,
+                partial(_dsp_work, few=few), sums=True, fixed=True),
+    )  # fmt: skip
 
 
 def _accepts_mve(site: Site) -> str | None:
@@ -311,10 +284,8 @@ FAMILY = Family(
     ROWS,
     (
         Variant("portable", _SOURCE, _accepts, _bind, work=_work),
-        Variant("dsp", _DSP_ROW, _accepts_dsp_row, _bind_dsp_row, work=_dsp_row_work, fixed=True),
-        Variant("dsp", DSP_SOURCE, _accepts_dsp, _bind_dsp, work=_dsp_work, sums=True, fixed=True),
-        Variant("dsp", _FEW_ROW, _accepts_few_row, _bind_few_row, work=_few_row_work, fixed=True),
-        Variant("dsp", FEW_SOURCE, _accepts_few, _bind_few, work=_few_work, sums=True, fixed=True),
+        *_on_dsp(few=False),
+        *_on_dsp(few=True),
         Variant("mve", MVE_SOURCE, _accepts_mve, _bind_mve, work=_mve_work, sums=True, fixed=True),
         *(_on_rows(isa) for isa in X86),
         *(_on_rows(isa, few=True) for isa in PACKED if isa in TEMPLATES),

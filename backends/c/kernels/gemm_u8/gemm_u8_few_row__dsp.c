@@ -12,11 +12,11 @@
 #define QIR_SHIFTS 0x6420u
 /* template: end */
 
-QIR_FEW_DSP_ONE(qir_gemm_u8few_row_T_dsp_one, QIR_PRODUCTS)
+QIR_FEW_DSP_ONE(qir_gemm_u8s8_row_T_dsp_one, QIR_PRODUCTS)
 
 /* Weights of QIR_BITS bits as qir_few_dsp.h has them: [four columns][words], depth filled up to QIR_STEP; results: [four
    columns][QIR_RESULT]. QIR_SHIFTS: s of each column, a digit of 16. */
-void qir_gemm_u8few_row_T__dsp(const qir_gemm_u8_shape *s, const uint8_t *QIR_RESTRICT x,
+void qir_gemm_u8s8_row_T__dsp(const qir_gemm_u8_shape *s, const uint8_t *QIR_RESTRICT x,
                                const uint32_t *QIR_RESTRICT w, const uint32_t *QIR_RESTRICT results,
                                QIR_Y *QIR_RESTRICT y) {
     const int32_t whole = s->depth / QIR_STEP * QIR_STEP, rest = s->depth - whole;
@@ -40,12 +40,12 @@ void qir_gemm_u8few_row_T__dsp(const qir_gemm_u8_shape *s, const uint8_t *QIR_RE
             int32_t sums[4];
             QIR_Y part[4];
             if (whole) {
-                qir_gemm_u8few_row_T_dsp_one(x, words, x + whole, starts, sums);
+                qir_gemm_u8s8_row_T_dsp_one(x, words, x + whole, starts, sums);
                 words += whole * QIR_BITS / 8;
                 starts = sums;
             }
             if (rest) {
-                qir_gemm_u8few_row_T_dsp_one(last, words, last + QIR_STEP, starts, sums);
+                qir_gemm_u8s8_row_T_dsp_one(last, words, last + QIR_STEP, starts, sums);
                 words += QIR_STEP * QIR_BITS / 8;
             }
             for (i = 0; i < 4; ++i) {
