@@ -10,6 +10,8 @@ static QIR_INLINE uint16_t qir_pack_bits_u8_group(const uint8_t *x, uint8x16_t l
     return vget_lane_u16(vreinterpret_u16_u8(vpadd_u8(sum, sum)), 0);
 }
 
+/* Alone, since clang would unroll all of it for the constants of each caller. */
+QIR_ALONE
 void qir_pack_bits_u8__neon(const qir_pack_bits_shape *s, const uint8_t *QIR_RESTRICT x, uint8_t *QIR_RESTRICT y) {
     const uint8x16_t low = vdupq_n_u8((uint8_t)s->low);
     int32_t pixel, plane, i;
