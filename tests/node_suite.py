@@ -6,6 +6,7 @@ They ship in the wheel of onnx 1.22.0; where another onnx is installed that whee
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing import get_context
@@ -33,8 +34,6 @@ RTOL, ATOL = 1e-3, 1e-7
 """The suite's own tolerances."""
 
 RANDOM = {"RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Bernoulli", "Multinomial"}
-SECONDS = 60
-"""A case that takes longer hangs."""
 Item, Result = TypeVar("Item"), TypeVar("Result")
 Value = Any
 """np.ndarray, list of values (sequence), or None (an optional that holds nothing)."""
@@ -143,16 +142,22 @@ def differences(expected: list[Value], found: list[Value], *, atol: float = ATOL
     return None
 
 
-class Died(str):
-    """Instead of a result: what a process was at when it died or hung."""
+@dataclass(frozen=True)
+class Died:
+    """Instead of a result: what a process was at, and how it ended."""
+
+    stage: str
+    how: str
 
 
-def isolated(items: Sequence[Item], action: Callable[[Item, Callable[[str], None]], Result]
-             ) -> Iterator[tuple[Item, Result | Died]]:  # fmt: skip
+def isolated(
+    items: Sequence[Item], action: Callable[[Item, Callable[[str], None]], Result], seconds: float
+) -> Iterator[tuple[Item, Result | Died]]:
     """Each item with what `action(item, say)` makes of it in a forked child, which goes on until it dies.
 
     Args:
         action: tells by say(...) what it is at.
+        seconds: a child that says nothing for longer hangs.
     """
     context = get_context("fork")
     left = list(items)
@@ -161,22 +166,24 @@ def isolated(items: Sequence[Item], action: Callable[[Item, Callable[[str], None
         child = context.Process(target=_each, args=(left, action, theirs), daemon=True)
         child.start()
         theirs.close()
-        stage = ""
+        stage, how = "", f"nothing in {seconds:g} s"
         try:
-            while left and ours.poll(SECONDS):
+            while left and ours.poll(seconds):
                 kind, content = ours.recv()
                 if kind == "result":
                     yield left.pop(0), content
                     stage = ""
                 else:
                     stage = content
+            child.kill()
+            child.join()
         except EOFError:
-            pass
-        child.kill()
-        child.join()
+            child.join()
+            code = child.exitcode or 0
+            how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
         ours.close()
         if left:
-            yield left.pop(0), Died(stage)
+            yield left.pop(0), Died(stage, how)
 
 
 def _each(items: Sequence[Item], action: Callable[[Item, Callable[[str], None]], Result], pipe: Connection) -> None:

@@ -21,6 +21,7 @@ from qir.onnxio.export import export
 from qir.onnxio.lift import lift
 from tests.node_suite import COUNT, Case, Died, Value, cases, differences, isolated
 
+SECONDS = 60
 TOO_OLD = {"test_scan_sum"}
 """Scan of opset 8 has another meaning than that of 9, the oldest that is lifted."""
 
@@ -95,13 +96,13 @@ def _run_all(todo: list[tuple[Case, list[str]]]) -> dict[str, tuple[str, str]]:
     """Verdicts. Where an engine died of the original, the case runs again in the engines behind it."""
     results: dict[str, tuple[str, str]] = {}
     again: list[tuple[Case, list[str]]] = []
-    for (case, engines), found in isolated(todo, _verdict):
+    for (case, engines), found in isolated(todo, _verdict, SECONDS):
         if not isinstance(found, Died):
             results[case.name] = found
-        elif found in engines:
-            again.append((case, engines[engines.index(found) + 1 :]))
+        elif found.stage in engines:
+            again.append((case, engines[engines.index(found.stage) + 1 :]))
         else:
-            results[case.name] = "failed", f"the process died or hung in: {found or 'lift and export'}"
+            results[case.name] = "failed", f"{found.how} in: {found.stage or 'lift and export'}"
     return results | (_run_all(again) if again else {})
 
 

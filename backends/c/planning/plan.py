@@ -58,7 +58,7 @@ def plan(graph: Graph, target: CTarget, *, source_hash: str = "") -> Program:
         raise RecipeError(
             f"the arena takes {made.arena_bytes} bytes at least, {target.max_ram} were asked for",
             fix=f"Give max_ram={made.arena_bytes}, or a recipe with narrower activations" + (
-                ", or io='native': then inputs do not lie in the arena" if target.io == "arena" else "")
+                ", or io='native' or 'model': then inputs do not lie in the arena" if target.io == "arena" else "")
         )
     return made
 

@@ -23,6 +23,8 @@ BITS = "x86-avx512vpopcntdq"
 """Beyond the other targets it has kernels for packed bits alone."""
 VECTOR_TARGETS = [name for name, row in C_TARGETS.items()
                   if name not in ("native", BITS) and row.isas and not row.dispatch and row.tools is None]  # fmt: skip
+CORES = ("cortex-m4", "cortex-m55")
+"""Microcontrollers, one for each instruction set; what others of it have more is not used."""
 FLOAT_TARGETS = [next(name for name in VECTOR_TARGETS if isa in C_TARGETS[name].isas) for isa in VECTORS]
 """One for each instruction set of the float kernels."""
 
@@ -68,6 +70,15 @@ def vector_target(
     need: Callable[[str], str],
 ) -> str:  # fmt: skip
     """A target with kernels on vectors, which are taken wherever they can be."""
+    return prefer(request.param, monkeypatch, evidence, need)
+
+
+@pytest.fixture(params=CORES)
+def core(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, evidence: Callable[[str, str], None],
+    need: Callable[[str], str],
+) -> str:  # fmt: skip
+    """A microcontroller whose own kernels are taken wherever they can be."""
     return prefer(request.param, monkeypatch, evidence, need)
 
 

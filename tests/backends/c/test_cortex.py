@@ -12,7 +12,7 @@ from pathlib import Path
 import elsewhere
 import numpy as np
 import pytest
-from conftest import prefer
+from conftest import CORES
 from graphs import Builder, Case, check_cases, evaluate, fixed, fixed_graph, joined
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -28,18 +28,6 @@ from qir.backends.c import compile_c
 from qir.backends.c.bench import Row, rows
 from qir.backends.c.kernels import families
 from qir.backends.c.targets import C_TARGETS
-
-CORES = ("cortex-m4", "cortex-m55")
-"""One for each instruction set; what others of it have more is not used."""
-
-
-@pytest.fixture(params=CORES)
-def core(
-    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, evidence: Callable[[str, str], None],
-    need: Callable[[str], str],
-) -> str:  # fmt: skip
-    """A target whose own kernels are taken wherever they can be."""
-    return prefer(request.param, monkeypatch, evidence, need)
 
 
 def steep() -> Case:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import elsewhere
 import numpy as np
 import pytest
-from conftest import prefer
+from conftest import CORES
 from graphs import Builder, Case, check_cases, evaluate, fixed, fixed_graph, joined
 from networks import conv
 from test_absorb import added
@@ -19,16 +19,6 @@ from qir.backends.c import compile_c
 from qir.ir.graph import Constant, Graph
 
 pytestmark = pytest.mark.slow
-CORES = ("cortex-m4", "cortex-m55")
-
-
-@pytest.fixture(params=CORES)
-def core(
-    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, evidence: Callable[[str, str], None],
-    need: Callable[[str], str],
-) -> str:  # fmt: skip
-    """A target whose own kernels are taken wherever they can be."""
-    return prefer(request.param, monkeypatch, evidence, need)
 
 
 def cases() -> list[Case]:

@@ -33,7 +33,7 @@ from qir.pipeline import CLEAN
 from qir.target import Target
 from tests.node_suite import COUNT, Case, Died, Value, cases, differences, isolated
 
-BATCH = 100
+BATCH, SECONDS = 100, 20
 NOISE = 1e-6
 """Absolute tolerance: expected values near zero carry the rounding of the float32 sums that made them."""
 FLAGS = ("-std=c99", "-O0", "-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wshadow", "-Werror", "-fPIC")
@@ -160,8 +160,8 @@ def batch(batch_cases: list[Case]) -> dict[str, Verdict]:
         except Exception as error:  # the verdict says so
             verdicts[case.name] = ("failed", f"{type(error).__name__}: {error}"[:300])
     with tempfile.TemporaryDirectory() as folder:
-        for (one, _), found in isolated(built(ready, Path(folder) / "x", verdicts), verdict):
-            verdicts[one.case.name] = ("crash", "the process died or hung") if isinstance(found, Died) else found
+        for (one, _), found in isolated(built(ready, Path(folder) / "x", verdicts), verdict, SECONDS):
+            verdicts[one.case.name] = ("crash", found.how) if isinstance(found, Died) else found
     return verdicts
 
 

@@ -125,8 +125,7 @@ def few_kernel(site: Site, function: str, source: Path, codes: np.ndarray) -> Ke
     words = {
         **dict(found.substitutions), "QIR_PRODUCTS": f"QIR_FEW_DSP_{of.bits}_{'ROW' if row else step}",
         "QIR_JOINED": f"QIR_FEW_DSP_{of.bits}_LESS", "QIR_FEW": "1", "QIR_BITS": str(of.bits),
-        "QIR_STEP": str(of.depth),
-        "QIR_OFFSET": str(of.offset), "QIR_SHIFTS": f"{shifts:#x}u",
+        "QIR_STEP": str(of.depth), "QIR_OFFSET": str(of.offset), "QIR_SHIFTS": f"{shifts:#x}u",
     }  # fmt: skip
     return replace(found, name=name, substitutions=tuple(words.items()), headers=(_HEADER,))
 
