@@ -21,33 +21,34 @@ _CONDITION = re.compile(r"[ \t]*#[ \t]*(ifdef|ifndef|if|elif|else|endif)\b[ \t]*
 _TRUTH = {"0": False, "!1": False, "1": True, "!0": True}
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=1024)
 def _read(path: Path) -> str:
     return path.read_text(encoding="utf-8").replace("\r\n", "\n")
 
 
-def headers(path: Path, substitutions: Substitutions, seen: dict[str, None]) -> None:
-    """Adds the texts of the local headers that a file includes to `seen`, dependencies first, their guards taken off.
-
-    A header with a template block is one for every set of substitutions.
-    """
-    for name in _LOCAL.findall(_TEMPLATE.sub("", _read(path))):
-        _add(path.parent / name, substitutions, seen)
+@lru_cache(maxsize=1024)
+def _included(path: Path) -> tuple[str, ...]:
+    """The texts of the local headers that a file includes, dependencies first, each once, their guards taken off."""
+    names = _LOCAL.findall(_TEMPLATE.sub("", _read(path)))
+    return tuple(dict.fromkeys(text for name in names for text in _with_included(path.parent / name)))
 
 
-def _add(path: Path, substitutions: Substitutions, seen: dict[str, None]) -> None:
+@lru_cache(maxsize=1024)
+def _with_included(path: Path) -> tuple[str, ...]:
     header = path.resolve()
-    headers(header, substitutions, seen)
     text = _read(header)
     start = text.find("#ifndef")
     guard = _GUARD.match(text[start:]) if start >= 0 else None
-    body = text[:start] + guard.group(2) if guard else text
-    if _TEMPLATE.search(body):
-        body = _substituted(body, substitutions)
-    seen[_LOCAL.sub("", body)] = None
+    return *_included(header), text[:start] + guard.group(2) if guard else text
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=1024)
+def _header(text: str, substitutions: Substitutions) -> str:
+    """A header without what it includes; one with a template block is one for every set of substitutions."""
+    return _LOCAL.sub("", _substituted(text, substitutions) if _TEMPLATE.search(text) else text)
+
+
+@lru_cache(maxsize=1024)
 def _substituted(text: str, substitutions: Substitutions) -> str:
     text = _TEMPLATE.sub("", text)
     for identifier, replacement in substitutions:
@@ -79,6 +80,7 @@ def _decided(text: str) -> str:
     return "".join(kept)
 
 
+@lru_cache(maxsize=1024)
 def instance(kernel: Kernel, apart: bool = False) -> str:
     """The text of one kernel instance: a static function and its helpers.
 
@@ -108,8 +110,8 @@ def gather(kernels: list[Kernel], apart: bool = False) -> tuple[list[str], str]:
     system: set[str] = set()
     for kernel in kernels:
         for header in kernel.headers:
-            _add(header, kernel.substitutions, local)
-        headers(kernel.source, kernel.substitutions, local)
+            local |= {_header(text, kernel.substitutions): None for text in _with_included(header)}
+        local |= {_header(text, kernel.substitutions): None for text in _included(kernel.source)}
         system.update(_SYSTEM.findall(_read(kernel.source)))
         text = instance(kernel, apart)
         if instances.setdefault(kernel.emitted, text) != text:
