@@ -87,22 +87,22 @@ class RoundWeights(Pass):
             scale = np.maximum(base * np.float32(trial), np.finfo(np.float32).tiny)
             choices.append((np.zeros(rows.shape, np.int32), np.broadcast_to(scale, (len(rows),))))
         errors = np.zeros((len(choices), len(rows)))
-        channels = len(rows) // gram.groups
+        grouped = (gram.groups, len(rows) // gram.groups)
         for columns, matrices in gram.blocks():
             beside = _within(partners, columns)
-            for group, matrix in enumerate(matrices):
-                factor = Factor.of(matrix, self.damping)
-                here = slice(group * channels, (group + 1) * channels)
-                part = rows[here, columns]
-                for number, (codes, scale) in enumerate(choices):
-                    step = scale[here, None].astype(np.float64)
-                    if number:
-                        bounds = _bounds(codes[here], columns, partners, (low[here], high[here], limit))
-                        for bound in bounds:
-                            bound[part.T == 0] = 0  # what was made zero stays zero
-                        found = gptq(part / step, factor, _rounding(*bounds, limit, beside))
-                        codes[here, columns] = found.astype(np.int32)
-                    errors[number, here] += output_error(part, codes[here, columns] * step, factor.gram)
+            factor = Factor.of(matrices, self.damping)
+            part = rows[:, columns].reshape(*grouped, -1)
+            for number, (codes, scale) in enumerate(choices):
+                step = scale.reshape(*grouped, 1).astype(np.float64)
+                if number:
+                    bounds = _bounds(codes, columns, partners, (low, high, limit))
+                    for bound in bounds:
+                        bound[rows[:, columns].T == 0] = 0  # what was made zero stays zero
+                    least, most = (bound.reshape(-1, *grouped) for bound in bounds)
+                    found = gptq(part / step, factor, _rounding(least, most, limit, beside))
+                    codes[:, columns] = found.reshape(len(rows), -1)
+                given = codes[:, columns].reshape(part.shape)
+                errors[number] += output_error(part, given * step, factor.gram).ravel()
         if partners is not None and limit is not None and worst_pair(node, nearest, partners).max(initial=0) > limit:
             errors[0] = np.inf
         best = errors.argmin(axis=0) if quant.axis is not None else np.full(len(rows), errors.sum(axis=1).argmin())
@@ -161,17 +161,20 @@ def _rounding(low: np.ndarray, high: np.ndarray, limit: int | None, partners: np
     """The nearest codes within bounds, which those of columns beside each other narrow.
 
     Args:
-        low, high: least and largest codes [K, M]; narrowed in place.
+        low, high: least and largest codes [K, groups, M]; narrowed in place.
         limit: the largest sum of two neighbouring codes of one sign; None for no limit.
         partners: [K, P] columns that a kernel multiplies beside each column, -1 for none.
     """
+    groups = np.arange(low.shape[1])
 
-    def choose(column: int, wanted: np.ndarray) -> np.ndarray:
-        code: np.ndarray = np.clip(np.rint(wanted), low[column], high[column])
+    def choose(columns: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+        code: np.ndarray = np.clip(np.rint(wanted), low[columns, groups], high[columns, groups])
         if partners is not None and limit is not None:
-            for other in {int(p) for p in partners[column] if p >= 0}:
-                high[other] = np.minimum(high[other], np.where(code > 0, limit - code, np.inf))
-                low[other] = np.maximum(low[other], np.where(code < 0, -limit - code, -np.inf))
+            for others in partners[columns].T:
+                at = np.flatnonzero(others >= 0)
+                place, given = (others[at], at), code[at]
+                high[place] = np.minimum(high[place], np.where(given > 0, limit - given, np.inf))
+                low[place] = np.maximum(low[place], np.where(given < 0, -limit - given, -np.inf))
         return code
 
     return choose

@@ -156,7 +156,7 @@ def _rounded(rows: np.ndarray, blocks: Blocks, signs: np.ndarray, scales: np.nda
     index = np.zeros(rows.shape, np.intp)
     for columns, factor in blocks.parts:
 
-        def choose(column: int, wanted: np.ndarray, first: int = columns.start) -> np.ndarray:
+        def choose(column: np.ndarray, wanted: np.ndarray, first: int = columns.start) -> np.ndarray:
             nearest = np.abs(wanted[:, None] - levels).argmin(axis=1)
             index[:, first + column] = nearest
             return np.asarray(levels[each, nearest])
