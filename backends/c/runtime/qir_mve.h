@@ -189,6 +189,69 @@ typedef struct {
                 "pop {r4-r11, pc}\n\t");                                          \
     }
 
+/* The same where windows are pixels of at most 16 codes, in place: weights of four channels stay in vectors for all pixels.
+   The upper bound is one of saturation: min(v + zero_point, most) = (v + (zero_point + m)) - m, where m = 2^31 - 1 - most
+   and the sum saturates; the binder knows that zero_point is no more than `most`. */
+#define QIR_MVE_SHORT_CODES(name, windows, kept, taken, rounded)                  \
+    QIR_ASSEMBLY void name(QIR_UNUSED const qir_mve_channels *c) {                \
+        __asm__("push {r4-r11, lr}\n\t"                                           \
+                "vpush {d8-d15}\n\t"                                              \
+                "ldm r0, {r4-r7}\n\t"                                             \
+                "mov r11, r6\n\t"                                                 \
+                "add r0, r0, #20\n\t"                                             \
+                "ldm r0, {r0-r3, r8-r10}\n\t"                                     \
+                "vctp.8 r5\n\t"                                                   \
+                "vdup.32 q7, r9\n\t"                                              \
+                "mvn r9, #0x80000000\n\t"                                         \
+                "sub r9, r9, r10\n\t"                                             \
+                "sub r12, r2, r0\n\t"                                             \
+                "lsr r12, r12, #3\n\t"                                            \
+                "push {r2, r3, r4, r5, r6, r7}\n\t"                               \
+                "add r7, r1, r9\n\t"                                              \
+                "mov r1, r8\n\t"                                                  \
+                "mov r2, r0\n"                                                    \
+                "2:\n\t"                                                          \
+                "ldrd r0, r4, [sp, #8]\n\t"                                       \
+                "ldr r3, [sp, #20]\n\t"                                           \
+                "adds r5, r3, #4\n\t"                                             \
+                "str r5, [sp, #20]\n\t"                                           \
+                "vpst\n\tvldrbt.8 q1, [r11]\n\tadd r11, r11, r4\n\t"              \
+                "vpst\n\tvldrbt.8 q2, [r11]\n\tadd r11, r11, r4\n\t"              \
+                "vpst\n\tvldrbt.8 q3, [r11]\n\tadd r11, r11, r4\n\t"              \
+                "vpst\n\tvldrbt.8 q4, [r11]\n\tadd r11, r11, r4\n\t"              \
+                "vldrw.32 q5, [r2], #16\n\t"                                      \
+                "vldrw.32 q6, [r2], #16\n\t"                                      \
+                "movs r5, #128\n\t"                                               \
+                "ldr r4, [sp, #4]\n\t"                                            \
+                "dls lr, r4\n"                                                    \
+                "1:\n\t"                                                          \
+                "vpst\n\tvldrbt.8 q0, [r0]\n\t"                                   \
+                "add r0, r0, r1\n\t"                                              \
+                "vadd.i8 q0, q0, r5\n\t"                                          \
+                "vmladav.s8 r4, q0, q1\n\t"                                       \
+                "vmladav.s8 r6, q0, q2\n\t"                                       \
+                "vmladav.s8 r8, q0, q3\n\t"                                       \
+                "vmladav.s8 r10, q0, q4\n\t"                                      \
+                "vmov q0[2], q0[0], r4, r8\n\t"                                   \
+                "vmov q0[3], q0[1], r6, r10\n\t"                                  \
+                "vadd.i32 q0, q0, q5\n\t"                                         \
+                "vcvt.f32.s32 q0, q0\n\t"                                         \
+                "vmul.f32 q0, q0, q6\n\t"                                         \
+                "vcvtn.s32.f32 q0, q0\n\t"                                        \
+                "vqadd.s32 q0, q0, r7\n\t"                                        \
+                "vqsub.s32 q0, q0, r9\n\t"                                        \
+                "vmax.s32 q0, q0, q7\n\t"                                         \
+                "vstrb.32 q0, [r3]\n\t"                                           \
+                "add r3, r3, r12\n\t"                                             \
+                "le lr, 1b\n\t"                                                   \
+                "ldr r4, [sp]\n\t"                                                \
+                "cmp r2, r4\n\t"                                                  \
+                "bne 2b\n\t"                                                      \
+                "add sp, sp, #24\n\t"                                             \
+                "vpop {d8-d15}\n\t"                                               \
+                "pop {r4-r11, pc}\n\t");                                          \
+    }
+
 /* What pixels of a depthwise convolution are made of. */
 typedef struct {
     int32_t taps;

@@ -11,13 +11,14 @@
 #define QIR_TAKEN QIR_MVE_SIGNED
 #define QIR_WINDOWS QIR_MVE_ONE_BY_ONE
 #define QIR_KEPT QIR_MVE_KEPT_SIGNED
+#define QIR_CODES QIR_MVE_CODES
 #define QIR_BY_FOURS 1
 #define QIR_SUMS 0
 #define QIR_SUMMED
 /* template: end */
 
 #if QIR_BY_FOURS
-QIR_MVE_CODES(qir_conv_u8s8_T_mve_codes, QIR_WINDOWS, QIR_KEPT, QIR_TAKEN, QIR_ROUNDED)
+QIR_CODES(qir_conv_u8s8_T_mve_codes, QIR_WINDOWS, QIR_KEPT, QIR_TAKEN, QIR_ROUNDED)
 #endif
 
 /* Weights: [group][out_channels] rows of [kernel taps][in_channels] codes; results: [group][four channels][QIR_RESULT], of

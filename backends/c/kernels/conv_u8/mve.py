@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import Enum
 from math import prod
 from pathlib import Path
 
@@ -55,10 +56,24 @@ def _by_fours(site: Site) -> bool:
     return site.output.short == "u8" and site.added is None
 
 
-def _is_direct(each: int, depth: int, runs: bool) -> bool:
-    """Whether the kernel takes codes from where they are; arguments of mve_kernel."""
-    vectors = -(-depth // 16)
-    return runs and each % 4 == 0 and each // 4 * vectors <= 14 + 4 * vectors
+class _Way(Enum):
+    """How the kernel takes codes of windows: signed and put together; where they are, where few channels take them, and
+    made signed as often; of short ones pixel after pixel, with weights of four channels in vectors."""
+
+    TOGETHER = ""
+    DIRECT = "_direct"
+    SHORT = "_short"
+
+
+def _way(site: Site, each: int, depth: int, in_place: bool) -> _Way:
+    """Arguments as of mve_kernel."""
+    if not (_by_fours(site) and in_place and each % 4 == 0):
+        return _Way.TOGETHER
+    vectors, pixels = -(-depth // 16), site.output.size // site.output.shape[1]
+    bounded = int(site.node.attr("y_zero_point", 0)) <= int(site.node.attr("qmax", 255))
+    if vectors == 1 and pixels >= 4 and bounded and not is_fixed(site):
+        return _Way.SHORT
+    return _Way.DIRECT if each // 4 * vectors <= 14 + 4 * vectors else _Way.TOGETHER
 
 
 def _in_runs(site: Site) -> bool:
@@ -72,21 +87,22 @@ def mve_kernel(site: Site, each: int, depth: int, runs: bool) -> Kernel:
     Args:
         each: channels of a group.
         depth: codes of a window.
-        runs: these lie together, all of them inside the input. Where few channels take them they then are read where
-            they are, and made signed as often.
+        runs: these lie together, all of them inside the input.
     """
     name, types = output_types(site, "qir_conv_u8s8_T__mve")
     by_fours = _by_fours(site)
     rounding, kind = ("FIXED", "fixed") if is_fixed(site) else ("REAL", "real")
-    direct = by_fours and _is_direct(each, depth, runs)
-    taken, windows = ("UNSIGNED", "AS_THEY_ARE") if direct else ("SIGNED", "ONE_BY_ONE")
+    way = _way(site, each, depth, runs)
+    in_place = way != _Way.TOGETHER
+    taken, windows = ("UNSIGNED", "AS_THEY_ARE") if in_place else ("SIGNED", "ONE_BY_ONE")
     types = (*types, *summed(site), ("QIR_STORE4", f"qir_mve_store4_{kind if is_fixed(site) else site.output.short}"),
              ("QIR_ROUNDED", f"QIR_MVE_{rounding}"), ("QIR_CODED", f"qir_mve_{kind}"),
              ("QIR_SUM_OF", f"qir_mve_{kind}_sum"), ("QIR_RESULT", f"QIR_MVE_{rounding}_WORDS"),
-             ("QIR_IN_PLACE", str(int(direct))), ("QIR_TAKEN", f"QIR_MVE_{taken}"),
+             ("QIR_IN_PLACE", str(int(in_place))), ("QIR_TAKEN", f"QIR_MVE_{taken}"),
              ("QIR_KEPT", f"QIR_MVE_KEPT_{taken}"), ("QIR_WINDOWS", f"QIR_MVE_{windows}"),
+             ("QIR_CODES", f"QIR_MVE{'_SHORT' * (way == _Way.SHORT)}_CODES"),
              ("QIR_BY_FOURS", str(int(by_fours))))  # fmt: skip
-    ending = f"{'_direct' * direct}{'_sum' * (site.added is not None)}__"
+    ending = f"{way.value}{'_sum' * (site.added is not None)}__"
     return Kernel("qir_conv_u8s8_T__mve", MVE_SOURCE, name.replace("__", ending), types)
 
 
@@ -102,15 +118,19 @@ def _bind(site: Site) -> Bound:
     return Bound(mve_kernel(site, len(w) // groups, rows.shape[1], _in_runs(site)), args)
 
 
-def mve_work(outputs: int, each: int, depth: int, runs: int, *, by_fours: bool, direct: bool) -> float:
+def _work_of(site: Site, each: int, depth: int, runs: int, *, in_place: bool) -> float:
     """Instructions, as counted for common layers.
 
     Args:
         each: channels of a group.
         depth: codes of a window.
         runs: of codes that lie together, in a window.
-        by_fours, direct: as of the kernel.
+        in_place: as `runs` of mve_kernel.
     """
+    outputs, by_fours, way = site.output.size, _by_fours(site), _way(site, each, depth, in_place)
+    if way == _Way.SHORT:
+        return outputs / 4 * 20 + each * 8
+    direct = way == _Way.DIRECT
     by_rows, vectors, rest = 20 + runs * (8 + 4 * -(-depth // runs // 16)), -(-depth // 16), each % 4
     window = 12 if direct else by_rows if by_fours and rest == 0 else 90 + by_rows
     alone = 60 + rest * (40 + 10 * vectors) if rest else 0
@@ -121,14 +141,12 @@ def _work(site: Site) -> float:
     """Windows that reach beyond the input are put together by C."""
     w = site.input(1)
     each, depth = w.shape[0] // int(site.node.attr("group", 1)), prod(w.shape[1:])
-    by_fours = _by_fours(site)
-    direct = by_fours and _is_direct(each, depth, _in_runs(site))
     win = conv_window(site)
     inside = [sum(0 <= pixel * stride - begin <= room - (taps - 1) * dilation - 1 for pixel in range(size))
               for size, stride, begin, room, taps, dilation in zip(
                   win.output, win.strides, win.begin, win.input, win.kernel, win.dilations, strict=True)]  # fmt: skip
     edges = site.output.shape[0] * (prod(win.output) - prod(inside))
-    work = mve_work(site.output.size, each, depth, window_runs(site)[0], by_fours=by_fours, direct=direct)
+    work = _work_of(site, each, depth, window_runs(site)[0], in_place=_in_runs(site))
     return float(work + 200 * edges)
 
 
@@ -137,6 +155,4 @@ ON_MVE = Variant("mve", MVE_SOURCE, _accepts, _bind, work=_work, sums=True, fixe
 
 def mve_row_work(site: Site, columns: int, depth: int) -> float:
     """Of rows times a matrix."""
-    by_fours = _by_fours(site)
-    direct = by_fours and _is_direct(columns, depth, runs=True)
-    return mve_work(site.output.size, columns, depth, 1, by_fours=by_fours, direct=direct)
+    return _work_of(site, columns, depth, 1, in_place=True)
