@@ -29,25 +29,30 @@ def cases() -> list[Case]:
     return [of_few_bits(one, n) for n, one in enumerate(made) if one.node.op in ("qir.IntConv", "qir.IntGemm")]
 
 
-@pytest.mark.parametrize("core", CORES[:1], indirect=True)
 def test_packed_weights(core: str) -> None:
-    """Also by integers alone; five bits stay portable. Cores with DSP instructions have the same kernels."""
+    """Also by integers alone; five bits stay portable."""
     usual = cases()
-    text = check_cases([*usual, *map(fixed, usual[::3])], target=core).explain()
-    kinds = [f"qir_conv_u8few{bits}_u8" for bits in (1, 2, 4)] + [f"qir_gemm_u8few{bits}_row_" for bits in (1, 2, 4)]
-    kinds += ["_u8_fixed_", "_f32_by", "few2_u8_each", "qir_conv_u8s5"]
+    text = check_cases([*usual, *map(fixed, usual[::4])], target=core).explain()
+    kinds = [f"qir_conv_u8few{bits}_u8" for bits in (1, 2, 4)] + ["_u8_fixed_", "qir_conv_u8s5"]
+    if core == "cortex-m4":
+        kinds += [*(f"qir_gemm_u8few{bits}_row_" for bits in (1, 2, 4)), "_f32_by", "few2_u8_each"]
+    else:
+        kinds += [*(f"few{bits}_{kind}__mve" for bits in (1, 2, 4) for kind in ("u8", "f32")),
+                  *(f"few{bits}_u8_fixed_" for bits in (1, 2, 4)), "few2_u8_direct__mve",
+                  "few4_u8_direct__mve"]  # fmt: skip
     assert not {kind for kind in kinds if kind not in text}
 
 
-def test_packed_weights_take_their_bits_and_few_instructions_more(need: Callable[[str], str]) -> None:
+@pytest.mark.parametrize("target", CORES)
+def test_packed_weights_take_their_bits_and_few_instructions_more(target: str, need: Callable[[str], str]) -> None:
     """Than int8."""
-    for tool in elsewhere.needs("cortex-m4"):
+    for tool in elsewhere.needs(target):
         need(tool)
     int8 = shaped(0, 16, (9, 9), 16, (3, 3), pads=(1, 1, 1, 1))
     programs, counts = [], []
     for one in (int8, of_few_bits(int8, 1)):
         graph, builder = joined([one])
-        module = compile_c(graph, target="cortex-m4")
+        module = compile_c(graph, target=target)
         programs.append(module.program)
         counts.append(elsewhere.on_board(module, builder.feeds, ("-Os",))[1])
     weights = [next(data.array.nbytes for data in one.data if data.role == "weights") for one in programs]

@@ -11,23 +11,30 @@
 #define QIR_TAKEN QIR_MVE_SIGNED
 #define QIR_WINDOWS QIR_MVE_ONE_BY_ONE
 #define QIR_KEPT QIR_MVE_KEPT_SIGNED
+#define QIR_CODES QIR_MVE_CODES
+#define QIR_WEIGHTS QIR_MVE_WEIGHTS_8
+#define QIR_FOUR qir_mve_sums_8
+#define QIR_BITS 8
 #define QIR_BY_FOURS 1
 #define QIR_SUMS 0
 #define QIR_SUMMED
 /* template: end */
 
 #if QIR_BY_FOURS
-QIR_MVE_CODES(qir_conv_u8s8_T_mve_codes, QIR_WINDOWS, QIR_KEPT, QIR_TAKEN, QIR_ROUNDED)
+QIR_CODES(qir_conv_u8s8_T_mve_codes, QIR_WINDOWS, QIR_KEPT, QIR_TAKEN, QIR_ROUNDED, QIR_WEIGHTS)
 #endif
 
-/* Weights: [group][out_channels] rows of [kernel taps][in_channels] codes; results: [group][four channels][QIR_RESULT], of
+/* Weights: [group][out_channels] rows of [kernel taps][in_channels] codes, as QIR_MVE_WEIGHTS_<bits> has them: those of
+   fewer than 8 bits lie in fours of channels, the last one filled up; results: [group][four channels][QIR_RESULT], of
    which biases hold 128 times the sum of a row. Taps outside the input have the code of zero. scratch holds the codes of a
    window, less 128; where QIR_IN_PLACE, they are taken from x: the pixels of a row at once, of one group. Four channels go
-   together, what is left of them one by one. sum, other: where results are sums with other codes, which lie as those of y do and may share their bytes. */
+   together, what is left of them one by one, of bytes. sum, other: where results are sums with other codes, which lie as those of y do
+   and may share their bytes. */
 void qir_conv_u8s8_T__mve(const qir_conv_u8_shape *s, const uint8_t *QIR_RESTRICT x, const int8_t *QIR_RESTRICT w,
                           const uint32_t *QIR_RESTRICT results, QIR_SUMMED void *QIR_RESTRICT scratch, QIR_Y *y) {
     const int32_t depth = s->window.kernel[0] * s->window.kernel[1] * s->window.kernel[2] * s->in_channels;
     const int32_t channels = s->out_channels;
+    const int32_t four_bytes = QIR_BITS == 1 ? (depth + 31) / 32 * 16 : depth * QIR_BITS / 2;
     const qir_conv_u8_insides insides = qir_conv_u8_all_inside(s);
     const qir_mve_requant q = qir_mve_widen_requant(&s->requant);
     #if QIR_SUMS
@@ -46,7 +53,7 @@ void qir_conv_u8s8_T__mve(const qir_conv_u8_shape *s, const uint8_t *QIR_RESTRIC
     fours.pixels = 1;
     fours.step = (place.alone ? 1 : s->window.stride[2]) * s->in_channels;
     fours.count = depth;
-    fours.back = depth - ((depth + 15) & ~15);
+    fours.back = QIR_BITS == 1 ? 0 : depth - ((depth + 15) & ~15);
     fours.zero_point = q.zero_point;
     fours.least = s->requant.low + q.zero_point;
     fours.most = s->requant.high + q.zero_point;
@@ -64,7 +71,9 @@ void qir_conv_u8s8_T__mve(const qir_conv_u8_shape *s, const uint8_t *QIR_RESTRIC
         qir_conv_u8_next(&s->window, &place);
     }
     (void)scratch;
+    (void)four_bytes;
     #else
+    memset((uint8_t *)scratch + depth, 0, QIR_BITS == 1 ? -(uint32_t)depth & 31u : 0);
     in_rows = s->window.kernel[0] == 1 && qir_conv_u8_together(s) == s->window.kernel[2];
     run = s->in_channels * s->window.kernel[2];
     next = s->window.dilation[1] * insides.step[1];
@@ -115,22 +124,23 @@ void qir_conv_u8s8_T__mve(const qir_conv_u8_shape *s, const uint8_t *QIR_RESTRIC
                 result += channel / 4 * QIR_RESULT;
                 fours.last = result;
                 qir_conv_u8s8_T_mve_codes(&fours);
-                weights += channel * depth;
+                weights += channel / 4 * four_bytes;
                 to += channel;
             }
             #endif
             for (; channel < channels; channel += 4, result += QIR_RESULT) {
                 const int32_t count = channels - channel < 4 ? channels - channel : 4;
                 const mve_pred16_t lanes = vctp32q((uint32_t)count);
-                int32_t starts[4] = {0, 0, 0, 0}, i;
                 int32x4_t sums;
-                if (count == 4) {
-                    sums = qir_mve_four(scratch, depth, weights, depth);
+                if (QIR_BITS < 8 || count == 4) {
+                    sums = QIR_FOUR(scratch, depth, weights);
+                    weights += four_bytes;
                 } else {
-                    for (i = 0; i < count; ++i) {
-                        starts[i] = vgetq_lane_s32(qir_mve_four(scratch, depth, weights + i * depth, 0), 0);
+                    int32_t ones[4] = {0, 0, 0, 0}, i;
+                    for (i = 0; i < count; ++i, weights += depth) {
+                        ones[i] = qir_mve_one(scratch, depth, weights);
                     }
-                    sums = vldrwq_s32(starts);
+                    sums = vldrwq_s32(ones);
                 }
                 sums = vaddq_s32(sums, vreinterpretq_s32_u32(vldrwq_u32(result)));
                 #if QIR_SUMS
@@ -140,7 +150,6 @@ void qir_conv_u8s8_T__mve(const qir_conv_u8_shape *s, const uint8_t *QIR_RESTRIC
                 #else
                 QIR_STORE4(sums, result, &q, lanes, to);
                 #endif
-                weights += count * depth;
                 to += count;
             }
         }

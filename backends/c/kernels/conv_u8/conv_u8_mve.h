@@ -2,7 +2,7 @@
 #ifndef QIR_CONV_U8_MVE_H
 #define QIR_CONV_U8_MVE_H
 
-#include "../../runtime/qir_mve.h"
+#include "conv_u8_mve_rows.h"
 #include "conv_u8_window.h"
 
 /* The codes of a window less 128, where they lie as those of x do but for runs; `step` as of qir_conv_u8_insides. `first`:

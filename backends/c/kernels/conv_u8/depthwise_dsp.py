@@ -28,7 +28,7 @@ def _accepts(site: Site) -> str | None:
         return "not one input and one output channel a group, or fewer than four of them"
     if w.shape[2:] != (3, 3) or conv_window(site).dilations != (1, 1):
         return "not three by three neighbouring taps"
-    if conv_window(site).strides[_along(site)] > 2:
+    if max(conv_window(site).strides) > 2:
         return "its windows are more than two pixels apart"
     if max(conv_window(site).begin) >= 3:
         return "windows lie outside the input"
@@ -43,7 +43,9 @@ def _bind(site: Site) -> Bound:
             Data(np.asarray(site.constant(2)).astype(np.int32), "bias"),
             Data(dsp_scales(site, per_channel(site.constant(3), w.shape[0])), "multipliers"))  # fmt: skip
     columns = (win.output[along] - 1) * win.strides[along] + 3
-    args = (conv_shape(site), Scalar(1 + along), site.input(0).read, *data, Scratch(4 * 6 * columns),
+    begin, stride = win.begin[1 - along], win.strides[1 - along]
+    pairs = ((win.output[1 - along] - 1) * stride - begin >> 1) - (-begin >> 1) + 2
+    args = (conv_shape(site), Scalar(1 + along), site.input(0).read, *data, Scratch(32 * columns + 16 * pairs),
             site.output.write)  # fmt: skip
     return Bound(_kernel(site, win.strides[along]), args)
 
@@ -55,25 +57,27 @@ def _kernel(site: Site, stride: int) -> Kernel:
     zero, rounding = int(site.node.attr("y_zero_point", 0)) == 0, "FIXED" if is_fixed(site) else "REAL"
     kinds = (("_fixed", is_fixed(site)), ("_by2", stride == 2), ("_each", not small), ("_zero", zero),
              ("_clamped", clamped))  # fmt: skip
+    zero_point = '""' if zero else "QIR_DSP_ZERO_POINT"
     added = "ZERO" if zero else "PAIR" if small else "EACH"
     name = f"qir_conv_u8s8_depthwise_3x3_u8{''.join(kind for kind, taken in kinds if taken)}__dsp"
     return Kernel("qir_conv_u8s8_depthwise_3x3_T__dsp", _SOURCE, name, (
-        ("QIR_BACK", f"QIR_DSP_BACK_{stride}"), ("QIR_TAKEN", f"QIR_DSP_{rounding}_TAPS"),
-        ("QIR_STARTS", f"QIR_DSP_{rounding}_STARTS"), ("QIR_ROUNDED", f"QIR_DSP_{rounding}_FOUR"),
-        ("QIR_CODES", f"QIR_DSP_{'PAIRS' if small else 'EACH'}(QIR_DSP_ADD_{added})"),
+        ("QIR_BETWEEN", f'"{32 * stride}"'), ("QIR_TAKEN", f"QIR_DSP_{rounding}_SCALES_TAKEN"),
+        ("QIR_ROUNDED", f"QIR_DSP_{rounding}_FOUR"),
+        ("QIR_CODES", f"QIR_DSP_{'PAIRS' if small else 'EACH'}({zero_point}, QIR_DSP_ADD_{added})"),
         ("QIR_CLAMP", "QIR_DSP_CLAMP_TAPS" if clamped else '""'), ("QIR_SCALE", "2" if is_fixed(site) else "1"),
         ("QIR_TWICE", "0x10001u" if small else "1u"),
     ))  # fmt: skip
 
 
 def _work(site: Site) -> float:
-    """Instructions, as counted for common layers: of windows, of columns, of lines, of taps; each of four channels."""
+    """Instructions, as counted for common layers: of windows and rows of them, of columns and pairs of lines, of taps;
+    each of four channels."""
     win, along = conv_window(site), _along(site)
     batch, channels = site.output.shape[:2]
-    lines, length, stride = win.output[1 - along], win.output[along], win.strides[along]
-    paired = win.strides[1 - along] == 1 and lines > 3
-    each = length * (67.0 + (12 if paired else 17) * stride) + (45 if paired else 75)
-    return -(-channels // 4) * (batch * lines * each + (180 if paired else 120))
+    rows, length = win.output[1 - along], win.output[along]
+    pairs = rows * win.strides[1 - along] / 2 + 1
+    lines = rows * (66.0 * length + 22) + pairs * (11.5 * length * win.strides[along] + 30)
+    return -(-channels // 4) * (batch * lines + 150)
 
 
 ON_DSP_DEPTHWISE = Variant("dsp", _SOURCE, _accepts, _bind, work=_work, fixed=True)

@@ -43,7 +43,7 @@ from qir.backends.c.kernels.conv_u8.blocks import (
 from qir.backends.c.kernels.conv_u8.contract import pixel_window
 from qir.backends.c.kernels.conv_u8.dsp import DSP_SOURCE, dsp_data, dsp_kernel, dsp_room, dsp_work, refuse_dsp
 from qir.backends.c.kernels.conv_u8.dsp_few import few_data, few_kernel, few_room, few_work, refuse_few
-from qir.backends.c.kernels.conv_u8.mve import MVE_SOURCE, mve_data, mve_kernel, mve_refuses, mve_row_work
+from qir.backends.c.kernels.conv_u8.mve import MVE_SOURCE, mve_data, mve_kernel, mve_refuses, mve_room, mve_row_work
 from qir.backends.c.kernels.conv_u8.panels import panel_kernel, panel_variant
 from qir.backends.c.kernels.conv_u8.sparse import refuse_dense, skipping, sparse_data
 from qir.backends.c.program import Data, Field, Scratch, Struct
@@ -222,14 +222,14 @@ def _on_dsp(few: bool) -> tuple[Variant, ...]:
 
 
 def _accepts_mve(site: Site) -> str | None:
-    return accepts(site) or mve_refuses(site)
+    return accepts(site) or mve_refuses(site, _weights(site))
 
 
 def _bind_mve(site: Site) -> Bound:
     """A convolution of one tap."""
     shape, data = _conv_shape(site, pixel_window(_rows(site))), mve_data(site, _weights(site))
     depth, columns = site.input(1).shape
-    kernel, room = mve_kernel(site, columns, depth, runs=True), Scratch(depth)
+    kernel, room = mve_kernel(site, columns, depth, runs=True), mve_room(site, depth)
     return Bound(kernel, (shape, site.input(0).read, *data, *added(site), room, site.output.write))
 
 
