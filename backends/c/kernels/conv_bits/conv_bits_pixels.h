@@ -8,6 +8,8 @@
 /* How a layer is cut into blocks (pixels.py). */
 typedef struct {
     int32_t rows;   /* of the result */
+    int32_t flat;   /* windows are single pixels, one below the other in one column */
+    int32_t planes;
     int32_t plane;  /* bytes */
     int32_t starts; /* counts that pixels start with */
     int32_t half;   /* of the channels of x, where taps lie outside */
@@ -19,18 +21,22 @@ static inline int32_t qir_bits_phases(const qir_window *win) {
     return reach < win->stride[1] ? reach : win->stride[1];
 }
 
-/* Of each step where its low halves lie for pixel 0. */
+/* Of each step where pixel 0 lies, threes filled up by the plane behind all. */
 static inline void qir_bits_places(const qir_conv_bits_shape *s, const qir_bits_block *block, int32_t *place) {
     const qir_window *const win = &s->window;
-    int32_t b, c, j;
+    int32_t b, c, j, steps = 0;
     for (b = 0; b < win->kernel[1]; ++b) {
         const int32_t below = b * win->dilation[1], line = below / win->stride[1];
         const int32_t phase = below - line * win->stride[1];
         for (c = 0; c < win->kernel[2]; ++c) {
-            for (j = 0; j < s->bytes; ++j) {
-                *place++ = 2 * ((phase * win->kernel[2] + c) * s->bytes + j) * block->plane + line * win->out[2];
+            for (j = 0; j < 2 * s->bytes; ++j) {
+                const int32_t plane = (phase * win->kernel[2] + c) * 2 * s->bytes + j;
+                place[steps++] = plane * block->plane + line * win->out[2];
             }
         }
+    }
+    for (; steps % 3; ++steps) {
+        place[steps] = block->planes * block->plane;
     }
 }
 
@@ -99,12 +105,53 @@ QIR_AVX2 static QIR_INLINE __m128i qir_bits_four_near(const uint8_t *x, ptrdiff_
                                : _mm_shuffle_ps(a, b, _MM_SHUFFLE(2, 0, 2, 0)));
 }
 
-/* `count` pixels, `next` bytes apart, to as many places of the planes, and up to fifteen more. Where that leads not
-   beyond the end of all pixels, sixteen are read as they lie. */
+/* [16][16 bytes] to [byte][16], in both halves of each vector: to interleave the halves of an array turns the bits of
+   places by one, so after four times those of rows and of bytes have changed theirs. */
+QIR_AVX2 static QIR_INLINE void qir_bits_turn_sixteen(__m256i v[16]) {
+    __m256i other[16];
+    int32_t i, times;
+    for (times = 0; times < 2; ++times) {
+        for (i = 0; i < 8; ++i) {
+            other[2 * i] = _mm256_unpacklo_epi8(v[i], v[i + 8]);
+            other[2 * i + 1] = _mm256_unpackhi_epi8(v[i], v[i + 8]);
+        }
+        for (i = 0; i < 8; ++i) {
+            v[2 * i] = _mm256_unpacklo_epi8(other[i], other[i + 8]);
+            v[2 * i + 1] = _mm256_unpackhi_epi8(other[i], other[i + 8]);
+        }
+    }
+}
+
+/* Sixteen bytes of `count` pixels, of 32 at most, to 32 places. */
+QIR_AVX2 static QIR_INLINE void qir_bits_sixteen_planes(const uint8_t *x, ptrdiff_t next, int32_t count,
+                                                        ptrdiff_t plane, uint8_t *to) {
+    const __m256i mask = _mm256_set1_epi8(15);
+    __m256i v[16];
+    int32_t k;
+    for (k = 0; k < 16; ++k, x += next) {
+        const __m128i none = _mm_setzero_si128(), first = k < count ? qir_bits_sixteen_bytes(x) : none;
+        const __m128i second = k + 16 < count ? qir_bits_sixteen_bytes(x + 16 * next) : none;
+        v[k] = _mm256_inserti128_si256(_mm256_castsi128_si256(first), second, 1);
+    }
+    qir_bits_turn_sixteen(v);
+    for (k = 0; k < 16; ++k, to += 2 * plane) {
+        _mm256_storeu_si256((__m256i *)(void *)to, _mm256_and_si256(v[k], mask));
+        _mm256_storeu_si256((__m256i *)(void *)(to + plane), _mm256_and_si256(_mm256_srli_epi16(v[k], 4), mask));
+    }
+}
+
+/* `count` pixels, `next` bytes apart, to as many places of the planes, and up to 31 more. Where that leads not beyond
+   the end of all pixels, sixteen are read as they lie. */
 QIR_AVX2 QIR_ALONE static void qir_bits_line(const uint8_t *x, const uint8_t *end, ptrdiff_t next, int32_t count,
                                              int32_t bytes, ptrdiff_t plane, uint8_t *to) {
     const int32_t some = bytes < 4 ? bytes : 4;
     int32_t j, k;
+    for (; bytes >= 16 && count > 0; count -= 32, x += 32 * next, to += 32) {
+        for (j = 0; j < bytes; j += 16) {
+            const int32_t at = j + 16 <= bytes ? j : bytes - 16;
+            qir_bits_sixteen_planes(x + at, next, count, plane, to + 2 * at * plane);
+        }
+    }
     for (; count > 0; count -= 16, x += 16 * next, to += 16) {
         const int whole = end - x >= 16 * next;
         if (whole && next == 2 && bytes == 2) {
@@ -155,6 +202,10 @@ QIR_AVX2 static QIR_INLINE void qir_bits_halves(const qir_conv_bits_shape *s, co
     const uint8_t *const all = x + (ptrdiff_t)win->in[1] * win->in[2] * s->bytes;
     const ptrdiff_t plane = block->plane;
     int32_t phase, tap, line;
+    if (block->flat) {
+        qir_bits_line(x + (ptrdiff_t)row * s->bytes, all, s->bytes, rows, s->bytes, plane, halves);
+        return;
+    }
     for (phase = 0; phase < phases; ++phase) {
         for (tap = 0; tap < win->kernel[2]; ++tap, halves += planes * plane) {
             const int32_t before = win->pad[2] - tap * win->dilation[2], inside = win->in[2] + before;
