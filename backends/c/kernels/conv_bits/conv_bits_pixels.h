@@ -238,19 +238,36 @@ static inline int32_t qir_bits_taps_inside(const qir_window *win, int32_t axis, 
     return last > first ? last - first : 0;
 }
 
-/* Half of the channels for each tap outside, in the order of counts (conv_bits_pixels__avx2.c): bits 3 and 4 of a
-   pixel's number change places. */
-static inline void qir_bits_starts_outside(const qir_conv_bits_shape *s, const qir_bits_block *block, int32_t row,
-                                           int32_t rows, int16_t *start) {
+/* Of each column half of the channels times its taps inside, and places for a vector more. */
+static inline void qir_bits_columns_inside(const qir_window *win, int32_t half, int16_t *columns) {
+    int32_t column;
+    for (column = 0; column < win->out[2]; ++column) {
+        columns[column] = (int16_t)(half * qir_bits_taps_inside(win, 2, column));
+    }
+}
+
+/* Half of the channels for each tap outside, in the order of counts (conv_bits_pixels__avx2.c): the second and the third
+   eight of 32 change places. */
+QIR_AVX2 static QIR_INLINE void qir_bits_starts_outside(const qir_conv_bits_shape *s, const qir_bits_block *block,
+                                                        const int16_t *columns, int32_t row, int32_t rows,
+                                                        int16_t *start) {
     const qir_window *const win = &s->window;
-    const int32_t taps = win->kernel[1] * win->kernel[2];
-    int32_t i, column, pixel = 0;
+    const int32_t width = win->out[2], pixels = rows * width;
+    const __m256i all = _mm256_set1_epi16((int16_t)(win->kernel[1] * win->kernel[2] * block->half));
+    int32_t i, column;
     for (i = 0; i < rows; ++i) {
-        const int32_t inside = qir_bits_taps_inside(win, 1, row + i);
-        for (column = 0; column < win->out[2]; ++column, ++pixel) {
-            const int32_t outside = taps - inside * qir_bits_taps_inside(win, 2, column);
-            start[(pixel & ~24) | (pixel & 8) << 1 | (pixel & 16) >> 1] = (int16_t)(outside * block->half);
+        const __m256i inside = _mm256_set1_epi16((int16_t)qir_bits_taps_inside(win, 1, row + i));
+        for (column = 0; column < width; column += 16) {
+            const __m256i own = _mm256_loadu_si256((const __m256i *)(const void *)(columns + column));
+            const __m256i outside = _mm256_sub_epi16(all, _mm256_mullo_epi16(inside, own));
+            _mm256_storeu_si256((__m256i *)(void *)(start + i * width + column), outside);
         }
+    }
+    for (i = 0; i < pixels; i += 32) {
+        const __m128i second = qir_bits_sixteen_bytes((const uint8_t *)(start + i + 8));
+        const __m128i third = qir_bits_sixteen_bytes((const uint8_t *)(start + i + 16));
+        _mm_storeu_si128((__m128i *)(void *)(start + i + 8), third);
+        _mm_storeu_si128((__m128i *)(void *)(start + i + 16), second);
     }
 }
 

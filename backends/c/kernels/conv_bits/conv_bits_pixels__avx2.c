@@ -224,7 +224,8 @@ void qir_conv_bits_pixels__avx2(const qir_conv_bits_shape *s, const qir_bits_blo
     uint8_t *const tables = (uint8_t *)scratch;
     int16_t *const ones = (int16_t *)(void *)(tables + 4096);
     int16_t *const start = ones + 256;
-    uint8_t *const halves = (uint8_t *)(start + b->starts);
+    int16_t *const columns = start + b->starts;
+    uint8_t *const halves = (uint8_t *)(columns + (width + 47) / 32 * 32);
     int32_t *const place = (int32_t *)(void *)(halves + (ptrdiff_t)(b->planes + 1) * b->plane);
     uint8_t *const found = (uint8_t *)(place + (steps + 2) / 3 * 3);
     uint8_t *const other = found + (ptrdiff_t)128 * bytes * planes;
@@ -238,12 +239,15 @@ void qir_conv_bits_pixels__avx2(const qir_conv_bits_shape *s, const qir_bits_blo
     (void)memset(start, 0, (size_t)b->starts * sizeof *start);
     (void)memset(halves + (ptrdiff_t)b->planes * b->plane, 0x80, (size_t)b->plane);
     qir_bits_places(s, b, place);
+    if (s->padded) {
+        qir_bits_columns_inside(win, b->half, columns);
+    }
     for (sample = 0; sample < win->batch; ++sample, x += (ptrdiff_t)win->in[1] * win->in[2] * s->bytes) {
         for (row = 0; row < height; row += b->rows) {
             const int32_t rows = height - row < b->rows ? height - row : b->rows, pixels = rows * width;
             qir_bits_halves(s, b, x, row, rows, halves);
             if (s->padded) {
-                qir_bits_starts_outside(s, b, row, rows, start);
+                qir_bits_starts_outside(s, b, columns, row, rows, start);
             }
             for (first = 0; first < pixels; first += 32 * count.vectors) {
                 const int32_t left = (pixels - first + 31) / 32, rest = pixels - first;
