@@ -21,22 +21,23 @@ static inline int32_t qir_bits_phases(const qir_window *win) {
     return reach < win->stride[1] ? reach : win->stride[1];
 }
 
-/* Of each step where pixel 0 lies, threes filled up by the plane behind all. */
-static inline void qir_bits_places(const qir_conv_bits_shape *s, const qir_bits_block *block, int32_t *place) {
+/* Of each step where a pixel lies that lies at x in the first plane; threes filled up by the plane behind all. */
+static inline void qir_bits_places(const qir_conv_bits_shape *s, const qir_bits_block *block, const uint8_t *x,
+                                   const uint8_t **place) {
     const qir_window *const win = &s->window;
     int32_t b, c, j, steps = 0;
     for (b = 0; b < win->kernel[1]; ++b) {
         const int32_t below = b * win->dilation[1], line = below / win->stride[1];
         const int32_t phase = below - line * win->stride[1];
+        const uint8_t *from = x + (ptrdiff_t)phase * win->kernel[2] * 2 * s->bytes * block->plane + line * win->out[2];
         for (c = 0; c < win->kernel[2]; ++c) {
-            for (j = 0; j < 2 * s->bytes; ++j) {
-                const int32_t plane = (phase * win->kernel[2] + c) * 2 * s->bytes + j;
-                place[steps++] = plane * block->plane + line * win->out[2];
+            for (j = 0; j < 2 * s->bytes; ++j, from += block->plane) {
+                place[steps++] = from;
             }
         }
     }
     for (; steps % 3; ++steps) {
-        place[steps] = block->planes * block->plane;
+        place[steps] = x + (ptrdiff_t)block->planes * block->plane;
     }
 }
 

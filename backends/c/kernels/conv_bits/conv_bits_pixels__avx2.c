@@ -20,11 +20,10 @@
 
 /* What is counted: two channels of `vectors` times 32 pixels. */
 typedef struct {
-    const uint8_t *tables; /* [half byte of the second channel][of the first][of a pixel] */
-    const uint8_t *x;      /* planes, at the first of the pixels */
-    const int32_t *place;  /* of a step, beside x */
-    int32_t steps;         /* whole threes */
-    const int16_t *start;  /* ones of taps outside, in the order of `ones` */
+    const uint8_t *tables;    /* [half byte of the second channel][of the first][of a pixel] */
+    const uint8_t *const *x;  /* of a step, at the first of the pixels */
+    const uint8_t *const *end; /* of steps, whole threes */
+    const int16_t *start;     /* ones of taps outside, in the order of `ones` */
     int32_t vectors;
 } qir_bits_pixels_count;
 
@@ -79,14 +78,13 @@ QIR_AVX2 static QIR_INLINE void qir_bits_pixels_widen(__m256i counts, const int1
                                                             int16_t *ones) {                                       \
         const __m256i zero = _mm256_setzero_si256(), mask = _mm256_set1_epi8(15);                                  \
         const int16_t *begin = c->start;                                                                           \
+        const uint8_t *const *x = c->x;                                                                            \
         ptrdiff_t then = 0;                                                                                        \
-        int32_t step = 0;                                                                                          \
-        while (step < c->steps) {                                                                                  \
-            const int32_t last = c->steps - step < 63 ? c->steps : step + 63;                                      \
+        while (x < c->end) {                                                                                       \
+            const uint8_t *const *const last = c->end - x < 63 ? c->end : x + 63;                                  \
             __m256i v;                                                                                             \
-            QIR_EACH_##n(QIR_BITS_PIXELS_BEGIN) for (; step < last; step += 3, w += 3) {                           \
-                const uint8_t *const x0 = c->x + c->place[step], *const x1 = c->x + c->place[step + 1];            \
-                const uint8_t *const x2 = c->x + c->place[step + 2];                                               \
+            QIR_EACH_##n(QIR_BITS_PIXELS_BEGIN) for (; x < last; x += 3, w += 3) {                                 \
+                const uint8_t *const x0 = x[0], *const x1 = x[1], *const x2 = x[2];                                \
                 const __m256i table0 = QIR_BITS_PIXELS_TABLE(w[0]), table1 = QIR_BITS_PIXELS_TABLE(w[1]);          \
                 const __m256i table2 = QIR_BITS_PIXELS_TABLE(w[2]);                                                \
                 QIR_EACH_##n(QIR_BITS_PIXELS_STEPS)                                                                \
@@ -226,19 +224,18 @@ void qir_conv_bits_pixels__avx2(const qir_conv_bits_shape *s, const qir_bits_blo
     int16_t *const start = ones + 256;
     int16_t *const columns = start + b->starts;
     uint8_t *const halves = (uint8_t *)(columns + (width + 47) / 32 * 32);
-    int32_t *const place = (int32_t *)(void *)(halves + (ptrdiff_t)(b->planes + 1) * b->plane);
-    uint8_t *const found = (uint8_t *)(place + (steps + 2) / 3 * 3);
+    const uint8_t **const place = (const uint8_t **)(void *)(halves + (ptrdiff_t)(b->planes + 1) * b->plane);
+    const uint8_t **const end = place + (steps + 2) / 3 * 3;
+    uint8_t *const found = (uint8_t *)(void *)end;
     uint8_t *const other = found + (ptrdiff_t)128 * bytes * planes;
     qir_bits_pixels_count count;
     int32_t sample, row, first, channel;
     count.tables = tables;
-    count.place = place;
-    count.steps = (steps + 2) / 3 * 3;
-    count.start = start;
+    count.x = place;
+    count.end = end;
     qir_bits_pair_tables(tables);
     (void)memset(start, 0, (size_t)b->starts * sizeof *start);
     (void)memset(halves + (ptrdiff_t)b->planes * b->plane, 0x80, (size_t)b->plane);
-    qir_bits_places(s, b, place);
     if (s->padded) {
         qir_bits_columns_inside(win, b->half, columns);
     }
@@ -254,7 +251,7 @@ void qir_conv_bits_pixels__avx2(const qir_conv_bits_shape *s, const qir_bits_blo
                 const uint8_t *weights = w;
                 uint8_t *turned;
                 count.vectors = left > 4 ? 4 : left < 2 ? 2 : left;
-                count.x = halves + first;
+                qir_bits_places(s, b, halves + first, place);
                 count.start = s->padded ? start + first : start;
                 (void)memset(found, 0, (size_t)(32 * count.vectors * bytes * planes));
                 for (channel = 0; channel < s->outputs; channel += 2, weights += steps) {

@@ -116,7 +116,7 @@ def _bind(site: Site) -> Bound:
     result = _TOGETHER * (layer.outputs // 8) * (2 if int(site.node.attr("y_levels")) > 2 else 1)
     starts_and_columns = starts + (win.output[1] + 47) // 32 * 32
     planes = (block.planes + 1) * block.plane
-    scratch = Scratch(4096 + 512 + 2 * starts_and_columns + planes + 4 * (steps + 2) + 2 * result + 32 + _TOGETHER)
+    scratch = Scratch(4096 + 512 + 2 * starts_and_columns + planes + 8 * (steps + 2) + 2 * result + 32 + _TOGETHER)
     shape = Struct("qir_bits_block", (
         ("rows", block.rows), ("flat", int(block.flat)), ("planes", block.planes), ("plane", block.plane),
         ("starts", starts), ("half", weights_of(site).shape[1] // 2),
