@@ -153,12 +153,11 @@ QIR_AVX2 QIR_ALONE static void qir_bits_line(const uint8_t *x, const uint8_t *en
             qir_bits_sixteen_planes(x + at, next, count, plane, to + 2 * at * plane);
         }
     }
+    for (; bytes == 2 && next == 2 && count > 0 && end - x >= 32; count -= 16, x += 32, to += 16) {
+        qir_bits_pairs(x, plane, to);
+    }
     for (; count > 0; count -= 16, x += 16 * next, to += 16) {
         const int whole = end - x >= 16 * next;
-        if (whole && next == 2 && bytes == 2) {
-            qir_bits_pairs(x, plane, to);
-            continue;
-        }
         for (j = 0; j < bytes; j += 4) {
             const int32_t at = bytes < 4 ? 0 : j + 4 <= bytes ? j : bytes - 4;
             __m128i v[4];
