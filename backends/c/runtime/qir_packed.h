@@ -235,6 +235,14 @@ static QIR_INLINE void qir_unpack_row(const uint8_t *QIR_RESTRICT row, int32_t b
     }
 }
 
+/* Four sums, to those that are there but for the first. */
+static QIR_INLINE void qir_add_four(const int32_t *sums, int32_t there, int32_t *to) {
+    int32_t k;
+    for (k = 0; k < 4; ++k) {
+        to[k] = there ? to[k] + sums[k] : sums[k];
+    }
+}
+
 /* As qir_dot_rows, for any number of rows of activations; acc holds room for sixteen columns a row. Four rows of weights
    are unpacked at once, QIR_TILE_DEPTH codes of each: where fewer are left a row takes just as many places, and what the
    row before it unpacked too much is overwritten. `head`: bytes that a row begins with. */
@@ -243,7 +251,7 @@ static inline void qir_dot_packed(const int16_t *QIR_RESTRICT x, int32_t rows, c
                                   int32_t *QIR_RESTRICT acc) {
     const ptrdiff_t line = head + (bits == QIR_TRITS ? (depth + 19) / 20 * 4 : qir_packed_bytes(bits, depth));
     int8_t tile[4 * QIR_TILE_DEPTH + 20];
-    int32_t first, i, j, k;
+    int32_t first, i, j;
     for (j = 0; j < count; j += 4, w += 4 * line) {
         const int32_t lines = count - j < 4 ? count - j : 4;
         for (first = 0; first < depth; first += QIR_TILE_DEPTH) {
@@ -257,18 +265,19 @@ static inline void qir_dot_packed(const int16_t *QIR_RESTRICT x, int32_t rows, c
             for (i = 0; i < rows; i += 2) {
                 const int16_t *const from = x + (ptrdiff_t)i * depth + first;
                 int32_t *const to = acc + i * 16 + j;
-                int32_t sums[8] = {0, 0, 0, 0, 0, 0, 0, 0};
-                if (rows - i > 1) {
-                    qir_dot_2x4(from, from + depth, tile, part, sums, sums + 4);
-                } else {
+                const int alone = rows - i == 1;
+                int32_t sums[8];
+                if (QIR_ON_VECTORS && !first && !alone) { /* compilers keep more in registers where nothing is added */
+                    qir_dot_2x4(from, from + depth, tile, part, to, to + 16);
+                    continue;
+                }
+                if (alone) {
                     qir_dot_1x4(from, tile, part, sums);
+                } else {
+                    qir_dot_2x4(from, from + depth, tile, part, sums, sums + 4);
+                    qir_add_four(sums + 4, first, to + 16);
                 }
-                for (k = 0; k < 4; ++k) {
-                    to[k] = first ? to[k] + sums[k] : sums[k];
-                    if (rows - i > 1) {
-                        to[16 + k] = first ? to[16 + k] + sums[4 + k] : sums[4 + k];
-                    }
-                }
+                qir_add_four(sums, first, to);
             }
         }
     }
