@@ -50,7 +50,7 @@ RATES: Mapping[str, float] = MappingProxyType({
     "conv_u8_sparse__avx2": 20, "conv_u8_sparse__avxvnni": 91, "conv_u8_sparse__avx512vnni": 93,
     "gemm_u8_sparse_row__avx2": 16, "gemm_u8_sparse_row__avxvnni": 51, "gemm_u8_sparse_row__avx512vnni": 65,
     "conv_bits__avx2": 140, "conv_bits__avx512vpopcntdq": 330, "conv_bits__portable": 14, "conv_bits__neon": 40,
-    "conv_bits_pixels__avx2": 220, "conv_bits_signs__asimd": 45, "conv_bits__dsp": 20,
+    "conv_bits_pixels__avx2": 330, "conv_bits_signs__asimd": 45, "conv_bits__dsp": 20,
     "pack_bits__avx2": 16, "pack_bits__neon": 1.7, "pack_bits__portable": 0.7,
     "compare__avx2": 6, "compare__portable": 1,
     "conv_u8_winograd__avx2": 20, "conv_u8_winograd4__avx2": 20,

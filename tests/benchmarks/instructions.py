@@ -75,8 +75,8 @@ def host(module: CModule, feeds: Mapping[str, np.ndarray], compiler: str = "gcc"
         feeds: one sample.
     """
     with tempfile.TemporaryDirectory() as folder:
-        counted = build(module, feeds, Path(folder), [compiler])
-        one, two = (_callgrind(counted, runs) for runs in (1, 2))
+        program_file = build(module, feeds, Path(folder), [compiler])
+        one, two = (_callgrind(program_file, runs) for runs in (1, 2))
     return two - one
 
 
@@ -98,8 +98,8 @@ def emulated(
         compiler: a cross compiler for it.
     """
     with tempfile.TemporaryDirectory() as folder:
-        counted = build(module, feeds, Path(folder), compiler.split())
-        one, two = (_qemu(counted, cpu, runs) for runs in (1, 2))
+        program_file = build(module, feeds, Path(folder), compiler.split())
+        one, two = (_qemu(program_file, cpu, runs) for runs in (1, 2))
     return two - one
 
 
@@ -141,13 +141,17 @@ def _qemu(counted: Path, cpu: str, runs: int) -> int:
     return int(found[1])
 
 
-def per_unit(row: Row, target: str, compiler: str) -> float:
-    """Instructions for a multiply-accumulate, or for an element."""
-    module = compile_c(row.graph, target=target)
+def counted(module: CModule, row: Row, target: str, compiler: str) -> int:
+    """Instructions of one run, on this processor or, for ARM, in qemu."""
     if target in ARM:
         cross = {"gcc": "aarch64-linux-gnu-gcc", "clang": "clang --target=aarch64-linux-gnu"}[compiler]
-        return emulated(module, row.feeds, ARM[target], cross) / row.work
-    return host(module, row.feeds, compiler) / row.work
+        return emulated(module, row.feeds, ARM[target], cross)
+    return host(module, row.feeds, compiler)
+
+
+def per_unit(row: Row, target: str, compiler: str) -> float:
+    """Instructions for a multiply-accumulate, or for an element."""
+    return counted(compile_c(row.graph, target=target), row, target, compiler) / row.work
 
 
 def main() -> None:

@@ -34,13 +34,14 @@ def session(model: str | bytes, optimize: bool = True) -> Call:
     return lambda batch: made.run(None, {name: batch})[0]  # type: ignore[no-any-return]
 
 
-def latencies(calls: dict[str, Callable[[int], float]], rounds: int) -> dict[str, list[float]]:
+def latencies(calls: dict[str, Callable[[int], float]], rounds: int, turn: float = TURN) -> dict[str, list[float]]:
     """Median seconds of one run, for every variant and round; variants take turns.
 
     Args:
         calls: what runs a variant so often and gives the median.
+        turn: about the seconds of one.
     """
-    runs = {name: max(1, min(2000, int(TURN / max(call(5), 1e-9)))) for name, call in calls.items()}  # warms up, too
+    runs = {name: max(1, min(2000, int(turn / max(call(5), 1e-9)))) for name, call in calls.items()}  # warms up, too
     found: dict[str, list[float]] = {name: [] for name in calls}
     for _ in range(rounds):
         for name, call in calls.items():

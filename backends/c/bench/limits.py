@@ -73,16 +73,16 @@ _BIT_STEPS: Mapping[str, tuple[int, str]] = {
 #define STEP(i) __asm__ volatile("vpxord %2,%0,%1\\n\\tvpopcntd %1,%1\\n\\tvpaddd %1,%0,%0" \\
                                  : "+v"(s##i), "=&v"(t) : "v"(a));
 """),
-    "avx2": (1024, """#define TARGET "avx2"
+    "avx2": (768, """#define TARGET "avx2"
 #define VECTOR __m256i
 #define ZERO _mm256_setzero_si256()
 #define KIND "x"
 #define LOOK "vpshufb %2,%2,%1\\n\\tvpaddb %1,%0,%0\\n\\t"
-#define STEP(i) __asm__ volatile("vpand %2,%2,%1\\n\\tvpsrlw $4,%2,%1\\n\\tvpand %2,%1,%1\\n\\t" \\
-                                 LOOK LOOK LOOK LOOK LOOK LOOK LOOK LOOK : "+x"(s##i), "=&x"(t) : "x"(a));
+#define STEP(i) __asm__ volatile(LOOK LOOK LOOK "vpsrlw $4,%0,%1\\n\\tvpand %2,%1,%1\\n\\tvpaddb %1,%0,%0" \\
+                                 : "+x"(s##i), "=&x"(t) : "x"(a));
 """),
 }  # fmt: skip
-"""For products of bits: as conv_bits does it, on four rows."""
+"""For products of bits: as conv_bits does it, on AVX2 with pixels in the lanes."""
 _READ = """#include <immintrin.h>
 #define EACH(op) op(0) op(1) op(2) op(3) op(4) op(5) op(6) op(7)
 #define LOAD(i) __asm__ volatile("%(load)s" : : "m"(p[at + %(bytes)d * (i)]) : "xmm0");

@@ -80,6 +80,23 @@ _CONVOLUTIONS: tuple[tuple[str, int, tuple[int, int], int, tuple[int, int], int]
 )
 """Kind, channels in, size, channels out, kernel, stride; padded as "same"."""
 
+_SWEEP: tuple[tuple[str, int, tuple[int, int], int, tuple[int, int], int], ...] = (
+    ("1x1", 16, (32, 32), 16, (1, 1), 1),
+    ("1x1", 64, (25, 5), 64, (1, 1), 1),
+    ("1x1", 13, (9, 9), 19, (1, 1), 1),
+    ("1x1", 128, (3, 3), 128, (1, 1), 1),
+    ("1x1", 256, (14, 14), 256, (1, 1), 1),
+    ("3x3", 3, (32, 32), 16, (3, 3), 1),
+    ("3x3", 8, (4, 4), 8, (3, 3), 1),
+    ("3x3", 13, (9, 9), 19, (3, 3), 1),
+    ("3x3", 16, (32, 32), 16, (3, 3), 1),
+    ("3x3", 64, (14, 14), 64, (3, 3), 1),
+    ("3x3", 128, (7, 7), 128, (3, 3), 1),
+    ("3x3", 32, (16, 16), 64, (3, 3), 2),
+)
+_SWEEP_GEMMS = ((196, 1152, 128), (8, 64, 32), (5, 77, 13), (1, 64, 16), (1, 640, 128), (1, 1000, 10), (1, 2048, 512))
+"""What weights of few bits are compared on."""
+
 _GEMMS = ((196, 1152, 128), (8, 64, 32), (1, 64, 16), (1, 640, 128), (1, 1024, 1000), (1, 4096, 4096))
 """Rows, depth, columns."""
 
@@ -124,6 +141,10 @@ class _Made:
             output = self.node("Transpose", [output], np.ascontiguousarray(result.transpose(perm)), perm=perm)
         graph = Graph("row", tuple(self.feeds), (output,), tuple(self.nodes), self.types, self.constants, Stage.INT)
         return Row(self.name, graph, self.feeds, work, streams)
+
+
+Weights: TypeAlias = Callable[..., np.ndarray]
+"""Codes of a shape."""
 
 
 def _random(*shape: int, low: int = 0, high: int = 256, dtype: type = np.uint8) -> np.ndarray:
@@ -171,6 +192,17 @@ def _few_bits() -> Iterator[Row]:
         yield from (_gemm(*sizes, weights) for sizes in ((196, 1152, 128), (8, 64, 32), (1, 640, 128), (1, 4096, 4096)))
 
 
+def _planes(planes: int) -> Weights:
+    """Sums of as many planes a channel, with multipliers that halve."""
+
+    def made(*shape: int) -> np.ndarray:
+        signs = 2 * _random(*shape, planes, high=2, dtype=np.int8) - 1
+        codes: np.ndarray = (signs * (8 >> np.arange(planes))).sum(axis=-1).astype(np.int8)
+        return codes
+
+    return made
+
+
 def _half_blocks(*shape: int) -> np.ndarray:
     """Weights of which half the blocks of 16 output channels by 4 input channels at one tap are zero."""
     found, random = _weights(*shape), np.random.default_rng(prod(shape))
@@ -189,15 +221,36 @@ def _sparse() -> Iterator[Row]:
     yield _gemm(1, 4096, 4096, _half_blocks)
 
 
-Weights: TypeAlias = Callable[..., np.ndarray]
+_two_planes, _three_planes = _planes(2), _planes(3)
 _NAMES: Mapping[Weights, str] = {_weights: "", _trained: ", 7 bits", _ternary: ", ternary", _binary: ", binary",
-                                 _four_bits: ", 4 bits", _half_blocks: ", half of 16x4"}  # fmt: skip
+                                 _four_bits: ", 4 bits", _half_blocks: ", half of 16x4",
+                                 _two_planes: ", 2 planes", _three_planes: ", 3 planes"}  # fmt: skip
+FEW: Mapping[str, Weights] = {"ternary": _ternary, "binary": _binary, "4 bits": _four_bits,
+                              "2 planes": _two_planes, "3 planes": _three_planes}  # fmt: skip
+"""Kinds of weights of few bits."""
 
 
-def _needed(weights: np.ndarray) -> Mapping[str, int]:
+def _needed(weights: Weights, codes: np.ndarray) -> Mapping[str, int]:
     """As lowering says it."""
-    bits = few_bits(weights)
+    if weights in (_two_planes, _three_planes):
+        return {"planes": 2 if weights is _two_planes else 3}
+    bits = few_bits(codes)
     return {"weight_bits": bits} if bits <= 4 else {}
+
+
+def beside_int8(kind: str, parts: Sequence[str] = ()) -> Iterator[tuple[Row, Row]]:
+    """Layers with weights of few bits, each beside the same with weights of eight: small and odd ones, too.
+
+    Args:
+        kind: key of FEW.
+        parts: of the names of those with eight; all of them without any.
+    """
+    both = FEW[kind], _weights
+    convolutions = (tuple(_conv(*one, weights) for weights in both) for one in _SWEEP)
+    products = (tuple(_gemm(*one, weights) for weights in both) for one in _SWEEP_GEMMS)
+    for few, int8 in (*convolutions, *products):
+        if not parts or any(part in int8.name for part in parts):
+            yield few, int8
 
 
 def _conv(
@@ -214,7 +267,7 @@ def _conv(
     bias, scale = made.constant(np.zeros(m, np.int32)), made.constant(np.full(m, 1e-4, np.float32))
     y = made.node(
         "qir.IntConv", [x, w, bias, scale], result, x_zero_point=7, group=group, strides=(stride, stride),
-        pads=(*before, *(p - q for p, q in zip(pads, before, strict=True))), **_needed(codes), **_FINISH,
+        pads=(*before, *(p - q for p, q in zip(pads, before, strict=True))), **_needed(weights, codes), **_FINISH,
     )  # fmt: skip
     return made.row(y, result, float(result.size * c // group * prod(kernel)), _NHWC)
 
@@ -224,7 +277,7 @@ def _gemm(count: int, depth: int, columns: int, weights: Weights = _weights) -> 
     codes = weights(columns, depth)
     x, w = made.feed(_random(count, depth)), made.constant(np.ascontiguousarray(codes.T))
     bias, scale = made.constant(np.zeros(columns, np.int32)), made.constant(np.full(columns, 1e-4, np.float32))
-    y = made.node("qir.IntGemm", [x, w, bias, scale], result, **_needed(codes), **_FINISH)
+    y = made.node("qir.IntGemm", [x, w, bias, scale], result, **_needed(weights, codes), **_FINISH)
     return made.row(y, result, float(count * depth * columns), streams=count == 1)
 
 

@@ -28,7 +28,7 @@ TILE = 1024
 """Codes on the stack of a depthwise kernel that unpacks, for sixteen channels."""
 _ROWS, _LEAST = 2, 4
 """Rows of activations over which reading the weights is spread; where they are unpacked, at least."""
-_TOGETHER = {False: (16, 1 << 14), True: (8, 1 << 12)}
+_TOGETHER = {False: (32, 1 << 14), True: (8, 1 << 12)}
 """Where they are unpacked at most so many, as long as they hold no more than that many codes (qir_packed_rows); in few
 bytes of memory."""
 

@@ -14,7 +14,7 @@
 /* Codes of a row of weights that are unpacked at once, whole groups of 8 and 20: three by three taps of 64 channels fit, or
    what small stacks bear. */
 #if UINTPTR_MAX > 0xffffffffu
-#define QIR_TILE_DEPTH 600
+#define QIR_TILE_DEPTH 640
 #else
 #define QIR_TILE_DEPTH 120
 #endif
@@ -49,10 +49,11 @@ static inline ptrdiff_t qir_packed_bytes(int32_t bits, int32_t count) {
 
 /* `count` times 2 * bits in their halves, the lower one first, each times `step` and less `zero`: a loop that compilers
    turn into vector code. */
-static inline void qir_halve(const void *QIR_RESTRICT from, int32_t count, int32_t bits, int32_t step, int32_t zero,
+static QIR_INLINE void qir_halve(const void *QIR_RESTRICT from, int32_t count, int32_t bits, int32_t step, int32_t zero,
                              int8_t *QIR_RESTRICT to) {
     const uint8_t *const w = (const uint8_t *)from;
     int32_t i;
+    QIR_LANES
     for (i = 0; i < count; ++i) {
         to[2 * i] = (int8_t)((w[i] & ((1 << bits) - 1)) * step - zero);
         to[2 * i + 1] = (int8_t)((w[i] >> bits) * step - zero);
@@ -89,29 +90,50 @@ static QIR_INLINE void qir_unpack_four(uint32_t v, int32_t bits, int8_t *QIR_RES
     qir_put_four(v, to);
 }
 
+/* The codes of 1 or 2 bits in sixteen bytes, by way of halves of four bits, and of two: loops of constant lengths, whole
+   vectors. */
+static QIR_INLINE void qir_unpack_sixteen(const uint8_t *QIR_RESTRICT w, int32_t bits, int8_t *QIR_RESTRICT to) {
+    int8_t fours[32], twos[64];
+    qir_halve(w, 16, 4, 1, 0, fours);
+    if (bits == 2) {
+        qir_halve(fours, 32, 2, 1, 2, to);
+    } else {
+        qir_halve(fours, 32, 2, 1, 0, twos);
+        qir_halve(twos, 64, 1, 2, 1, to);
+    }
+}
+
+/* `groups` times eight codes of 1, 2 or 4 bits, four at a time. */
+static QIR_INLINE void qir_unpack_by_four(const uint8_t *QIR_RESTRICT w, int32_t bits, int32_t groups,
+                                          int8_t *QIR_RESTRICT to) {
+    for (; groups > 0; --groups, w += bits, to += 8) {
+        const uint32_t more = bits == 4 ? (uint32_t)w[1] << 8 : 0, last = bits == 4 ? (uint32_t)w[3] << 8 : 0;
+        qir_unpack_four(bits == 1 ? w[0] & 15u : w[0] | more, bits, to);
+        qir_unpack_four(bits == 1 ? w[0] >> 4 : w[bits / 2] | last, bits, to + 4);
+    }
+}
+
 /* `groups` times eight codes. */
 static QIR_INLINE void qir_unpack(const uint8_t *QIR_RESTRICT w, int32_t bits, int32_t groups,
                                   int8_t *QIR_RESTRICT to) {
     int32_t group, i;
     if (QIR_BY_FOUR && (bits == 4 || bits <= 2)) {
-        for (group = 0; group < groups; ++group, w += bits, to += 8) {
-            const uint32_t more = bits == 4 ? (uint32_t)w[1] << 8 : 0, last = bits == 4 ? (uint32_t)w[3] << 8 : 0;
-            qir_unpack_four(bits == 1 ? w[0] & 15u : w[0] | more, bits, to);
-            qir_unpack_four(bits == 1 ? w[0] >> 4 : w[bits / 2] | last, bits, to + 4);
-        }
+        qir_unpack_by_four(w, bits, groups, to);
     } else if (bits == 4) {
         qir_halve(w, 4 * groups, 4, 1, 8, to);
     } else if (bits <= 2) {
-        for (group = 0; group < groups; group += 16) { /* by way of halves of four bits, and of two */
-            const int32_t some = groups - group < 16 ? groups - group : 16;
-            int8_t fours[64], twos[64];
-            qir_halve(w + bits * group, bits * some, 4, 1, 0, fours);
-            if (bits == 2) {
-                qir_halve(fours, 4 * some, 2, 1, 2, to + 8 * group);
-            } else {
-                qir_halve(fours, 2 * some, 2, 1, 0, twos);
-                qir_halve(twos, 4 * some, 1, 2, 1, to + 8 * group);
-            }
+        const int32_t together = 16 / bits;
+        for (group = 0; group + together <= groups; group += together) {
+            qir_unpack_sixteen(w + bits * group, bits, to + 8 * group);
+        }
+        if (groups - group > 4) {
+            uint8_t rest[16] = {0};
+            int8_t codes[128];
+            (void)memcpy(rest, w + bits * group, (size_t)(bits * (groups - group)));
+            qir_unpack_sixteen(rest, bits, codes);
+            (void)memcpy(to + 8 * group, codes, (size_t)(8 * (groups - group)));
+        } else {
+            qir_unpack_by_four(w + bits * group, bits, groups - group, to + 8 * group);
         }
     } else if (bits == 5) {
         for (group = 0; group < groups; ++group, w += 5, to += 8) {
@@ -213,6 +235,14 @@ static QIR_INLINE void qir_unpack_row(const uint8_t *QIR_RESTRICT row, int32_t b
     }
 }
 
+/* Four sums, to those that are there but for the first. */
+static QIR_INLINE void qir_add_four(const int32_t *sums, int32_t there, int32_t *to) {
+    int32_t k;
+    for (k = 0; k < 4; ++k) {
+        to[k] = there ? to[k] + sums[k] : sums[k];
+    }
+}
+
 /* As qir_dot_rows, for any number of rows of activations; acc holds room for sixteen columns a row. Four rows of weights
    are unpacked at once, QIR_TILE_DEPTH codes of each: where fewer are left a row takes just as many places, and what the
    row before it unpacked too much is overwritten. `head`: bytes that a row begins with. */
@@ -221,7 +251,7 @@ static inline void qir_dot_packed(const int16_t *QIR_RESTRICT x, int32_t rows, c
                                   int32_t *QIR_RESTRICT acc) {
     const ptrdiff_t line = head + (bits == QIR_TRITS ? (depth + 19) / 20 * 4 : qir_packed_bytes(bits, depth));
     int8_t tile[4 * QIR_TILE_DEPTH + 20];
-    int32_t first, i, j, k;
+    int32_t first, i, j;
     for (j = 0; j < count; j += 4, w += 4 * line) {
         const int32_t lines = count - j < 4 ? count - j : 4;
         for (first = 0; first < depth; first += QIR_TILE_DEPTH) {
@@ -235,18 +265,19 @@ static inline void qir_dot_packed(const int16_t *QIR_RESTRICT x, int32_t rows, c
             for (i = 0; i < rows; i += 2) {
                 const int16_t *const from = x + (ptrdiff_t)i * depth + first;
                 int32_t *const to = acc + i * 16 + j;
-                int32_t sums[8] = {0, 0, 0, 0, 0, 0, 0, 0};
-                if (rows - i > 1) {
-                    qir_dot_2x4(from, from + depth, tile, part, sums, sums + 4);
-                } else {
+                const int alone = rows - i == 1;
+                int32_t sums[8];
+                if (QIR_ON_VECTORS && !first && !alone) { /* compilers keep more in registers where nothing is added */
+                    qir_dot_2x4(from, from + depth, tile, part, to, to + 16);
+                    continue;
+                }
+                if (alone) {
                     qir_dot_1x4(from, tile, part, sums);
+                } else {
+                    qir_dot_2x4(from, from + depth, tile, part, sums, sums + 4);
+                    qir_add_four(sums + 4, first, to + 16);
                 }
-                for (k = 0; k < 4; ++k) {
-                    to[k] = first ? to[k] + sums[k] : sums[k];
-                    if (rows - i > 1) {
-                        to[16 + k] = first ? to[16 + k] + sums[4 + k] : sums[4 + k];
-                    }
-                }
+                qir_add_four(sums, first, to);
             }
         }
     }

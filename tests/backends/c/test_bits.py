@@ -90,13 +90,15 @@ PIXELS: tuple[tuple[tuple[int, ...], tuple[int, ...], dict[str, Any]], ...] = (
     ((1, 1024, 4, 9), (8, 1024, 3, 3), {"pads": (1, 1, 1, 1)}),
     ((1, 64, 8, 8), (16, 64, 1, 1), {"strides": (2, 2)}),
     ((2, 24, 50), (8, 24, 5), {"pads": (2, 20)}),
+    ((2, 24, 5, 13), (8, 24, 1, 1), {}),
+    ((150, 136), (136, 16), {}),
 )
 """More pixels than a vector has lanes, and less; planes that fill one block of rows and more; pixels of one, two, four
-bytes and any other number, side by side and apart."""
+bytes and any other number, side by side and apart; steps that are whole threes and not."""
 
 
 def pixels() -> Iterator[Case]:
-    """Binary convolutions whose lanes are pixels: signs, and bits without a zero in the middle."""
+    """Binary layers whose lanes are pixels: signs, and bits without a zero in the middle."""
     for number, (shape, w_shape, attrs) in enumerate(PIXELS):
         for finish in (FINISHES[2 + number % 2], FINISHES[4 + number % 2]):
             one = layer(number, shape, w_shape, 1, "binary", finish, **attrs)

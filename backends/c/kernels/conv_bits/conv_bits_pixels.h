@@ -8,6 +8,8 @@
 /* How a layer is cut into blocks (pixels.py). */
 typedef struct {
     int32_t rows;   /* of the result */
+    int32_t flat;   /* windows are single pixels, one below the other in one column */
+    int32_t planes;
     int32_t plane;  /* bytes */
     int32_t starts; /* counts that pixels start with */
     int32_t half;   /* of the channels of x, where taps lie outside */
@@ -19,18 +21,23 @@ static inline int32_t qir_bits_phases(const qir_window *win) {
     return reach < win->stride[1] ? reach : win->stride[1];
 }
 
-/* Of each step where its low halves lie for pixel 0. */
-static inline void qir_bits_places(const qir_conv_bits_shape *s, const qir_bits_block *block, int32_t *place) {
+/* Of each step where a pixel lies that lies at x in the first plane; threes filled up by the plane behind all. */
+static inline void qir_bits_places(const qir_conv_bits_shape *s, const qir_bits_block *block, const uint8_t *x,
+                                   const uint8_t **place) {
     const qir_window *const win = &s->window;
-    int32_t b, c, j;
+    int32_t b, c, j, steps = 0;
     for (b = 0; b < win->kernel[1]; ++b) {
         const int32_t below = b * win->dilation[1], line = below / win->stride[1];
         const int32_t phase = below - line * win->stride[1];
+        const uint8_t *from = x + (ptrdiff_t)phase * win->kernel[2] * 2 * s->bytes * block->plane + line * win->out[2];
         for (c = 0; c < win->kernel[2]; ++c) {
-            for (j = 0; j < s->bytes; ++j) {
-                *place++ = 2 * ((phase * win->kernel[2] + c) * s->bytes + j) * block->plane + line * win->out[2];
+            for (j = 0; j < 2 * s->bytes; ++j, from += block->plane) {
+                place[steps++] = from;
             }
         }
+    }
+    for (; steps % 3; ++steps) {
+        place[steps] = x + (ptrdiff_t)block->planes * block->plane;
     }
 }
 
@@ -99,18 +106,58 @@ QIR_AVX2 static QIR_INLINE __m128i qir_bits_four_near(const uint8_t *x, ptrdiff_
                                : _mm_shuffle_ps(a, b, _MM_SHUFFLE(2, 0, 2, 0)));
 }
 
-/* `count` pixels, `next` bytes apart, to as many places of the planes, and up to fifteen more. Where that leads not
-   beyond the end of all pixels, sixteen are read as they lie. */
+/* [16][16 bytes] to [byte][16], in both halves of each vector: to interleave the halves of an array turns the bits of
+   places by one, so after four times those of rows and of bytes have changed theirs. */
+QIR_AVX2 static QIR_INLINE void qir_bits_turn_sixteen(__m256i v[16]) {
+    __m256i other[16];
+    int32_t i, times;
+    for (times = 0; times < 2; ++times) {
+        for (i = 0; i < 8; ++i) {
+            other[2 * i] = _mm256_unpacklo_epi8(v[i], v[i + 8]);
+            other[2 * i + 1] = _mm256_unpackhi_epi8(v[i], v[i + 8]);
+        }
+        for (i = 0; i < 8; ++i) {
+            v[2 * i] = _mm256_unpacklo_epi8(other[i], other[i + 8]);
+            v[2 * i + 1] = _mm256_unpackhi_epi8(other[i], other[i + 8]);
+        }
+    }
+}
+
+/* Sixteen bytes of `count` pixels, of 32 at most, to 32 places. */
+QIR_AVX2 static QIR_INLINE void qir_bits_sixteen_planes(const uint8_t *x, ptrdiff_t next, int32_t count,
+                                                        ptrdiff_t plane, uint8_t *to) {
+    const __m256i mask = _mm256_set1_epi8(15);
+    __m256i v[16];
+    int32_t k;
+    for (k = 0; k < 16; ++k, x += next) {
+        const __m128i none = _mm_setzero_si128(), first = k < count ? qir_bits_sixteen_bytes(x) : none;
+        const __m128i second = k + 16 < count ? qir_bits_sixteen_bytes(x + 16 * next) : none;
+        v[k] = _mm256_inserti128_si256(_mm256_castsi128_si256(first), second, 1);
+    }
+    qir_bits_turn_sixteen(v);
+    for (k = 0; k < 16; ++k, to += 2 * plane) {
+        _mm256_storeu_si256((__m256i *)(void *)to, _mm256_and_si256(v[k], mask));
+        _mm256_storeu_si256((__m256i *)(void *)(to + plane), _mm256_and_si256(_mm256_srli_epi16(v[k], 4), mask));
+    }
+}
+
+/* `count` pixels, `next` bytes apart, to as many places of the planes, and up to 31 more. Where that leads not beyond
+   the end of all pixels, sixteen are read as they lie. */
 QIR_AVX2 QIR_ALONE static void qir_bits_line(const uint8_t *x, const uint8_t *end, ptrdiff_t next, int32_t count,
                                              int32_t bytes, ptrdiff_t plane, uint8_t *to) {
     const int32_t some = bytes < 4 ? bytes : 4;
     int32_t j, k;
+    for (; bytes >= 16 && count > 0; count -= 32, x += 32 * next, to += 32) {
+        for (j = 0; j < bytes; j += 16) {
+            const int32_t at = j + 16 <= bytes ? j : bytes - 16;
+            qir_bits_sixteen_planes(x + at, next, count, plane, to + 2 * at * plane);
+        }
+    }
+    for (; bytes == 2 && next == 2 && count > 0 && end - x >= 32; count -= 16, x += 32, to += 16) {
+        qir_bits_pairs(x, plane, to);
+    }
     for (; count > 0; count -= 16, x += 16 * next, to += 16) {
         const int whole = end - x >= 16 * next;
-        if (whole && next == 2 && bytes == 2) {
-            qir_bits_pairs(x, plane, to);
-            continue;
-        }
         for (j = 0; j < bytes; j += 4) {
             const int32_t at = bytes < 4 ? 0 : j + 4 <= bytes ? j : bytes - 4;
             __m128i v[4];
@@ -155,6 +202,10 @@ QIR_AVX2 static QIR_INLINE void qir_bits_halves(const qir_conv_bits_shape *s, co
     const uint8_t *const all = x + (ptrdiff_t)win->in[1] * win->in[2] * s->bytes;
     const ptrdiff_t plane = block->plane;
     int32_t phase, tap, line;
+    if (block->flat) {
+        qir_bits_line(x + (ptrdiff_t)row * s->bytes, all, s->bytes, rows, s->bytes, plane, halves);
+        return;
+    }
     for (phase = 0; phase < phases; ++phase) {
         for (tap = 0; tap < win->kernel[2]; ++tap, halves += planes * plane) {
             const int32_t before = win->pad[2] - tap * win->dilation[2], inside = win->in[2] + before;
@@ -187,19 +238,36 @@ static inline int32_t qir_bits_taps_inside(const qir_window *win, int32_t axis, 
     return last > first ? last - first : 0;
 }
 
-/* Half of the channels for each tap outside, in the order of counts (conv_bits_pixels__avx2.c): bits 3 and 4 of a
-   pixel's number change places. */
-static inline void qir_bits_starts_outside(const qir_conv_bits_shape *s, const qir_bits_block *block, int32_t row,
-                                           int32_t rows, int16_t *start) {
+/* Of each column half of the channels times its taps inside, and places for a vector more. */
+static inline void qir_bits_columns_inside(const qir_window *win, int32_t half, int16_t *columns) {
+    int32_t column;
+    for (column = 0; column < win->out[2]; ++column) {
+        columns[column] = (int16_t)(half * qir_bits_taps_inside(win, 2, column));
+    }
+}
+
+/* Half of the channels for each tap outside, in the order of counts (conv_bits_pixels__avx2.c): the second and the third
+   eight of 32 change places. */
+QIR_AVX2 static QIR_INLINE void qir_bits_starts_outside(const qir_conv_bits_shape *s, const qir_bits_block *block,
+                                                        const int16_t *columns, int32_t row, int32_t rows,
+                                                        int16_t *start) {
     const qir_window *const win = &s->window;
-    const int32_t taps = win->kernel[1] * win->kernel[2];
-    int32_t i, column, pixel = 0;
+    const int32_t width = win->out[2], pixels = rows * width;
+    const __m256i all = _mm256_set1_epi16((int16_t)(win->kernel[1] * win->kernel[2] * block->half));
+    int32_t i, column;
     for (i = 0; i < rows; ++i) {
-        const int32_t inside = qir_bits_taps_inside(win, 1, row + i);
-        for (column = 0; column < win->out[2]; ++column, ++pixel) {
-            const int32_t outside = taps - inside * qir_bits_taps_inside(win, 2, column);
-            start[(pixel & ~24) | (pixel & 8) << 1 | (pixel & 16) >> 1] = (int16_t)(outside * block->half);
+        const __m256i inside = _mm256_set1_epi16((int16_t)qir_bits_taps_inside(win, 1, row + i));
+        for (column = 0; column < width; column += 16) {
+            const __m256i own = _mm256_loadu_si256((const __m256i *)(const void *)(columns + column));
+            const __m256i outside = _mm256_sub_epi16(all, _mm256_mullo_epi16(inside, own));
+            _mm256_storeu_si256((__m256i *)(void *)(start + i * width + column), outside);
         }
+    }
+    for (i = 0; i < pixels; i += 32) {
+        const __m128i second = qir_bits_sixteen_bytes((const uint8_t *)(start + i + 8));
+        const __m128i third = qir_bits_sixteen_bytes((const uint8_t *)(start + i + 16));
+        _mm_storeu_si128((__m128i *)(void *)(start + i + 8), third);
+        _mm_storeu_si128((__m128i *)(void *)(start + i + 16), second);
     }
 }
 

@@ -1,12 +1,13 @@
-/* Binary convolutions with few levels on AVX2: lanes are 32 pixels side by side, a step is a byte of each.
+/* Binary convolutions and matrix products with few levels on AVX2: lanes are 32 pixels side by side.
 
-   As in conv_bits_avx2.h ones are looked up for four bits at once, but here four bits of a weight choose the table, and
-   those of 32 pixels go through it. Each table serves four vectors of pixels and each vector two channels, so that
-   nothing but lookups and sums limits the count; and few channels fill the lanes as well as many.
+   As in conv_bits_avx2.h ones are looked up for four bits at once, but here weights choose the table, through which four
+   bits of 32 pixels go. Its entries hold the ones with two channels' weights, those of the second in the upper four bits;
+   so a lookup counts 256 products. Three of them, at most 4 ones each, may be added before the upper bits are taken out.
 
    The input lies in planes: of each byte of a pixel the low and the high four bits, a byte each. Every column of taps
    has planes of its own, in which the pixels under it follow each other as those of the result do, row by row without a
-   gap; and rows of taps share them where they lie strides apart.
+   gap; and rows of taps share them where they lie strides apart. A step is a plane at a tap, and steps are filled up to
+   threes by those of a plane that has no ones with anything.
 
    Outside the input, where real zeros are b = 0, half bytes are 0. Where they lie in the middle between codes (step = 2
    zero, so -1 and 1), a tap there is to give step * (|w| - ones) - zero * (sum of w) = 0 with sum of w = 2 |w| - C, so
@@ -19,30 +20,50 @@
 
 /* What is counted: two channels of `vectors` times 32 pixels. */
 typedef struct {
-    const uint8_t *x;     /* planes, at the first of the pixels */
-    const int32_t *place; /* of a step's low halves, beside x */
-    ptrdiff_t plane;      /* from there to the high ones */
-    int32_t steps;
-    const int16_t *start; /* ones of taps outside, in the order of `ones` */
+    const uint8_t *tables;    /* [half byte of the second channel][of the first][of a pixel] */
+    const uint8_t *const *x;  /* of a step, at the first of the pixels */
+    const uint8_t *const *end; /* of steps, whole threes */
+    const int16_t *start;     /* ones of taps outside, in the order of `ones` */
     int32_t vectors;
 } qir_bits_pixels_count;
 
-/* Counts of 32 pixels in 16 bits: those of bytes 0..7 and 16..23 of a vector, then the others. gcc would read a vector
-   once for each table, and first add the counts of a step's halves, which takes more registers than there are. */
-#define QIR_BITS_PIXELS_BEGIN(i) __m256i a##i = zero, b##i = zero;
-#define QIR_BITS_PIXELS_LOOK(i)                                   \
-    v = qir_avx2_vector(from + 32 * (i));                         \
-    QIR_KEEP_PRODUCT(v);                                          \
-    a##i = _mm256_add_epi8(a##i, _mm256_shuffle_epi8(first, v));  \
-    QIR_KEEP_PRODUCT(a##i);                                       \
-    b##i = _mm256_add_epi8(b##i, _mm256_shuffle_epi8(second, v)); \
-    QIR_KEEP_PRODUCT(b##i);
-#define QIR_BITS_PIXELS_END(i)                                                                      \
-    qir_bits_pixels_widen(a##i, begin + 32 * (i), ones + 32 * (i));                                 \
-    qir_bits_pixels_widen(b##i, begin + then + 32 * (i), ones + 128 + 32 * (i));
-#define QIR_BITS_PIXELS_TABLE(place) \
-    _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)(const void *)(tables + (place))))
+QIR_AVX2 static QIR_INLINE void qir_bits_pair_tables(uint8_t *tables) {
+    const uint8_t *const single = qir_bits_avx2_xor();
+    int32_t second, first;
+    for (second = 0; second < 256; second += 16) {
+        const __m128i upper = _mm_slli_epi16(qir_bits_sixteen_bytes(single + second), 4);
+        for (first = 0; first < 256; first += 16, tables += 16) {
+            const __m128i both = _mm_add_epi8(qir_bits_sixteen_bytes(single + first), upper);
+            _mm_storeu_si128((__m128i *)(void *)tables, both);
+        }
+    }
+}
 
+/* sum += bytes. As an intrinsic gcc adds to the other operand, and copies. */
+#if defined(__GNUC__)
+#define QIR_BITS_PIXELS_ADD(sum, bytes) __asm__("vpaddb %1, %0, %0" : "+x"(sum) : "x"(bytes))
+#else
+#define QIR_BITS_PIXELS_ADD(sum, bytes) ((sum) = _mm256_add_epi8(sum, bytes))
+#endif
+
+/* Counts of 32 pixels: `both` is the sum of what is looked up modulo 256, first + 16 second, `second` of its upper four
+   bits; first = both - 16 second. gcc would first add the lookups of all, which takes more registers than there are. */
+#define QIR_BITS_PIXELS_BEGIN(i) __m256i both##i = zero, second##i = zero;
+#define QIR_BITS_PIXELS_LOOK(table, x, i) _mm256_shuffle_epi8(table, qir_avx2_vector((x) + 32 * (i)))
+#define QIR_BITS_PIXELS_STEPS(i)                               \
+    v = QIR_BITS_PIXELS_LOOK(table0, x0, i);                   \
+    QIR_BITS_PIXELS_ADD(v, QIR_BITS_PIXELS_LOOK(table1, x1, i)); \
+    QIR_BITS_PIXELS_ADD(v, QIR_BITS_PIXELS_LOOK(table2, x2, i)); \
+    QIR_BITS_PIXELS_ADD(both##i, v);                           \
+    QIR_BITS_PIXELS_ADD(second##i, _mm256_and_si256(_mm256_srli_epi16(v, 4), mask));
+#define QIR_BITS_PIXELS_END(i)                                                                    \
+    v = _mm256_slli_epi16(_mm256_and_si256(second##i, mask), 4);                                  \
+    qir_bits_pixels_widen(_mm256_sub_epi8(both##i, v), begin + 32 * (i), ones + 32 * (i));        \
+    qir_bits_pixels_widen(second##i, begin + then + 32 * (i), ones + 128 + 32 * (i));
+#define QIR_BITS_PIXELS_TABLE(which) \
+    _mm256_broadcastsi128_si256(qir_bits_sixteen_bytes(c->tables + 16 * (ptrdiff_t)(which)))
+
+/* Bytes to 16 bits: those of bytes 0..7 and 16..23 of a vector, then the others. */
 QIR_AVX2 static QIR_INLINE void qir_bits_pixels_widen(__m256i counts, const int16_t *begin, int16_t *ones) {
     const __m256i zero = _mm256_setzero_si256();
     const __m256i low = _mm256_unpacklo_epi8(counts, zero), high = _mm256_unpackhi_epi8(counts, zero);
@@ -50,25 +71,23 @@ QIR_AVX2 static QIR_INLINE void qir_bits_pixels_widen(__m256i counts, const int1
     _mm256_storeu_si256((__m256i *)(void *)(ones + 16), _mm256_add_epi16(qir_avx2_vector(begin + 16), high));
 }
 
-/* w: [step][channel][half], places in the tables. A lookup gives at most 4: after 62 of them lanes of bytes are
+/* w: [step], half bytes of the first channel and of the second. After 63 lookups, of at most 4 ones, lanes of bytes are
    widened. ones: [channel][pixel], 128 of each channel. */
 #define QIR_BITS_PIXELS(n)                                                                                         \
     QIR_AVX2 QIR_ALONE static void qir_bits_pixels_count##n(const qir_bits_pixels_count *c, const uint8_t *w,      \
                                                             int16_t *ones) {                                       \
-        const uint8_t *const tables = qir_bits_avx2_xor();                                                         \
-        const __m256i zero = _mm256_setzero_si256();                                                               \
+        const __m256i zero = _mm256_setzero_si256(), mask = _mm256_set1_epi8(15);                                  \
         const int16_t *begin = c->start;                                                                           \
+        const uint8_t *const *x = c->x;                                                                            \
         ptrdiff_t then = 0;                                                                                        \
-        int32_t step = 0;                                                                                          \
-        while (step < c->steps) {                                                                                  \
-            const int32_t last = c->steps - step < 31 ? c->steps : step + 31;                                      \
-            QIR_EACH_##n(QIR_BITS_PIXELS_BEGIN) for (; step < last; ++step, w += 4) {                              \
-                const uint8_t *from = c->x + c->place[step];                                                       \
-                __m256i first = QIR_BITS_PIXELS_TABLE(w[0]), second = QIR_BITS_PIXELS_TABLE(w[2]), v;              \
-                QIR_EACH_##n(QIR_BITS_PIXELS_LOOK) from += c->plane;                                               \
-                first = QIR_BITS_PIXELS_TABLE(w[1]);                                                               \
-                second = QIR_BITS_PIXELS_TABLE(w[3]);                                                              \
-                QIR_EACH_##n(QIR_BITS_PIXELS_LOOK)                                                                 \
+        while (x < c->end) {                                                                                       \
+            const uint8_t *const *const last = c->end - x < 63 ? c->end : x + 63;                                  \
+            __m256i v;                                                                                             \
+            QIR_EACH_##n(QIR_BITS_PIXELS_BEGIN) for (; x < last; x += 3, w += 3) {                                 \
+                const uint8_t *const x0 = x[0], *const x1 = x[1], *const x2 = x[2];                                \
+                const __m256i table0 = QIR_BITS_PIXELS_TABLE(w[0]), table1 = QIR_BITS_PIXELS_TABLE(w[1]);          \
+                const __m256i table2 = QIR_BITS_PIXELS_TABLE(w[2]);                                                \
+                QIR_EACH_##n(QIR_BITS_PIXELS_STEPS)                                                                \
             }                                                                                                      \
             QIR_EACH_##n(QIR_BITS_PIXELS_END) begin = ones;                                                        \
             then = 128;                                                                                            \
@@ -190,58 +209,60 @@ QIR_AVX2 static QIR_INLINE void qir_bits_pixels_give(const qir_conv_bits_shape *
     }
 }
 
-/* Weights: [pair of channels][tap][byte of channels][channel], and eight bytes that are read and not used; limits:
-   [level - 1][channel]. Channels of the result are whole bytes. scratch: see pixels.py. */
+/* Weights: [pair of channels][step], and two bytes that are read and not used; limits: [level - 1][channel]. Channels of
+   the result are whole bytes. scratch: see pixels.py. */
 QIR_AVX2
 void qir_conv_bits_pixels__avx2(const qir_conv_bits_shape *s, const qir_bits_block *b, const uint8_t *QIR_RESTRICT x,
                                 const uint8_t *QIR_RESTRICT w, const int16_t *QIR_RESTRICT limits,
                                 void *QIR_RESTRICT scratch, uint8_t *QIR_RESTRICT y) {
     const qir_window *const win = &s->window;
-    const int32_t steps = win->kernel[1] * win->kernel[2] * s->bytes, bytes = s->outputs / 8;
+    const int32_t steps = 2 * win->kernel[1] * win->kernel[2] * s->bytes, bytes = s->outputs / 8;
     const int32_t planes = s->levels > 2 ? 2 : 1, height = win->out[1], width = win->out[2];
     const int32_t pixel = s->y_bits ? bytes * planes : s->outputs;
-    int16_t *const ones = (int16_t *)scratch;
+    uint8_t *const tables = (uint8_t *)scratch;
+    int16_t *const ones = (int16_t *)(void *)(tables + 4096);
     int16_t *const start = ones + 256;
-    int32_t *const place = (int32_t *)(void *)(start + b->starts);
-    uint8_t *const tables = (uint8_t *)(place + steps);
-    uint8_t *const found = tables + (ptrdiff_t)4 * steps + 32;
+    int16_t *const columns = start + b->starts;
+    uint8_t *const halves = (uint8_t *)(columns + (width + 47) / 32 * 32);
+    const uint8_t **const place = (const uint8_t **)(void *)(halves + (ptrdiff_t)(b->planes + 1) * b->plane);
+    const uint8_t **const end = place + (steps + 2) / 3 * 3;
+    uint8_t *const found = (uint8_t *)(void *)end;
     uint8_t *const other = found + (ptrdiff_t)128 * bytes * planes;
-    uint8_t *const halves = other + (ptrdiff_t)128 * bytes * planes + 32;
     qir_bits_pixels_count count;
-    int32_t sample, row, first, channel, i;
-    count.place = place;
-    count.plane = b->plane;
-    count.steps = steps;
-    count.start = start;
+    int32_t sample, row, first, channel;
+    count.tables = tables;
+    count.x = place;
+    count.end = end;
+    qir_bits_pair_tables(tables);
     (void)memset(start, 0, (size_t)b->starts * sizeof *start);
-    qir_bits_places(s, b, place);
+    (void)memset(halves + (ptrdiff_t)b->planes * b->plane, 0x80, (size_t)b->plane);
+    if (s->padded) {
+        qir_bits_columns_inside(win, b->half, columns);
+    }
     for (sample = 0; sample < win->batch; ++sample, x += (ptrdiff_t)win->in[1] * win->in[2] * s->bytes) {
         for (row = 0; row < height; row += b->rows) {
             const int32_t rows = height - row < b->rows ? height - row : b->rows, pixels = rows * width;
             qir_bits_halves(s, b, x, row, rows, halves);
             if (s->padded) {
-                qir_bits_starts_outside(s, b, row, rows, start);
+                qir_bits_starts_outside(s, b, columns, row, rows, start);
             }
             for (first = 0; first < pixels; first += 32 * count.vectors) {
                 const int32_t left = (pixels - first + 31) / 32, rest = pixels - first;
                 const uint8_t *weights = w;
                 uint8_t *turned;
                 count.vectors = left > 4 ? 4 : left < 2 ? 2 : left;
-                count.x = halves + first;
+                qir_bits_places(s, b, halves + first, place);
                 count.start = s->padded ? start + first : start;
                 (void)memset(found, 0, (size_t)(32 * count.vectors * bytes * planes));
-                for (channel = 0; channel < s->outputs; channel += 2, weights += (ptrdiff_t)2 * steps) {
+                for (channel = 0; channel < s->outputs; channel += 2, weights += steps) {
                     const ptrdiff_t at = (ptrdiff_t)(channel / 8) * 32 * count.vectors;
                     uint8_t *const low = found + at, *const high = low + (ptrdiff_t)bytes * 32 * count.vectors;
-                    for (i = 0; i < 2 * steps; i += 8) {
-                        (void)qir_bits_avx2_arranged(weights + i, 1, 1, 8, tables + (ptrdiff_t)2 * i);
-                    }
                     if (count.vectors == 4) {
-                        qir_bits_pixels_count4(&count, tables, ones);
+                        qir_bits_pixels_count4(&count, weights, ones);
                     } else if (count.vectors == 3) {
-                        qir_bits_pixels_count3(&count, tables, ones);
+                        qir_bits_pixels_count3(&count, weights, ones);
                     } else {
-                        qir_bits_pixels_count2(&count, tables, ones);
+                        qir_bits_pixels_count2(&count, weights, ones);
                     }
                     qir_bits_pixels_reached(s, count.vectors, ones, limits, channel, low, high);
                 }

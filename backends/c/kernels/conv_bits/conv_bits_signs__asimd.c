@@ -15,8 +15,9 @@
 /* Four pixels: bits side by side, [step][pixel][2]; for each what its channels start with, and where results go. */
 typedef struct {
     const uint8_t *x;
-    int32_t steps;
-    int32_t bytes; /* of a result */
+    uint32_t whole; /* eighteens of steps */
+    uint32_t rest;  /* steps beside these */
+    int32_t bytes;  /* of a result */
     const uint16_t *start[4];
     uint8_t *y[4];
 } qir_bits_four;
@@ -63,7 +64,6 @@ typedef struct {
 /* All channels. Bits of a byte are those of eight neighbours; each keeps its own, then they are added three times. */
 QIR_IN_ORDER static void qir_bits_signs(const qir_bits_four *f, const uint8_t *w) {
     const uint8x16_t own = vreinterpretq_u8_u64(vdupq_n_u64(UINT64_C(0x8040201008040201)));
-    const uint32_t whole = (uint32_t)f->steps / 18, rest = (uint32_t)f->steps % 18;
     int32_t left;
     QIR_EACH_4(QIR_SIGNS_FROM)
     for (left = f->bytes; left > 0; left -= 4) {
@@ -75,12 +75,12 @@ QIR_IN_ORDER static void qir_bits_signs(const qir_bits_four *f, const uint8_t *w
         QIR_SIGNS_BEGIN(1, "v20", "v21", "v22", "v23")
         QIR_SIGNS_BEGIN(2, "v24", "v25", "v26", "v27")
         QIR_SIGNS_BEGIN(3, "v28", "v29", "v30", "v31")
-        for (steps = whole; steps; --steps) { /* three by three taps of 64 channels are 36 steps */
+        for (steps = f->whole; steps; --steps) { /* three by three taps of 64 channels are 36 steps */
             QIR_SIGNS_STEP QIR_SIGNS_STEP QIR_SIGNS_STEP QIR_SIGNS_STEP QIR_SIGNS_STEP QIR_SIGNS_STEP
             QIR_SIGNS_STEP QIR_SIGNS_STEP QIR_SIGNS_STEP QIR_SIGNS_STEP QIR_SIGNS_STEP QIR_SIGNS_STEP
             QIR_SIGNS_STEP QIR_SIGNS_STEP QIR_SIGNS_STEP QIR_SIGNS_STEP QIR_SIGNS_STEP QIR_SIGNS_STEP
         }
-        for (steps = rest; steps; --steps) {
+        for (steps = f->rest; steps; --steps) {
             QIR_SIGNS_STEP
         }
         {
@@ -145,7 +145,7 @@ void qir_conv_bits_signs__asimd(const qir_conv_bits_shape *s, const uint8_t *QIR
                                 uint8_t *QIR_RESTRICT y) {
     const qir_window *const win = &s->window;
     const int32_t pixels = qir_pixels(win), taps = win->kernel[0] * win->kernel[1] * win->kernel[2];
-    const int32_t words = (s->words + 1) / 2 * 2, near = qir_bits_near(s);
+    const int32_t words = (s->words + 1) / 2 * 2, near = qir_bits_near(s), steps = (taps * s->bytes + 1) / 2;
     const ptrdiff_t pitch = qir_bits_pitch(s);
     uint64_t *const rows = (uint64_t *)scratch;
     uint8_t *const beside = (uint8_t *)(rows + (ptrdiff_t)4 * words);
@@ -154,14 +154,16 @@ void qir_conv_bits_signs__asimd(const qir_conv_bits_shape *s, const uint8_t *QIR
     qir_bits_four four;
     int32_t pixel, i;
     four.x = beside;
-    four.steps = (taps * s->bytes + 1) / 2;
+    four.whole = (uint32_t)steps / 18;
+    four.rest = (uint32_t)steps % 18;
     four.bytes = (s->outputs + 7) / 8;
     memset(rows, 0, (size_t)(4 * words) * sizeof *rows);
     qir_bits_starts(s->step, base, 0, pitch, start);
     for (pixel = 0; pixel < pixels; pixel += 4) {
+        const int32_t first = pixel + 4 <= pixels ? pixel : pixels - 4;
         const uint8_t *from[4];
         for (i = 0; i < 4; ++i) {
-            const int32_t last = pixel + 4 <= pixels ? pixel + i : pixels - 4 + i, at = last < 0 ? 0 : last;
+            const int32_t at = first + i < 0 ? 0 : first + i;
             four.start[i] = start;
             four.y[i] = y + (ptrdiff_t)at * four.bytes;
             if (near) {
@@ -180,7 +182,7 @@ void qir_conv_bits_signs__asimd(const qir_conv_bits_shape *s, const uint8_t *QIR
                 }
             }
         }
-        qir_bits_beside(from, 2 * four.steps, beside);
+        qir_bits_beside(from, 2 * steps, beside);
         qir_bits_signs(&four, w);
     }
 }

@@ -64,7 +64,7 @@ class Layer:
         return np.packbits(filled, axis=-1, bitorder="little").view("<u8")
 
 
-def _weights(site: Site) -> np.ndarray:
+def weights_of(site: Site) -> np.ndarray:
     """[M, C, *K], a matrix as [N, K]."""
     w = np.asarray(site.constant(1))
     return np.ascontiguousarray(w.T) if site.node.op == "qir.IntBitGemm" else w
@@ -93,7 +93,7 @@ def bit_window(site: Site) -> tuple[int, Window]:
 
 def layer_of(site: Site) -> Layer:
     """The layer of a site that `accepts` lets pass."""
-    node, w = site.node, _weights(site)
+    node, w = site.node, weights_of(site)
     batch, win = bit_window(site)
     planes, values, offset = in_planes(w)
     outputs, channels, taps = w.shape[0], w.shape[1], prod(w.shape[2:])
@@ -116,7 +116,7 @@ def accepts(site: Site) -> str | None:
         return reason
     if site.node.op == "qir.IntBitConv" and site.input(0).rank > 5:
         return f"{site.input(0).rank - 2} spatial axes, 1 to 3 are supported"
-    w, node = _weights(site), site.node
+    w, node = weights_of(site), site.node
     if int(node.attr("bits")) > 2 or signed_bits(w) > 5:
         return "more than two bits an activation or five a weight"
     largest = int(node.attr("step", 1)) * 3 + int(node.attr("x_zero_point", 0))
@@ -142,7 +142,7 @@ def finish(site: Site, layer: Layer) -> tuple[str, tuple[tuple[str, str], ...], 
     thresholds, which are less it; multipliers or thresholds."""
     node, last = site.node, np.asarray(site.constant(3))
     if "y_levels" not in node.attrs:
-        multipliers = np.ascontiguousarray(np.broadcast_to(last, (_weights(site).shape[0],)), np.float32)
+        multipliers = np.ascontiguousarray(np.broadcast_to(last, (weights_of(site).shape[0],)), np.float32)
         words = (("QIR_Y", site.output.ctype), ("QIR_LAST", "float"), ("QIR_BIASED", "1"),
                  ("QIR_BIAS", "const int32_t *QIR_RESTRICT bias,"))  # fmt: skip
         return "codes", words, (Data(layer.bias, "bias"),), Data(multipliers, "multipliers")
@@ -155,13 +155,13 @@ def finish(site: Site, layer: Layer) -> tuple[str, tuple[tuple[str, str], ...], 
 
 def window_bits(site: Site) -> int:
     """Of one plane, whole bytes of each tap."""
-    w = _weights(site)
+    w = weights_of(site)
     return 8 * -(-int(w.shape[1]) // 8) * prod(w.shape[2:])
 
 
 def pairs(site: Site, panel: int = 1) -> float:
     """Pairs of a bit of x and one of a weight, channels filled up to whole panels."""
-    w = _weights(site)
+    w = weights_of(site)
     batch, win = bit_window(site)
     channels = -(-w.shape[0] // panel) * panel
     planes = int(site.node.attr("bits")) * len(in_planes(w)[1])

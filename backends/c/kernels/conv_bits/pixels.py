@@ -1,8 +1,8 @@
-"""Binary convolutions with few levels on AVX2, pixels in the lanes (conv_bits_pixels__avx2.c)."""
+"""Binary convolutions and matrix products with few levels on AVX2, pixels in the lanes (conv_bits_pixels__avx2.c)."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
 
@@ -17,25 +17,28 @@ from qir.backends.c.kernels.conv_bits.layer import (
     conv_shape,
     in_planes,
     layer_of,
+    weights_of,
     window_bits,
 )
-from qir.backends.c.kernels.conv_bits.vectors import panels
 from qir.backends.c.program import Data, Kernel, Scratch, Struct
 from qir.ops.window import Window
 
 _SOURCE = Path(__file__).parent / "conv_bits_pixels__avx2.c"
-_ROOM = 1 << 15
-"""Bytes that the planes of a block may take: what first caches hold."""
+_ROOM = 7 << 12
+"""Bytes that the planes of a block may take: what first caches hold beside the tables."""
 _MOST = (1 << 15) - 2
 """Ones that are counted, with room for a limit that all stay below."""
-_LANES, _GROUP = 32, 128
+_LANES, _TOGETHER = 32, 128
+"""Pixels of a vector, and of four, which are counted together."""
 
 
 @dataclass(frozen=True)
 class _Block:
-    """Rows of the result that are counted together, planes of the input for them, and bytes of one."""
+    """Rows of the result that are counted together, planes of the input for them, and bytes of one; whether windows are
+    single pixels of one column."""
 
     rows: int
+    flat: bool
     planes: int
     plane: int
 
@@ -46,30 +49,38 @@ class _Block:
         return _LANES * sum(max(-(-rows * width // _LANES), 2) for rows in blocks)
 
 
-def _planar(win: Window) -> Window:
-    """With two axes."""
+def _pixels(site: Site) -> tuple[int, Window]:
+    """Batch and window with two axes. Where windows are single pixels, of all samples, these stand in one column."""
+    batch, win = bit_window(site)
     one, none = (1,), (0,)
+    if {*win.kernel, *win.strides} == {1} and not any((*win.begin, *win.end)):
+        pixels = (batch * prod(win.output), 1)
+        return 1, Window(one * 2, one * 2, one * 2, none * 2, none * 2, none * 2, pixels, pixels)
     if len(win.output) > 1:
-        return win
-    return Window(one + win.kernel, one + win.strides, one + win.dilations, none + win.begin, none + win.end,
-                  none + win.declared_end, one + win.input, one + win.output)  # fmt: skip
+        return batch, win
+    return batch, Window(one + win.kernel, one + win.strides, one + win.dilations, none + win.begin, none + win.end,
+                         none + win.declared_end, one + win.input, one + win.output)  # fmt: skip
 
 
 def _block(win: Window, size: int) -> _Block:
-    """As many rows as there is room for."""
+    """As many rows as there is room for; of single pixels those of four vectors, at least."""
     height, width = win.output
     reach = (win.kernel[0] - 1) * win.dilations[0]
     planes, more = 2 * size * min(reach + 1, win.strides[0]) * win.kernel[1], reach // win.strides[0]
+    flat = width == win.input[1] == 1 and win.output == win.input
+    if flat:
+        rows = max(_ROOM // planes // _TOGETHER, 1) * _TOGETHER
+        return _Block(rows, flat, planes, max(-(-min(rows, height) // _LANES), 2) * _LANES)
     rows = min(max((_ROOM // planes - _LANES) // width - more, 1), height)
-    return _Block(rows, planes, (rows + more) * width + _LANES)
+    return _Block(rows, flat, planes, (-(-(rows + more) * width // _LANES) + 1) * _LANES)
 
 
 def _accepts(site: Site) -> str | None:
     if (reason := accepts(site)) is not None:
         return reason
-    node, w = site.node, np.asarray(site.constant(1))
-    if node.op != "qir.IntBitConv" or w.ndim > 4 or "y_levels" not in node.attrs:
-        return "no convolution over one or two axes whose sums are compared"
+    node, w = site.node, weights_of(site)
+    if w.ndim > 4 or "y_levels" not in node.attrs:
+        return "no product of matrices or convolution over one or two axes whose sums are compared"
     if int(node.attr("bits")) != 1 or in_planes(w)[2] == 0:
         return "not binary by binary"
     if w.shape[0] % 8:
@@ -91,18 +102,26 @@ def _limits(site: Site, layer: Layer) -> np.ndarray:
     return np.where(never, 0, limits.clip(0, _MOST + 1)).astype(np.int16)
 
 
+def _half_bytes(layer: Layer) -> np.ndarray:
+    """uint8 [pairs of channels, steps]: four bits of the first channel, then of the second."""
+    bits = layer.bits.reshape(layer.outputs // 2, 2, -1, 4).transpose(0, 2, 1, 3)
+    return np.packbits(bits.reshape(layer.outputs // 2, -1), axis=-1, bitorder="little")
+
+
 def _bind(site: Site) -> Bound:
-    layer = layer_of(site)
-    win = _planar(layer.win)
-    block, steps = _block(win, layer.bytes), prod(win.kernel) * layer.bytes
-    starts = _GROUP + (-(-block.rows * win.output[1] // _GROUP) * _GROUP if layer.padded else 0)
-    result = _GROUP * (layer.outputs // 8) * (2 if int(site.node.attr("y_levels")) > 2 else 1)
-    scratch = Scratch(512 + 2 * starts + 8 * steps + 32 + 2 * result + 32 + block.planes * block.plane + _GROUP)
+    batch, win = _pixels(site)
+    layer = replace(layer_of(site), batch=batch, win=win)
+    block, steps = _block(win, layer.bytes), 2 * prod(win.kernel) * layer.bytes
+    starts = _TOGETHER + (-(-block.rows * win.output[1] // _TOGETHER) * _TOGETHER if layer.padded else 0)
+    result = _TOGETHER * (layer.outputs // 8) * (2 if int(site.node.attr("y_levels")) > 2 else 1)
+    starts_and_columns = starts + (win.output[1] + 47) // 32 * 32
+    planes = (block.planes + 1) * block.plane
+    scratch = Scratch(4096 + 512 + 2 * starts_and_columns + planes + 8 * (steps + 2) + 2 * result + 32 + _TOGETHER)
     shape = Struct("qir_bits_block", (
-        ("rows", block.rows), ("plane", block.plane), ("starts", starts),
-        ("half", np.asarray(site.constant(1)).shape[1] // 2),
+        ("rows", block.rows), ("flat", int(block.flat)), ("planes", block.planes), ("plane", block.plane),
+        ("starts", starts), ("half", weights_of(site).shape[1] // 2),
     ))  # fmt: skip
-    weights = np.pad(panels(layer, 2, 1).reshape(-1), (0, 8))
+    weights = np.pad(_half_bytes(layer).reshape(-1), (0, 2))
     args = (conv_shape(site, layer), shape, site.input(0).read, Data(weights, "weights, in planes"),
             Data(_limits(site, layer), "limits"), scratch)  # fmt: skip
     return Bound(Kernel("qir_conv_bits_pixels__avx2", _SOURCE), (*args, site.output.write))
@@ -110,8 +129,7 @@ def _bind(site: Site) -> Bound:
 
 def _work(site: Site) -> float:
     """Pairs of bits, pixels by whole vectors."""
-    batch, win = bit_window(site)
-    win, w = _planar(win), np.asarray(site.constant(1))
+    (batch, win), w = _pixels(site), weights_of(site)
     return float(batch * _block(win, -(-w.shape[1] // 8)).pixels(win) * w.size)
 
 
