@@ -31,7 +31,7 @@ class Vectors:
 
 _WORDS = {"QIR_VECTOR": "__m256i", "QIR_REALS": "__m256", "QIR_REQUANT": "qir_requant8", "QIR_LOAD": "qir_avx2_vector",
           "QIR_LOAD_REALS": "_mm256_loadu_ps", "QIR_SPREAD": "_mm256_set1_epi32", "QIR_ADD": "_mm256_add_epi32",
-          "QIR_WIDEN_REQUANT": "qir_widen_requant8", "QIR_ROWS": "6", "QIR_TAKEN": "__m256i",
+          "QIR_WIDEN_REQUANT": "qir_widen_requant8", "QIR_ROWS": "6", "QIR_WOVEN_ROWS": "6", "QIR_TAKEN": "__m256i",
           "QIR_TAKE": "qir_avx2_take_four", "QIR_SCALED": "qir_avx2_scaled", "QIR_MM": "QIR_MM256",
           "QIR_RUNS1": "QIR_ONE_RUN", "QIR_RUNS1_END": "QIR_ONE_RUN_END",
           "QIR_RUNS2": "QIR_ONE_RUN", "QIR_RUNS2_END": "QIR_ONE_RUN_END"}  # fmt: skip
@@ -51,7 +51,7 @@ X86: Mapping[str, Vectors] = MappingProxyType({
     }),
     "avx2": Vectors(2, 8, {
         **_WORDS, "QIR_TARGET": "QIR_AVX2", "QIR_DOT": "QIR_DOT2", "QIR_WEIGHTS": "qir_avx2_widened",
-        "QIR_NEXT_VECTOR": "16",
+        "QIR_NEXT_VECTOR": "16", "QIR_WOVEN_ROWS": "4",
     }),
 })  # fmt: skip
 
@@ -62,7 +62,8 @@ PROVEN: Mapping[str, Vectors] = MappingProxyType({
     }),
     "avx2_fours": Vectors(8, 8, {
         **_WORDS, "QIR_TARGET": "QIR_AVX2", "QIR_DOT": "QIR_DOT_FOURS", "QIR_WEIGHTS": "qir_avx2_fours",
-        "QIR_NEXT_VECTOR": "32", "QIR_ROWS": "4", "QIR_TAKEN": "qir_avx2_eight", "QIR_TAKE": "qir_avx2_take_eight",
+        "QIR_NEXT_VECTOR": "32", "QIR_ROWS": "4", "QIR_WOVEN_ROWS": "4", "QIR_TAKEN": "qir_avx2_eight",
+        "QIR_TAKE": "qir_avx2_take_eight",
     }),
 })  # fmt: skip
 """Words of AVX2 for weights of which two, or four, times codes fit 16 bits in sum (kernels/conv_u8/proof.py)."""

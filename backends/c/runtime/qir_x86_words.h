@@ -52,5 +52,6 @@
 #define QIR_SUM_OF_PLANES qir_avx2_sum_of_planes
 #define QIR_WIDTH 8
 #define QIR_ROWS 6
+#define QIR_WOVEN_ROWS 4
 
 #endif

@@ -91,7 +91,7 @@ void qir_conv_u8s8_woven_T__x86(const qir_conv_u8_shape *s, const qir_conv_u8_bl
     const int32_t panels = (s->out_channels + 15) / 16, wide = QIR_CODES == 2;
     const int32_t length = b->by_taps ? s->in_channels : s->window.kernel[2] * s->in_channels;
     const ptrdiff_t codes = (ptrdiff_t)b->segments * length, stored = 16 * codes;
-    const qir_conv_u8_loom loom = qir_conv_u8_set_up(b, codes << wide, QIR_ROWS, scratch);
+    const qir_conv_u8_loom loom = qir_conv_u8_set_up(b, codes << wide, QIR_WOVEN_ROWS, scratch);
     qir_conv_u8_block at = qir_conv_u8_first_block(s, b), last = {0, 0, 0, 0, 0, 0};
     qir_heights cut = {0, 0, 0};
     qir_woven t;
@@ -109,12 +109,12 @@ void qir_conv_u8s8_woven_T__x86(const qir_conv_u8_shape *s, const qir_conv_u8_bl
         qir_conv_u8_open(s, b, &at, x, QIR_CONV_U8_CODES, loom.segments);
         if (at.rows != last.rows || at.columns != last.columns) {
             qir_conv_u8_list(s, b, &at, QIR_CONV_U8_CODES, loom.segments, loom.pixels);
-            cut = qir_cut_into_tiles(at.rows * at.columns, QIR_ROWS);
+            cut = qir_cut_into_tiles(at.rows * at.columns, QIR_WOVEN_ROWS);
             last = at;
         }
         results.count = at.rows * at.columns;
         for (group = 0; group < s->groups; ++group) {
-            qir_conv_u8_weave(&loom, b->segments, length, wide, &cut, QIR_ROWS,
+            qir_conv_u8_weave(&loom, b->segments, length, wide, &cut, QIR_WOVEN_ROWS,
                               (const uint8_t *)loom.segments[0] + (ptrdiff_t)group * s->in_channels);
             for (p = 0; p < panels; ++p) {
                 const ptrdiff_t place = (ptrdiff_t)group * panels + p;
@@ -132,7 +132,7 @@ void qir_conv_u8s8_woven_T__x86(const qir_conv_u8_shape *s, const qir_conv_u8_bl
                 #if QIR_SUMS
                 results.other = other + start;
                 #endif
-                QIR_WOVEN_SUMS(&t, loom.woven, &cut, results.channels, loom.sums);
+                QIR_WOVEN_SUMS(&t, loom.woven, loom.offsets, &cut, results.channels, loom.sums);
                 qir_conv_u8s8_woven_T_finish(&results, y + start);
             }
         }
