@@ -8,7 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from qir.backends.c.binding import RUNTIME
-from qir.backends.c.binding.requant import SUMMED
+from qir.backends.c.binding.requant import SUMMED, own_first
 from qir.backends.c.binding.site import Site
 from qir.backends.c.program import Kernel
 from qir.quant.planes import FITTED
@@ -88,17 +88,18 @@ def table_bytes(planes: int) -> int:
     return (0, 64, 128)[-(-planes // 2)]
 
 
-def x86_words(isa: str, *, sums: bool) -> dict[str, str]:
+def x86_words(isa: str, *, sums: bool, first: bool = False) -> dict[str, str]:
     """The words of a template, those for sums with other codes included.
 
     Args:
         isa: key of TEMPLATES.
         sums: results are such sums.
+        first: of which a layer's own codes are the first term.
     """
     found = TEMPLATES[isa]
     return {
         **found.words, "QIR_CODES": str(found.codes), "QIR_WIDTH": str(found.lanes), "QIR_SUMS": str(int(sums)),
-        "QIR_SUMMED": SUMMED if sums else "", "QIR_SUM": f"qir_{isa}_sum_with",
+        "QIR_SUMMED": SUMMED if sums else "", "QIR_OWN_FIRST": str(int(first)), "QIR_SUM": f"qir_{isa}_sum_with",
         "QIR_SUM_NUMBERS": f"qir_{isa}_sum_numbers", "QIR_WIDEN_SUM": f"qir_{isa}_widen_sum",
     }  # fmt: skip
 
@@ -116,7 +117,8 @@ def x86_kernel(function: str, source: Path, site: Site, isa: str, *, offsets: bo
         sparse: steps whose weights are all zero are left out.
     """
     found, sums = TEMPLATES[isa], site.added is not None
-    short = f"sum_{site.output.short}" if sums else site.output.short
+    first, short = own_first(site), site.output.short
+    short = f"sum_{'' if first else 'last_'}{short}" if sums else short
     family = "avx512" if found.lanes == 16 else "avx2"
     stores = {word: f"qir_{family}_{part}_{site.output.short}" for word, part in _STORES.items()}
     own = {
@@ -133,5 +135,5 @@ def x86_kernel(function: str, source: Path, site: Site, isa: str, *, offsets: bo
     stored = f"u8{'p' if planes else 's'}{bits}{'_sparse' if sparse else ''}"
     name = f"{function.split('__')[0].replace('_T', f'_{short}').replace('u8s8', stored)}__{isa}"
     headers = [f"qir_{family}.h", *([f"qir_few_{family}.h"] if bits < 8 else []), *(["qir_sum_x86.h"] if sums else [])]
-    return Kernel(function, source, name, tuple({**x86_words(isa, sums=sums), **stores, **own}.items()),
+    return Kernel(function, source, name, tuple({**x86_words(isa, sums=sums, first=first), **stores, **own}.items()),
                   tuple(RUNTIME / header for header in headers))  # fmt: skip

@@ -5,8 +5,8 @@
    so that a tile reads its codes one after the other, at offsets that stand in the instructions. As they lie in an image
    they may be a power of two apart, and drive each other out of the first cache.
 
-   Where products are of 16 bits, half of them become sums (Winograd, A New Algorithm for Inner Product, IEEE Transactions
-   on Computers C-17, 1968): from
+   Where products are of 16 bits, half of them become sums (Winograd, A New Algorithm for Inner Product, IEEE
+   Transactions on Computers C-17, 1968): from
 
        (x0 + w1) (x1 + w0) = x0 w0 + x1 w1 + x0 x1 + w0 w1
 

@@ -129,8 +129,8 @@ static void QIR_NAME(tiles)(const qir_woven *t, const uint8_t *x, const int32_t 
 }
 
 /* All pixels that are woven, for as many channels as are left. */
-QIR_ALONE static void QIR_WOVEN_SUMS(const qir_woven *t, const uint8_t *x, const int32_t *offset, const qir_heights *cut,
-                                     int32_t channels, int32_t *sums) {
+QIR_ALONE static void QIR_WOVEN_SUMS(const qir_woven *t, const uint8_t *x, const int32_t *offset,
+                                     const qir_heights *cut, int32_t channels, int32_t *sums) {
     const int32_t high = qir_woven_rows(cut->high, QIR_WOVEN_ROWS), low = qir_woven_rows(cut->high - 1, QIR_WOVEN_ROWS);
     QIR_NAME(tiles)(t, x, offset, high, cut->higher, channels > QIR_WIDTH, sums);
     if (cut->lower) {

@@ -39,6 +39,7 @@
 #define QIR_TAKEN_STEPS
 #define QIR_SUMS 0
 #define QIR_SUMMED
+#define QIR_OWN_FIRST 0
 #define QIR_SUM qir_avx2_sum_with
 #define QIR_SUM_NUMBERS qir_avx2_sum_numbers
 #define QIR_WIDEN_SUM qir_avx2_widen_sum

@@ -80,7 +80,8 @@ QIR_AVX2 static QIR_INLINE void qir_conv_u8_put_offsets(__m256i sums, int32_t *o
 QIR_AVX2 static QIR_INLINE void qir_conv_u8_weave_words(const qir_conv_u8_loom *loom, int32_t segments, int32_t length,
                                                         const uint8_t *x, const qir_row *pixel, int32_t pixels,
                                                         int32_t rows, uint8_t *to, int32_t *offset) {
-    const uint8_t *const first = qir_conv_u8_row(pixel, pixels, 0, x), *const second = qir_conv_u8_row(pixel, pixels, 1, x);
+    const uint8_t *const first = qir_conv_u8_row(pixel, pixels, 0, x);
+    const uint8_t *const second = qir_conv_u8_row(pixel, pixels, 1, x);
     const uint8_t *const third = qir_conv_u8_row(pixel, pixels, rows - 2, x);
     const uint8_t *const last = qir_conv_u8_row(pixel, pixels, rows - 1, x);
     __m256i upper = _mm256_setzero_si256(), lower = upper;

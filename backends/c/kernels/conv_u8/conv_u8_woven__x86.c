@@ -24,8 +24,7 @@ typedef struct {
 
 /* The results of a panel: of two pixels at a time, or four where no more than one vector of channels is left; those that
    fill no vector are written apart first. */
-QIR_TARGET static QIR_INLINE void qir_conv_u8s8_woven_T_results(const qir_conv_u8s8_woven_T_panel *p, int32_t own_first,
-                                                                QIR_Y *y) {
+QIR_TARGET QIR_ALONE static void qir_conv_u8s8_woven_T_results(const qir_conv_u8s8_woven_T_panel *p, QIR_Y *y) {
     const QIR_REQUANT q = QIR_WIDEN_REQUANT(p->requant);
     const QIR_REALS scale = QIR_LOAD_REALS(p->multiplier), scale2 = QIR_LOAD_REALS(p->multiplier + QIR_WIDTH);
     const qir_row *to = p->pixels;
@@ -35,10 +34,9 @@ QIR_TARGET static QIR_INLINE void qir_conv_u8s8_woven_T_results(const qir_conv_u
     const QIR_SUM_NUMBERS numbers = QIR_WIDEN_SUM(p->sum);
     const uint8_t *const other = p->other;
     #define QIR_REAL(i, at, scale, beside) \
-    QIR_SUM(QIR_SCALED(QIR_LOAD(from + 16 * (i) + (at)), scale), &numbers, (beside) + (at), own_first)
+    QIR_SUM(QIR_SCALED(QIR_LOAD(from + 16 * (i) + (at)), scale), &numbers, (beside) + (at), QIR_OWN_FIRST)
     #else
     #define QIR_REAL(i, at, scale, beside) QIR_SCALED(QIR_LOAD(from + 16 * (i) + (at)), scale)
-    (void)own_first;
     #endif
     #define QIR_TWO(other0, other1, y0, y1)                                                              \
     QIR_PAIR(QIR_REAL(0, 0, scale, other0), QIR_REAL(0, QIR_WIDTH, scale2, other0),                      \
@@ -71,16 +69,6 @@ QIR_TARGET static QIR_INLINE void qir_conv_u8s8_woven_T_results(const qir_conv_u
     }
     #undef QIR_REAL
     #undef QIR_TWO
-}
-
-QIR_TARGET QIR_ALONE static void qir_conv_u8s8_woven_T_finish(const qir_conv_u8s8_woven_T_panel *p, QIR_Y *y) {
-    #if QIR_SUMS
-    if (p->sum->own_first) {
-        qir_conv_u8s8_woven_T_results(p, 1, y);
-        return;
-    }
-    #endif
-    qir_conv_u8s8_woven_T_results(p, 0, y);
 }
 
 QIR_TARGET QIR_ALONE
@@ -133,7 +121,7 @@ void qir_conv_u8s8_woven_T__x86(const qir_conv_u8_shape *s, const qir_conv_u8_bl
                 results.other = other + start;
                 #endif
                 QIR_WOVEN_SUMS(&t, loom.woven, loom.offsets, &cut, results.channels, loom.sums);
-                qir_conv_u8s8_woven_T_finish(&results, y + start);
+                qir_conv_u8s8_woven_T_results(&results, y + start);
             }
         }
     }
