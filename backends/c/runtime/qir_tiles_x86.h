@@ -20,10 +20,16 @@
 #define QIR_STEP1(i)            \
     codes = QIR_TAKE(x##i + at); \
     QIR_DOT(a##i, codes, w0);
-#define QIR_STEP2(i)            \
+#if QIR_CODES == 2
+#define QIR_DOT_TWICE QIR_DOT2_TWICE
+#else
+#define QIR_DOT_TWICE(sum, next, codes, weights, beside) \
+    QIR_DOT(sum, codes, weights);                        \
+    QIR_DOT(next, codes, beside)
+#endif
+#define QIR_STEP2(i)             \
     codes = QIR_TAKE(x##i + at); \
-    QIR_DOT(a##i, codes, w0);   \
-    QIR_DOT(b##i, codes, w1);
+    QIR_DOT_TWICE(a##i, b##i, codes, w0, w1);
 
 /* Where the results of a tile go that fill no vector, before they go where they belong. */
 static const qir_row QIR_NAME(apart)[8] = {{0, 0, 0},   {0, 32, 0},  {0, 64, 0},  {0, 96, 0},
@@ -191,6 +197,7 @@ static void QIR_BY_TILES(const qir_tiles *t, int32_t count, QIR_Y *y) {
 #undef QIR_BEGIN2
 #undef QIR_STEP1
 #undef QIR_STEP2
+#undef QIR_DOT_TWICE
 #undef QIR_TO
 #undef QIR_END1
 #undef QIR_END2
