@@ -44,7 +44,7 @@ Costs: TypeAlias = Mapping[str, Cost]
 
 RATES: Mapping[str, float] = MappingProxyType({
     "add_u8__avx2": 1.5, "add_few__avx2": 12, "add_u8__portable": 0.2,
-    "conv_u8__avx2": 22, "conv_u8__avx2_pairs": 26, "conv_u8__avx2_fours": 33, "conv_u8__avx2_few": 46,
+    "conv_u8__avx2": 24, "conv_u8__avx2_pairs": 26, "conv_u8__avx2_fours": 33, "conv_u8__avx2_few": 46,
     "conv_u8_packed__avx512vnni": 100, "conv_u8_packed__avxvnni": 95,
     "conv_u8__avx512vnni": 100, "conv_u8__avxvnni": 95, "conv_u8__portable": 7,
     "conv_u8_sparse__avx2": 20, "conv_u8_sparse__avxvnni": 91, "conv_u8_sparse__avx512vnni": 93,
@@ -96,10 +96,10 @@ RATES: Mapping[str, float] = MappingProxyType({
 """Variant.title to units of its `work` (multiply-accumulates or elements) in one cycle of one core.
 
 Measured on a Zen 4 core with gcc 12 on layers whose operands are in the first two caches (tests/benchmarks/kernels.py
-shows them); Winograd's beside AVX2's panels on Zen 3, with those of wide dot products raised alike. Only ratios inside
-a family matter: those for ARM are what instructions counted in an emulator give, with portable kernels' as measured.
-Work of kernels for Cortex-M is instructions; of portable ones there a unit of cycles is about twenty
-(qir.backends.c.emitting.footprint)."""
+shows them); AVX2's panels of eight bits and Winograd's beside them on Zen 3, those of wide dot products raised as
+Winograd's. Only ratios inside a family matter: those for ARM are what instructions counted in an emulator give, with
+portable kernels' as measured. Work of kernels for Cortex-M is instructions; of portable ones there a unit of cycles is
+about twenty (qir.backends.c.emitting.footprint)."""
 
 DEFAULTS: Costs = MappingProxyType({title: Cost(rate) for title, rate in RATES.items()})
 

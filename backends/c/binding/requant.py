@@ -48,13 +48,19 @@ def summed(site: Site) -> tuple[tuple[str, str], ...]:
     return (("QIR_SUMS", str(int(site.added is not None))), ("QIR_SUMMED", given), ("QIR_SUM_CODES", f"{kind}_codes"))
 
 
+def own_first(site: Site) -> bool:
+    """Whether the codes of a layer's own are the first term of the sum that its results are."""
+    other = site.inputs[-1]
+    return site.added is not None and other is not None and site.added.inputs[1] == other.name
+
+
 def added(site: Site) -> tuple[Arg, ...]:
     """What a kernel takes besides where its results are sums with other codes: their numbers, and those codes."""
     if site.added is None:
         return ()
     other = site.inputs[-1]
     assert other is not None
-    first = site.added.inputs[1] == other.name
+    first = own_first(site)
     own, others = ("a_multiplier", "b_multiplier") if first else ("b_multiplier", "a_multiplier")
     beside = replace(other.read, beside=True) if isinstance(other.read, Input) else other.read
     if is_fixed(site):

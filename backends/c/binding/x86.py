@@ -8,7 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from qir.backends.c.binding import RUNTIME
-from qir.backends.c.binding.requant import SUMMED
+from qir.backends.c.binding.requant import SUMMED, own_first
 from qir.backends.c.binding.site import Site
 from qir.backends.c.program import Kernel
 from qir.quant.planes import FITTED
@@ -31,7 +31,7 @@ class Vectors:
 
 _WORDS = {"QIR_VECTOR": "__m256i", "QIR_REALS": "__m256", "QIR_REQUANT": "qir_requant8", "QIR_LOAD": "qir_avx2_vector",
           "QIR_LOAD_REALS": "_mm256_loadu_ps", "QIR_SPREAD": "_mm256_set1_epi32", "QIR_ADD": "_mm256_add_epi32",
-          "QIR_WIDEN_REQUANT": "qir_widen_requant8", "QIR_ROWS": "6", "QIR_TAKEN": "__m256i",
+          "QIR_WIDEN_REQUANT": "qir_widen_requant8", "QIR_ROWS": "6", "QIR_WOVEN_ROWS": "6", "QIR_TAKEN": "__m256i",
           "QIR_TAKE": "qir_avx2_take_four", "QIR_SCALED": "qir_avx2_scaled", "QIR_MM": "QIR_MM256",
           "QIR_RUNS1": "QIR_ONE_RUN", "QIR_RUNS1_END": "QIR_ONE_RUN_END",
           "QIR_RUNS2": "QIR_ONE_RUN", "QIR_RUNS2_END": "QIR_ONE_RUN_END"}  # fmt: skip
@@ -51,7 +51,7 @@ X86: Mapping[str, Vectors] = MappingProxyType({
     }),
     "avx2": Vectors(2, 8, {
         **_WORDS, "QIR_TARGET": "QIR_AVX2", "QIR_DOT": "QIR_DOT2", "QIR_WEIGHTS": "qir_avx2_widened",
-        "QIR_NEXT_VECTOR": "16",
+        "QIR_NEXT_VECTOR": "16", "QIR_WOVEN_ROWS": "4",
     }),
 })  # fmt: skip
 
@@ -62,7 +62,8 @@ PROVEN: Mapping[str, Vectors] = MappingProxyType({
     }),
     "avx2_fours": Vectors(8, 8, {
         **_WORDS, "QIR_TARGET": "QIR_AVX2", "QIR_DOT": "QIR_DOT_FOURS", "QIR_WEIGHTS": "qir_avx2_fours",
-        "QIR_NEXT_VECTOR": "32", "QIR_ROWS": "4", "QIR_TAKEN": "qir_avx2_eight", "QIR_TAKE": "qir_avx2_take_eight",
+        "QIR_NEXT_VECTOR": "32", "QIR_ROWS": "4", "QIR_WOVEN_ROWS": "4", "QIR_TAKEN": "qir_avx2_eight",
+        "QIR_TAKE": "qir_avx2_take_eight",
     }),
 })  # fmt: skip
 """Words of AVX2 for weights of which two, or four, times codes fit 16 bits in sum (kernels/conv_u8/proof.py)."""
@@ -87,17 +88,18 @@ def table_bytes(planes: int) -> int:
     return (0, 64, 128)[-(-planes // 2)]
 
 
-def x86_words(isa: str, *, sums: bool) -> dict[str, str]:
+def x86_words(isa: str, *, sums: bool, first: bool = False) -> dict[str, str]:
     """The words of a template, those for sums with other codes included.
 
     Args:
         isa: key of TEMPLATES.
         sums: results are such sums.
+        first: of which a layer's own codes are the first term.
     """
     found = TEMPLATES[isa]
     return {
         **found.words, "QIR_CODES": str(found.codes), "QIR_WIDTH": str(found.lanes), "QIR_SUMS": str(int(sums)),
-        "QIR_SUMMED": SUMMED if sums else "", "QIR_SUM": f"qir_{isa}_sum_with",
+        "QIR_SUMMED": SUMMED if sums else "", "QIR_OWN_FIRST": str(int(first)), "QIR_SUM": f"qir_{isa}_sum_with",
         "QIR_SUM_NUMBERS": f"qir_{isa}_sum_numbers", "QIR_WIDEN_SUM": f"qir_{isa}_widen_sum",
     }  # fmt: skip
 
@@ -115,7 +117,8 @@ def x86_kernel(function: str, source: Path, site: Site, isa: str, *, offsets: bo
         sparse: steps whose weights are all zero are left out.
     """
     found, sums = TEMPLATES[isa], site.added is not None
-    short = f"sum_{site.output.short}" if sums else site.output.short
+    first, short = own_first(site), site.output.short
+    short = f"sum_{'' if first else 'last_'}{short}" if sums else short
     family = "avx512" if found.lanes == 16 else "avx2"
     stores = {word: f"qir_{family}_{part}_{site.output.short}" for word, part in _STORES.items()}
     own = {
@@ -132,5 +135,5 @@ def x86_kernel(function: str, source: Path, site: Site, isa: str, *, offsets: bo
     stored = f"u8{'p' if planes else 's'}{bits}{'_sparse' if sparse else ''}"
     name = f"{function.split('__')[0].replace('_T', f'_{short}').replace('u8s8', stored)}__{isa}"
     headers = [f"qir_{family}.h", *([f"qir_few_{family}.h"] if bits < 8 else []), *(["qir_sum_x86.h"] if sums else [])]
-    return Kernel(function, source, name, tuple({**x86_words(isa, sums=sums), **stores, **own}.items()),
+    return Kernel(function, source, name, tuple({**x86_words(isa, sums=sums, first=first), **stores, **own}.items()),
                   tuple(RUNTIME / header for header in headers))  # fmt: skip

@@ -5,7 +5,8 @@
 
 #include "qir_x86.h"
 
-/* sum += two products of 16 bits a lane. Told the order compilers need one register less, the sixteenth. */
+/* sum += two products of 16 bits a lane. Told the order compilers need one register less, the sixteenth. Twice, with the
+   weights of two vectors, both are multiplied before one is added, which keeps more units at work, and codes change. */
 #if defined(__GNUC__)
 #define QIR_DOT2(sum, codes, weights)                             \
     do {                                                          \
@@ -14,8 +15,43 @@
                 : "+x"(sum), "=&x"(products)                      \
                 : "x"(codes), "x"(weights));                      \
     } while (0)
+#define QIR_DOT2_TWICE(sum, next, codes, weights, beside)                              \
+    do {                                                                               \
+        __m256i products;                                                              \
+        __asm__("vpmaddwd %4, %2, %3\n\tvpmaddwd %5, %2, %2\n\t"                       \
+                "vpaddd %3, %0, %0\n\tvpaddd %2, %1, %1"                               \
+                : "+x"(sum), "+x"(next), "+x"(codes), "=&x"(products)                  \
+                : "x"(weights), "x"(beside));                                          \
+    } while (0)
 #else
 #define QIR_DOT2(sum, codes, weights) ((sum) = _mm256_add_epi32(sum, _mm256_madd_epi16(codes, weights)))
+#define QIR_DOT2_TWICE(sum, next, codes, weights, beside) \
+    (QIR_DOT2(sum, codes, weights), QIR_DOT2(next, codes, beside))
+#endif
+
+/* sum += the products of two steps with half as many multiplications (qir_woven.h), which change the codes; or two sums of
+   the same codes, with the weights of two vectors. */
+#if defined(__GNUC__)
+#define QIR_DOT_CROSSED(sum, codes, codes2, weights, weights2)                                         \
+    __asm__("vpaddw %4, %1, %1\n\tvpaddw %3, %2, %2\n\tvpmaddwd %2, %1, %1\n\tvpaddd %1, %0, %0"       \
+            : "+x"(sum), "+x"(codes), "+x"(codes2)                                                     \
+            : "x"(weights), "x"(weights2))
+#define QIR_DOT_CROSSED_TWICE(sum, next, codes, codes2, weights, weights2, beside, beside2)            \
+    do {                                                                                               \
+        __m256i products, products2;                                                                   \
+        __asm__("vpaddw %7, %2, %4\n\tvpaddw %6, %3, %5\n\tvpaddw %9, %2, %2\n\tvpaddw %8, %3, %3\n\t" \
+                "vpmaddwd %5, %4, %4\n\tvpmaddwd %3, %2, %2\n\tvpaddd %4, %0, %0\n\tvpaddd %2, %1, %1" \
+                : "+x"(sum), "+x"(next), "+x"(codes), "+x"(codes2), "=&x"(products), "=&x"(products2)  \
+                : "x"(weights), "x"(weights2), "x"(beside), "x"(beside2));                             \
+    } while (0)
+#else
+#define QIR_DOT_CROSSED(sum, codes, codes2, weights, weights2)                                         \
+    QIR_DOT2(sum, _mm256_add_epi16(codes, weights2), _mm256_add_epi16(codes2, weights))
+#define QIR_DOT_CROSSED_TWICE(sum, next, codes, codes2, weights, weights2, beside, beside2)            \
+    do {                                                                                               \
+        QIR_DOT_CROSSED(sum, codes, codes2, weights, weights2);                                        \
+        QIR_DOT_CROSSED(next, codes, codes2, beside, beside2);                                         \
+    } while (0)
 #endif
 
 /* sum += four products a lane, codes unsigned and weights signed, encoded for AVX-VNNI. As builtin gcc copies every sum

@@ -20,10 +20,16 @@
 #define QIR_STEP1(i)            \
     codes = QIR_TAKE(x##i + at); \
     QIR_DOT(a##i, codes, w0);
-#define QIR_STEP2(i)            \
+#if QIR_CODES == 2
+#define QIR_DOT_TWICE QIR_DOT2_TWICE
+#else
+#define QIR_DOT_TWICE(sum, next, codes, weights, beside) \
+    QIR_DOT(sum, codes, weights);                        \
+    QIR_DOT(next, codes, beside)
+#endif
+#define QIR_STEP2(i)             \
     codes = QIR_TAKE(x##i + at); \
-    QIR_DOT(a##i, codes, w0);   \
-    QIR_DOT(b##i, codes, w1);
+    QIR_DOT_TWICE(a##i, b##i, codes, w0, w1);
 
 /* Where the results of a tile go that fill no vector, before they go where they belong. */
 static const qir_row QIR_NAME(apart)[8] = {{0, 0, 0},   {0, 32, 0},  {0, 64, 0},  {0, 96, 0},
@@ -31,8 +37,8 @@ static const qir_row QIR_NAME(apart)[8] = {{0, 0, 0},   {0, 32, 0},  {0, 64, 0},
 
 #if QIR_SUMS
 /* Results that are sums with other codes: of up to eight pixels, whose sums of products are `kept` 32 apart. */
-QIR_TARGET static QIR_INLINE void QIR_NAME(added)(const qir_tiles *t, const qir_row *pixel, int32_t count,
-                                                  const int32_t *kept, int32_t own_first, QIR_Y *y) {
+QIR_TARGET QIR_ALONE static void QIR_NAME(sums)(const qir_tiles *t, const qir_row *pixel, int32_t count,
+                                                const int32_t *kept, QIR_Y *y) {
     const int32_t two = t->channels > QIR_WIDTH, whole = t->channels >= QIR_WIDTH << two, last = count - 1;
     const QIR_SUM_NUMBERS numbers = QIR_WIDEN_SUM(t->sum);
     const QIR_REQUANT q = QIR_WIDEN_REQUANT(t->requant);
@@ -48,7 +54,7 @@ QIR_TARGET static QIR_INLINE void QIR_NAME(added)(const qir_tiles *t, const qir_
         }
     }
     #define QIR_REAL(i, next, scale) \
-    QIR_SUM(QIR_SCALED(QIR_LOAD(kept + 32 * (i) + next), scale), &numbers, other + at[i].to + next, own_first)
+    QIR_SUM(QIR_SCALED(QIR_LOAD(kept + 32 * (i) + next), scale), &numbers, other + at[i].to + next, QIR_OWN_FIRST)
     for (i = 0; i < count; i += two ? 2 : 4) {
         const int32_t j = i + 1 < last ? i + 1 : last, k = i + 2 < last ? i + 2 : last, l = i + 3 < last ? i + 3 : last;
         if (two) {
@@ -62,15 +68,6 @@ QIR_TARGET static QIR_INLINE void QIR_NAME(added)(const qir_tiles *t, const qir_
     #undef QIR_REAL
     for (i = 0; i < count && !whole; ++i) {
         QIR_PART(part + at[i].to, t->channels, y + pixel[i].to);
-    }
-}
-
-QIR_TARGET QIR_ALONE static void QIR_NAME(sums)(const qir_tiles *t, const qir_row *pixel, int32_t count,
-                                                const int32_t *kept, QIR_Y *y) {
-    if (t->sum->own_first) {
-        QIR_NAME(added)(t, pixel, count, kept, 1, y);
-    } else {
-        QIR_NAME(added)(t, pixel, count, kept, 0, y);
     }
 }
 
@@ -200,6 +197,7 @@ static void QIR_BY_TILES(const qir_tiles *t, int32_t count, QIR_Y *y) {
 #undef QIR_BEGIN2
 #undef QIR_STEP1
 #undef QIR_STEP2
+#undef QIR_DOT_TWICE
 #undef QIR_TO
 #undef QIR_END1
 #undef QIR_END2

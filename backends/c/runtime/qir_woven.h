@@ -3,7 +3,17 @@
        [tile][chunk][pixel][16 bytes]
 
    so that a tile reads its codes one after the other, at offsets that stand in the instructions. As they lie in an image
-   they may be a power of two apart, and drive each other out of the first cache. */
+   they may be a power of two apart, and drive each other out of the first cache.
+
+   Where products are of 16 bits, half of them become sums (Winograd, A New Algorithm for Inner Product, IEEE
+   Transactions on Computers C-17, 1968): from
+
+       (x0 + w1) (x1 + w0) = x0 w0 + x1 w1 + x0 x1 + w0 w1
+
+   follows  sum of x w = sum of (x0 + w1) (x1 + w0) - sum of x0 x1 - sum of w0 w1,  whose second sum is the same for all
+   channels, an offset of the pixel, and whose third one is the same for all pixels and goes into the bias. A processor
+   that multiplies with two of its vector units and adds with four does that sooner. Sums of a code and a weight lie
+   within -128 .. 382; what leaves 32 bits on the way comes back, modulo 2^32. */
 #ifndef QIR_WOVEN_H
 #define QIR_WOVEN_H
 

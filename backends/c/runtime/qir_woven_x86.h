@@ -12,8 +12,23 @@
 /* template: end */
 
 #define QIR_NAME(part) QIR_WOVEN_SUMS##_##part
-#define QIR_BEGIN1(i) QIR_VECTOR a##i = first;
-#define QIR_BEGIN2(i) QIR_VECTOR a##i = first, b##i = second;
+#if QIR_CODES == 2
+#define QIR_STARTING(sums, i) QIR_ADD(sums, QIR_SPREAD(offset[i]))
+#define QIR_DO1(i)                        \
+    codes = QIR_TAKE(from + 16 * i);      \
+    codes2 = QIR_TAKE(from + 16 * i + 4); \
+    QIR_DOT_CROSSED(a##i, codes, codes2, w0, w2);
+#define QIR_DO2(i)                        \
+    codes = QIR_TAKE(from + 16 * i);      \
+    codes2 = QIR_TAKE(from + 16 * i + 4); \
+    QIR_DOT_CROSSED_TWICE(a##i, b##i, codes, codes2, w0, w2, w1, w3);
+#define QIR_PREPARED(s) QIR_WEIGHTS(w + (s) * QIR_STEP_BYTES), w2 = QIR_WEIGHTS(w + (s + 1) * QIR_STEP_BYTES)
+#define QIR_PREPARED_NEXT(s)                               \
+    QIR_WEIGHTS(w + (s) * QIR_STEP_BYTES + QIR_NEXT_VECTOR), \
+        w3 = QIR_WEIGHTS(w + (s + 1) * QIR_STEP_BYTES + QIR_NEXT_VECTOR)
+#define QIR_TAKEN_TOGETHER QIR_TAKEN codes, codes2;
+#else
+#define QIR_STARTING(sums, i) sums
 #define QIR_DO1(i)                   \
     codes = QIR_TAKE(from + 16 * i); \
     QIR_DOT(a##i, codes, w0);
@@ -21,18 +36,24 @@
     codes = QIR_TAKE(from + 16 * i); \
     QIR_DOT(a##i, codes, w0);        \
     QIR_DOT(b##i, codes, w1);
+#define QIR_PREPARED(s) QIR_WEIGHTS(w + (s) * QIR_STEP_BYTES)
+#define QIR_PREPARED_NEXT(s) QIR_WEIGHTS(w + (s) * QIR_STEP_BYTES + QIR_NEXT_VECTOR)
+#define QIR_TAKEN_TOGETHER QIR_TAKEN codes;
+#endif
+#define QIR_BEGIN1(i) QIR_VECTOR a##i = QIR_STARTING(first, i);
+#define QIR_BEGIN2(i) QIR_VECTOR a##i = QIR_STARTING(first, i), b##i = QIR_STARTING(second, i);
 #define QIR_END1(i) memcpy(sums + 16 * i, &a##i, sizeof a##i);
 #define QIR_END2(i) QIR_END1(i) memcpy(sums + 16 * i + QIR_WIDTH, &b##i, sizeof b##i);
 #define QIR_ONLY1(second)
 #define QIR_ONLY2(second) second
 
-/* A step, the s-th one from w on, on codes from `at` on. */
+/* A step, the s-th one from w on, on codes from `at` on; where products are crossed, that one and the next. */
 #define QIR_STEP(n, v, s, at)                                                                             \
     {                                                                                                     \
         const uint8_t *const from = at;                                                                   \
-        const QIR_TAKEN w0 = QIR_WEIGHTS(w + (s) * QIR_STEP_BYTES);                                       \
-        QIR_ONLY##v(const QIR_TAKEN w1 = QIR_WEIGHTS(w + (s) * QIR_STEP_BYTES + QIR_NEXT_VECTOR);)        \
-        QIR_TAKEN codes;                                                                                  \
+        const QIR_TAKEN w0 = QIR_PREPARED(s);                                                             \
+        QIR_ONLY##v(const QIR_TAKEN w1 = QIR_PREPARED_NEXT(s);)                                           \
+        QIR_TAKEN_TOGETHER                                                                                \
         QIR_EACH_##n(QIR_DO##v)                                                                           \
     }
 
@@ -50,6 +71,10 @@
     for (i = 0; i < t->again; ++i, w += QIR_STEP_BYTES) {                                                \
         QIR_STEP(n, v, 0, x - (t->chunks - t->number[i] / 2) * (ptrdiff_t)(16 * n) + t->number[i] % 2 * 8) \
     }
+#elif QIR_CODES == 2
+#define QIR_CHUNK_STEPS 4
+#define QIR_CHUNK(n, v) QIR_STEP(n, v, 0, x) QIR_STEP(n, v, 2, x + 8)
+#define QIR_AGAIN_STEPS(n, v)
 #else
 #define QIR_CHUNK_STEPS 4
 #define QIR_CHUNK(n, v) QIR_STEP(n, v, 0, x) QIR_STEP(n, v, 1, x + 4) QIR_STEP(n, v, 2, x + 8) QIR_STEP(n, v, 3, x + 12)
@@ -58,8 +83,8 @@
 
 /* `times` tiles of n pixels by v vectors. */
 #define QIR_TILES(n, v)                                                                                           \
-    QIR_TARGET QIR_ALONE static void QIR_NAME(n##x##v)(const qir_woven *t, const uint8_t *x, int32_t times,       \
-                                                       int32_t *sums) {                                           \
+    QIR_TARGET QIR_ALONE static void QIR_NAME(n##x##v)(const qir_woven *t, const uint8_t *x, const int32_t *offset, \
+                                                       int32_t times, int32_t *sums) {                            \
         do {                                                                                                      \
             const QIR_VECTOR first = QIR_LOAD(t->bias);                                                           \
             QIR_ONLY##v(const QIR_VECTOR second = QIR_LOAD(t->bias + QIR_WIDTH);)                                 \
@@ -74,44 +99,51 @@
             }                                                                                                     \
             QIR_AGAIN_STEPS(n, v)                                                                                 \
             QIR_EACH_##n(QIR_END##v) sums += 16 * n;                                                              \
+            offset += n;                                                                                          \
         } while (--times);                                                                                        \
+        (void)offset;                                                                                             \
     }
 QIR_TILES(4, 1) QIR_TILES(4, 2)
-#if QIR_ROWS == 4
+#if QIR_WOVEN_ROWS == 4
 QIR_TILES(3, 1) QIR_TILES(3, 2)
 #else
 QIR_TILES(5, 1) QIR_TILES(5, 2) QIR_TILES(6, 1) QIR_TILES(6, 2)
 #endif
 
 /* Tiles of `rows` pixels, as qir_woven_rows has them. */
-static void QIR_NAME(tiles)(const qir_woven *t, const uint8_t *x, int32_t rows, int32_t times, int32_t two,
-                            int32_t *sums) {
+static void QIR_NAME(tiles)(const qir_woven *t, const uint8_t *x, const int32_t *offset, int32_t rows, int32_t times,
+                            int32_t two, int32_t *sums) {
     switch (two ? 8 + rows : rows) {
-        case 4: QIR_NAME(4x1)(t, x, times, sums); break;
-        case 12: QIR_NAME(4x2)(t, x, times, sums); break;
-#if QIR_ROWS == 4
-        case 3: QIR_NAME(3x1)(t, x, times, sums); break;
-        default: QIR_NAME(3x2)(t, x, times, sums); break;
+        case 4: QIR_NAME(4x1)(t, x, offset, times, sums); break;
+        case 12: QIR_NAME(4x2)(t, x, offset, times, sums); break;
+#if QIR_WOVEN_ROWS == 4
+        case 3: QIR_NAME(3x1)(t, x, offset, times, sums); break;
+        default: QIR_NAME(3x2)(t, x, offset, times, sums); break;
 #else
-        case 5: QIR_NAME(5x1)(t, x, times, sums); break;
-        case 6: QIR_NAME(6x1)(t, x, times, sums); break;
-        case 13: QIR_NAME(5x2)(t, x, times, sums); break;
-        default: QIR_NAME(6x2)(t, x, times, sums); break;
+        case 5: QIR_NAME(5x1)(t, x, offset, times, sums); break;
+        case 6: QIR_NAME(6x1)(t, x, offset, times, sums); break;
+        case 13: QIR_NAME(5x2)(t, x, offset, times, sums); break;
+        default: QIR_NAME(6x2)(t, x, offset, times, sums); break;
 #endif
     }
 }
 
 /* All pixels that are woven, for as many channels as are left. */
-QIR_ALONE static void QIR_WOVEN_SUMS(const qir_woven *t, const uint8_t *x, const qir_heights *cut, int32_t channels,
-                                     int32_t *sums) {
-    const int32_t high = qir_woven_rows(cut->high, QIR_ROWS), low = qir_woven_rows(cut->high - 1, QIR_ROWS);
-    QIR_NAME(tiles)(t, x, high, cut->higher, channels > QIR_WIDTH, sums);
+QIR_ALONE static void QIR_WOVEN_SUMS(const qir_woven *t, const uint8_t *x, const int32_t *offset,
+                                     const qir_heights *cut, int32_t channels, int32_t *sums) {
+    const int32_t high = qir_woven_rows(cut->high, QIR_WOVEN_ROWS), low = qir_woven_rows(cut->high - 1, QIR_WOVEN_ROWS);
+    QIR_NAME(tiles)(t, x, offset, high, cut->higher, channels > QIR_WIDTH, sums);
     if (cut->lower) {
         x += (ptrdiff_t)cut->higher * high * t->chunks * 16;
-        QIR_NAME(tiles)(t, x, low, cut->lower, channels > QIR_WIDTH, sums + cut->higher * cut->high * 16);
+        offset += cut->higher * cut->high;
+        QIR_NAME(tiles)(t, x, offset, low, cut->lower, channels > QIR_WIDTH, sums + cut->higher * cut->high * 16);
     }
 }
 #undef QIR_NAME
+#undef QIR_STARTING
+#undef QIR_PREPARED
+#undef QIR_PREPARED_NEXT
+#undef QIR_TAKEN_TOGETHER
 #undef QIR_BEGIN1
 #undef QIR_BEGIN2
 #undef QIR_DO1

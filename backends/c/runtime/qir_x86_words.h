@@ -39,6 +39,7 @@
 #define QIR_TAKEN_STEPS
 #define QIR_SUMS 0
 #define QIR_SUMMED
+#define QIR_OWN_FIRST 0
 #define QIR_SUM qir_avx2_sum_with
 #define QIR_SUM_NUMBERS qir_avx2_sum_numbers
 #define QIR_WIDEN_SUM qir_avx2_widen_sum
@@ -52,5 +53,6 @@
 #define QIR_SUM_OF_PLANES qir_avx2_sum_of_planes
 #define QIR_WIDTH 8
 #define QIR_ROWS 6
+#define QIR_WOVEN_ROWS 4
 
 #endif

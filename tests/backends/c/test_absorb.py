@@ -110,7 +110,7 @@ def test_a_sum_takes_over_the_bytes_of_what_is_added_but_of_no_input_of_the_prod
     product = b.node("qir.IntGemm", [rows, w, *rest], "product", y_zero_point=7, qmin=7, qmax=255)
     module = compile_c(b.graph([added(b, product, looked, "y")]), target="x86-avx2")
     program = module.program
-    assert sum("_sum_u8" in call.kernel.emitted for call in program.calls) == 3
+    assert sum("_sum_" in call.kernel.emitted for call in program.calls) == 3
     assert program.values["one"] != program.values["first"]
     assert program.values["two"] == program.values["one"]
     if "avx2" in on_this_processor():

@@ -24,8 +24,6 @@ _SLACK = 64
 """Bytes that vectors may read beyond what is copied."""
 _WOVEN_BYTES = 98304
 """Of a block's woven windows, so that they stay in the second cache beside a panel of weights."""
-_TILE = 6
-"""Pixels of a tile of woven windows."""
 _CHUNK = 16
 """Bytes of a pixel that lie together in woven windows."""
 _PIXELS = 96
@@ -130,8 +128,9 @@ class Blocks:
     @property
     def _loom(self) -> int:
         """Bytes of woven windows, sums and pixels of a block, some of them filled up to a tile, and of pointers."""
-        pixels = self.rows * self.columns + int(TEMPLATES[self.isa].words["QIR_ROWS"]) - 1
-        return pixels * (self.segments * self.length * self.size + 4 * PANEL + 24) + 8 * self.rows * self.segments
+        pixels = self.rows * self.columns + _woven_rows(self.isa) - 1
+        each = self.segments * self.length * self.size + 4 * (PANEL + 1) + 24
+        return pixels * each + 4 * (pixels % 2) + 8 * self.rows * self.segments
 
     @property
     def _more(self) -> int:
@@ -166,6 +165,11 @@ class Blocks:
         planes, rows, columns = self.window[1]
         alone = _ALONE if self.isa in TEMPLATES and TEMPLATES[self.isa].lanes // 8 > 1 and out_channels > PANEL else 1
         return self.batch * planes * max(rows * columns, self.least) * sum(self.taken) * PANEL * self.depth * alone
+
+
+def _woven_rows(isa: str) -> int:
+    """Pixels of a tile of woven windows."""
+    return int(TEMPLATES[isa].words["QIR_WOVEN_ROWS"])
 
 
 def _copied_bytes(window: tuple[tuple[int, ...], ...], rows: int, columns: int, pixel: int) -> int:
@@ -234,7 +238,7 @@ def blocks(
         columns -= columns % _TILES
     if woven:
         pixels = min(max(_WOVEN_BYTES // (segments * length * size), _PIXELS // 4), _PIXELS)
-        columns, rows = _evenly(columns, pixels, _TILE), _evenly(out[1], max(pixels // columns, 1))
+        columns, rows = _evenly(columns, pixels, _woven_rows(isa)), _evenly(out[1], max(pixels // columns, 1))
     else:
         rows = min(out[1], -(-_PIXELS // columns))
     while (copied or not woven) and rows > 1 and _copied_bytes(window, rows, columns, pixel) > 2 * most:
@@ -313,7 +317,7 @@ def panel_data(w: np.ndarray, bias: np.ndarray, multiplier: np.ndarray | None, b
     scale = per_channel(multiplier, w.shape[0])
     if b.isa in SIGNED:
         bias = bias.astype(np.int64) + 128 * weight_sums(w)
-    rest = in_panels(bias.astype(np.int32), b.groups, "bias"), in_panels(scale, b.groups, "multipliers")
+    rest = in_panels(_less_crossed(bias, w, b), b.groups, "bias"), in_panels(scale, b.groups, "multipliers")
     flat = (-1, b.segments * b.steps * b.depth * PANEL)
     if b.planes:
         chosen, numbers = chosen_planes(w, b.planes)
@@ -326,6 +330,15 @@ def panel_data(w: np.ndarray, bias: np.ndarray, multiplier: np.ndarray | None, b
     weights, numbers = zip(*map(in_fitting_steps, _lanes(w, b)), strict=True)
     first = np.cumsum([0, *map(len, numbers)], dtype=np.int32)
     return Data(np.concatenate(weights), "weights"), *rest, Data(np.concatenate([first, *numbers]), "steps again")
+
+
+def _less_crossed(bias: np.ndarray, w: np.ndarray, b: Blocks) -> np.ndarray:
+    """Bias less the products of weights that crossed products hold (runtime/qir_woven.h), modulo 2^32: each two weights
+    of a step times those of the next one."""
+    if b.woven and b.isa == "avx2":
+        steps = np.moveaxis(w, 1, -1).reshape(w.shape[0], -1, 2, 2).astype(np.int64)
+        bias = bias.astype(np.int64) - np.prod(steps, axis=2).sum((1, 2))
+    return bias.astype(np.int32)
 
 
 def refuse_packed(b: Blocks, w: np.ndarray) -> str | None:

@@ -42,6 +42,13 @@ static inline int32_t qir_conv_u8_extent(const qir_window *w, int32_t axis, int3
    time beside the eight of the next output pixel. */
 enum { QIR_CONV_U8_CODES = 0, QIR_CONV_U8_WORDS = 1, QIR_CONV_U8_SIGNED = 2, QIR_CONV_U8_PAIRS = 3 };
 
+/* The last two only for ARM: other processors need no instructions for these. */
+#if defined(__aarch64__) || defined(__arm__)
+#define QIR_CONV_U8_IS(wide, kind) ((wide) == (kind))
+#else
+#define QIR_CONV_U8_IS(wide, kind) 0
+#endif
+
 /* Sixteen codes, and as many of 16 bits: asked for -O2, gcc makes no vectors of a loop by itself. */
 #if defined(__GNUC__)
 typedef uint8_t qir_conv_u8_codes16 __attribute__((vector_size(16)));
@@ -70,7 +77,7 @@ QIR_LEAST static inline void qir_conv_u8_widen(const uint8_t *from, ptrdiff_t co
 QIR_LEAST QIR_ALONE static uint8_t *qir_conv_u8_put(const uint8_t *from, ptrdiff_t count, int32_t fill, int32_t wide,
                                                     uint8_t *to) {
     ptrdiff_t i;
-    if (wide == QIR_CONV_U8_SIGNED) {
+    if (QIR_CONV_U8_IS(wide, QIR_CONV_U8_SIGNED)) {
         if (from) {
             for (i = 0; i < count; ++i) {
                 to[i] = (uint8_t)(from[i] ^ 128);
@@ -147,13 +154,14 @@ QIR_LEAST QIR_SMALL static void qir_conv_u8_open(const qir_conv_u8_shape *s, con
         uint8_t *to = room;
         for (i = 0; i < win->kernel[0]; ++i) {
             for (j = 0; j < high; ++j) {
-                uint8_t *const line = wide == QIR_CONV_U8_PAIRS ? room + 2 * win->kernel[0] * high * across * channels : to;
+                const ptrdiff_t pairs = 2 * win->kernel[0] * high * across * channels;
+                uint8_t *const line = QIR_CONV_U8_IS(wide, QIR_CONV_U8_PAIRS) ? room + pairs : to;
                 uint8_t *const end = qir_conv_u8_line(s, x, at->sample, plane + i * win->dilation[0], row + j, column,
                                                       across, s->x_zero_point, wide, line);
-                if (wide == QIR_CONV_U8_PAIRS) {
+                if (QIR_CONV_U8_IS(wide, QIR_CONV_U8_PAIRS)) {
                     qir_conv_u8_pair(s, line, across, to);
                 }
-                to = wide == QIR_CONV_U8_PAIRS ? to + 2 * across * channels : end;
+                to = QIR_CONV_U8_IS(wide, QIR_CONV_U8_PAIRS) ? to + 2 * across * channels : end;
             }
         }
     }

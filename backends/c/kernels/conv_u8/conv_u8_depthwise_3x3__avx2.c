@@ -118,22 +118,24 @@ QIR_AVX2 static QIR_INLINE void qir_conv_u8s8_depthwise_3x3_T_avx2_store(
     sum##0 = sum##2 = t->bias[0];             \
     sum##1 = sum##3 = t->bias[1];
 #define QIR_MOVE(to, from) to##0 = from##0, to##1 = from##1, to##2 = from##2, to##3 = from##3;
-/* gcc would keep weights and products aside until no register is left: it is told the order, and where weights are. */
+/* gcc would keep weights and products aside until no register is left: it is told the order, as in QIR_DOT2_TWICE, and
+   where weights are. */
 #if defined(__GNUC__) && !defined(__clang__)
-#define QIR_ADD(sum, x, w)                                                                                 \
-    {                                                                                                      \
-        __m256i products;                                                                                  \
-        __asm__("vpmaddwd %3, %2, %1\n\tvpaddd %1, %0, %0" : "+x"(sum), "=&x"(products) : "x"(x), "m"(w)); \
+#define QIR_ADD(sum0, sum1, w)                                              \
+    {                                                                       \
+        __m256i products0, products1;                                       \
+        __asm__("vpmaddwd %6, %4, %2\n\tvpmaddwd %7, %5, %3\n\t"            \
+                "vpaddd %2, %0, %0\n\tvpaddd %3, %1, %1"                    \
+                : "+x"(sum0), "+x"(sum1), "=&x"(products0), "=&x"(products1) \
+                : "x"(x0), "x"(x1), "m"((w)[0]), "m"((w)[1]));              \
     }
 #else
-#define QIR_ADD(sum, x, w) sum = _mm256_add_epi32(sum, _mm256_madd_epi16(x, w));
+#define QIR_ADD(sum0, sum1, w)                                              \
+    sum0 = _mm256_add_epi32(sum0, _mm256_madd_epi16(x0, (w)[0]));           \
+    sum1 = _mm256_add_epi32(sum1, _mm256_madd_epi16(x1, (w)[1]));
 #endif
-#define QIR_UPPER(sum, column, factor)             \
-    QIR_ADD(sum##0, x0, t->w[column][factor][0])   \
-    QIR_ADD(sum##1, x1, t->w[column][factor][1])
-#define QIR_LOWER(sum, column, factor)             \
-    QIR_ADD(sum##2, x0, t->w[column][factor][0])   \
-    QIR_ADD(sum##3, x1, t->w[column][factor][1])
+#define QIR_UPPER(sum, column, factor) QIR_ADD(sum##0, sum##1, t->w[column][factor])
+#define QIR_LOWER(sum, column, factor) QIR_ADD(sum##2, sum##3, t->w[column][factor])
 #define QIR_STORE(sum)                                                                                        \
     qir_conv_u8s8_depthwise_3x3_T_avx2_store(t, qir_conv_u8s8_depthwise_3x3_T_avx2_steps(t, sum##0, sum##1),  \
                                              qir_conv_u8s8_depthwise_3x3_T_avx2_steps(t, sum##2, sum##3), y, down);

@@ -161,7 +161,7 @@ QIR_TARGET static void qir_conv_u8s8_winograd_T_results(const qir_conv_u8_shape 
     QIR_REALS scale[16 / QIR_WIDTH];
     #if QIR_SUMS
     const QIR_SUM_NUMBERS numbers = QIR_WIDEN_SUM(b->sum);
-    #define QIR_REAL(sums, scale, other) QIR_SUM(QIR_SCALED(sums, scale), &numbers, other, b->sum->own_first)
+    #define QIR_REAL(sums, scale, other) QIR_SUM(QIR_SCALED(sums, scale), &numbers, other, QIR_OWN_FIRST)
     #else
     #define QIR_REAL(sums, scale, other) QIR_SCALED(sums, scale)
     #endif

@@ -33,8 +33,7 @@ QIR_AVX2 static QIR_INLINE __m256i qir_winograd_avx2_ninth(__m256i values) {
 #define QIR_BEGIN(i) __m256i a##i = zero, b##i = zero;
 #define QIR_STEP(i)                                                               \
     codes = _mm256_set1_epi32(qir_four_bytes((i < 3 ? x : x3) + i % 3 * stride)); \
-    QIR_DOT2(a##i, codes, w0);                                                    \
-    QIR_DOT2(b##i, codes, w1);
+    QIR_DOT2_TWICE(a##i, b##i, codes, w0, w1);
 #define QIR_END(i)                                              \
     _mm256_storeu_si256((__m256i *)(void *)(y + 16 * i), a##i); \
     _mm256_storeu_si256((__m256i *)(void *)(y + 16 * i + 8), b##i);

@@ -24,6 +24,7 @@
 #define QIR_SUM_NUMBERS qir_neon_sum_numbers
 #define QIR_WIDEN_SUM qir_neon_widen_sum
 #define QIR_SUMMED
+#define QIR_OWN_FIRST b->sum->own_first
 #define QIR_VECTORS QIR_EACH_4
 #define QIR_ADD qir_winograd_neon_add
 #define QIR_SUBTRACT qir_winograd_neon_subtract

@@ -11,6 +11,7 @@
 typedef struct {
     uint8_t *woven;
     int32_t *sums;         /* [pixels][16] */
+    int32_t *offsets;      /* [pixels, and one where they are odd], of words alone */
     qir_row *pixels;
     const void **segments; /* see qir_conv_u8_open */
 } qir_conv_u8_loom;
@@ -20,49 +21,84 @@ static inline qir_conv_u8_loom qir_conv_u8_set_up(const qir_conv_u8_blocks *b, p
     qir_conv_u8_loom loom;
     loom.woven = (uint8_t *)scratch;
     loom.sums = (int32_t *)(void *)(loom.woven + pixels * bytes);
-    loom.pixels = (qir_row *)(void *)(loom.sums + 16 * pixels);
+    loom.offsets = loom.sums + 16 * pixels;
+    loom.pixels = (qir_row *)(void *)(loom.offsets + (pixels + pixels % 2));
     loom.segments = (const void **)(void *)(loom.pixels + pixels);
     return loom;
 }
 
-/* Lays `count` codes of two neighbouring rows of a tile, by whole chunks, into chunks `apart` bytes apart; as words of 16
-   bits, or as they are. */
-QIR_AVX2 static QIR_INLINE void qir_conv_u8_chunks(const uint8_t *first, const uint8_t *second, int32_t count, int32_t wide,
-                                                   ptrdiff_t apart, uint8_t *to) {
-    int32_t i;
-    for (i = 0; i + 16 <= count; i += 16, to += apart << wide) {
-        const __m128i a = _mm_loadu_si128((const __m128i *)(const void *)(first + i));
-        const __m128i b = _mm_loadu_si128((const __m128i *)(const void *)(second + i));
-        if (wide) {
-            _mm256_storeu_si256((__m256i *)(void *)to, _mm256_cvtepu8_epi16(_mm_unpacklo_epi64(a, b)));
-            _mm256_storeu_si256((__m256i *)(void *)(to + apart), _mm256_cvtepu8_epi16(_mm_unpackhi_epi64(a, b)));
-        } else {
-            _mm_storeu_si128((__m128i *)(void *)to, a);
-            _mm_storeu_si128((__m128i *)(void *)(to + 16), b);
+/* Of a tile's rows there may be more than pixels: those take the last pixel again. */
+static inline const uint8_t *qir_conv_u8_row(const qir_row *pixel, int32_t pixels, int32_t row, const uint8_t *x) {
+    return x + pixel[row < pixels ? row : pixels - 1].from;
+}
+
+/* A segment of all pixels begins as many bytes after its first one. */
+static inline ptrdiff_t qir_conv_u8_skip(const qir_conv_u8_loom *loom, int32_t segment) {
+    return (const uint8_t *)loom->segments[segment] - (const uint8_t *)loom->segments[0];
+}
+
+/* A tile of codes as they are, laid by whole chunks of two neighbouring rows, the last two of which may lap over those
+   before. */
+QIR_AVX2 static QIR_INLINE void qir_conv_u8_weave_codes(const qir_conv_u8_loom *loom, int32_t segments, int32_t length,
+                                                        const uint8_t *x, const qir_row *pixel, int32_t pixels,
+                                                        int32_t rows, uint8_t *to) {
+    int32_t segment, row, i;
+    for (row = 0; row < rows; row += 2) {
+        const int32_t at = row < rows - 2 ? row : rows - 2;
+        const uint8_t *const first = qir_conv_u8_row(pixel, pixels, at, x);
+        const uint8_t *const second = qir_conv_u8_row(pixel, pixels, at + 1, x);
+        uint8_t *chunk = to + 16 * at;
+        for (segment = 0; segment < segments; ++segment) {
+            const ptrdiff_t skip = qir_conv_u8_skip(loom, segment);
+            for (i = 0; i < length; i += 16, chunk += (ptrdiff_t)16 * rows) {
+                memcpy(chunk, first + skip + i, 16);
+                memcpy(chunk + 16, second + skip + i, 16);
+            }
         }
-    }
-    if (wide && i < count) {
-        const __m128i a = _mm_loadl_epi64((const __m128i *)(const void *)(first + i));
-        const __m128i b = _mm_loadl_epi64((const __m128i *)(const void *)(second + i));
-        _mm256_storeu_si256((__m256i *)(void *)to, _mm256_cvtepu8_epi16(_mm_unpacklo_epi64(a, b)));
     }
 }
 
-/* A tile's pixels, of which there may be fewer than its rows. These are laid by twos, the last one of an odd number beside
-   the one before it again. */
-QIR_AVX2 static QIR_INLINE void qir_conv_u8_weave_tile(const qir_conv_u8_loom *loom, int32_t segments, int32_t length,
-                                                       int32_t wide, const uint8_t *x, const qir_row *pixel,
-                                                       int32_t pixels, int32_t rows, uint8_t *to) {
-    const int32_t last = pixels - 1;
-    int32_t segment, row;
-    for (segment = 0; segment < segments; ++segment, to += ((ptrdiff_t)length << wide) * rows) {
-        const uint8_t *const from = x + ((const uint8_t *)loom->segments[segment] - (const uint8_t *)loom->segments[0]);
-        for (row = 0; row < rows; row += 2) {
-            const int32_t at = row < rows - 2 ? row : rows - 2, first = at < last ? at : last;
-            qir_conv_u8_chunks(from + pixel[first].from, from + pixel[first < last ? first + 1 : last].from, length, wide,
-                               (ptrdiff_t)16 * rows, to + 16 * at);
+/* Eight codes of each of two rows as words of 16 bits. */
+QIR_AVX2 static QIR_INLINE __m256i qir_conv_u8_words(const uint8_t *first, const uint8_t *second) {
+    return _mm256_cvtepu8_epi16(_mm_unpacklo_epi64(_mm_loadl_epi64((const __m128i *)(const void *)first),
+                                                   _mm_loadl_epi64((const __m128i *)(const void *)second)));
+}
+
+/* Less the products of words, of every four the first two with the last two; less each of them twice. */
+QIR_AVX2 static QIR_INLINE __m256i qir_conv_u8_less_crossed(__m256i sums, __m256i words) {
+    return _mm256_sub_epi32(sums, _mm256_madd_epi16(words, _mm256_shuffle_epi32(words, _MM_SHUFFLE(2, 3, 0, 1))));
+}
+
+/* The sums of two rows, each from the lanes that hold different ones. */
+QIR_AVX2 static QIR_INLINE void qir_conv_u8_put_offsets(__m256i sums, int32_t *offset) {
+    const __m256i all = _mm256_add_epi32(sums, _mm256_unpackhi_epi64(sums, sums));
+    _mm_storel_epi64((__m128i *)(void *)offset,
+                     _mm_unpacklo_epi32(_mm256_castsi256_si128(all), _mm256_extracti128_si256(all, 1)));
+}
+
+/* A tile of codes as words, three or four rows, and their offsets. */
+QIR_AVX2 static QIR_INLINE void qir_conv_u8_weave_words(const qir_conv_u8_loom *loom, int32_t segments, int32_t length,
+                                                        const uint8_t *x, const qir_row *pixel, int32_t pixels,
+                                                        int32_t rows, uint8_t *to, int32_t *offset) {
+    const uint8_t *const first = qir_conv_u8_row(pixel, pixels, 0, x);
+    const uint8_t *const second = qir_conv_u8_row(pixel, pixels, 1, x);
+    const uint8_t *const third = qir_conv_u8_row(pixel, pixels, rows - 2, x);
+    const uint8_t *const last = qir_conv_u8_row(pixel, pixels, rows - 1, x);
+    __m256i upper = _mm256_setzero_si256(), lower = upper;
+    int32_t segment, i;
+    for (segment = 0; segment < segments; ++segment) {
+        const ptrdiff_t skip = qir_conv_u8_skip(loom, segment);
+        for (i = 0; i < length; i += 8, to += (ptrdiff_t)16 * rows) {
+            const __m256i above = qir_conv_u8_words(first + skip + i, second + skip + i);
+            const __m256i below = qir_conv_u8_words(third + skip + i, last + skip + i);
+            _mm256_storeu_si256((__m256i *)(void *)to, above);
+            _mm256_storeu_si256((__m256i *)(void *)(to + 16 * (rows - 2)), below);
+            upper = qir_conv_u8_less_crossed(upper, above);
+            lower = qir_conv_u8_less_crossed(lower, below);
         }
     }
+    qir_conv_u8_put_offsets(upper, offset);
+    qir_conv_u8_put_offsets(lower, offset + rows - 2);
 }
 
 /* All pixels of a block; x: a group's first code. */
@@ -70,15 +106,17 @@ QIR_AVX2 QIR_ALONE static void qir_conv_u8_weave(const qir_conv_u8_loom *loom, i
                                                  const qir_heights *cut, int32_t most, const uint8_t *x) {
     const qir_row *pixel = loom->pixels;
     uint8_t *to = loom->woven;
+    int32_t *offset = loom->offsets;
     int32_t i;
     for (i = 0; i < cut->higher + cut->lower; ++i) {
         const int32_t pixels = i < cut->higher ? cut->high : cut->high - 1, rows = qir_woven_rows(pixels, most);
         if (wide) {
-            qir_conv_u8_weave_tile(loom, segments, length, 1, x, pixel, pixels, rows, to);
+            qir_conv_u8_weave_words(loom, segments, length, x, pixel, pixels, rows, to, offset);
         } else {
-            qir_conv_u8_weave_tile(loom, segments, length, 0, x, pixel, pixels, rows, to);
+            qir_conv_u8_weave_codes(loom, segments, length, x, pixel, pixels, rows, to);
         }
         pixel += pixels;
+        offset += pixels;
         to += ((ptrdiff_t)segments * length << wide) * rows;
     }
 }

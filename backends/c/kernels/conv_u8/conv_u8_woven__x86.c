@@ -24,8 +24,7 @@ typedef struct {
 
 /* The results of a panel: of two pixels at a time, or four where no more than one vector of channels is left; those that
    fill no vector are written apart first. */
-QIR_TARGET static QIR_INLINE void qir_conv_u8s8_woven_T_results(const qir_conv_u8s8_woven_T_panel *p, int32_t own_first,
-                                                                QIR_Y *y) {
+QIR_TARGET QIR_ALONE static void qir_conv_u8s8_woven_T_results(const qir_conv_u8s8_woven_T_panel *p, QIR_Y *y) {
     const QIR_REQUANT q = QIR_WIDEN_REQUANT(p->requant);
     const QIR_REALS scale = QIR_LOAD_REALS(p->multiplier), scale2 = QIR_LOAD_REALS(p->multiplier + QIR_WIDTH);
     const qir_row *to = p->pixels;
@@ -35,10 +34,9 @@ QIR_TARGET static QIR_INLINE void qir_conv_u8s8_woven_T_results(const qir_conv_u
     const QIR_SUM_NUMBERS numbers = QIR_WIDEN_SUM(p->sum);
     const uint8_t *const other = p->other;
     #define QIR_REAL(i, at, scale, beside) \
-    QIR_SUM(QIR_SCALED(QIR_LOAD(from + 16 * (i) + (at)), scale), &numbers, (beside) + (at), own_first)
+    QIR_SUM(QIR_SCALED(QIR_LOAD(from + 16 * (i) + (at)), scale), &numbers, (beside) + (at), QIR_OWN_FIRST)
     #else
     #define QIR_REAL(i, at, scale, beside) QIR_SCALED(QIR_LOAD(from + 16 * (i) + (at)), scale)
-    (void)own_first;
     #endif
     #define QIR_TWO(other0, other1, y0, y1)                                                              \
     QIR_PAIR(QIR_REAL(0, 0, scale, other0), QIR_REAL(0, QIR_WIDTH, scale2, other0),                      \
@@ -73,16 +71,6 @@ QIR_TARGET static QIR_INLINE void qir_conv_u8s8_woven_T_results(const qir_conv_u
     #undef QIR_TWO
 }
 
-QIR_TARGET QIR_ALONE static void qir_conv_u8s8_woven_T_finish(const qir_conv_u8s8_woven_T_panel *p, QIR_Y *y) {
-    #if QIR_SUMS
-    if (p->sum->own_first) {
-        qir_conv_u8s8_woven_T_results(p, 1, y);
-        return;
-    }
-    #endif
-    qir_conv_u8s8_woven_T_results(p, 0, y);
-}
-
 QIR_TARGET QIR_ALONE
 void qir_conv_u8s8_woven_T__x86(const qir_conv_u8_shape *s, const qir_conv_u8_blocks *b, const uint8_t *QIR_RESTRICT x,
                                 const int8_t *QIR_RESTRICT w, const int32_t *QIR_RESTRICT bias,
@@ -91,7 +79,7 @@ void qir_conv_u8s8_woven_T__x86(const qir_conv_u8_shape *s, const qir_conv_u8_bl
     const int32_t panels = (s->out_channels + 15) / 16, wide = QIR_CODES == 2;
     const int32_t length = b->by_taps ? s->in_channels : s->window.kernel[2] * s->in_channels;
     const ptrdiff_t codes = (ptrdiff_t)b->segments * length, stored = 16 * codes;
-    const qir_conv_u8_loom loom = qir_conv_u8_set_up(b, codes << wide, QIR_ROWS, scratch);
+    const qir_conv_u8_loom loom = qir_conv_u8_set_up(b, codes << wide, QIR_WOVEN_ROWS, scratch);
     qir_conv_u8_block at = qir_conv_u8_first_block(s, b), last = {0, 0, 0, 0, 0, 0};
     qir_heights cut = {0, 0, 0};
     qir_woven t;
@@ -109,12 +97,12 @@ void qir_conv_u8s8_woven_T__x86(const qir_conv_u8_shape *s, const qir_conv_u8_bl
         qir_conv_u8_open(s, b, &at, x, QIR_CONV_U8_CODES, loom.segments);
         if (at.rows != last.rows || at.columns != last.columns) {
             qir_conv_u8_list(s, b, &at, QIR_CONV_U8_CODES, loom.segments, loom.pixels);
-            cut = qir_cut_into_tiles(at.rows * at.columns, QIR_ROWS);
+            cut = qir_cut_into_tiles(at.rows * at.columns, QIR_WOVEN_ROWS);
             last = at;
         }
         results.count = at.rows * at.columns;
         for (group = 0; group < s->groups; ++group) {
-            qir_conv_u8_weave(&loom, b->segments, length, wide, &cut, QIR_ROWS,
+            qir_conv_u8_weave(&loom, b->segments, length, wide, &cut, QIR_WOVEN_ROWS,
                               (const uint8_t *)loom.segments[0] + (ptrdiff_t)group * s->in_channels);
             for (p = 0; p < panels; ++p) {
                 const ptrdiff_t place = (ptrdiff_t)group * panels + p;
@@ -132,8 +120,8 @@ void qir_conv_u8s8_woven_T__x86(const qir_conv_u8_shape *s, const qir_conv_u8_bl
                 #if QIR_SUMS
                 results.other = other + start;
                 #endif
-                QIR_WOVEN_SUMS(&t, loom.woven, &cut, results.channels, loom.sums);
-                qir_conv_u8s8_woven_T_finish(&results, y + start);
+                QIR_WOVEN_SUMS(&t, loom.woven, loom.offsets, &cut, results.channels, loom.sums);
+                qir_conv_u8s8_woven_T_results(&results, y + start);
             }
         }
     }

@@ -115,7 +115,7 @@ _VECTORS = {
         "QIR_WIDEN_REQUANT": "qir_widen_requant4", "QIR_LOAD": "vld1q_s32", "QIR_LOAD_REALS": "vld1q_f32",
         "QIR_SCALED": "qir_neon_scaled", "QIR_ADD": "qir_winograd_neon_add", "QIR_CODES": "8", "QIR_WIDTH": "4",
         "QIR_SUM": "qir_neon_sum_with", "QIR_SUM_NUMBERS": "qir_neon_sum_numbers",
-        "QIR_WIDEN_SUM": "qir_neon_widen_sum",
+        "QIR_WIDEN_SUM": "qir_neon_widen_sum", "QIR_OWN_FIRST": "b->sum->own_first",
     }),
 }  # fmt: skip
 
