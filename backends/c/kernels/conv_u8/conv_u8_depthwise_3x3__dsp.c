@@ -12,7 +12,7 @@
 
 QIR_DSP_PLANE(qir_conv_u8s8_depthwise_3x3_T_dsp_plane, QIR_BETWEEN, QIR_TAKEN, QIR_ROUNDED, QIR_CODES, QIR_CLAMP)
 
-/* Runs of pairs of lines, from that of the first window's first line on; the end of these. There are seven at most: pairs
+/* Runs of pairs of lines, from that of the first window's first line on; the end of these. There are six at most: pairs
    are outside the input, inside, partly inside and outside; the first one ends no rows, the second and the last one may
    end fewer of them than others. */
 static QIR_ALONE qir_dsp_run *qir_conv_u8s8_depthwise_3x3_T_dsp_runs(const qir_window *win, int32_t across,
