@@ -227,6 +227,7 @@ def test_it_prints_and_parses_itself() -> None:
     assert replace(QUICK, checkpoint="tuning.part", labels=0.5) == found
 
 
+@torch
 def test_statistics_alone_do_not_do() -> None:
     graph = convolutions()
     with pytest.raises(PassError, match="samples"):
