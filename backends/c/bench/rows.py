@@ -222,6 +222,7 @@ def _sparse() -> Iterator[Row]:
 
 
 _two_planes, _three_planes = _planes(2), _planes(3)
+_PLANES: Mapping[Weights, int] = {_two_planes: 2, _three_planes: 3}
 _NAMES: Mapping[Weights, str] = {_weights: "", _trained: ", 7 bits", _ternary: ", ternary", _binary: ", binary",
                                  _four_bits: ", 4 bits", _half_blocks: ", half of 16x4",
                                  _two_planes: ", 2 planes", _three_planes: ", 3 planes"}  # fmt: skip
@@ -232,8 +233,8 @@ FEW: Mapping[str, Weights] = {"ternary": _ternary, "binary": _binary, "4 bits": 
 
 def _needed(weights: Weights, codes: np.ndarray) -> Mapping[str, int]:
     """As lowering says it."""
-    if weights in (_two_planes, _three_planes):
-        return {"planes": 2 if weights is _two_planes else 3}
+    if weights in _PLANES:
+        return {"planes": _PLANES[weights]}
     bits = few_bits(codes)
     return {"weight_bits": bits} if bits <= 4 else {}
 
