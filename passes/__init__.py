@@ -17,6 +17,7 @@ register_passes(
             "fuse-pad": "fuse.pad:FusePad",
             "fuse-matmul-add": "fuse.matmul_add:FuseMatMulAdd",
             "fold-affine": "fuse.affine:FoldAffine",
+            "gemm-on-rows": "fuse.rows:GemmOnRows",
             "recognize-codes": "fuse.codes:RecognizeCodes",
             "recognize-activations": "fuse.activations:RecognizeActivations",
             "recognize-layernorm": "fuse.layernorm:RecognizeLayerNorm",

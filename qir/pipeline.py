@@ -33,7 +33,7 @@ from qir.target import target as find_target
 CLEAN = "expand-functions,fold-constants,eliminate-identities,merge-duplicates,cancel-transposes,eliminate-dead-code"
 FUSE = (
     "recognize-codes,recognize-layernorm,recognize-activations,fuse-matmul-add,fuse-pad,fold-batchnorm,fold-affine,"
-    "fuse-pad,fold-constants,eliminate-identities,eliminate-dead-code"
+    "fuse-pad,gemm-on-rows,fold-constants,merge-duplicates,eliminate-identities,eliminate-dead-code"
 )
 QUANTIZE = (
     "collect,absorb-biases,equalize,calibrate,drop-slow-islands,quantize,quantize-weights,protect-weights,"

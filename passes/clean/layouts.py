@@ -14,11 +14,12 @@ from qir.ir.graph import AttrValue, Graph, Node
 from qir.ir.types import TensorType
 from qir.passes.clean.facts import elements_of, shape_of
 
-_UNARY = frozenset({
+ELEMENTWISE = frozenset({
     "Relu", "LeakyRelu", "Sigmoid", "Tanh", "HardSigmoid", "HardSwish", "Elu", "Selu", "Celu", "Softplus", "Softsign",
     "Mish", "Gelu", "Erf", "Abs", "Neg", "Exp", "Log", "Sqrt", "Reciprocal", "Floor", "Ceil", "Round", "Sign", "Sin",
     "Cos", "ThresholdedRelu", "Not", "Cast", "Identity", "IsNaN", "Clip", "qir.Requantize",
 })  # fmt: skip
+"""Functions of single elements of their first operand."""
 _BROADCASTING = frozenset({
     "Add", "Sub", "Mul", "Div", "Pow", "Max", "Min", "Sum", "Mean", "PRelu", "Where", "Equal", "Greater",
     "GreaterOrEqual", "Less", "LessOrEqual", "And", "Or", "Xor", "Mod",
@@ -56,7 +57,7 @@ def relaid(node: Node, graph: Graph, perm: Sequence[int]) -> Relaid | None:
         return None
     if not all(_has_rank(graph, name, rank) for name in node.outputs if name):
         return None
-    if node.op in _UNARY:
+    if node.op in ELEMENTWISE:
         return Relaid((0,), attrs) if _has_rank(graph, node.inputs[0], rank) else None
     if node.op in _BROADCASTING:
         return Relaid(tuple(range(len(node.inputs))), attrs) if _broadcasts(node, graph, rank) else None
