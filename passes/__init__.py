@@ -45,6 +45,7 @@ register_passes(
             "absorb-activations": "quantize.absorb:AbsorbActivations",
             "bind-batch": "lower.bind_batch:BindBatch",
             "lower-integer": "lower.integer:LowerInteger",
+            "compose-lookups": "lower.tables:ComposeLookups",
         }.items()
     }
 )

@@ -51,10 +51,10 @@ QUANTIZE_REST_WITH_DATA = (
 )
 ORIENT = "orient-weights,align-channels"
 BIND = "bind-batch,fold-constants,eliminate-identities,eliminate-dead-code"
-LOWER = "lower-integer"
+LOWER = "lower-integer,compose-lookups"
 FINETUNE = "finetune"
 COMPRESS = ("prune", "low-rank", "sparsify")
-AFTER_TRAINING = ("quantize-biases", "absorb-activations", *ORIENT.split(","), "bind-batch", LOWER)
+AFTER_TRAINING = ("quantize-biases", "absorb-activations", *ORIENT.split(","), "bind-batch", *LOWER.split(","))
 """What follows the rounding that training undoes and does again: `finetune` stands before the first of these."""
 _LAYERS = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 

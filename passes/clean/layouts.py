@@ -20,7 +20,7 @@ ELEMENTWISE = frozenset({
     "Cos", "ThresholdedRelu", "Not", "Cast", "Identity", "IsNaN", "Clip", "qir.Requantize",
 })  # fmt: skip
 """Functions of single elements of their first operand."""
-_BROADCASTING = frozenset({
+BROADCASTING = frozenset({
     "Add", "Sub", "Mul", "Div", "Pow", "Max", "Min", "Sum", "Mean", "PRelu", "Where", "Equal", "Greater",
     "GreaterOrEqual", "Less", "LessOrEqual", "And", "Or", "Xor", "Mod",
 })  # fmt: skip
@@ -59,7 +59,7 @@ def relaid(node: Node, graph: Graph, perm: Sequence[int]) -> Relaid | None:
         return None
     if node.op in ELEMENTWISE:
         return Relaid((0,), attrs) if _has_rank(graph, node.inputs[0], rank) else None
-    if node.op in _BROADCASTING:
+    if node.op in BROADCASTING:
         return Relaid(tuple(range(len(node.inputs))), attrs) if _broadcasts(node, graph, rank) else None
     if node.op in _ALONG_AXIS:
         axis = node.attr("axis", _ALONG_AXIS[node.op])

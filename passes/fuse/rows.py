@@ -58,10 +58,9 @@ def _to_rows(found: Match, edit: Editor) -> str | Refused:
     bias = channel.astype(linear.original.dtype)
     if not np.isfinite(bias).all():
         return Refused("the folded numbers overflow")
-    name, users = before.name, (before, node)
-    sizes = [np.array(list(size), np.int64) for size in (
-        (-1, linear.inputs), (size if isinstance(size, int) else -1 for size in shape))]  # fmt: skip
-    into, back = (edit.constant(f"{name}_{what}_shape", size) for what, size in zip(("rows", "whole"), sizes, strict=True))
+    name, users, whole = before.name, (before, node), [size if isinstance(size, int) else -1 for size in shape]
+    into = edit.constant(f"{name}_rows_shape", np.array([-1, linear.inputs], np.int64))
+    back = edit.constant(f"{name}_shape", np.array(whole, np.int64))
     rows = edit.node("Reshape", (before.inputs[0], into), origin=(before,), name=f"{name}_rows")
     product = (*rows, before.inputs[1], edit.constant(f"{name}_bias", bias))
     made = edit.node("Gemm", product, origin=users, name=f"{name}_gemm")

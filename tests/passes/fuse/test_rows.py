@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from tests.passes.graphs import apply, net, normal, ops, quantized, unchanged
 
 from qir.ir.graph import Graph
+from tests.passes.graphs import apply, net, normal, ops, quantized, unchanged
 
 GIVEN = {"k": normal(4, 5), "k2": normal(5, 4), "b": normal(5), "row": normal(1, 5), "b4": normal(4),
          "one": np.float32(0.5), "rows": normal(3, 5)}  # fmt: skip
