@@ -31,10 +31,10 @@ _ROWS, _LEAST = 2, 4
 _TOGETHER = {False: (128, 1 << 15), True: (8, 1 << 12)}
 """Where they are unpacked at most so many, as long as they hold no more than that many codes (qir_packed_rows); in few
 bytes of memory."""
-_UNPACKING = {"s1": 3.3, "s2": 1.3, "s3": 3.6, "s4": 1.0, "s5": 12.0, "p2": 3.3, "p3": 6.5, "p4": 8.0}
+_UNPACKING = {"s1": 1.15, "s2": 0.9, "s3": 3.6, "s4": 0.8, "s5": 12.0, "p2": 2.2, "p3": 4.2, "p4": 11.0}
 _STARTING = 0.8
-"""What a code takes to unpack, by `form`, and what a sum takes to start, in multiply-accumulates: by instructions of gcc
-12 and clang 14 at -O2 on x86-64, where a multiply-accumulate takes 0.6. Dear enough that of the layers of
+"""What a code takes to unpack, by `form`, and what a sum takes to start, in multiply-accumulates: by instructions of
+gcc 12 and clang 14 at -O2 on x86-64, where a multiply-accumulate takes 0.6. Dear enough that of the layers of
 tests/benchmarks/few_bits.py none that is thought to take at most 1.05 times those of int8 takes more."""
 
 

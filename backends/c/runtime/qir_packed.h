@@ -274,12 +274,22 @@ qir_dot_2x4_apart(const int16_t *QIR_RESTRICT x0, const int16_t *QIR_RESTRICT x1
     qir_dot_2x4(x0, x1, w, depth, sums, sums + 4);
 }
 
+/* qir_unpack_row for one form of weights. */
+typedef void (*qir_unpacking)(const uint8_t *row, int32_t depth, int32_t first, int32_t count, int8_t *to);
+
+/* On vectors functions of their own: beside them products keep less in registers. */
+#if QIR_ON_VECTORS
+#define QIR_UNPACKING QIR_ALONE static void
+#else
+#define QIR_UNPACKING static inline void
+#endif
+
 /* As qir_dot_rows, for any number of rows of activations; acc holds room for sixteen columns a row. Four rows of weights
    are unpacked at once, QIR_TILE_DEPTH codes of each: where fewer are left a row takes just as many places, and what the
    row before it unpacked too much is overwritten. `head`: bytes that a row begins with. */
-static inline void qir_dot_packed(const int16_t *QIR_RESTRICT x, int32_t rows, const uint8_t *QIR_RESTRICT w,
-                                  int32_t bits, int32_t head, int32_t depth, int32_t count,
-                                  int32_t *QIR_RESTRICT acc) {
+static QIR_INLINE void qir_dot_packed(const int16_t *QIR_RESTRICT x, int32_t rows, const uint8_t *QIR_RESTRICT w,
+                                      qir_unpacking unpack, int32_t bits, int32_t head, int32_t depth, int32_t count,
+                                      int32_t *QIR_RESTRICT acc) {
     const ptrdiff_t line = head + (bits == QIR_TRITS ? (depth + 19) / 20 * 4 : qir_packed_bytes(bits, depth));
     const int joined = (bits == QIR_TRITS ? depth % 20 : depth % 8) == 0 && !head && bits != 3 && bits != 5 &&
                        depth <= QIR_TILE_DEPTH; /* rows of weights follow each other without a gap */
@@ -293,7 +303,7 @@ static inline void qir_dot_packed(const int16_t *QIR_RESTRICT x, int32_t rows, c
                 (void)memset(tile, 0, sizeof tile);
             }
             for (i = 0; i < lines; i += together) {
-                qir_unpack_row(w + i * line, bits, head, depth, first, together * part, tile + i * part);
+                unpack(w + i * line, depth, first, together * part, tile + i * part);
             }
             for (i = 0; i < rows; i += 2) {
                 const int16_t *const from = x + (ptrdiff_t)i * depth + first;
@@ -322,9 +332,12 @@ static inline void qir_dot_packed(const int16_t *QIR_RESTRICT x, int32_t rows, c
     static inline ptrdiff_t qir_line_s##b(int32_t depth) {                                                           \
         return qir_packed_bytes(b, depth);                                                                           \
     }                                                                                                                \
+    QIR_UNPACKING qir_unpack_s##b(const uint8_t *row, int32_t depth, int32_t first, int32_t count, int8_t *to) {         \
+        qir_unpack_row(row, b, 0, depth, first, count, to);                                                          \
+    }                                                                                                                \
     static inline void qir_dot_rows_s##b(const int16_t *x, int32_t rows, const uint8_t *w, int32_t depth,            \
                                          int32_t count, int32_t *acc) {                                              \
-        qir_dot_packed(x, rows, w, b, 0, depth, count, acc);                                                         \
+        qir_dot_packed(x, rows, w, qir_unpack_s##b, b, 0, depth, count, acc);                                                         \
     }                                                                                                                \
     static inline const int8_t *qir_taps_s##b(const uint8_t *w, int32_t taps, int32_t first, int8_t *tile) {         \
         qir_unpack(w + (ptrdiff_t)(first / 16) * taps * 2 * b, b, taps * 2, tile);                                   \
@@ -346,18 +359,25 @@ static inline ptrdiff_t qir_line_t2(int32_t depth) {
     return (depth + 19) / 20 * 4;
 }
 
+QIR_UNPACKING qir_unpack_t2(const uint8_t *row, int32_t depth, int32_t first, int32_t count, int8_t *to) {
+    qir_unpack_row(row, QIR_TRITS, 0, depth, first, count, to);
+}
+
 static inline void qir_dot_rows_t2(const int16_t *x, int32_t rows, const uint8_t *w, int32_t depth, int32_t count,
                                    int32_t *acc) {
-    qir_dot_packed(x, rows, w, QIR_TRITS, 0, depth, count, acc);
+    qir_dot_packed(x, rows, w, qir_unpack_t2, QIR_TRITS, 0, depth, count, acc);
 }
 
 #define QIR_PLANES(b)                                                                                                \
     static inline ptrdiff_t qir_line_p##b(int32_t depth) {                                                           \
         return (1 << b) + qir_packed_bytes(b, depth);                                                                \
     }                                                                                                                \
+    QIR_UNPACKING qir_unpack_p##b(const uint8_t *row, int32_t depth, int32_t first, int32_t count, int8_t *to) {         \
+        qir_unpack_row(row, b, 1 << b, depth, first, count, to);                                                     \
+    }                                                                                                                \
     static inline void qir_dot_rows_p##b(const int16_t *x, int32_t rows, const uint8_t *w, int32_t depth,            \
                                          int32_t count, int32_t *acc) {                                              \
-        qir_dot_packed(x, rows, w, b, 1 << b, depth, count, acc);                                                    \
+        qir_dot_packed(x, rows, w, qir_unpack_p##b, b, 1 << b, depth, count, acc);                                                    \
     }
 
 QIR_PLANES(2)
