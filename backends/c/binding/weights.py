@@ -28,9 +28,14 @@ TILE = 1024
 """Codes on the stack of a depthwise kernel that unpacks, for sixteen channels."""
 _ROWS, _LEAST = 2, 4
 """Rows of activations over which reading the weights is spread; where they are unpacked, at least."""
-_TOGETHER = {False: (32, 1 << 14), True: (8, 1 << 12)}
+_TOGETHER = {False: (128, 1 << 15), True: (8, 1 << 12)}
 """Where they are unpacked at most so many, as long as they hold no more than that many codes (qir_packed_rows); in few
 bytes of memory."""
+_UNPACKING = {"s1": 1.15, "s2": 0.9, "s3": 3.6, "s4": 0.8, "s5": 12.0, "p2": 2.2, "p3": 4.2, "p4": 11.0}
+_STARTING = 0.8
+"""What a code takes to unpack, by `form`, and what a sum takes to start, in multiply-accumulates: by instructions of
+gcc 12 and clang 14 at -O2 on x86-64, where a multiply-accumulate takes 0.6. Dear enough that of the layers of
+tests/benchmarks/few_bits.py none that is thought to take at most 1.05 times those of int8 takes more."""
 
 
 def plane_count(site: Site) -> int:
@@ -46,6 +51,12 @@ def weight_bits(site: Site) -> int:
 def is_packed(site: Site) -> bool:
     """True where portable kernels have to unpack the weights."""
     return weight_bits(site) < 8
+
+
+def in_bytes(site: Site) -> Site:
+    """A site with its weights as bytes, whatever fewer bits they need."""
+    attrs = {key: value for key, value in site.node.attrs.items() if key != "planes"}
+    return replace(site, node=site.node.with_(attrs={**attrs, "weight_bits": 8})) if is_packed(site) else site
 
 
 def few_alone(site: Site) -> bool:
@@ -111,8 +122,15 @@ def activation_rows(site: Site) -> int:
     if not is_packed(site):
         return _ROWS
     outputs, (most, room) = _outputs(site), _TOGETHER[is_small(site)]
-    fitting = room // (site.input(1).size // outputs)
+    fitting = room // (site.input(1).size // outputs) // 2 * 2
     return min(max(min(fitting, most), _LEAST), -(-site.output.size // outputs))
+
+
+def unpacking(site: Site, pixels: int) -> float:
+    """The share that packed weights add to the work of a kernel made by `row_kernel`: codes are unpacked once for as
+    many pixels as share them, and sums take longer to start."""
+    depth, blocks = site.input(1).size // _outputs(site), -(-pixels // activation_rows(site))
+    return _UNPACKING[form(site)] * blocks / pixels + _STARTING / depth
 
 
 def row_kernel(site: Site, function: str, source: Path, wide: bool) -> Kernel:

@@ -61,8 +61,10 @@ def emit(program: Program, name: str, weights: str = "auto") -> dict[str, str | 
 
 def stack_bytes(program: Program) -> int | None:
     """Of the stack, that net_run takes at most; None for kernels on wide vectors, whose registers compilers spill."""
-    small = {"portable", *(isa for isa in program.isas if C_TARGETS[program.target].tools is not None)}
-    return stack.bound(_kernel_text(program)[1]) if set(program.isas) <= small else None
+    small = C_TARGETS[program.target].tools is not None
+    if not small and set(program.isas) - {"portable"}:
+        return None
+    return stack.bound(_kernel_text(program)[1], small=small)
 
 
 def arrays_of(program: Program, names: Names, weights: str = "auto") -> Arrays:

@@ -9,19 +9,25 @@ _BYTES = {"uint8_t": 1, "int8_t": 1, "uint16_t": 2, "int16_t": 2, "uint32_t": 4,
           "uint64_t": 8, "int64_t": 8, "double": 8, "ptrdiff_t": 8, "size_t": 8}  # fmt: skip
 _LOCAL = re.compile(rf"^ +(?:const )?({'|'.join(_BYTES)}) (\w+(?:\[\w.*\])+(?:, \w+(?:\[.*\])+)*);", re.M)
 _ARRAY = re.compile(r"\w+((?:\[[^\]]+\])+)")
+_TILE_DEPTH = re.compile(r"^#define \w+_TILE_DEPTH (\d+)$", re.M)
+_TILE = re.compile(r"^ +int8_t \w+\[(?:(\d+) \* )?\w+_TILE_DEPTH\b", re.M)
 _PLAIN = 1024
 """Of functions without large arrays, four deep (net_run, the calls, a kernel, its row), from -Os to -O2: registers,
 numbers and small structures."""
 
 
-def bound(kernels: str) -> int:
-    """Bytes that net_run takes at most, by the arrays in its kernels: those of the two functions that have most.
+def bound(kernels: str, *, small: bool) -> int:
+    """Bytes that net_run takes at most, by the arrays in its kernels: those of the two functions that have most, and
+    tiles of packed weights.
 
     Args:
         kernels: the text of net_kernels.h.
+        small: for a microcontroller, on which such tiles are small.
     """
     sizes = sorted((_arrays(function) for function in re.split(r"^\}", kernels, flags=re.M)), reverse=True)
-    return -(-(_PLAIN + sum(sizes[:2])) // 64) * 64
+    depths = [] if small else [int(depth) for depth in _TILE_DEPTH.findall(kernels)]
+    tiles = sum(int(times or 1) for times in _TILE.findall(kernels)) * max(depths, default=0)
+    return -(-(_PLAIN + sum(sizes[:2]) + tiles) // 64) * 64
 
 
 def _arrays(function: str) -> int:

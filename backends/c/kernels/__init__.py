@@ -92,7 +92,7 @@ class Variant:
             in qir.backends.c.costs they give the cycles by which variants are compared.
         clamps: bind honours `Site.bounds`.
         sums: bind honours `Site.added`; element i of what is added is read before element i is written.
-        grows: how many times as large as the codes its packed weights are.
+        grows: how many times as large as its codes, in their few bits, its weights are.
         compact: it stores weights in fewer bytes than others of its ISA.
         fixed: it also takes nodes whose `requantization` is fixed, as portable ones do.
     """
@@ -105,7 +105,7 @@ class Variant:
     work: Callable[[Site], float] = field(default=lambda site: site.output.size)
     clamps: bool = False
     sums: bool = False
-    grows: float = 1.0
+    grows: Callable[[Site], float] = field(default=lambda site: 1.0)
     compact: bool = False
     fixed: bool = False
 
@@ -123,7 +123,8 @@ class Variant:
             return "it cannot clamp its results"
         if site.node.attr("requantization") == "fixed" and self.isa != "portable" and not self.fixed:
             return "it rounds in float32, not by integers alone"
-        larger = self.grows > 1 and self.grows >= growth
+        grown = self.grows(site)
+        larger = grown > 1 and grown >= growth
         return "its larger weights are more bytes than are to be had" if larger else self.accepts(site)
 
     def cycles(self, site: Site, costs: Costs = DEFAULTS) -> float:
@@ -262,7 +263,7 @@ def select(
     if accepted:
         least, chosen = min(accepted, key=lambda one: one[0] / (_COMPACT if one[1].compact else 1.0))
         slower = [(v.title, f"{cost / least:.1f} times the cycles") for cost, v in accepted
-                  if v is not chosen and v.isa != "portable" and least < cost < inf]  # fmt: skip
+                  if v is not chosen and (v.isa != "portable" or v.compact) and least < cost < inf]  # fmt: skip
         return Selection(chosen, least, (*refused, *slower))
     why = "; ".join(f"{name}: {reason}" for name, reason in refused) or "no variant for this target"
     raise UnsupportedError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from math import inf
+from math import inf, isfinite
 
 from qir.backends.c.kernels import Bound, select
 from qir.backends.c.planning.layout import Layout, Placed
@@ -44,12 +44,16 @@ def grow(layout: Layout, target: CTarget) -> None:
 def _growths(number: int, placed: Placed, target: CTarget) -> list[_Growth]:
     """By the kernels that would be taken whose weights grow, the fastest first."""
     limits, taken = [inf], []
-    while (found := select(placed.family, placed.site, target.isas, target.costs, growth=limits[-1])).variant.grows > 1:
+    while True:
+        found = select(placed.family, placed.site, target.isas, target.costs, growth=limits[-1])
+        if (grown := found.variant.grows(placed.site)) <= 1:
+            break
         taken.append(found)
-        limits.append(found.variant.grows)
+        limits.append(grown)
     least = _nbytes(found.variant.bind(placed.site)) if taken else 0
     return [
-        _Growth(number, limit, _nbytes(one.variant.bind(placed.site)) - least, found.cycles - one.cycles)
+        _Growth(number, limit, _nbytes(one.variant.bind(placed.site)) - least,
+                found.cycles - one.cycles if isfinite(one.cycles) else 0.0)
         for limit, one in zip(limits, taken, strict=False)
     ]
 

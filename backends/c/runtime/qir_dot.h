@@ -7,12 +7,15 @@
 
 #include "qir_runtime.h"
 
-/* clang's own choice is four lanes, for which it multiplies in int32. Where it cannot follow it would warn. */
+/* clang's own choice is four lanes, for which it multiplies in int32, and half a vector where one byte becomes two. Where
+   it cannot follow it would warn. */
 #if defined(__clang__) && defined(__OPTIMIZE__) && !defined(__OPTIMIZE_SIZE__) && (defined(__SSE2__) || defined(__ARM_NEON))
 #pragma clang diagnostic ignored "-Wpass-failed"
 #define QIR_DOT_LOOP _Pragma("clang loop vectorize_width(8) interleave_count(1)")
+#define QIR_BYTE_LOOP _Pragma("clang loop vectorize_width(16) interleave_count(1)")
 #else
 #define QIR_DOT_LOOP
+#define QIR_BYTE_LOOP QIR_LANES
 #endif
 
 /* Two rows of activations with four of weights: acc_i[j] = x_i . w_j. */

@@ -11,10 +11,10 @@
 #include "qir_dot.h"
 #include "qir_vector.h"
 
-/* Codes of a row of weights that are unpacked at once, whole groups of 8 and 20: three by three taps of 64 channels fit, or
+/* Codes of a row of weights that are unpacked at once, whole groups of 8 and 20: three by three taps of 128 channels fit, or
    what small stacks bear. */
 #if UINTPTR_MAX > 0xffffffffu
-#define QIR_TILE_DEPTH 640
+#define QIR_TILE_DEPTH 1160
 #else
 #define QIR_TILE_DEPTH 120
 #endif
@@ -36,9 +36,10 @@
 #define QIR_LOW_FIRST 0
 #endif
 
-/* Rows of activations that share what is unpacked: as many as `room` codes make up, at most `most`, four at least. */
+/* Rows of activations that share what is unpacked: as many pairs as `room` codes make up, at most `most` rows, four at
+   least. */
 static inline int32_t qir_packed_rows(int32_t depth, int32_t most, int32_t room) {
-    const int32_t fitting = room / depth;
+    const int32_t fitting = room / depth / 2 * 2;
     return fitting > most ? most : fitting < 4 ? 4 : fitting;
 }
 
@@ -53,7 +54,7 @@ static QIR_INLINE void qir_halve(const void *QIR_RESTRICT from, int32_t count, i
                              int8_t *QIR_RESTRICT to) {
     const uint8_t *const w = (const uint8_t *)from;
     int32_t i;
-    QIR_LANES
+    QIR_BYTE_LOOP
     for (i = 0; i < count; ++i) {
         to[2 * i] = (int8_t)((w[i] & ((1 << bits) - 1)) * step - zero);
         to[2 * i + 1] = (int8_t)((w[i] >> bits) * step - zero);
@@ -179,34 +180,52 @@ static QIR_INLINE void qir_unpack_trits(const uint8_t *QIR_RESTRICT w, int32_t g
     }
 }
 
-/* Sums of planes from the codes of b bits that say which: those that a row begins with. `upper`: of three planes the
-   last one's bit, as 1 and -1, and the others' number less 2; of others all of their number less 2^(b-1). On vectors it
-   takes the first code and what each bit adds to it, or takes off where it is clear: twice a number, so that 1 hides none
-   of it. */
-static QIR_INLINE void qir_look_up(const uint8_t *QIR_RESTRICT row, int32_t bits, int32_t count,
-                                   const int8_t *QIR_RESTRICT upper, int8_t *QIR_RESTRICT codes) {
+/* Sums of planes from 32 codes of b bits that say which, as qir_look_up has them: the first code, and what each bit adds to
+   it, or takes off where it is clear: twice a number, so that 1 hides none of it. */
+static QIR_INLINE void qir_look_up_lanes(const uint8_t *QIR_RESTRICT row, int32_t bits,
+                                         const int8_t *QIR_RESTRICT upper, int8_t *QIR_RESTRICT codes) {
     const uint8_t first = row[0], second = (uint8_t)(row[1] - first), third = (uint8_t)(row[2] - first);
     const uint8_t fourth = (uint8_t)(bits > 2 ? row[4] - first : 0), fifth = (uint8_t)(bits > 3 ? row[8] - first : 0);
     const uint8_t most = (uint8_t)(first + third + fourth);
     int32_t i;
-    if (QIR_BY_FOUR) {
-        for (i = 0; i < count; ++i) {
-            codes[i] = (int8_t)row[codes[i] + (bits == 3 ? 2 * upper[i] : 0) + (1 << (bits - 1))];
-        }
-    } else if (bits < 4) {
-        for (i = 0; i < count; ++i) {
-            const uint8_t even = (uint8_t)(most + (codes[i] & 1 ? second : 0));
-            const uint8_t sum = (uint8_t)(even - (codes[i] < 0 ? third : 0));
+    QIR_BYTE_LOOP
+    for (i = 0; i < 32; ++i) {
+        if (bits < 4) {
+            const uint8_t odd = (uint8_t)-(codes[i] & 1), below = (uint8_t)-(codes[i] < 0);
+            const uint8_t sum = (uint8_t)(most + (odd & second) - (below & third));
             codes[i] = (int8_t)(uint8_t)(sum - (bits == 3 ? fourth & (uint8_t)upper[i] : 0));
-        }
-    } else {
-        for (i = 0; i < count; ++i) {
+        } else {
             const uint8_t number = (uint8_t)(codes[i] + 8);
             uint8_t sum = (uint8_t)(first + (number & 1 ? second : 0));
             sum = (uint8_t)(sum + (number & 2 ? third : 0));
             sum = (uint8_t)(sum + (number & 4 ? fourth : 0));
             codes[i] = (int8_t)(uint8_t)(sum + (number & 8 ? fifth : 0));
         }
+    }
+}
+
+/* Sums of planes from the codes of b bits that say which: those that a row begins with. `upper`: of three planes the
+   last one's bit, as 1 and -1, and the others' number less 2; of others all of their number less 2^(b-1). */
+static QIR_INLINE void qir_look_up(const uint8_t *QIR_RESTRICT row, int32_t bits, int32_t count,
+                                   const int8_t *QIR_RESTRICT upper, int8_t *QIR_RESTRICT codes) {
+    int32_t i;
+    if (QIR_BY_FOUR) {
+        for (i = 0; i < count; ++i) {
+            codes[i] = (int8_t)row[codes[i] + (bits == 3 ? 2 * upper[i] : 0) + (1 << (bits - 1))];
+        }
+        return;
+    }
+    for (i = 0; i + 32 <= count; i += 32) {
+        qir_look_up_lanes(row, bits, upper + i, codes + i);
+    }
+    if (i < count) {
+        int8_t rest[32] = {0}, more[32] = {0};
+        (void)memcpy(rest, codes + i, (size_t)(count - i));
+        if (bits == 3) {
+            (void)memcpy(more, upper + i, (size_t)(count - i));
+        }
+        qir_look_up_lanes(row, bits, more, rest);
+        (void)memcpy(codes + i, rest, (size_t)(count - i));
     }
 }
 
@@ -243,24 +262,48 @@ static QIR_INLINE void qir_add_four(const int32_t *sums, int32_t there, int32_t 
     }
 }
 
+/* As qir_dot_2x4. To clang, on vectors, a function of its own: where sums are added to others it keeps fewer of them in
+   registers. */
+#if QIR_ON_VECTORS && defined(__clang__)
+QIR_ALONE static void
+#else
+static inline void
+#endif
+qir_dot_2x4_apart(const int16_t *QIR_RESTRICT x0, const int16_t *QIR_RESTRICT x1, const int8_t *QIR_RESTRICT w,
+                  int32_t depth, int32_t *QIR_RESTRICT sums) {
+    qir_dot_2x4(x0, x1, w, depth, sums, sums + 4);
+}
+
+/* qir_unpack_row for one form of weights. */
+typedef void (*qir_unpacking)(const uint8_t *row, int32_t depth, int32_t first, int32_t count, int8_t *to);
+
+/* On vectors functions of their own: beside them products keep less in registers. */
+#if QIR_ON_VECTORS
+#define QIR_UNPACKING QIR_ALONE static void
+#else
+#define QIR_UNPACKING static inline void
+#endif
+
 /* As qir_dot_rows, for any number of rows of activations; acc holds room for sixteen columns a row. Four rows of weights
    are unpacked at once, QIR_TILE_DEPTH codes of each: where fewer are left a row takes just as many places, and what the
    row before it unpacked too much is overwritten. `head`: bytes that a row begins with. */
-static inline void qir_dot_packed(const int16_t *QIR_RESTRICT x, int32_t rows, const uint8_t *QIR_RESTRICT w,
-                                  int32_t bits, int32_t head, int32_t depth, int32_t count,
-                                  int32_t *QIR_RESTRICT acc) {
+static QIR_INLINE void qir_dot_packed(const int16_t *QIR_RESTRICT x, int32_t rows, const uint8_t *QIR_RESTRICT w,
+                                      qir_unpacking unpack, int32_t bits, int32_t head, int32_t depth, int32_t count,
+                                      int32_t *QIR_RESTRICT acc) {
     const ptrdiff_t line = head + (bits == QIR_TRITS ? (depth + 19) / 20 * 4 : qir_packed_bytes(bits, depth));
+    const int joined = (bits == QIR_TRITS ? depth % 20 : depth % 8) == 0 && !head && bits != 3 && bits != 5 &&
+                       depth <= QIR_TILE_DEPTH; /* rows of weights follow each other without a gap */
     int8_t tile[4 * QIR_TILE_DEPTH + 20];
     int32_t first, i, j;
     for (j = 0; j < count; j += 4, w += 4 * line) {
-        const int32_t lines = count - j < 4 ? count - j : 4;
+        const int32_t lines = count - j < 4 ? count - j : 4, together = joined ? lines : 1;
         for (first = 0; first < depth; first += QIR_TILE_DEPTH) {
             const int32_t part = depth - first < QIR_TILE_DEPTH ? depth - first : QIR_TILE_DEPTH;
             if (lines < 4) {
                 (void)memset(tile, 0, sizeof tile);
             }
-            for (i = 0; i < lines; ++i) {
-                qir_unpack_row(w + i * line, bits, head, depth, first, part, tile + i * part);
+            for (i = 0; i < lines; i += together) {
+                unpack(w + i * line, depth, first, together * part, tile + i * part);
             }
             for (i = 0; i < rows; i += 2) {
                 const int16_t *const from = x + (ptrdiff_t)i * depth + first;
@@ -274,7 +317,7 @@ static inline void qir_dot_packed(const int16_t *QIR_RESTRICT x, int32_t rows, c
                 if (alone) {
                     qir_dot_1x4(from, tile, part, sums);
                 } else {
-                    qir_dot_2x4(from, from + depth, tile, part, sums, sums + 4);
+                    qir_dot_2x4_apart(from, from + depth, tile, part, sums);
                     qir_add_four(sums + 4, first, to + 16);
                 }
                 qir_add_four(sums, first, to);
@@ -289,9 +332,12 @@ static inline void qir_dot_packed(const int16_t *QIR_RESTRICT x, int32_t rows, c
     static inline ptrdiff_t qir_line_s##b(int32_t depth) {                                                           \
         return qir_packed_bytes(b, depth);                                                                           \
     }                                                                                                                \
+    QIR_UNPACKING qir_unpack_s##b(const uint8_t *row, int32_t depth, int32_t first, int32_t count, int8_t *to) {         \
+        qir_unpack_row(row, b, 0, depth, first, count, to);                                                          \
+    }                                                                                                                \
     static inline void qir_dot_rows_s##b(const int16_t *x, int32_t rows, const uint8_t *w, int32_t depth,            \
                                          int32_t count, int32_t *acc) {                                              \
-        qir_dot_packed(x, rows, w, b, 0, depth, count, acc);                                                         \
+        qir_dot_packed(x, rows, w, qir_unpack_s##b, b, 0, depth, count, acc);                                                         \
     }                                                                                                                \
     static inline const int8_t *qir_taps_s##b(const uint8_t *w, int32_t taps, int32_t first, int8_t *tile) {         \
         qir_unpack(w + (ptrdiff_t)(first / 16) * taps * 2 * b, b, taps * 2, tile);                                   \
@@ -313,18 +359,25 @@ static inline ptrdiff_t qir_line_t2(int32_t depth) {
     return (depth + 19) / 20 * 4;
 }
 
+QIR_UNPACKING qir_unpack_t2(const uint8_t *row, int32_t depth, int32_t first, int32_t count, int8_t *to) {
+    qir_unpack_row(row, QIR_TRITS, 0, depth, first, count, to);
+}
+
 static inline void qir_dot_rows_t2(const int16_t *x, int32_t rows, const uint8_t *w, int32_t depth, int32_t count,
                                    int32_t *acc) {
-    qir_dot_packed(x, rows, w, QIR_TRITS, 0, depth, count, acc);
+    qir_dot_packed(x, rows, w, qir_unpack_t2, QIR_TRITS, 0, depth, count, acc);
 }
 
 #define QIR_PLANES(b)                                                                                                \
     static inline ptrdiff_t qir_line_p##b(int32_t depth) {                                                           \
         return (1 << b) + qir_packed_bytes(b, depth);                                                                \
     }                                                                                                                \
+    QIR_UNPACKING qir_unpack_p##b(const uint8_t *row, int32_t depth, int32_t first, int32_t count, int8_t *to) {         \
+        qir_unpack_row(row, b, 1 << b, depth, first, count, to);                                                     \
+    }                                                                                                                \
     static inline void qir_dot_rows_p##b(const int16_t *x, int32_t rows, const uint8_t *w, int32_t depth,            \
                                          int32_t count, int32_t *acc) {                                              \
-        qir_dot_packed(x, rows, w, b, 1 << b, depth, count, acc);                                                    \
+        qir_dot_packed(x, rows, w, qir_unpack_p##b, b, 1 << b, depth, count, acc);                                                    \
     }
 
 QIR_PLANES(2)

@@ -23,7 +23,7 @@ def weighted(
         fill: random codes; only the ends of the ranges; or products that land on ties.
         real: without requantization.
         fold: the bias holds the zero-point term, as IntConv's does.
-        bits: of the weights; fewer than 8 are stored packed.
+        bits: of the weights; fewer than 8 may be stored packed, every other time they are.
         wide: activations have 16 bits and zero point 0, results with codes have 16 bits every other time.
     """
     rng = np.random.default_rng(seed)
@@ -42,7 +42,7 @@ def weighted(
         bias = bias - zero * weights.reshape(channels, -1).astype(np.int64).sum(axis=1)
     ties = np.float32(1 / 2 ** rng.integers(1, 8))
     multiplier = np.full(channels, ties) if fill == "ties" else rng.uniform(1e-5, 1e-1, channels)
-    settings_: dict[str, Any] = {"x_zero_point": zero, **({"weight_bits": bits} if bits < 8 else {})}
+    settings_: dict[str, Any] = {"x_zero_point": zero, **({"weight_bits": bits, "small": seed % 2} if bits < 8 else {})}
     if not real:
         settings_ |= requantization(rng, wide and seed % 2 == 0)
     multiplier = multiplier / (128 if wide else 1) / (256 if bits > 8 else 1)

@@ -14,6 +14,7 @@ from test_vectors import WARNINGS, edges, fitting_flags, guard, long_rows
 from test_vectors_convolutions import transposed_cases
 
 from qir.backends.c import compile_c
+from qir.backends.c.bench.rows import Row, beside_int8
 from qir.backends.c.binding.site import Site
 from qir.backends.c.costs import Costs
 from qir.backends.c.kernels import Variant, families
@@ -121,6 +122,47 @@ def test_small_targets_take_fewer_bytes() -> None:
     arrays = (np.zeros((1, 640), np.uint8), codes, np.zeros(64, np.int32), np.full(64, 0.01, np.float32))
     layer = Case(rows[0].node.with_(attrs={**rows[0].node.attrs, "weight_bits": 2, "small": 1}), arrays)
     assert compile_c(joined([layer])[0], target="portable").program.weight_bytes == 640 * 64 // 5 + 2 * 4 * 64
+
+
+def weights_of(row: Row, **options: int) -> tuple[str, str, str]:
+    """By which kernel portable C multiplies, its variant, and what the choice tells."""
+    module = compile_c(row.graph, target="portable", **options)
+    (choice,) = (one for one in module.program.choices if one.variant.startswith(("conv", "gemm")))
+    return choice.kernel.split("_")[2], choice.variant, module.explain()
+
+
+def small(row: Row) -> Row:
+    """For a microcontroller."""
+    nodes = [one.with_(attrs={**one.attrs, "small": 1}) if one.op.startswith("qir.") else one
+             for one in row.graph.nodes]  # fmt: skip
+    return replace(row, graph=replace(row.graph, nodes=tuple(nodes)))
+
+
+@pytest.mark.parametrize(("kind", "packed"), [
+    ("ternary", "u8s2"), ("binary", "u8s1"), ("4 bits", "u8s4"), ("2 planes", "u8p2"), ("3 planes", "u8p3"),
+])  # fmt: skip
+def test_portable_weights_are_bytes_where_they_meet_few_rows(kind: str, packed: str) -> None:
+    """Unless bytes are short; many rows share what is unpacked."""
+    (one, _), (five, _) = beside_int8(kind, ["gemm 1x64x16", "gemm 5x77x13"])
+    for row in (one, five):
+        name, variant, told = weights_of(row)
+        assert ("u8s8", "gemm_u8__portable") == (name, variant)
+        assert "not gemm_u8_packed__portable: " in told
+        name, variant, told = weights_of(row, max_bytes=1)
+        assert (packed, "gemm_u8_packed__portable") == (name, variant)
+        assert "not gemm_u8__portable: its larger weights are more bytes than are to be had" in told
+        name, variant, told = weights_of(small(row))
+        assert "gemm_u8_packed__portable" == variant
+        assert "not gemm_u8__portable: bytes of memory count for more than time" in told
+    least, most = (compile_c(five.graph, target="portable", **options).weight_bytes
+                   for options in ({"max_bytes": 1}, {}))  # fmt: skip
+    assert most == compile_c(five.graph, target="portable", max_bytes=most).weight_bytes > least
+
+
+def test_many_rows_share_what_portable_c_unpacks() -> None:
+    for kind, name in (("ternary", "u8s2"), ("4 bits", "u8s4")):
+        for row, _ in beside_int8(kind, ["3x3 16->16 32x32", "1x1 256->256 14x14", "3x3 64->64 14x14"]):
+            assert name == weights_of(row)[0], row.name
 
 
 def test_no_byte_around_the_operands_is_touched(

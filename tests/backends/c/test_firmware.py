@@ -14,6 +14,7 @@ from test_fixed import whole
 
 import qir
 from qir.backends.c import CModule, compile_c
+from qir.backends.c.bench.rows import beside_int8
 from qir.backends.c.emitting.misra import DEVIATIONS
 from tests.passes.quantize.quantizing import samples
 
@@ -42,6 +43,13 @@ def test_the_stack_is_small_and_bounded(
         run(folder, COMPILERS[target], *flags, "-std=c99", level, "-fcallgraph-info=su", "-c", "net.c")
         told = elsewhere.check_stack(folder, folder / "net.ci")
     assert told <= (3072 if recipe == "w4a8" else 2048)
+
+
+def test_tiles_of_packed_weights_count(tmp_path: Path) -> None:
+    ((row, _),) = beside_int8("3 planes", ["3x3 8->8"])
+    folder = compile_c(row.graph, target="portable", max_bytes=1).save(tmp_path)
+    run(folder, "gcc", "-std=c99", "-O2", "-fcallgraph-info=su", "-c", "net.c")
+    assert elsewhere.check_stack(folder, folder / "net.ci") < 1 << 14
 
 
 def test_stack_of_vectors_is_not_told() -> None:

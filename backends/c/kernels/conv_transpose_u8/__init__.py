@@ -12,14 +12,17 @@ from qir.backends.c.binding.requant import constants_missing, pack_blocks, per_c
 from qir.backends.c.binding.site import Site
 from qir.backends.c.binding.weights import bias_data, eight_kernel, is_wide, refuse, rows
 from qir.backends.c.binding.x86 import X86
-from qir.backends.c.kernels import Bound, Family, Variant
+from qir.backends.c.kernels import Bound, Family
 from qir.backends.c.kernels.conv_transpose_u8.phases import conv_weights, on_panels
 from qir.backends.c.kernels.conv_u8.blocks import ARM, PACKED
+from qir.backends.c.kernels.conv_u8.portable import on_bytes_or_packed
 from qir.backends.c.program import Data, Struct
 from qir.ops.window import transposed_window
 
 _SOURCE = Path(__file__).parent / "conv_transpose_u8__portable.c"
 _FUNCTION = "qir_conv_transpose_u8s8_T__portable"
+_UNPACKING = 0.8
+"""Share of the work that it takes to unpack weights for every product: 0.6 to 1.4 by instructions."""
 
 
 def _accepts(site: Site) -> str | None:
@@ -54,7 +57,7 @@ FAMILY = Family(
     ("qir.IntConvTranspose",),
     CHANNELS_LAST,
     (
-        Variant("portable", _SOURCE, _accepts, _bind, work=_work),
+        *on_bytes_or_packed(_SOURCE, _accepts, _bind, _work, lambda site: _UNPACKING),
         *(on_panels(isa, _accepts) for isa in (*X86, *ARM)),
         *(on_panels(isa, _accepts, few=True) for isa in PACKED),
     ),

@@ -12,7 +12,7 @@ import numpy as np
 from qir.backends.c.binding import RUNTIME
 from qir.backends.c.binding.requant import added, per_channel
 from qir.backends.c.binding.site import Site
-from qir.backends.c.binding.weights import few_alone, weight_bits
+from qir.backends.c.binding.weights import few_alone, in_bytes, weight_bits
 from qir.backends.c.kernels import Bound, Variant
 from qir.backends.c.kernels.conv_u8.contract import accepts, conv_shape, refuse_narrow
 from qir.backends.c.kernels.conv_u8.dsp import (
@@ -92,8 +92,7 @@ def refuse_few(site: Site, codes: np.ndarray) -> str | None:
     """
     if not few_alone(site) or weight_bits(site) > 4:
         return "its weights do not have 1 to 4 bits"
-    whole = replace(site, node=site.node.with_(attrs={**site.node.attrs, "weight_bits": 8}))
-    if (reason := refuse_dsp(whole)) is not None:
+    if (reason := refuse_dsp(in_bytes(site))) is not None:
         return reason
     shifts = packing(site).shifts
     most = 255 * np.abs(codes.astype(np.int64)).sum(axis=2).reshape(-1) + np.abs(np.asarray(site.constant(2), np.int64))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from enum import Enum
 from math import prod
 from pathlib import Path
@@ -19,7 +18,7 @@ from qir.backends.c.binding.requant import (
     weight_sums,
 )
 from qir.backends.c.binding.site import Site
-from qir.backends.c.binding.weights import few_alone, weight_bits
+from qir.backends.c.binding.weights import few_alone, in_bytes, weight_bits
 from qir.backends.c.kernels import Bound, Variant
 from qir.backends.c.kernels.conv_u8.contract import accepts, conv_shape, conv_window, refuse_narrow
 from qir.backends.c.kernels.conv_u8.dsp import dsp_scales, filled, refuse_dsp, window_runs
@@ -53,9 +52,8 @@ def mve_refuses(site: Site, rows: np.ndarray) -> str | None:
     bits = _bits(site)
     if bits == 5:
         return "its weights have 5 bits"
-    whole = replace(site, node=site.node.with_(attrs={**site.node.attrs, "weight_bits": 8})) if bits < 8 else site
     scale, larger = np.asarray(site.constant(3)), _larger(site)
-    if (reason := refuse_dsp(whole) or flushed(site, scale * np.float32(1 / larger))) is not None or bits == 8:
+    if (reason := refuse_dsp(in_bytes(site)) or flushed(site, scale * np.float32(1 / larger))) is not None or bits == 8:
         return reason
     bias = np.abs(np.asarray(site.constant(2), np.int64) + 128 * weight_sums(rows))
     if np.any((bias + 128 * np.abs(rows.astype(np.int64)).sum(axis=1)) * larger >= 1 << 31):

@@ -140,6 +140,10 @@ def _accepts(site: Site, tile: Tile) -> str | None:
     return f"a multiplier over {1 << tile.shift} could be subnormal" if tiny else None
 
 
+def _grows(_: Site, tile: Tile) -> float:
+    return tile.growth
+
+
 def _tiles(site: Site, tile: Tile) -> int:
     high, across = conv_window(site).output
     return site.input(0).shape[0] * -(-high // tile.side) * -(-across // tile.side)
@@ -201,7 +205,8 @@ def _bind(site: Site, tile: Tile, isa: str) -> Bound:
 
 WINOGRAD = tuple(
     Variant(isa, _SOURCE, partial(_accepts, tile=tile), partial(_bind, tile=tile, isa=isa),
-            f"conv_u8_{tile.name}__{isa}", partial(_work, tile=tile, isa=isa), sums=True, grows=tile.growth)
+            f"conv_u8_{tile.name}__{isa}", partial(_work, tile=tile, isa=isa), sums=True,
+            grows=partial(_grows, tile=tile))
     for isa in _VECTORS
     for tile in TILES
 )  # fmt: skip

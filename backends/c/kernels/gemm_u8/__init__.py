@@ -23,6 +23,7 @@ from qir.backends.c.binding.weights import (
     refuse,
     row_kernel,
     rows,
+    unpacking,
     weight_bits,
 )
 from qir.backends.c.binding.x86 import PROVEN, TEMPLATES, X86
@@ -45,6 +46,7 @@ from qir.backends.c.kernels.conv_u8.dsp import DSP_SOURCE, dsp_data, dsp_kernel,
 from qir.backends.c.kernels.conv_u8.dsp_few import few_data, few_kernel, few_room, few_work, refuse_few
 from qir.backends.c.kernels.conv_u8.mve import MVE_SOURCE, mve_data, mve_kernel, mve_refuses, mve_room, mve_row_work
 from qir.backends.c.kernels.conv_u8.panels import panel_kernel, panel_variant
+from qir.backends.c.kernels.conv_u8.portable import on_bytes_or_packed
 from qir.backends.c.kernels.conv_u8.sparse import refuse_dense, skipping, sparse_data
 from qir.backends.c.program import Data, Field, Scratch, Struct
 from qir.ops.window import Window
@@ -141,6 +143,10 @@ def _bind_row(site: Site, isa: str, few: bool) -> Bound:
 
 def _work(site: Site) -> float:
     return site.output.size * site.input(1).shape[0]
+
+
+def _unpacking(site: Site) -> float:
+    return unpacking(site, _rows(site))
 
 
 def _row_work(site: Site, _: str, few: bool) -> float:
@@ -283,7 +289,7 @@ FAMILY = Family(
     ("qir.IntGemm",),
     ROWS,
     (
-        Variant("portable", _SOURCE, _accepts, _bind, work=_work),
+        *on_bytes_or_packed(_SOURCE, _accepts, _bind, _work, _unpacking),
         *_on_dsp(few=False),
         *_on_dsp(few=True),
         Variant("mve", MVE_SOURCE, _accepts_mve, _bind_mve, work=_mve_work, sums=True, fixed=True),
