@@ -17,6 +17,7 @@ register_passes(
             "fuse-pad": "fuse.pad:FusePad",
             "fuse-matmul-add": "fuse.matmul_add:FuseMatMulAdd",
             "fold-affine": "fuse.affine:FoldAffine",
+            "gemm-on-rows": "fuse.rows:GemmOnRows",
             "recognize-codes": "fuse.codes:RecognizeCodes",
             "recognize-activations": "fuse.activations:RecognizeActivations",
             "recognize-layernorm": "fuse.layernorm:RecognizeLayerNorm",
@@ -44,6 +45,7 @@ register_passes(
             "absorb-activations": "quantize.absorb:AbsorbActivations",
             "bind-batch": "lower.bind_batch:BindBatch",
             "lower-integer": "lower.integer:LowerInteger",
+            "compose-lookups": "lower.tables:ComposeLookups",
         }.items()
     }
 )

@@ -33,7 +33,7 @@ from qir.target import target as find_target
 CLEAN = "expand-functions,fold-constants,eliminate-identities,merge-duplicates,cancel-transposes,eliminate-dead-code"
 FUSE = (
     "recognize-codes,recognize-layernorm,recognize-activations,fuse-matmul-add,fuse-pad,fold-batchnorm,fold-affine,"
-    "fuse-pad,fold-constants,eliminate-identities,eliminate-dead-code"
+    "fuse-pad,gemm-on-rows,fold-constants,merge-duplicates,eliminate-identities,eliminate-dead-code"
 )
 QUANTIZE = (
     "collect,absorb-biases,equalize,calibrate,drop-slow-islands,quantize,quantize-weights,protect-weights,"
@@ -51,10 +51,10 @@ QUANTIZE_REST_WITH_DATA = (
 )
 ORIENT = "orient-weights,align-channels"
 BIND = "bind-batch,fold-constants,eliminate-identities,eliminate-dead-code"
-LOWER = "lower-integer"
+LOWER = "lower-integer,compose-lookups"
 FINETUNE = "finetune"
 COMPRESS = ("prune", "low-rank", "sparsify")
-AFTER_TRAINING = ("quantize-biases", "absorb-activations", *ORIENT.split(","), "bind-batch", LOWER)
+AFTER_TRAINING = ("quantize-biases", "absorb-activations", *ORIENT.split(","), "bind-batch", *LOWER.split(","))
 """What follows the rounding that training undoes and does again: `finetune` stands before the first of these."""
 _LAYERS = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 

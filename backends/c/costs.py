@@ -84,6 +84,7 @@ RATES: Mapping[str, float] = MappingProxyType({
     "quantize_interleave__avx2": 2, "quantize_transpose__avx2": 1.7,
     "dequantize__avx2": 8, "dequantize_interleave__avx2": 6, "dequantize_transpose__avx2": 4, "dequantize__portable": 1,
     "interleave__avx2": 20, "transpose__avx2": 8, "transpose__portable": 1,
+    "transpose_words__avx2": 4, "transpose_words__neon": 2,
     "conv_f32__avx2": 14, "conv_f32__avx512vnni": 28,
     "binary_f32__avx2": 3, "binary_f32__avx512vnni": 4, "clip_f32__avx2": 3, "clip_f32__avx512vnni": 4,
     "rownorm_f32__avx2": 2, "rownorm_f32__avx512vnni": 3, "softmax_f32__avx2": 0.8, "softmax_f32__avx512vnni": 1.4,

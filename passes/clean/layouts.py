@@ -14,12 +14,13 @@ from qir.ir.graph import AttrValue, Graph, Node
 from qir.ir.types import TensorType
 from qir.passes.clean.facts import elements_of, shape_of
 
-_UNARY = frozenset({
+ELEMENTWISE = frozenset({
     "Relu", "LeakyRelu", "Sigmoid", "Tanh", "HardSigmoid", "HardSwish", "Elu", "Selu", "Celu", "Softplus", "Softsign",
     "Mish", "Gelu", "Erf", "Abs", "Neg", "Exp", "Log", "Sqrt", "Reciprocal", "Floor", "Ceil", "Round", "Sign", "Sin",
     "Cos", "ThresholdedRelu", "Not", "Cast", "Identity", "IsNaN", "Clip", "qir.Requantize",
 })  # fmt: skip
-_BROADCASTING = frozenset({
+"""Functions of single elements of their first operand."""
+BROADCASTING = frozenset({
     "Add", "Sub", "Mul", "Div", "Pow", "Max", "Min", "Sum", "Mean", "PRelu", "Where", "Equal", "Greater",
     "GreaterOrEqual", "Less", "LessOrEqual", "And", "Or", "Xor", "Mod",
 })  # fmt: skip
@@ -56,9 +57,9 @@ def relaid(node: Node, graph: Graph, perm: Sequence[int]) -> Relaid | None:
         return None
     if not all(_has_rank(graph, name, rank) for name in node.outputs if name):
         return None
-    if node.op in _UNARY:
+    if node.op in ELEMENTWISE:
         return Relaid((0,), attrs) if _has_rank(graph, node.inputs[0], rank) else None
-    if node.op in _BROADCASTING:
+    if node.op in BROADCASTING:
         return Relaid(tuple(range(len(node.inputs))), attrs) if _broadcasts(node, graph, rank) else None
     if node.op in _ALONG_AXIS:
         axis = node.attr("axis", _ALONG_AXIS[node.op])

@@ -15,7 +15,7 @@ from qir.passmanager.registry import parse_pipeline
 
 _ON_CODES = (
     "quantize,quantize-weights,quantize-biases,absorb-activations,bind-batch,fold-constants,eliminate-dead-code,"
-    "lower-integer"
+    "lower-integer,compose-lookups"
 )
 
 

@@ -7,7 +7,7 @@
     Gemm(x, W, c, transA)           ->  Gemm(Transpose(x), W, c)
 
 W and c constant, the sum the only use of the product, nothing between rounded to codes. A MatMul of more dimensions has
-no bias to take: it stays.
+no bias to take: it waits for `gemm-on-rows`.
 """
 
 from __future__ import annotations

@@ -80,12 +80,12 @@ def split(recipe: str = "int8") -> CompiledC:
 
 @lru_cache
 def in_place(recipe: str = "float") -> CompiledC:
-    """A chain of element-wise nodes in the bytes of one value."""
-    ops = ("Tanh", "Abs", "Sqrt", "Exp", "Softsign")
+    """A chain of element-wise nodes in the bytes of one value, no two of them a function of one value's codes."""
+    ops = ("Tanh", "Mul", "Softsign", "Mul", "Exp")
     nodes: list[tuple[str, list[str], list[str], dict[str, object]]] = [("Conv", ["x", "w"], ["n0"], {})]
-    nodes += [(op, [f"n{i}"], [f"n{i + 1}"], {}) for i, op in enumerate(ops)]
+    nodes += [(op, [f"n{i}", "c"][: 2 if op == "Mul" else 1], [f"n{i + 1}"], {}) for i, op in enumerate(ops)]
     nodes.append(("Add", [f"n{len(ops)}", "n0"], ["y"], {}))
-    return compiled(nodes, {"w": drawn(4, 3, 1, 1)}, {"y": [1, 4, 8, 8]}, recipe)
+    return compiled(nodes, {"w": drawn(4, 3, 1, 1), "c": drawn(1, 4, 1, 1)}, {"y": [1, 4, 8, 8]}, recipe)
 
 
 def compare(

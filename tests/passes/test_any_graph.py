@@ -16,7 +16,7 @@ from tests.passes.graphs import apply, assert_same, count, net, normal
 PASSES = (
     "fold-constants", "eliminate-identities", "merge-duplicates", "eliminate-dead-code", "cancel-transposes",
     "fuse-pad", "recognize-codes",
-    "recognize-activations", "recognize-layernorm", "fold-batchnorm", "fuse-matmul-add", "fold-affine",
+    "recognize-activations", "recognize-layernorm", "fold-batchnorm", "fuse-matmul-add", "fold-affine", "gemm-on-rows",
 )  # fmt: skip
 ALL = ",".join((*PASSES, "eliminate-dead-code"))
 

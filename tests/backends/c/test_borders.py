@@ -18,6 +18,7 @@ from qir.backends.c.kernels import Family, register_kernel
 from qir.backends.c.kernels.quantize import FAMILIES
 from qir.backends.c.targets import C_TARGETS
 from qir.debug.c_layers import compare_layers
+from qir.ir.graph import Stage
 
 
 def channels_last(b: Builder, number: int, shape: tuple[int, ...]) -> str:
@@ -75,17 +76,50 @@ def test_vectors_are_used_wherever_bytes_or_reals_change_places(any_target: str)
 def test_no_byte_around_the_arrays_is_touched(vector_target: str, compiler: str, tmp_path: Path) -> None:
     b, outputs = network()
     module = compile_c(b.graph(outputs), target=vector_target)
-    for name, text in {**guard(module, b, outputs), "codes.c": guarded_codes(module, b, outputs)}.items():
-        (tmp_path / name).write_text(text)
+    files = {**guard(module, b, outputs), "codes.c": guarded_codes(module, b, outputs)}
+    run_guarded(files, ("guard.c", "codes.c"), vector_target, compiler, tmp_path)
+
+
+@pytest.mark.slow
+def test_no_word_around_the_arrays_is_touched(vector_target: str, compiler: str, tmp_path: Path) -> None:
+    b, outputs = words()
+    module = compile_c(b.graph(outputs, Stage.FLOAT), target=vector_target)
+    run_guarded(guard(module, b, outputs), ("guard.c",), vector_target, compiler, tmp_path)
+
+
+def run_guarded(files: dict[str, str], mains: tuple[str, ...], target: str, compiler: str, folder: Path) -> None:
+    for name, text in files.items():
+        (folder / name).write_text(text)
     flags = ("-O0", "-g", "-fsanitize=undefined", "-fno-sanitize-recover=all")
-    line = [*elsewhere.command(vector_target, compiler), *C_TARGETS[vector_target].flags]
-    line += ["-O1", "-static"] if vector_target in elsewhere.MACHINES else flags
-    subprocess.run([*line, *WARNINGS, "-c", "net.c", "net_weights.c"], cwd=tmp_path, check=True)
-    for main in ("guard.c", "codes.c"):
-        subprocess.run([*line, "net.o", "net_weights.o", main, "-o", "test"], cwd=tmp_path, check=True)
-        command = elsewhere.started(vector_target, "./test")
-        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    line = [*elsewhere.command(target, compiler), *C_TARGETS[target].flags]
+    line += ["-O1", "-static"] if target in elsewhere.MACHINES else flags
+    subprocess.run([*line, *WARNINGS, "-c", "net.c", "net_weights.c"], cwd=folder, check=True)
+    for main in mains:
+        subprocess.run([*line, "net.o", "net_weights.o", main, "-o", "test"], cwd=folder, check=True)
+        command = elsewhere.started(target, "./test")
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr[:4000]
+
+
+def words() -> tuple[Builder, list[str]]:
+    """Tables of words around the multiples of a vector, whole ones and slices of what lies deeper."""
+    b, rng, outputs = Builder(), np.random.default_rng(0), []
+    sizes = [(1, 9, 9), (2, 3, 8), (1, 4, 5), (2, 8, 8), (1, 7, 16), (1, 17, 9), (2, 16, 33), (1, 40, 20)]
+    for n, shape in enumerate(sizes):
+        x = b.feed(f"x{n}", rng.integers(-(2**31), 2**31, shape).astype(np.int32).view((np.float32, np.int32)[n % 2]))
+        outputs.append(b.transpose(x, (0, 2, 1), f"y{n}"))
+    deep = b.feed("deep", rng.standard_normal((3, 11, 2, 13)).astype(np.float32))
+    return b, [*outputs, b.transpose(deep, (0, 2, 3, 1), "shallow"), b.transpose(deep, (2, 3, 0, 1), "turned")]
+
+
+def test_words_change_places_bit_by_bit(any_target: str) -> None:
+    b, outputs = words()
+    module = compile_c(b.graph(outputs, Stage.FLOAT), target=any_target)
+    found = module.run(b.feeds)
+    assert all(np.array_equal(b.values[name].view(np.int32), found[name].view(np.int32)) for name in outputs)
+    kernels = {call.kernel.emitted.split("__")[0] for call in module.program.emitted_calls}
+    assert kernels == ({"qir_strided_f32", "qir_strided_s32"} if any_target == "portable"
+                       else {"qir_transpose_f32", "qir_transpose_s32"})  # fmt: skip
 
 
 def guarded_codes(module: CModule, b: Builder, outputs: list[str]) -> str:

@@ -64,8 +64,16 @@ QIR_AVX2 static QIR_INLINE __m256i qir_conv_u8_words(const uint8_t *first, const
                                                    _mm_loadl_epi64((const __m128i *)(const void *)second)));
 }
 
-/* Less the products of words, of every four the first two with the last two; less each of them twice. */
-QIR_AVX2 static QIR_INLINE __m256i qir_conv_u8_less_crossed(__m256i sums, __m256i words) {
+/* Sixteen codes of each of two rows, one beside the other. */
+QIR_AVX2 static QIR_INLINE __m256i qir_conv_u8_beside(const uint8_t *first, const uint8_t *second) {
+    const __m256i lower = _mm256_castsi128_si256(_mm_loadu_si128((const __m128i *)(const void *)first));
+    return _mm256_inserti128_si256(lower, _mm_loadu_si128((const __m128i *)(const void *)second), 1);
+}
+
+/* Lays words, and gives the sums less the products of, of every four, the first two with the last two; less each of
+   them twice. */
+QIR_AVX2 static QIR_INLINE __m256i qir_conv_u8_lay(__m256i words, __m256i sums, uint8_t *to) {
+    _mm256_storeu_si256((__m256i *)(void *)to, words);
     return _mm256_sub_epi32(sums, _mm256_madd_epi16(words, _mm256_shuffle_epi32(words, _MM_SHUFFLE(2, 3, 0, 1))));
 }
 
@@ -84,17 +92,24 @@ QIR_AVX2 static QIR_INLINE void qir_conv_u8_weave_words(const qir_conv_u8_loom *
     const uint8_t *const second = qir_conv_u8_row(pixel, pixels, 1, x);
     const uint8_t *const third = qir_conv_u8_row(pixel, pixels, rows - 2, x);
     const uint8_t *const last = qir_conv_u8_row(pixel, pixels, rows - 1, x);
-    __m256i upper = _mm256_setzero_si256(), lower = upper;
+    const __m256i zero = _mm256_setzero_si256();
+    const ptrdiff_t chunk = (ptrdiff_t)16 * rows, below = 16 * (ptrdiff_t)(rows - 2);
+    __m256i upper = zero, lower = zero;
     int32_t segment, i;
     for (segment = 0; segment < segments; ++segment) {
         const ptrdiff_t skip = qir_conv_u8_skip(loom, segment);
-        for (i = 0; i < length; i += 8, to += (ptrdiff_t)16 * rows) {
-            const __m256i above = qir_conv_u8_words(first + skip + i, second + skip + i);
-            const __m256i below = qir_conv_u8_words(third + skip + i, last + skip + i);
-            _mm256_storeu_si256((__m256i *)(void *)to, above);
-            _mm256_storeu_si256((__m256i *)(void *)(to + 16 * (rows - 2)), below);
-            upper = qir_conv_u8_less_crossed(upper, above);
-            lower = qir_conv_u8_less_crossed(lower, below);
+        for (i = 0; i < length - 8; i += 16, to += 2 * chunk) {
+            const __m256i two = qir_conv_u8_beside(first + skip + i, second + skip + i);
+            const __m256i others = qir_conv_u8_beside(third + skip + i, last + skip + i);
+            upper = qir_conv_u8_lay(_mm256_unpacklo_epi8(two, zero), upper, to);
+            lower = qir_conv_u8_lay(_mm256_unpacklo_epi8(others, zero), lower, to + below);
+            upper = qir_conv_u8_lay(_mm256_unpackhi_epi8(two, zero), upper, to + chunk);
+            lower = qir_conv_u8_lay(_mm256_unpackhi_epi8(others, zero), lower, to + chunk + below);
+        }
+        if (i < length) {
+            upper = qir_conv_u8_lay(qir_conv_u8_words(first + skip + i, second + skip + i), upper, to);
+            lower = qir_conv_u8_lay(qir_conv_u8_words(third + skip + i, last + skip + i), lower, to + below);
+            to += chunk;
         }
     }
     qir_conv_u8_put_offsets(upper, offset);

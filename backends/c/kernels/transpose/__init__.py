@@ -1,13 +1,15 @@
 """Copies of a value into another order of axes (the operator qir.Reorder, put in by the layout step and at borders).
 
-The vector kernels are templates that turn reals into codes, or codes into reals, on the way: `turning` gives them to
-the families of qir.Quantize and qir.Dequantize, too.
+The vector kernels for bytes are templates that turn reals into codes, or codes into reals, on the way: `turning` gives
+them to the families of qir.Quantize and qir.Dequantize, too. Others move words of 32 bits as they are.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import TypeAlias
 
 import numpy as np
@@ -23,7 +25,15 @@ from qir.backends.c.program import Arg, Data, Kernel, Scalar, Struct
 _HERE = Path(__file__).parent
 _SOURCE = _HERE.parent / "strided" / "strided__portable.c"
 _TABLES, _PLANES = _HERE / "transpose__avx2.c", _HERE / "interleave__avx2.c"
+_WORDS = _HERE / "transpose_words__vectors.c"
 _MOST_PLANES = 4
+_VECTORS: Mapping[str, Mapping[str, str]] = MappingProxyType({
+    "avx2": {"QIR_TARGET": "QIR_AVX2", "QIR_ROWS": "8", "QIR_REALS": "__m256", "QIR_LOAD_REALS": "_mm256_loadu_ps",
+             "QIR_STORE_REALS": "_mm256_storeu_ps", "QIR_TURN": "qir_turn_avx2"},
+    "neon": {"QIR_TARGET": "", "QIR_ROWS": "4", "QIR_REALS": "float32x4_t", "QIR_LOAD_REALS": "vld1q_f32",
+             "QIR_STORE_REALS": "vst1q_f32", "QIR_TURN": "qir_turn_neon"},
+})  # fmt: skip
+"""Words of the template for elements of 32 bits, by instruction set."""
 
 Numbers: TypeAlias = Callable[[Site], tuple[float, Struct]]
 """The scale and the qir_requant of a site."""
@@ -101,6 +111,19 @@ def _only_u8(site: Site) -> str | None:
     return None if site.input(0).dtype.name == "uint8" else "its elements are not uint8"
 
 
+def _accepts_words(site: Site) -> str | None:
+    bits = site.input(0).dtype.bits
+    return _accepts_tables(site) if bits == 32 else f"its elements have {bits} bits, not 32"
+
+
+def _bind_words(site: Site, isa: str) -> Bound:
+    x, y = site.input(0), site.output
+    words = (("QIR_T", x.ctype), *_VECTORS[isa].items())
+    kernel = Kernel("qir_transpose_words_T__vectors", _WORDS, f"qir_transpose_{x.short}__{isa}", words,
+                    (_HERE / f"turn_{isa}.h",))  # fmt: skip
+    return Bound(kernel, (strided(0, moved_loops(site)), x.read, y.write))
+
+
 def _bind(site: Site) -> Bound:
     x, y = site.input(0), site.output
     kernel = Kernel("qir_strided_T__portable", _SOURCE, f"qir_strided_{x.short}__portable", (("QIR_T", x.ctype),))
@@ -112,6 +135,8 @@ FAMILY = Family(
     (
         Variant("portable", _SOURCE, lambda site: too_many_strides(moved_loops(site)), _bind, "transpose__portable"),
         *turning("", _only_u8, lambda site: (1.0, requant_struct(0, 0, 0))),
+        *(Variant(isa, _WORDS, _accepts_words, partial(_bind_words, isa=isa), f"transpose_words__{isa}")
+          for isa in _VECTORS),
     ),
     reorders=True,
 )  # fmt: skip
