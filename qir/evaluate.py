@@ -146,7 +146,8 @@ def node_results(node: Node, graph: Graph, values: Mapping[str, Any]) -> Sequenc
     """What one node of a graph of stage INT gives: qir's operators by their references, others in onnxruntime."""
     definition = OPS.get(node.op)
     if definition is not None and definition.reference is not None:
-        return definition.reference(node, [values[name] for name in node.inputs if name])
+        found = definition.reference(node, [values[name] for name in node.inputs if name])
+        return [np.asarray(one) for one in found]  # numpy makes numbers of arrays without axes
     return _run_bodies(node, graph, values) if node.op in CONTROL else run_node(node, graph, values)
 
 
