@@ -12,7 +12,7 @@ from qir.passmanager.base import Context
 from qir.passmanager.instruments import Timer
 from qir.passmanager.manager import Instrument, run
 from qir.pipeline import Work
-from qir.recipe import Recipe
+from qir.recipe import Override, Recipe
 from qir.statistics import Statistics
 
 
@@ -59,4 +59,8 @@ def apply(
     timer, kept, rounding = Timer(), Trace.of(context, work.passes) if traced else None, Rounding()
     hooks: list[Instrument] = [timer, rounding, *([kept] if kept is not None else []), *instruments]
     graph = run(work.source, work.passes, context, hooks)
+    seen = [node for one in (work.source, rounding.real, graph) if one is not None for _, node in one.walk()]
+    for match in dict.fromkeys(one.match for one in numbers.overrides):
+        if not any(Override(match).applies((node.name, *node.origin), node.op) for node in seen):
+            context.notes.append(f"no node has a name or operator like '{match}', which an override is for")
     return Applied(numbers, graph, context, timer, kept, rounding)

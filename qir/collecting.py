@@ -25,6 +25,7 @@ from qir.coupling import Coupling
 from qir.ir.graph import Graph, Node
 from qir.ir.types import TensorType
 from qir.observe import Observer, Wanted
+from qir.ops.softmax_operand import softmax_operands, told_apart
 from qir.ops.weighted import weighted
 from qir.progress import progress
 from qir.statistics import (
@@ -98,10 +99,14 @@ class PerValue(ABC):
 
 
 class Histograms(PerValue):
-    """Histograms of all values."""
+    """Histograms of all values; of what only a Softmax reads, as far as it tells elements apart."""
+
+    def __init__(self, graph: Graph, seed: int, spill: Spill) -> None:
+        super().__init__(graph, seed, spill)
+        self._axes = softmax_operands(graph)
 
     def of(self, name: str, data: np.ndarray, first: int) -> Histogram:
-        return Histogram.of(data, name)
+        return Histogram.of(told_apart(data, self._axes[name]) if name in self._axes else data, name)
 
 
 class Bounds(PerValue):
@@ -138,7 +143,7 @@ class Grams:
             (node.name, im2col_rows(node, data, shape, first, self._seed)) for node, shape in self._layers.get(name, ())
         ]
         return [(key, rows, RowSample.of(rows, first, self._seed)) for key, rows in found
-                if rows is not None and rows.size]  # fmt: skip
+                if rows is not None and rows.size and np.isfinite(rows).all()]  # fmt: skip
 
     def add(self, name: str, made: list[tuple[str, np.ndarray, RowSample]]) -> None:
         for key, rows, sample in made:
@@ -198,7 +203,7 @@ def collect(
         notes: where to say what was found.
 
     Raises:
-        DataError: for NaN or infinite values, naming the first tensor that has them, and for empty data.
+        DataError: for NaN, naming the first tensor that has it, and for empty data.
     """
     axes = feeds.interface.batch_axes if feeds.may_be_cut else {}
     plan = _Plan(graph, watch, seed, axes, _run_length(graph, watch))
@@ -306,7 +311,14 @@ class _Collection:
             found = collector.found()
             result = result.add({key: statistic for key, (_, statistic) in found.items()},
                                 {key: prints[value] for key, (value, _) in found.items()})  # fmt: skip
-        return result
+        return _without_infinite(result)
+
+
+def _without_infinite(found: Statistics) -> Statistics:
+    """Without the bounds of channels of what holds infinite numbers: there is nothing to scale by."""
+    infinite = {name for name in found.names(Histogram.kind) if found.histogram(name).infinite}
+    dropped = {(ChannelBounds.kind, name) for name in infinite}
+    return Statistics({key: entry for key, entry in found.entries.items() if key not in dropped}, found.dropped)
 
 
 def _run_shard(work: bytes, blocks: list[tuple[int, Batch]]) -> Statistics:

@@ -15,7 +15,7 @@ import numpy as np
 import onnxruntime as ort
 
 from qir.control import CONTROL, executions
-from qir.errors import DataError, ModelError
+from qir.errors import DataError, ModelError, UnsupportedError
 from qir.ir.dtype import FLOAT32, INT16
 from qir.ir.graph import Constant, Graph, Node, Stage
 from qir.ir.types import UNKNOWN, TensorType, ValueType
@@ -37,6 +37,7 @@ class Runner:
 
     Raises:
         ModelError: where onnxruntime refuses the model; its reason is quoted.
+        UnsupportedError: for operators of a domain of their own that nobody has registered.
     """
 
     def __init__(
@@ -57,9 +58,18 @@ class Runner:
         self._echoed = {name: graph.types[name] for name in wanted if name in graph.inputs}
         tapped = graph.with_(outputs=(*graph.outputs, *live)) if live else graph
         self._outputs = tapped.outputs
-        self._session = session(
-            export(tapped).SerializeToString(), optimize=optimize, integers=integers, threads=threads, arena=arena
-        )
+        try:
+            self._session = session(
+                export(tapped).SerializeToString(), optimize=optimize, integers=integers, threads=threads, arena=arena
+            )
+        except ModelError:
+            unknown = next((node for node in graph.nodes if _is_unknown(node, graph)), None)
+            if unknown is None:
+                raise
+            raise UnsupportedError(
+                f"nobody here knows the operator {unknown.op}", node=unknown.name,
+                fix="Say what it computes with qir.register_op, or export the model without it",
+            ) from None  # fmt: skip
 
     def __call__(self, feeds: Mapping[str, Any]) -> dict[str, Any]:
         """Outputs and taps by name.
@@ -78,6 +88,12 @@ class Runner:
         found = dict(zip(self._outputs, results, strict=True))
         found |= {name: rounded(feeds[name], kind) for name, kind in self._echoed.items()}
         return found | self._given
+
+
+def _is_unknown(node: Node, graph: Graph) -> bool:
+    """Whether a node's operator is of a domain that neither ONNX, onnxruntime, qir nor the model tells of."""
+    known = node.domain in ("", "ai.onnx.ml", "com.microsoft") or node.domain.startswith("com.microsoft.")
+    return not known and node.op not in OPS and not graph.functions
 
 
 def rounded(value: Any, kind: ValueType) -> Any:
@@ -146,7 +162,8 @@ def node_results(node: Node, graph: Graph, values: Mapping[str, Any]) -> Sequenc
     """What one node of a graph of stage INT gives: qir's operators by their references, others in onnxruntime."""
     definition = OPS.get(node.op)
     if definition is not None and definition.reference is not None:
-        return definition.reference(node, [values[name] for name in node.inputs if name])
+        found = definition.reference(node, [values[name] for name in node.inputs if name])
+        return [np.asarray(one) for one in found]  # numpy makes numbers of arrays without axes
     return _run_bodies(node, graph, values) if node.op in CONTROL else run_node(node, graph, values)
 
 

@@ -143,6 +143,24 @@ def test_findings_and_reports_of_a_compilation(proto: onnx.ModelProto, tmp_path:
     assert json.loads(silent.read_text(encoding="utf-8"))["findings"] == []
 
 
+def test_an_override_that_names_nothing_is_noted(proto: onnx.ModelProto) -> None:
+    def noted(match: str) -> bool:
+        made = qir.compile(proto, recipe=qir.Recipe().with_override(match, float=True))
+        return any(f"name or operator like '{match}'" in note for note in made.notes)
+
+    assert [False, False, True] == [noted(match) for match in ("conv", "Relu", "cnv*")]
+
+
+def test_an_operator_that_nobody_knows_is_named(proto: onnx.ModelProto) -> None:
+    strange = onnx.ModelProto()
+    strange.CopyFrom(proto)
+    strange.graph.node.append(onnx.helper.make_node("Foo", [strange.graph.output[0].name], ["z"], "foo", domain="my"))
+    strange.graph.output[0].name = "z"
+    strange.opset_import.append(onnx.helper.make_opsetid("my", 1))
+    with pytest.raises(qir.UnsupportedError, match=r"node 'foo'.*my\.Foo.*register_op"):
+        qir.compile(strange, images())
+
+
 def test_a_quantized_model_compiles_again(proto: onnx.ModelProto) -> None:
     first = qir.compile(proto, images())
     again = qir.compile(first.module.model, images())  # type: ignore[union-attr]

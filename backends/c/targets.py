@@ -89,6 +89,7 @@ INTEGER: Mapping[str, IntegerRule] = MappingProxyType({
     "Sub": _BOTH,
     "Mul": _BOTH,
     "Concat": IntegerRule("own", inputs=None),
+    "Where": IntegerRule("own", inputs=(1, 2)),
     "AveragePool": IntegerRule("own", accepts=_conv),
     "GlobalAveragePool": IntegerRule("own"),
     "ReduceMean": IntegerRule("own", accepts=_mean),

@@ -51,7 +51,8 @@ def _node(node: Node, graph: Graph, codes: bool) -> float:
     if node.op in ("Gemm", "MatMul"):
         return _matrix(node, graph, codes)
     moved = sum(prod(graph.tensor(name).sizes) for name in (node.inputs[0], node.outputs[0]))
-    if node.op in ("Add", "Mul", "Concat", "AveragePool", "GlobalAveragePool", "LeakyRelu", "Sigmoid", "Softmax"):
+    if node.op in ("Add", "Mul", "Concat", "AveragePool", "GlobalAveragePool", "LeakyRelu", "Sigmoid", "Softmax",
+                   "Where"):  # fmt: skip
         return _NODE + moved * _MOVED + (1800 if codes else 500)
     return _NODE + moved * (_MOVED / 4 if codes else _MOVED)
 

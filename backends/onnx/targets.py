@@ -66,6 +66,7 @@ ONNX = register_target(
             "Add": _BOTH,
             "Mul": _BOTH,
             "Concat": IntegerRule("own", inputs=None),
+            "Where": IntegerRule("own", inputs=(1, 2)),
             "AveragePool": IntegerRule("own", accepts=_average),
             "GlobalAveragePool": _OWN,
             "LeakyRelu": _OWN,

@@ -36,6 +36,7 @@ from qir.rewrite.editor import Editor
 
 logger = logging.getLogger(__name__)
 _NATIVE = (FLOAT16, FLOAT32, FLOAT64, BOOL)
+_READS_SIZES = ("Shape", "Size")
 _MOVES_CODES = ("Identity", "Reshape", "Squeeze", "Transpose", "Unsqueeze")
 _SMALL = 256
 """Integer values of more elements than this are not followed as shape arithmetic."""
@@ -71,7 +72,8 @@ class _Folder:
         for node in self.graph.nodes:
             if self.refined & {*node.reads}:
                 self._retype(node)
-            if any(self._quant(name) is not None for name in (*node.reads, *node.outputs)):
+            codes = any(self._quant(name) is not None for name in (*node.reads, *node.outputs))
+            if codes and node.op not in _READS_SIZES:
                 self._move_codes(node)
                 continue
             if node.domain == "qir":
@@ -191,7 +193,7 @@ class _Folder:
         kind = self.edit.types.get(name)
         if not name or not isinstance(kind, TensorType) or not (kind.dtype.is_integer or kind.dtype == BOOL):
             return
-        if node.op in ("Shape", "Size"):
+        if node.op in _READS_SIZES:
             elements = self._shape(node)
         elif node.op in TRANSFERS and not node.domain:
             operands = [self._elements(operand) for operand in node.inputs]

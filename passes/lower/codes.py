@@ -241,6 +241,10 @@ class Lowering:
         self._types[name] = TensorType(of_array(array), array.shape)
         return name
 
+    def known(self, name: str) -> np.ndarray | None:
+        """A constant of the INT graph; None for what is computed."""
+        return self._constants[name].value if name in self._constants else None
+
     def value(self, hint: str, kind: TensorType) -> str:
         """Types a new value; returns its name."""
         name = self.fresh(hint)

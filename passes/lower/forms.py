@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from math import prod
 from typing import TypeAlias
@@ -77,6 +77,9 @@ def _recoded(codes: str, name: str, source: Codes, to: Codes, low: Lowering) -> 
     """Codes moved to another scale and zero point; themselves where they already fit."""
     if source == to:
         return codes
+    known = low.known(codes)
+    if known is not None:
+        return low.constant(f"{name}_recoded", to.encode(source.decode(known)))
     result = low.value(f"{name}_recoded", TensorType(to.storage, low.graph.tensor(name).shape))
     _recode(codes, result, source, to, low)
     return result
@@ -140,15 +143,28 @@ def _pad(node: Node, low: Lowering) -> bool:
     return True
 
 
-def _concat(node: Node, low: Lowering) -> bool:
+def _as_result(node: Node, names: Sequence[str], low: Lowering) -> list[str] | None:
+    """Operands in the codes of a node's result; None where one of them is real."""
     to = low.stored(node.outputs[0])
-    sources = [low.stored(name) for name in node.inputs]
+    sources = [low.stored(name) for name in names]
     if to is None or any(source is None for source in sources):
-        return False
-    parts = [_recoded(low.codes(name), name, source, to, low)
-             for name, source in zip(node.inputs, sources, strict=True) if source is not None]  # fmt: skip
-    low.integer(node, "Concat", parts, node.attrs)
-    return True
+        return None
+    return [_recoded(low.codes(name), name, source, to, low)
+            for name, source in zip(names, sources, strict=True) if source is not None]  # fmt: skip
+
+
+def _concat(node: Node, low: Lowering) -> bool:
+    parts = _as_result(node, node.inputs, low)
+    if parts is not None:
+        low.integer(node, "Concat", parts, node.attrs)
+    return parts is not None
+
+
+def _where(node: Node, low: Lowering) -> bool:
+    parts = _as_result(node, node.inputs[1:], low)
+    if parts is not None:
+        low.integer(node, "Where", (low.real(node.inputs[0]), *parts), node.attrs)
+    return parts is not None
 
 
 def _operands(node: Node, low: Lowering) -> tuple[Codes, Codes, Codes] | None:
@@ -256,4 +272,5 @@ FORMS: dict[str, Form] = {
     "ReduceMean": _mean,
     "Resize": _resize,
     "Softmax": softmax,
+    "Where": _where,
 }

@@ -22,6 +22,7 @@ from qir.ir.graph import Constant, Graph, Node, Stage
 from qir.ir.types import Affine, TensorType
 from qir.passes.quantize.clamp import bounds, fit, is_absorbed
 from qir.passes.quantize.placement import needs_code_output, place
+from qir.passes.quantize.reach import within_reach
 from qir.passes.quantize.widths import Width, has_signs, widths
 from qir.passmanager.base import Context, Pass, Promise
 from qir.quant.scales import affine_params, encode, settled
@@ -145,22 +146,21 @@ def _input(name: str, node: Node, edit: Editor, codes: _Codes) -> None:
     if not isinstance(kind, TensorType) or kind.quant is not None:
         return
     if name in edit.constants:
-        value = edit.constants[name].value
+        value = within_reach(node, name, edit.graph, codes.ranges)
         quant = codes.of(name, float(value.min(initial=0)), float(value.max(initial=0)))
+        constant = Constant(edit.constants[name].value, encode(value, quant))
         if len(edit.graph.index.consumers(name)) > 1 or edit.graph.index.is_output(name):
-            _copy(name, quant, node, edit)
+            _copy(name, constant, quant, node, edit)
         else:
-            edit.set_constant(name, Constant(value, encode(value, quant)))
+            edit.set_constant(name, constant)
             _set_quant(edit, (name,), quant)
     else:
         _set_quant(edit, (name,), codes.of(name, *codes.range(name)))
 
 
-def _copy(name: str, quant: Affine, node: Node, edit: Editor) -> None:
+def _copy(name: str, constant: Constant, quant: Affine, node: Node, edit: Editor) -> None:
     """A constant used twice is duplicated, one set of codes a use."""
-    value = edit.constants[name].value
-    codes = Constant(value, encode(value, quant))
-    copy = edit.constant(f"{name}_{node.name}", value, constant=codes, quant=quant)
+    copy = edit.constant(f"{name}_{node.name}", constant.value, constant=constant, quant=quant)
     for slot, operand in enumerate(node.inputs):
         if operand == name:
             edit.replace_input(node, slot, copy)

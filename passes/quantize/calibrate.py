@@ -49,11 +49,15 @@ class Calibrate(Pass):
         method = self.method or context.recipe.calibration
         options = {"p": self.percentile or context.recipe.percentile} if method == "percentile" else {}
 
-        histograms = {name: statistics.histogram(name) for name in statistics.names(Histogram.kind)}
+        seen = {name: statistics.histogram(name) for name in statistics.names(Histogram.kind)}
+        histograms = {name: found for name, found in seen.items() if not found.infinite}
+        if len(histograms) < len(seen):
+            infinite = ", ".join(sorted(seen.keys() - histograms.keys()))
+            context.notes.append(f"no codes stand for infinite numbers, so these values stay float: {infinite}")
         plain = "mse" if method == "auto" else method
         ranges = {name: found.range(plain, **options) for name, found in histograms.items() if found.count}
         if method == "auto":
-            ranges |= chosen_ranges(graph, statistics, context.target)
+            ranges |= chosen_ranges(graph, statistics, histograms, context.target)
             known = _widths(graph, histograms, context)
             ranges |= {name: _range(name, width, histograms[name], graph) for name, width in known.items()
                        if width.codes > BINS or width.codes < _MANY}  # fmt: skip

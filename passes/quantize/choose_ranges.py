@@ -10,7 +10,7 @@ follows, clipping errors have one sign. What each reader says adds up.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 
 import numpy as np
@@ -35,16 +35,18 @@ _Judge = Callable[[Range], float]
 """Error that a range of a value's codes brings to one reader, relative to its power."""
 
 
-def chosen_ranges(graph: Graph, statistics: Statistics, target: Target) -> dict[str, Range]:
+def chosen_ranges(
+    graph: Graph, statistics: Statistics, histograms: Mapping[str, Histogram], target: Target
+) -> dict[str, Range]:
     """The best range of every value of the graph itself (not of its bodies) that has a histogram.
 
     Args:
         statistics: of the graph's values and layers.
+        histograms: those of the values that may be codes.
         target: where it will run; decides how values are rounded and which operators only move codes.
     """
     found = {}
-    for name in statistics.names(Histogram.kind):
-        histogram = statistics.histogram(name)
+    for name, histogram in histograms.items():
         if name in graph.types and histogram.count:
             judges = list(_judges(name, graph, statistics, target)) or [
                 partial(_own_error, histogram, target.activation)

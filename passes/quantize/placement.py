@@ -10,10 +10,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from qir.ir.dtype import FLOAT32
 from qir.ir.graph import Graph, Node
 from qir.ir.types import TensorType
+from qir.passes.quantize.reach import within_reach
 from qir.passmanager.base import Context
+from qir.statistics import Histogram
 from qir.target import IntegerRule
 
 CLAMPS = ("Relu", "Clip")
@@ -64,9 +68,19 @@ def _candidate(node: Node, graph: Graph, context: Context) -> IntegerRule | str:
         kind = graph.types.get(name)
         if not isinstance(kind, TensorType) or kind.dtype != FLOAT32:
             return f"%{name} is {kind}, not a float32 tensor"
-        if name not in graph.constants and name not in graph.ranges and rule.range is None:
-            return f"%{name} has no calibrated range"
+        if name in graph.constants:
+            if not np.isfinite(within_reach(node, name, graph, graph.ranges)).all():
+                return f"%{name} holds infinite numbers, which no codes stand for"
+        elif name not in graph.ranges and rule.range is None:
+            return _without_range(name, context)
     return rule
+
+
+def _without_range(name: str, context: Context) -> str:
+    seen = context.statistics
+    if seen is not None and (Histogram.kind, name) in seen.entries and seen.histogram(name).infinite:
+        return f"%{name} holds infinite numbers, which no codes stand for"
+    return f"%{name} has no calibrated range"
 
 
 def _is_code(name: str, graph: Graph, placed: Placement, wanted: set[str]) -> bool:

@@ -15,10 +15,11 @@ import numpy as np
 from qir.debug.pairing import Pairing
 from qir.errors import ModelError
 from qir.evaluate import Runner
-from qir.ir.dtype import BOOL, FLOAT32
+from qir.ir.dtype import BOOL
 from qir.ir.graph import Constant, Graph, Node, Stage
 from qir.ir.index import topological_order
 from qir.ir.types import TensorType, ValueType
+from qir.ops.softmax_operand import softmax_operands, told_apart
 from qir.rewrite.editor import rename_inputs
 
 _REAL, _QUANT, _CHOSEN, _SWITCH = "real/", "quant/", "chosen/", "switch/"
@@ -42,6 +43,7 @@ class Hybrid:
         self._plain = Runner(graph)
         self._runner: Runner | None = None
         self._graph = graph
+        self._axes = softmax_operands(pairing.quant)
 
     def outputs(self, feeds: Mapping[str, Any], on: Collection[str]) -> dict[str, Any]:
         """The network's outputs, by the judged network's names, when the layers `on` are the judged network's."""
@@ -50,12 +52,20 @@ class Hybrid:
                 for name in self.pairing.quant.outputs}  # fmt: skip
 
     def layers(self, feeds: Mapping[str, Any], on: Collection[str]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-        """(reference's, judged network's) result of every tapped layer, both from the operands that `on` makes."""
+        """(reference's, judged network's) result of every tapped layer, both from the operands that `on` makes.
+
+        What only a Softmax reads is given as far as it tells elements apart.
+        """
         if self._runner is None:
             names = [(self._real(name), self._quant(name)) for name in self.tapped]
             self._runner = Runner(self._graph, [name for pair in names for name in pair])
         found = self._runner({**feeds, **self._switches(on)})
-        return {name: (found[self._real(name)], found[self._quant(name)]) for name in self.tapped}
+        return {name: (self._told(name, found[self._real(name)]), self._told(name, found[self._quant(name)]))
+                for name in self.tapped}  # fmt: skip
+
+    def _told(self, layer: str, result: Any) -> Any:
+        """A result as far as its readers tell elements apart: the rest is no error of the layer."""
+        return told_apart(result, self._axes[layer]) if layer in self._axes else result
 
     def _real(self, layer: str) -> str:
         return _REAL + self.pairing.counterpart(layer)
@@ -112,4 +122,4 @@ def _merged(pairing: Pairing) -> Graph:
 
 
 def _unrounded(kind: ValueType) -> ValueType:
-    return TensorType(FLOAT32, kind.shape) if isinstance(kind, TensorType) else kind
+    return TensorType(kind.dtype, kind.shape) if isinstance(kind, TensorType) else kind

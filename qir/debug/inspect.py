@@ -14,6 +14,7 @@ from qir.backends.c.planning.layout import ALIASES
 from qir.debug.report import bytes_text
 from qir.ir.dtype import FLOAT32
 from qir.ir.graph import Graph
+from qir.ir.symbols import symbols
 from qir.ir.types import TensorType
 from qir.onnxio.source import open_source
 from qir.ops.weighted import macs, with_ones
@@ -145,7 +146,6 @@ def inspect(graph: Graph, targets: Iterable[Target], *, source: str | os.PathLik
     nodes = [(node, macs(node, with_ones(body))) for body, node in graph.walk()]
     weighted = ("Conv", "ConvTranspose", "Gemm", "MatMul")
     floats = [c.value for c in graph.constants.values() if c.value.dtype.kind == "f"]
-    dims = {dim for kind in graph.types.values() if isinstance(kind, TensorType) for dim in kind.shape or ()}
     answers: dict[tuple[object, ...], Placed] = {}
     for target in targets:
         key = (target.backend, id(target.integer))
@@ -159,7 +159,7 @@ def inspect(graph: Graph, targets: Iterable[Target], *, source: str | os.PathLik
         file_bytes=None if source is None else Path(source).stat().st_size,
         inputs={name: str(graph.types[name]) for name in graph.inputs},
         outputs={name: str(graph.types[name]) for name in graph.outputs},
-        symbols=tuple(sorted(dim for dim in dims if isinstance(dim, str))),
+        symbols=symbols(graph),
         operators=dict(Counter(node.op for node, _ in nodes).most_common()),
         macs=sum(count or 0 for _, count in nodes),
         uncounted=sum(node.op in weighted and count is None for node, count in nodes),

@@ -10,6 +10,7 @@ import numpy as np
 from qir.errors import DataError, ShapeError
 from qir.ir.dtype import STRING, of_array
 from qir.ir.graph import Constant, Graph
+from qir.ir.symbols import size
 from qir.ir.types import Dim, OptionalType, SequenceType, TensorType, ValueType
 from qir.onnxio.names import with_bodies
 
@@ -130,10 +131,15 @@ def _dims(kind: ValueType | None) -> tuple[Dim, ...]:
 def _bound(kind: ValueType, sizes: Mapping[str, int]) -> ValueType:
     if isinstance(kind, SequenceType | OptionalType):
         return type(kind)(_bound(kind.element, sizes))
-    if not isinstance(kind, TensorType) or not any(isinstance(dim, str) and dim in sizes for dim in kind.shape or ()):
+    if not isinstance(kind, TensorType) or not any(isinstance(dim, str) for dim in kind.shape or ()):
         return kind
-    shape = tuple(sizes.get(dim, dim) if isinstance(dim, str) else dim for dim in kind.shape or ())
+    shape = tuple(_size(dim, sizes) if isinstance(dim, str) else dim for dim in kind.shape or ())
     return TensorType(kind.dtype, shape, kind.quant)
+
+
+def _size(dim: str, sizes: Mapping[str, int]) -> int | str:
+    found = size(dim, sizes)
+    return dim if found is None else found
 
 
 def _replaced(graph: Graph, sizes: Mapping[str, int]) -> Graph:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from math import prod
 
 from qir.ir.graph import Graph, Node
+from qir.ir.symbols import size, symbols
 from qir.ir.types import TensorType
 from qir.ops.window import window
 
@@ -113,8 +114,9 @@ def macs(node: Node, graph: Graph) -> int | None:
 
 def with_ones(graph: Graph) -> Graph:
     """The graph with 1 for every dimension symbol: what one sample costs."""
+    ones = dict.fromkeys(symbols(graph), 1)
     types = {
-        name: TensorType(kind.dtype, tuple(1 if isinstance(dim, str) else dim for dim in kind.shape))
+        name: TensorType(kind.dtype, tuple(size(dim, ones) if isinstance(dim, str) else dim for dim in kind.shape))
         if isinstance(kind, TensorType) and kind.shape is not None else kind
         for name, kind in graph.types.items()
     }  # fmt: skip

@@ -14,6 +14,14 @@ def sqnr(reference: np.ndarray, other: np.ndarray) -> float:
     return 10 * float(np.log10(signal / noise)) if signal > 0 else float("-inf")
 
 
+def difference(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """`a - b` in float64, 0 where both are the same infinity."""
+    with np.errstate(invalid="ignore"):
+        far = np.asarray(np.subtract(a, b, dtype=np.float64))  # an array of what has no axes, too
+    far[np.isinf(a) & (np.asarray(a) == b)] = 0
+    return far
+
+
 def max_abs(reference: np.ndarray, other: np.ndarray) -> float:
     """Largest absolute difference; NaN against NaN, and equal infinities, count as equal."""
     if reference.size == 0:

@@ -17,7 +17,7 @@ from qir.statistics.channels import ChannelBounds
 from qir.statistics.gram import Gram
 from qir.statistics.histogram import Histogram
 
-_VERSION = 4
+_VERSION = 5
 _DAMAGE = (OSError, ValueError, LookupError, TypeError, AttributeError, EOFError, zipfile.BadZipFile)
 """What reading a file that is not ours may raise."""
 
@@ -140,7 +140,7 @@ class Statistics:
         """Adds a block of samples: one array a value.
 
         Raises:
-            DataError: if an element is NaN or infinite, or a value has statistics of another fingerprint.
+            DataError: if an element is NaN, or a value has statistics of another fingerprint.
         """
         return self.add({name: Histogram.of(array, name) for name, array in arrays.items()}, fingerprints)
 

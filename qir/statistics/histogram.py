@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any, ClassVar
 
@@ -71,6 +71,7 @@ class Histogram:
         count: number of elements.
         zeros: how many of them are exactly zero.
         total, total_squares: sum of the elements and of their squares in units of 2^-1074.
+        infinite: number of infinite elements; nothing else counts them.
     """
 
     kind: ClassVar[str] = "histogram"
@@ -83,6 +84,7 @@ class Histogram:
     zeros: int = 0
     total: int = 0
     total_squares: int = 0
+    infinite: int = 0
 
     def __post_init__(self) -> None:
         self.counts.setflags(write=False)
@@ -96,19 +98,21 @@ class Histogram:
             name: of the value, for the error message.
 
         Raises:
-            DataError: if an element is NaN or infinite.
+            DataError: if an element is NaN.
         """
         with np.errstate(over="ignore"):
             flat = np.ascontiguousarray(array, np.float32).reshape(-1)
         if flat.size == 0:
             return Histogram()
         low, high = float(flat.min()), float(flat.max())
-        if not (math.isfinite(low) and math.isfinite(high)):
-            bad = "NaN" if math.isnan(low) else "an infinite number"
+        if math.isnan(low):
             raise DataError(
-                f"{bad} appeared among {flat.size} elements while statistics were collected", tensor=name,
+                f"NaN appeared among {flat.size} elements while statistics were collected", tensor=name,
                 fix="Check the calibration data, and the float model on it",
             )  # fmt: skip
+        if math.isinf(low) or math.isinf(high):
+            finite = flat[np.isfinite(flat)]
+            return replace(Histogram.of(finite, name), infinite=flat.size - finite.size)
         exponent = _exponent(low, high)
         # A float32 product with 2^-e is exact for e <= 0; beyond, tiny numbers would underflow across zero.
         wide = np.float32 if exponent <= 0 else np.float64
@@ -143,12 +147,15 @@ class Histogram:
     def merge(self, other: Histogram) -> Histogram:
         """The histogram of both sets of elements: exact, associative, commutative."""
         if not self.count or not other.count:
-            return self if self.count else other
+            some = self if self.count else other
+            infinite = self.infinite + other.infinite
+            return some if infinite == some.infinite else replace(some, infinite=infinite)
         exponent = max(self.exponent, other.exponent)
         counts = _coarser(self.counts, exponent - self.exponent) + _coarser(other.counts, exponent - other.exponent)
         return Histogram(
             counts, exponent, min(self.low, other.low), max(self.high, other.high), self.count + other.count,
             self.zeros + other.zeros, self.total + other.total, self.total_squares + other.total_squares,
+            self.infinite + other.infinite,
         )  # fmt: skip
 
     def scaled(self, factor: float) -> Histogram:
@@ -178,7 +185,7 @@ class Histogram:
         ratio = Fraction(factor)
         return Histogram(
             counts, exponent, low, high, self.count, self.zeros,
-            round(self.total * ratio), round(self.total_squares * ratio * ratio),
+            round(self.total * ratio), round(self.total_squares * ratio * ratio), self.infinite,
         )  # fmt: skip
 
     @property
@@ -219,6 +226,7 @@ class Histogram:
             "zeros": self.zeros,
             "total": hex(self.total),
             "total_squares": hex(self.total_squares),
+            "infinite": self.infinite,
         }, {"counts": self.counts}
 
     @staticmethod
@@ -227,5 +235,5 @@ class Histogram:
         return Histogram(
             np.array(arrays["counts"], np.int64), int(fields["exponent"]), float.fromhex(fields["low"]),
             float.fromhex(fields["high"]), int(fields["count"]), int(fields["zeros"]),
-            int(fields["total"], 16), int(fields["total_squares"], 16),
+            int(fields["total"], 16), int(fields["total_squares"], 16), int(fields["infinite"]),
         )  # fmt: skip

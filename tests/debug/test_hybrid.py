@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from onnx import helper
+from onnx import TensorProto, helper
 
 import qir
 from qir.debug.compare import compare
@@ -47,6 +47,17 @@ def test_all_switches_off_is_the_float_model_and_all_on_the_quantized_one() -> N
     off, on = both.outputs(x, ()), both.outputs(x, both.pairing.layers)
     assert np.array_equal(off["y"], Runner(subject().real)(x)["y"])
     assert np.array_equal(on["y"], Runner(subject().quant)(x)["y"])
+
+
+def test_integer_inputs_stay_integers() -> None:
+    table = constant("table", np.random.default_rng(0).standard_normal((9, 4)).astype(np.float32))
+    nodes = [helper.make_node("Gather", ["table", "i"], ["e"], "e"), helper.make_node("MatMul", ["e", "w"], ["y"], "m")]
+    inputs = [helper.make_tensor_value_info("i", TensorProto.INT64, ["N", 3])]
+    outputs = [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["N", 3, 4])]
+    graph = helper.make_graph(nodes, "net", inputs, outputs, [table, constant("w", np.eye(4, dtype=np.float32))])
+    net = qir.compile(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=10),
+                      calibration=np.random.default_rng(1).integers(0, 9, (16, 3)))  # fmt: skip
+    assert " dB" in net.report()
 
 
 def test_one_switch_replaces_one_layer() -> None:

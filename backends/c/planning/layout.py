@@ -262,6 +262,12 @@ def static_type(graph: Graph, name: str) -> TensorType:
     if not isinstance(kind, TensorType):
         raise UnsupportedError(f"the C backend has no form for a {kind}", tensor=name, fix="Use tensors only")
     if not kind.is_static:
+        cause = _data_dependent(graph)
+        if cause is not None:
+            raise ShapeError(
+                f"the shape {kind} is not fixed, and C code needs every size: how much {cause.op} gives depends on its "
+                "data", tensor=name, node=cause.name, fix="Keep this part of the model out of the C code",
+            )  # fmt: skip
         origin = f" (input '{name}')" if name in graph.inputs else ""
         example = _binding(graph)
         raise ShapeError(
@@ -269,6 +275,19 @@ def static_type(graph: Graph, name: str) -> TensorType:
             fix=f"Bind it with shapes={{{example}}}",
         )  # fmt: skip
     return kind
+
+
+def _data_dependent(graph: Graph) -> Node | None:
+    """The first node that makes open sizes of known ones; None where an input is open."""
+    if any(not _known(graph, name) for name in graph.inputs):
+        return None
+    opening = (node for node in graph.nodes if any(name and not _known(graph, name) for name in node.outputs))
+    return next(opening, None)
+
+
+def _known(graph: Graph, name: str) -> bool:
+    kind = graph.types.get(name)
+    return not isinstance(kind, TensorType) or kind.is_static
 
 
 def live_nodes(graph: Graph) -> Iterator[Node]:

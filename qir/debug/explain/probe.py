@@ -14,8 +14,10 @@ from qir.debug.pairing import Pairing
 from qir.evaluate import Runner
 from qir.ir.graph import Constant, Graph, Node, Stage
 from qir.ir.types import Affine, TensorType
+from qir.ops.softmax_operand import softmax_operands, told_apart
 from qir.ops.weighted import Weighted, weighted
 from qir.passes.quantize.clamp import bounds, is_absorbed
+from qir.quant.error import difference
 from qir.quant.scales import affine_params, decode, encode, weight_params
 from qir.statistics import Histogram
 
@@ -78,7 +80,7 @@ class Probe:
     @cached_property
     def signal(self) -> float:
         """Mean square of the float model's result."""
-        return _power(self.expected)
+        return _power(self._told(self.expected))
 
     # --- the parts -------------------------------------------------------------------------------------------------
 
@@ -182,13 +184,26 @@ class Probe:
         chosen = quant or self.quant
         return value if chosen is None else decode(encode(value, chosen), chosen)
 
+    # --- distances, as far as what reads the result tells elements apart ----------------------------------------------
+
+    @cached_property
+    def _softmax_axis(self) -> int | None:
+        return softmax_operands(self.graph).get(self.layer)
+
+    def _told(self, value: np.ndarray) -> np.ndarray:
+        return value if self._softmax_axis is None else told_apart(value, self._softmax_axis)
+
+    def _distance(self, value: np.ndarray, other: np.ndarray) -> float:
+        """Mean squared difference of two results."""
+        return _power(difference(self._told(value), self._told(other)))
+
     # --- the noise of each part, and the least that 8 bits need ------------------------------------------------------
 
     def noise(self, value: np.ndarray) -> float:
         """Mean squared error against the float model's result; infinite where the shapes differ."""
         if value.shape != self.expected.shape:
             return float("inf")
-        return _power(np.asarray(value, np.float64) - self.expected)
+        return self._distance(value, self.expected)
 
     @cached_property
     def structure_noise(self) -> float:
@@ -211,7 +226,7 @@ class Probe:
 
     def added(self, value: np.ndarray) -> float:
         """Mean squared difference from the layer with the float model's parameters."""
-        return _power(np.asarray(value, np.float64) - self.mended)
+        return self._distance(value, self.mended)
 
     @cached_property
     def rounding_noise(self) -> float:
@@ -222,7 +237,7 @@ class Probe:
     def clipping_noise(self) -> float:
         """The part of it that comes from values outside of the codes' range."""
         low, high = self.range
-        return _power(self.expected - np.clip(self.expected, low, high))
+        return self._distance(self.expected, np.clip(self.expected, low, high))
 
     @cached_property
     def range(self) -> tuple[float, float]:

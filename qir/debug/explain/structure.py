@@ -14,6 +14,7 @@ from qir.debug.pairing import Pairing
 from qir.ir.graph import Graph, Node
 from qir.ir.text import attr_text
 from qir.ir.types import Affine, TensorType
+from qir.quant.error import difference
 
 _REPORT = "Compile again without the pass that changed it, and report the pass"
 
@@ -77,7 +78,7 @@ def constant_mismatch(probe: Probe) -> Diagnosis | None:
             if found.shape != wanted.shape or not found.size:
                 continue
             step = float(np.max(quant.scale)) if (quant := graph.tensor(name).quant) is not None else 0.0
-            far = float(np.abs(found.astype(np.float64) - wanted).max())
+            far = float(np.abs(difference(found, wanted)).max())
             if far > step + 1e-5 * float(np.abs(wanted).max(initial=0)):
                 return Diagnosis(
                     f"%{name} differs from the float model's by up to {far:.4g} ({far / step:.0f} steps)" if step else

@@ -13,6 +13,7 @@ from qir.debug.report.hardware import c_kernels, memory, onnx_kernels
 from qir.debug.report.histograms import activation_distribution, weight_distribution
 from qir.debug.report.timeline import constant_bytes, timeline
 from qir.ir.graph import Graph, Node
+from qir.ir.symbols import symbols
 from qir.ir.text import attr_text
 from qir.ir.types import TensorType
 from qir.ops.weighted import macs, with_ones
@@ -67,8 +68,6 @@ def report_data(
         kernels = onnx_kernels(graph)
     facts, texts, step_samples = timeline(steps, samples)
     nodes = _nodes(graph, statistics, {row.node: row for row in kernels})
-    symbols = {dim for kind in graph.types.values() if isinstance(kind, TensorType)
-               for dim in kind.shape or () if isinstance(dim, str)}  # fmt: skip
     return ReportData(
         model=graph.name,
         target="" if target is None else target.name,
@@ -77,7 +76,7 @@ def report_data(
         numbers="" if recipe is None else _numbers(recipe),
         seconds=seconds,
         samples=0 if comparison is None else comparison.samples,
-        symbols=tuple(sorted(symbols)),
+        symbols=symbols(graph),
         nodes=nodes,
         edges=_edges(nodes),
         layers=() if comparison is None else comparison.layers,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from qir.ir.graph import Graph, Node
+from qir.ir.symbols import symbols
 from qir.ir.types import TensorType
 from qir.ops.weighted import macs, with_ones
 from qir.passmanager.instruments import Timer
@@ -24,9 +25,8 @@ def report_text(
     layers = [node for node in graph.nodes if not _of_constants(node, graph)]
     rows = [_row(node, graph, errors.get(node.name), macs(node, single)) for node in layers]
     work = sum(macs(node, single) or 0 for node in graph.nodes) / 1e6
-    symbols = sorted({dim for kind in graph.types.values() if isinstance(kind, TensorType)
-                      for dim in kind.shape or () if isinstance(dim, str)})  # fmt: skip
-    per = f" with {', '.join(f'{symbol} = 1' for symbol in symbols)}" if symbols else ""
+    known = symbols(graph)
+    per = f" with {', '.join(f'{symbol} = 1' for symbol in known)}" if known else ""
     width = [max((len(row[i]) for row in rows), default=0) for i in range(4)]
     lines = [f"{graph.name} for {target.name}: {len(layers)} nodes, {work:.2f} M multiply-accumulates{per}", ""]
     lines += ["  ".join(cell.ljust(w) for cell, w in zip(row, [*width, 0], strict=True)).rstrip() for row in rows]

@@ -15,6 +15,7 @@ from qir.backends.c.planning.memory import check
 from qir.errors import ShapeError, UnsupportedError
 from qir.ir.graph import Graph, Node, Stage
 from qir.ir.types import TensorType
+from tests.passes.graphs import net
 
 
 def agrees(b: Builder, outputs: list[str], **options: str) -> list[str]:
@@ -153,3 +154,9 @@ def test_half_precision_is_refused_by_name() -> None:
     x = b.feed("x", np.zeros((2, 3), np.float16))
     with pytest.raises(UnsupportedError, match="float16"):
         compile_c(b.graph([b.transpose(x, (1, 0), "y")])).files()
+
+
+def test_sizes_that_data_decide_are_refused_with_the_node() -> None:
+    graph = net("(float[2,3] x) => (int64[2,n] y) { r = Relu(x) y = NonZero(r) }")
+    with pytest.raises(ShapeError, match=r"node 'NonZero_1'.*NonZero gives depends on its data"):
+        compile_c(graph)

@@ -80,6 +80,7 @@ CASES: dict[str, list[onnx.NodeProto]] = {
     "mul": [CONV, node("Conv", "c w2 b", "d", **SAME), node("Mul", "c d", "s")],
     "sub_stays_float": [CONV, node("Conv", "c w2 b", "d", **SAME), node("Sub", "c d", "s")],
     "concat": [CONV, node("Conv", "c w2 b", "d", **SAME), node("Concat", "c d", "s", axis=1)],
+    "where": [CONV, node("Conv", "c w2 b", "d", **SAME), node("Where", "mask c d", "s"), node("Where", "mask s lo", "t")],  # noqa: E501
     "maxpool": [CONV, node("MaxPool", "c", "p", kernel_shape=[2, 2]), node("Conv", "p w2 b", "d", **SAME)],
     "average": [CONV, node("AveragePool", "c", "p", kernel_shape=[2, 2], strides=[2, 2])],
     "global_average": [CONV, node("GlobalAveragePool", "c", "p"), node("Flatten", "p", "f")],
@@ -95,7 +96,7 @@ CASES: dict[str, list[onnx.NodeProto]] = {
 
 @pytest.mark.parametrize("name", CASES)
 def test_prediction_matches_what_onnxruntime_runs(name: str, tmp_path: Path) -> None:
-    weights = {"w": W, "w2": W2, "b": B, "fc": FC, "lo": np.float32(0), "hi": np.float32(6)}
+    weights = {"w": W, "w2": W2, "b": B, "fc": FC, "lo": np.float32(0), "hi": np.float32(6), "mask": np.eye(8) > 0}
     used = {x for n in CASES[name] for x in n.input}
     made = model(CASES[name], [1, 3, 8, 8], **{k: np.asarray(v) for k, v in weights.items() if k in used})
     graph = quantized(made, rng.standard_normal((8, 3, 8, 8)).astype(np.float32))

@@ -197,3 +197,11 @@ def test_a_second_move_of_codes_follows_the_first() -> None:
 def test_arithmetic_on_codes_stays() -> None:
     graph = quantized(net("(float[1] x) => (float[4] z) { y = Neg(w) z = Add(x, y) }", w=normal(4)), "w")
     assert unchanged("fold-constants", graph)
+
+
+def test_sizes_of_values_with_codes_are_known() -> None:
+    text = "(float[2,3] x) => (float[2,3] y, int64[2] s) { y = Neg(x) t = Shape(y) s = Add(t, o) }"
+    graph = quantized(net(text, o=np.array([0, 1])), "x", "y")
+    after = apply("fold-constants", graph)
+    assert ops(after) == ["Neg"]
+    assert np.array_equal([2, 4], after.constants["s"].value)

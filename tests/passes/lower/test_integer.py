@@ -281,7 +281,16 @@ def test_concat_of_different_codes(storage: DType) -> None:
     graph = net("(float[2,3] x, float[2,4] v) => (float[2,9] y) { y = Concat <axis=1> (x, v, k) }", k=normal(2, 2))
     result = compare(with_codes(graph, storage, x=0.02113, v=0.01679, k=0.013, y=0.022), codes=0)
     assert ops(result).count("Concat") == 1
+    assert ops(result).count("qir.Lookup") == (2 if storage.bits == 8 else 0)  # k is moved here, not in every run
     assert result.tensor(next(n for n in result.nodes if n.op == "Concat").outputs[0]).dtype == UINT8
+
+
+@pytest.mark.parametrize("storage", STORAGES)
+def test_choice_between_different_codes(storage: DType) -> None:
+    graph = net("(float[3,3] x, float[3,3] v) => (float[3,3] y) { y = Where (k, x, v) }", k=np.eye(3) > 0)
+    result = compare(with_codes(graph, storage, x=0.02113, v=0.01679, y=0.022), codes=0)
+    assert ops(result).count("Where") == 1
+    assert result.tensor(next(n for n in result.nodes if n.op == "Where").outputs[0]).dtype == UINT8
 
 
 def test_split_into_different_codes() -> None:
