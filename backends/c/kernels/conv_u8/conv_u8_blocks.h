@@ -73,15 +73,37 @@ QIR_LEAST static inline void qir_conv_u8_widen(const uint8_t *from, ptrdiff_t co
     }
 }
 
+/* `count` codes as int8 less 128. */
+QIR_LEAST static inline void qir_conv_u8_less_128(const uint8_t *from, ptrdiff_t count, uint8_t *to) {
+    const uint8_t *const end = from + count;
+#if defined(__GNUC__)
+    for (; end - from >= 64; from += 64, to += 64) {
+        qir_conv_u8_codes16 a, b, c, d;
+        memcpy(&a, from, 16);
+        memcpy(&b, from + 16, 16);
+        memcpy(&c, from + 32, 16);
+        memcpy(&d, from + 48, 16);
+        a ^= 128;
+        b ^= 128;
+        c ^= 128;
+        d ^= 128;
+        memcpy(to, &a, 16);
+        memcpy(to + 16, &b, 16);
+        memcpy(to + 32, &c, 16);
+        memcpy(to + 48, &d, 16);
+    }
+#endif
+    while (from < end) {
+        *to++ = (uint8_t)(*from++ ^ 128);
+    }
+}
+
 /* Copies `count` codes; fills where there are none. */
 QIR_LEAST QIR_ALONE static uint8_t *qir_conv_u8_put(const uint8_t *from, ptrdiff_t count, int32_t fill, int32_t wide,
                                                     uint8_t *to) {
-    ptrdiff_t i;
     if (QIR_CONV_U8_IS(wide, QIR_CONV_U8_SIGNED)) {
         if (from) {
-            for (i = 0; i < count; ++i) {
-                to[i] = (uint8_t)(from[i] ^ 128);
-            }
+            qir_conv_u8_less_128(from, count, to);
         } else {
             memset(to, fill ^ 128, (size_t)count);
         }
