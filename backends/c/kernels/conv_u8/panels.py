@@ -70,7 +70,7 @@ def panel_kernel(
     add = ("QIR_ADD", "qir_neon_one_by_one" if each else "qir_neon_by_twos")
     stored = (("QIR_W", "uint8_t" if bits < 8 else "int8_t"), ("QIR_BITS", str(bits)),
               ("QIR_UNPACK", f"qir_neon_unpack_s{bits}" if bits < 8 else "0"))  # fmt: skip
-    types = (*types, *vector_types(site, "neon", "store16"), add, *stored, *summed(site)[:2])
+    types = (*types, *vector_types(site, "neon", "store16", "store_pair"), add, *stored, *summed(site)[:2])
     return Kernel(f"{name}__{isa}", source or panel_source(isa), function, types, (_FEW_NEON,) if bits < 8 else ())
 
 
