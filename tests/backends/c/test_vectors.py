@@ -88,6 +88,7 @@ def edges() -> list[Case]:
                  pads=(2, 1, 2, 0)),  # its only column is padding
         shaped(10, 16, (6, 7), 36, (3, 3), 2, pads=(1, 1, 1, 1), stride=2, real=True),
         shaped(11, 40, (3, 31), 33, (1, 1), stride=2, fill="extreme"),
+        shaped(12, 16, (10, 9), 20, (3, 3), 2, pads=(2, 2, 2, 2), stride=2, dilation=2, fill="extreme"),
     ]
     return found
 
