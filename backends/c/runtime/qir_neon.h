@@ -26,13 +26,16 @@
 #define QIR_IN_ORDER QIR_ALONE
 #endif
 
-/* Advances a pointer, in sight of no optimizer: loads of several steps would take registers of sums. */
+/* Advances a pointer, in sight of no optimizer: loads of several steps would take registers of sums. What is loaded by
+   one that is hidden is loaded again, each time. */
 #if defined(__GNUC__)
 #define QIR_ADVANCE(pointer, bytes) \
     (pointer) += bytes;             \
     __asm__("" : "+r"(pointer))
+#define QIR_HIDE(pointer) __asm__ volatile("" : "+r"(pointer))
 #else
 #define QIR_ADVANCE(pointer, bytes) ((pointer) += bytes)
+#define QIR_HIDE(pointer) ((void)0)
 #endif
 
 typedef struct {

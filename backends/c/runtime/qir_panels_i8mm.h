@@ -35,7 +35,7 @@ static QIR_INLINE int32x4_t qir_i8mm_twice(const void *numbers) {
     int32x4_t c##i = vld1q_s32(bias + 8), d##i = vld1q_s32(bias + 12);  \
     int32x4_t e##i = vld1q_s32(bias + 16), f##i = vld1q_s32(bias + 20); \
     int32x4_t g##i = vld1q_s32(bias + 24), h##i = vld1q_s32(bias + 28); \
-    QIR_ADVANCE(bias, 0);
+    QIR_HIDE(bias);
 #define QIR_I8MM_ADD_OFFSET(sum, i) sum##i = vaddq_s32(sum##i, offset##i);
 #define QIR_I8MM_BEGIN_OFFSET(i)                                                                                \
     const int32x4_t offset##i = vcombine_s32(vdup_n_s32(row[2 * i].offset), vdup_n_s32(row[2 * i + 1].offset)); \

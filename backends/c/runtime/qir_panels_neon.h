@@ -105,7 +105,7 @@
 #define QIR_NEON_BEGIN(i)                                              \
     int32x4_t a##i = vld1q_s32(bias), b##i = vld1q_s32(bias + 4);      \
     int32x4_t c##i = vld1q_s32(bias + 8), d##i = vld1q_s32(bias + 12); \
-    QIR_ADVANCE(bias, 0);
+    QIR_HIDE(bias);
 
 /* The same with the row's offset. */
 #define QIR_NEON_BEGIN_OFFSET(i)                                                                              \
