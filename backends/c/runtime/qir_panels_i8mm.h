@@ -95,14 +95,21 @@ static QIR_INLINE void qir_i8mm_store_codes(uint8x16_t low, uint8x16_t high, uin
     vst1q_u8(y, vreinterpretq_u8_u16(vuzp1q_u16(first, second)));
 }
 
-/* Accumulators of a pair of rows, two channels of both each. */
+/* Accumulators of a pair of rows, two channels of both each, to codes by `codes16`. */
+#define QIR_I8MM_STORE_PAIR_U8(codes16)                                                                    \
+    qir_i8mm_store_codes(codes16(qir_neon_scaled(acc[0], scale[0]), qir_neon_scaled(acc[1], scale[1]),     \
+                                 qir_neon_scaled(acc[2], scale[2]), qir_neon_scaled(acc[3], scale[3]), q), \
+                         codes16(qir_neon_scaled(acc[4], scale[4]), qir_neon_scaled(acc[5], scale[5]),     \
+                                 qir_neon_scaled(acc[6], scale[6]), qir_neon_scaled(acc[7], scale[7]), q), y, y2);
+
 static QIR_INLINE void qir_neon_store_pair_u8(const int32x4_t acc[8], const float32x4_t scale[8], qir_requant4 q,
                                               uint8_t *y, uint8_t *y2) {
-    qir_i8mm_store_codes(qir_neon_codes16(qir_neon_scaled(acc[0], scale[0]), qir_neon_scaled(acc[1], scale[1]),
-                                          qir_neon_scaled(acc[2], scale[2]), qir_neon_scaled(acc[3], scale[3]), q),
-                         qir_neon_codes16(qir_neon_scaled(acc[4], scale[4]), qir_neon_scaled(acc[5], scale[5]),
-                                          qir_neon_scaled(acc[6], scale[6]), qir_neon_scaled(acc[7], scale[7]), q),
-                         y, y2);
+    QIR_I8MM_STORE_PAIR_U8(qir_neon_codes16)
+}
+
+static QIR_INLINE void qir_neon_store_pair_whole_u8(const int32x4_t acc[8], const float32x4_t scale[8],
+                                                    qir_requant4 q, uint8_t *y, uint8_t *y2) {
+    QIR_I8MM_STORE_PAIR_U8(qir_neon_whole16)
 }
 
 static QIR_INLINE void qir_neon_store_pair_f32(const int32x4_t acc[8], const float32x4_t scale[8], qir_requant4 q,
