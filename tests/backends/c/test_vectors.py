@@ -201,7 +201,7 @@ def test_ends_of_tiles(vector_target: str) -> None:
         assert all(f"{kernel}__{isa}" in text for kernel in ("conv_u8s8_u8", "conv_u8s8_f32"))
     if isa in ("neon", "dotprod", "i8mm"):
         text = module.explain()
-        assert all(f"{kernel}__{isa}" in text for kernel in ("conv_u8s8_u8", "conv_u8s8_f32"))
+        assert all(f"conv_u8s8_{kind}__{isa}" in text for kind in ("u8", "bounded_u8", "f32"))
         assert ("conv_u8s8_each_u8__neon" in text) == (isa == "neon")
 
 
