@@ -75,26 +75,32 @@ QIR_LEAST static inline void qir_conv_u8_widen(const uint8_t *from, ptrdiff_t co
 
 /* `count` codes as int8 less 128. */
 QIR_LEAST static inline void qir_conv_u8_less_128(const uint8_t *from, ptrdiff_t count, uint8_t *to) {
-    const uint8_t *const end = from + count;
+    ptrdiff_t i = 0;
 #if defined(__GNUC__)
-    for (; end - from >= 64; from += 64, to += 64) {
+    for (; i + 64 <= count; i += 64) {
         qir_conv_u8_codes16 a, b, c, d;
-        memcpy(&a, from, 16);
-        memcpy(&b, from + 16, 16);
-        memcpy(&c, from + 32, 16);
-        memcpy(&d, from + 48, 16);
+        memcpy(&a, from + i, 16);
+        memcpy(&b, from + i + 16, 16);
+        memcpy(&c, from + i + 32, 16);
+        memcpy(&d, from + i + 48, 16);
         a ^= 128;
         b ^= 128;
         c ^= 128;
         d ^= 128;
-        memcpy(to, &a, 16);
-        memcpy(to + 16, &b, 16);
-        memcpy(to + 32, &c, 16);
-        memcpy(to + 48, &d, 16);
+        memcpy(to + i, &a, 16);
+        memcpy(to + i + 16, &b, 16);
+        memcpy(to + i + 32, &c, 16);
+        memcpy(to + i + 48, &d, 16);
+    }
+    for (; i + 16 <= count; i += 16) {
+        qir_conv_u8_codes16 a;
+        memcpy(&a, from + i, 16);
+        a ^= 128;
+        memcpy(to + i, &a, 16);
     }
 #endif
-    while (from < end) {
-        *to++ = (uint8_t)(*from++ ^ 128);
+    for (; i < count; ++i) {
+        to[i] = (uint8_t)(from[i] ^ 128);
     }
 }
 
@@ -144,7 +150,7 @@ QIR_LEAST static inline uint8_t *qir_conv_u8_line(const qir_conv_u8_shape *s, co
 }
 
 /* A row of a block's input, `across` pixels, in pairs. Windows of one column begin at every other output pixel only. */
-QIR_LEAST QIR_ALONE static void qir_conv_u8_pair(const qir_conv_u8_shape *s, const uint8_t *line, int32_t across,
+QIR_LEAST QIR_APART static void qir_conv_u8_pair(const qir_conv_u8_shape *s, const uint8_t *line, int32_t across,
                                                  uint8_t *to) {
     const ptrdiff_t channels = (ptrdiff_t)s->groups * s->in_channels, next = s->window.stride[2] * channels;
     const ptrdiff_t all = across * channels, run = s->window.kernel[2] == 1 ? channels : all;

@@ -23,10 +23,14 @@ static inline int32_t qir_conv_u8_list(const qir_conv_u8_shape *s, const qir_con
     int32_t r, column;
     for (r = 0; r < at->rows; ++r) {
         const int32_t left = more && (r | 1) < at->rows, columns = at->columns - left;
-        for (column = 0; column < columns || column % k->together; ++column, ++to) {
-            to->from = qir_conv_u8_down(b, segment, r) + column * right;
-            to->to = r * below + (column < columns ? column : column - 1) * beside;
+        const ptrdiff_t down = qir_conv_u8_down(b, segment, r);
+        for (column = 0; column < columns; ++column, ++to) {
+            to->from = down + column * right;
+            to->to = r * below + column * beside;
             to->offset = 0;
+        }
+        for (; column % k->together; ++column, ++to) {
+            *to = to[-1];
         }
         if (left && r % 2) {
             to[0].from = to[1].from = qir_conv_u8_down(b, segment, r - 1) +
