@@ -33,20 +33,18 @@
 
 /* Of the rows whose codes are loaded in pairs, and of the others. */
 #define QIR_DOTPROD_PAIRS_1(each) QIR_EACH_1(each)
-#define QIR_DOTPROD_PAIRS_2(each) QIR_EACH_2(each)
-#define QIR_DOTPROD_PAIRS_3(each) QIR_EACH_3(each)
 #define QIR_DOTPROD_PAIRS_4(each) QIR_EACH_4(each)
 #define QIR_DOTPROD_PAIRS_5(each) QIR_EACH_3(each)
 #define QIR_DOTPROD_ALONE_1(each)
-#define QIR_DOTPROD_ALONE_2(each)
-#define QIR_DOTPROD_ALONE_3(each)
 #define QIR_DOTPROD_ALONE_4(each)
 #define QIR_DOTPROD_ALONE_5(each) each(3) each(4)
 #define QIR_DOTPROD_PAIR(i) QIR_NEON_TWICE_SIXTEEN(i, int8x16_t, vld1q_s8)
 #define QIR_DOTPROD_NEXT(i) const int8x16_t next##i = vld1q_s8(x##i); QIR_ADVANCE(x##i, 16);
 
-/* The products of a segment, eight steps at a time, then four, then one. */
-#define QIR_DOTPROD_SEGMENT(n)                                                \
+/* The products of a segment, eight steps at a time, then four, then one; how few these are gcc is not to see, which
+   would write them out. Tiles of two and three rows, the least frequent ones, have short code. */
+#define QIR_DOTPROD_SHORT(n) QIR_NEON_SEGMENT(n, QIR_DOTPROD_STEP, QIR_DOTPROD_SUMS)
+#define QIR_DOTPROD_LONG(n)                                                   \
     QIR_EACH_##n(QIR_NEON_FROM) for (left = fours / 2; left; --left) {        \
         QIR_DOTPROD_PAIRS_##n(QIR_DOTPROD_PAIR)                               \
         QIR_DOTPROD_ALONE_##n(QIR_NEON_SIXTEEN)                               \
@@ -57,18 +55,22 @@
     if (fours % 2) {                                                          \
         QIR_EACH_##n(QIR_NEON_SIXTEEN) QIR_DOTPROD_STEPS(n, QIR_DOTPROD_SUMS) \
     }                                                                         \
-    for (left = rest; left; --left) {                                         \
+    left = rest;                                                              \
+    QIR_HIDE(left);                                                           \
+    for (; left; --left) {                                                    \
         QIR_EACH_##n(QIR_NEON_FOUR) QIR_DOTPROD_STEP(n, 0, QIR_DOTPROD_SUMS)  \
     }
-#define QIR_DOTPROD_ROWS(n, name, type, begin, kind, end)                  \
-    QIR_NEON_TILE(name##_##n, n, type, QIR_NEON_ONCE, QIR_EACH_##n(begin), \
-                  QIR_DOTPROD_SEGMENT(n), kind, QIR_EACH_##n(end))
+#define QIR_DOTPROD_ROWS(n, name, type, begin, segment, kind, end)                           \
+    QIR_NEON_TILE(name##_##n, n, type, QIR_NEON_ONCE, QIR_EACH_##n(begin), segment(n), kind, \
+                  QIR_EACH_##n(end))
 
 /* Functions name_1, name_2, ..., and their table; see QIR_NEON_TILES. */
-#define QIR_DOTPROD_TILES(name, type, begin, kind, end)                                                 \
-    QIR_DOTPROD_ROWS(1, name, type, begin, kind, end) QIR_DOTPROD_ROWS(2, name, type, begin, kind, end) \
-    QIR_DOTPROD_ROWS(3, name, type, begin, kind, end) QIR_DOTPROD_ROWS(4, name, type, begin, kind, end) \
-    QIR_DOTPROD_ROWS(5, name, type, begin, kind, end)                                                   \
+#define QIR_DOTPROD_TILES(name, type, begin, kind, end)                  \
+    QIR_DOTPROD_ROWS(1, name, type, begin, QIR_DOTPROD_LONG, kind, end)  \
+    QIR_DOTPROD_ROWS(2, name, type, begin, QIR_DOTPROD_SHORT, kind, end) \
+    QIR_DOTPROD_ROWS(3, name, type, begin, QIR_DOTPROD_SHORT, kind, end) \
+    QIR_DOTPROD_ROWS(4, name, type, begin, QIR_DOTPROD_LONG, kind, end)  \
+    QIR_DOTPROD_ROWS(5, name, type, begin, QIR_DOTPROD_LONG, kind, end)  \
     static qir_panel_tile *const name##_tiles[] = {name##_1, name##_2, name##_3, name##_4, name##_5};
 
 #endif
