@@ -46,7 +46,7 @@ enum { QIR_CONV_U8_CODES = 0, QIR_CONV_U8_WORDS = 1, QIR_CONV_U8_SIGNED = 2, QIR
 #if defined(__aarch64__) || defined(__arm__)
 #define QIR_CONV_U8_IS(wide, kind) ((wide) == (kind))
 #else
-#define QIR_CONV_U8_IS(wide, kind) 0
+#define QIR_CONV_U8_IS(wide, kind) ((void)(wide), 0)
 #endif
 
 /* Sixteen codes, and as many of 16 bits: asked for -O2, gcc makes no vectors of a loop by itself. */
@@ -150,7 +150,7 @@ QIR_LEAST static inline uint8_t *qir_conv_u8_line(const qir_conv_u8_shape *s, co
 }
 
 /* A row of a block's input, `across` pixels, in pairs. Windows of one column begin at every other output pixel only. */
-QIR_LEAST QIR_APART static void qir_conv_u8_pair(const qir_conv_u8_shape *s, const uint8_t *line, int32_t across,
+QIR_LEAST QIR_APART QIR_UNUSED static void qir_conv_u8_pair(const qir_conv_u8_shape *s, const uint8_t *line, int32_t across,
                                                  uint8_t *to) {
     const ptrdiff_t channels = (ptrdiff_t)s->groups * s->in_channels, next = s->window.stride[2] * channels;
     const ptrdiff_t all = across * channels, run = s->window.kernel[2] == 1 ? channels : all;
