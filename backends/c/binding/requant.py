@@ -95,6 +95,18 @@ def vector_types(site: Site, vectors: str, *parts: str) -> tuple[tuple[str, str]
     return tuple((f"QIR_{part.upper()}", f"qir_{vectors}_{part}_{site.output.short}") for part in parts)
 
 
+def neon_stores(site: Site, function: str, *parts: str) -> tuple[str, tuple[tuple[str, str], ...]]:
+    """Name of a kernel template `..._T__isa`, and its substitutions of QIR_PART, on ARM's vectors.
+
+    These saturate at the ends of a type, so that only results of fewer codes are clamped, by an instance of its own.
+    """
+    codes = site.output.short == "u8" and site.added is None
+    whole = codes and int(site.node.attr("qmin", 0)) == 0 and int(site.node.attr("qmax", 255)) == 255
+    name = function.replace("_T__", "_bounded_T__") if codes and not whole else function
+    kind = f"{'_whole' if whole else ''}_{site.output.short}"
+    return name, tuple((f"QIR_{part.upper()}", f"qir_neon_{part}{kind}") for part in parts)
+
+
 def flushed(site: Site, multiplier: float | np.ndarray) -> str | None:
     """The reason to refuse real results, integers times a multiplier, of which 32-bit ARM's vectors would make zeros:
     subnormal ones."""

@@ -26,13 +26,16 @@
 #define QIR_IN_ORDER QIR_ALONE
 #endif
 
-/* Advances a pointer, in sight of no optimizer: loads of several steps would take registers of sums. */
+/* Advances a pointer, in sight of no optimizer: loads of several steps would take registers of sums. What is loaded by
+   one that is hidden is loaded again, each time. */
 #if defined(__GNUC__)
 #define QIR_ADVANCE(pointer, bytes) \
     (pointer) += bytes;             \
     __asm__("" : "+r"(pointer))
+#define QIR_HIDE(pointer) __asm__ volatile("" : "+r"(pointer))
 #else
 #define QIR_ADVANCE(pointer, bytes) ((pointer) += bytes)
+#define QIR_HIDE(pointer) ((void)0)
 #endif
 
 typedef struct {
@@ -64,21 +67,29 @@ static QIR_INLINE int32x4_t qir_neon_less(uint16x4_t sums, int32x4_t zero) {
 
 #if defined(__aarch64__)
 /* rint(v) + zero_point: conversions round halves to even. Everything saturates, so what lies beyond a bound stays
-   beyond it, and codes are clamped last; qir_code's bounds are integers, so the order does not matter. */
+   beyond it, and codes are clamped last; qir_code's bounds are integers, so the order does not matter. Where the bounds
+   are those of the type, there is nothing left to clamp ("whole"). */
 static QIR_INLINE int16x8_t qir_neon_codes_s16(float32x4_t a, float32x4_t b, qir_requant4 q) {
     const int16x4_t low = vqmovn_s32(vcvtnq_s32_f32(a));
     return vqaddq_s16(vqmovn_high_s32(low, vcvtnq_s32_f32(b)), q.zero_point);
 }
 
+static QIR_INLINE uint8x8_t qir_neon_whole8(float32x4_t a, float32x4_t b, qir_requant4 q) {
+    return vqmovun_s16(qir_neon_codes_s16(a, b, q));
+}
+
 static QIR_INLINE uint8x8_t qir_neon_codes8(float32x4_t a, float32x4_t b, qir_requant4 q) {
-    const uint8x8_t codes = vqmovun_s16(qir_neon_codes_s16(a, b, q));
-    return vmin_u8(vmax_u8(codes, vget_low_u8(q.least)), vget_low_u8(q.most));
+    return vmin_u8(vmax_u8(qir_neon_whole8(a, b, q), vget_low_u8(q.least)), vget_low_u8(q.most));
+}
+
+static QIR_INLINE uint8x16_t qir_neon_whole16(float32x4_t a, float32x4_t b, float32x4_t c, float32x4_t d,
+                                              qir_requant4 q) {
+    return vqmovun_high_s16(qir_neon_whole8(a, b, q), qir_neon_codes_s16(c, d, q));
 }
 
 static QIR_INLINE uint8x16_t qir_neon_codes16(float32x4_t a, float32x4_t b, float32x4_t c, float32x4_t d,
                                               qir_requant4 q) {
-    const uint8x8_t low = vqmovun_s16(qir_neon_codes_s16(a, b, q));
-    return vminq_u8(vmaxq_u8(vqmovun_high_s16(low, qir_neon_codes_s16(c, d, q)), q.least), q.most);
+    return vminq_u8(vmaxq_u8(qir_neon_whole16(a, b, c, d, q), q.least), q.most);
 }
 
 /* Results of float arithmetic with NaN, which gives the low bound, taken out. */
@@ -103,6 +114,9 @@ static QIR_INLINE uint8x16_t qir_neon_codes16(float32x4_t a, float32x4_t b, floa
     return vcombine_u8(qir_neon_codes8(a, b, q), qir_neon_codes8(c, d, q));
 }
 
+#define qir_neon_whole8 qir_neon_codes8
+#define qir_neon_whole16 qir_neon_codes16
+
 /* Reals with NaN, which gives the low bound, taken out: its bits are beyond those of infinity. gcc makes scalar code of
    comparing floats. */
 static QIR_INLINE float32x4_t qir_neon_number(float32x4_t v, qir_requant4 q) {
@@ -111,11 +125,19 @@ static QIR_INLINE float32x4_t qir_neon_number(float32x4_t v, qir_requant4 q) {
 }
 #endif
 
-/* Sixteen accumulators, with the scales of their channels. */
+/* Sixteen accumulators, with the scales of their channels, to codes by `codes16`. */
+#define QIR_NEON_STORE16_U8(codes16)                                                          \
+    vst1q_u8(y, codes16(qir_neon_scaled(acc[0], scale[0]), qir_neon_scaled(acc[1], scale[1]), \
+                        qir_neon_scaled(acc[2], scale[2]), qir_neon_scaled(acc[3], scale[3]), q));
+
 static QIR_INLINE void qir_neon_store16_u8(const int32x4_t acc[4], const float32x4_t scale[4], qir_requant4 q,
                                            uint8_t *y) {
-    vst1q_u8(y, qir_neon_codes16(qir_neon_scaled(acc[0], scale[0]), qir_neon_scaled(acc[1], scale[1]),
-                                 qir_neon_scaled(acc[2], scale[2]), qir_neon_scaled(acc[3], scale[3]), q));
+    QIR_NEON_STORE16_U8(qir_neon_codes16)
+}
+
+static QIR_INLINE void qir_neon_store16_whole_u8(const int32x4_t acc[4], const float32x4_t scale[4], qir_requant4 q,
+                                                 uint8_t *y) {
+    QIR_NEON_STORE16_U8(qir_neon_whole16)
 }
 
 static QIR_INLINE void qir_neon_store16_f32(const int32x4_t acc[4], const float32x4_t scale[4], qir_requant4 q,
@@ -131,6 +153,11 @@ static QIR_INLINE void qir_neon_store16_f32(const int32x4_t acc[4], const float3
 static QIR_INLINE void qir_neon_store8_u8(int32x4_t a, int32x4_t b, float32x4_t scale, float32x4_t scale2,
                                           qir_requant4 q, uint8_t *y) {
     vst1_u8(y, qir_neon_codes8(qir_neon_scaled(a, scale), qir_neon_scaled(b, scale2), q));
+}
+
+static QIR_INLINE void qir_neon_store8_whole_u8(int32x4_t a, int32x4_t b, float32x4_t scale, float32x4_t scale2,
+                                                qir_requant4 q, uint8_t *y) {
+    vst1_u8(y, qir_neon_whole8(qir_neon_scaled(a, scale), qir_neon_scaled(b, scale2), q));
 }
 
 static QIR_INLINE void qir_neon_store8_f32(int32x4_t a, int32x4_t b, float32x4_t scale, float32x4_t scale2,

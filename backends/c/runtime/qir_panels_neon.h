@@ -21,23 +21,35 @@
     w += 64;
 #endif
 
-/* A qir_panel_tile of some rows: `begin` declares sums, `add` adds the products of a segment with the weights from w
-   on, `kind` is that of results, OWN or SUMS, `end` stores rows of results of a type by `scale` and `q`. */
-#define QIR_NEON_TILE(function, rows, type, begin, add, kind, end)                                          \
+/* Codes of row i by sixteen, and the next ones, by one instruction. */
+#if defined(__aarch64__) && defined(__GNUC__)
+#define QIR_NEON_TWICE_SIXTEEN(i, type, load)           \
+    type codes##i, next##i;                             \
+    __asm__("ldp %q0, %q1, [%2], #32"                   \
+            : "=w"(codes##i), "=w"(next##i), "+r"(x##i) \
+            : "m"(*(const uint8_t(*)[32])(const void *)x##i));
+#else
+#define QIR_NEON_TWICE_SIXTEEN(i, type, load)                    \
+    const type codes##i = load(x##i), next##i = load(x##i + 16); \
+    x##i += 32;
+#endif
+
+/* A qir_panel_tile of some rows: `once` declares `scale` and `biases`, for all tiles, `begin` sums, `add` adds the
+   products of a segment with the weights from w on, `kind` is that of results, OWN or SUMS, `end` stores rows of
+   results of a type by `scale` and `q`. */
+#define QIR_NEON_TILE(function, rows, type, once, begin, add, kind, end)                                    \
     QIR_IN_ORDER static void function(const qir_panel *panel, const qir_row *row, int32_t tiles, void *y) { \
         const qir_panel p = *panel;                                                                         \
         const qir_requant4 q = qir_widen_requant4(p.requant);                                               \
-        const float32x4_t scale[4] = {vld1q_f32(p.multiplier), vld1q_f32(p.multiplier + 4),                 \
-                                      vld1q_f32(p.multiplier + 8), vld1q_f32(p.multiplier + 12)};           \
         const uint32_t fours = (uint32_t)p.steps / 4, rest = (uint32_t)p.steps % 4;                         \
         const int32_t whole = p.channels >= 16;                                                             \
         type part[16 * (rows)], *const last = whole ? (type *)y : part;                                     \
         const qir_row *to = whole ? row : qir_panel_apart;                                                  \
-        QIR_NEON_NUMBERS_##kind(rows)                                                                       \
+        QIR_NEON_NUMBERS_##kind(rows) once                                                                  \
         for (; tiles; --tiles, row += rows) {                                                               \
             const void *const *segment = p.segment;                                                         \
             const int8_t *w = p.weights;                                                                    \
-            const int32_t *bias = p.bias;                                                                   \
+            const int32_t *bias = biases;                                                                   \
             int32_t segments = p.segments;                                                                  \
             begin do {                                                                                      \
                 const uint8_t *const x = (const uint8_t *)*segment++ + p.from;                              \
@@ -52,11 +64,16 @@
         }                                                                                                   \
     }
 
+#define QIR_NEON_ONCE                                                                   \
+    const int32_t *const biases = p.bias;                                               \
+    const float32x4_t scale[4] = {vld1q_f32(p.multiplier), vld1q_f32(p.multiplier + 4), \
+                                  vld1q_f32(p.multiplier + 8), vld1q_f32(p.multiplier + 12)};
+
 /* Stores the sums of row i, four channels each. */
-#define QIR_NEON_STORE(i, store16, first, second, third, fourth)  \
-    {                                                             \
-        const int32x4_t sums[4] = {first, second, third, fourth}; \
-        store16(sums, scale, q, last + to[i].to);                 \
+#define QIR_NEON_STORE(i, store16)                          \
+    {                                                       \
+        const int32x4_t sums[4] = {a##i, b##i, c##i, d##i}; \
+        store16(sums, scale, q, last + to[i].to);           \
     }
 
 /* Two kinds of results: their own, and sums with other codes. Those of a tile that do not all lie in `other` are put
@@ -77,10 +94,10 @@
         }                                                                             \
     }
 #define QIR_NEON_OTHER(i) vld1q_u8(others + to[i].to)
-#define QIR_NEON_STORE_SUM(i, other, first, second, third, fourth)                   \
-    {                                                                                \
-        const int32x4_t sums[4] = {first, second, third, fourth};                    \
-        qir_neon_sum16(sums, scale, &numbers, other, own_first, q, last + to[i].to); \
+#define QIR_NEON_STORE_SUM(i)                                                                              \
+    {                                                                                                      \
+        const int32x4_t sums[4] = {a##i, b##i, c##i, d##i};                                                \
+        vst1q_u8(last + to[i].to, qir_neon_sum16(sums, scale, &numbers, QIR_NEON_OTHER(i), own_first, q)); \
     }
 
 /* Sums a, b, c, d of row i, and its codes by sixteen and by four. The bias is loaded for every row: gcc would copy the
@@ -88,7 +105,7 @@
 #define QIR_NEON_BEGIN(i)                                              \
     int32x4_t a##i = vld1q_s32(bias), b##i = vld1q_s32(bias + 4);      \
     int32x4_t c##i = vld1q_s32(bias + 8), d##i = vld1q_s32(bias + 12); \
-    QIR_ADVANCE(bias, 0);
+    QIR_HIDE(bias);
 
 /* The same with the row's offset. */
 #define QIR_NEON_BEGIN_OFFSET(i)                                                                              \
@@ -140,8 +157,8 @@
         const int8x16_t w0 = vld1q_s8(w), w1 = vld1q_s8(w + 16), w2 = vld1q_s8(w + 32), w3 = vld1q_s8(w + 48); \
         QIR_EACH_##n(sums) w += 64;                                                                            \
     }
-#define QIR_NEON_ROWS(n, name, type, begin, sums, kind, end)                 \
-    QIR_NEON_TILE(name##_##n, n, type, QIR_NEON_SPREADS QIR_EACH_##n(begin), \
+#define QIR_NEON_ROWS(n, name, type, begin, sums, kind, end)                                \
+    QIR_NEON_TILE(name##_##n, n, type, QIR_NEON_ONCE QIR_NEON_SPREADS, QIR_EACH_##n(begin), \
                   QIR_NEON_SEGMENT(n, QIR_NEON_STEP, sums), kind, QIR_EACH_##n(end))
 
 /* Functions name_1, name_2, ..., and their table; `begin` is QIR_NEON_BEGIN, or the one with offsets, `sums(i)`

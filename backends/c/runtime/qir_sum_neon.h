@@ -47,16 +47,15 @@ static QIR_INLINE float32x4_t qir_neon_sum_with(float32x4_t real, const qir_neon
     return qir_neon_sum4(real, s, vget_low_u16(vmovl_u8(codes)), own_first);
 }
 
-/* Sixteen accumulators, with the scales of their channels, and sixteen codes. */
-static QIR_INLINE void qir_neon_sum16(const int32x4_t acc[4], const float32x4_t scale[4],
-                                      const qir_neon_sum_numbers *s, uint8x16_t other, int32_t own_first,
-                                      qir_requant4 q, uint8_t *y) {
+/* Sixteen codes of sixteen accumulators, with the scales of their channels. */
+static QIR_INLINE uint8x16_t qir_neon_sum16(const int32x4_t acc[4], const float32x4_t scale[4],
+                                            const qir_neon_sum_numbers *s, uint8x16_t other, int32_t own_first,
+                                            qir_requant4 q) {
     const uint16x8_t low = vmovl_u8(vget_low_u8(other)), high = vmovl_u8(vget_high_u8(other));
-    vst1q_u8(y, qir_neon_codes16(qir_neon_sum4(qir_neon_scaled(acc[0], scale[0]), s, vget_low_u16(low), own_first),
-                                 qir_neon_sum4(qir_neon_scaled(acc[1], scale[1]), s, vget_high_u16(low), own_first),
-                                 qir_neon_sum4(qir_neon_scaled(acc[2], scale[2]), s, vget_low_u16(high), own_first),
-                                 qir_neon_sum4(qir_neon_scaled(acc[3], scale[3]), s, vget_high_u16(high), own_first),
-                                 q));
+    return qir_neon_codes16(qir_neon_sum4(qir_neon_scaled(acc[0], scale[0]), s, vget_low_u16(low), own_first),
+                            qir_neon_sum4(qir_neon_scaled(acc[1], scale[1]), s, vget_high_u16(low), own_first),
+                            qir_neon_sum4(qir_neon_scaled(acc[2], scale[2]), s, vget_low_u16(high), own_first),
+                            qir_neon_sum4(qir_neon_scaled(acc[3], scale[3]), s, vget_high_u16(high), own_first), q);
 }
 
 #endif

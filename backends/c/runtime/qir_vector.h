@@ -25,6 +25,8 @@
 #elif defined(__GNUC__)
 #define QIR_ASSEMBLY __attribute__((naked, noipa, unused)) static
 #define QIR_UNUSED __attribute__((unused))
+#else
+#define QIR_UNUSED
 #endif
 
 /* each(0) each(1) ... each(n - 1): sums that stay in registers are variables, which no compiler keeps in memory. */

@@ -51,10 +51,12 @@ def weighted(
 
 
 def requantization(rng: np.random.Generator, wide: bool) -> dict[str, Any]:
-    """Attributes of a result with codes."""
+    """Attributes of a result with codes, every third time with all of them."""
     least, most = (-(1 << 15), 1 << 15) if wide else (0, 256)
     low = int(rng.integers(least, least + (most - least) // 2))
     found = {"y_zero_point": int(rng.integers(least, most)), "qmin": low, "qmax": int(rng.integers(low, most))}
+    if found["y_zero_point"] % 3 == 0:
+        found |= {"qmin": least, "qmax": most - 1}
     return {**found, "to": "int16"} if wide else found
 
 

@@ -88,6 +88,7 @@ def edges() -> list[Case]:
                  pads=(2, 1, 2, 0)),  # its only column is padding
         shaped(10, 16, (6, 7), 36, (3, 3), 2, pads=(1, 1, 1, 1), stride=2, real=True),
         shaped(11, 40, (3, 31), 33, (1, 1), stride=2, fill="extreme"),
+        shaped(12, 16, (10, 9), 20, (3, 3), 2, pads=(2, 2, 2, 2), stride=2, dilation=2, fill="extreme"),
     ]
     return found
 
@@ -200,7 +201,7 @@ def test_ends_of_tiles(vector_target: str) -> None:
         assert all(f"{kernel}__{isa}" in text for kernel in ("conv_u8s8_u8", "conv_u8s8_f32"))
     if isa in ("neon", "dotprod", "i8mm"):
         text = module.explain()
-        assert all(f"{kernel}__{isa}" in text for kernel in ("conv_u8s8_u8", "conv_u8s8_f32"))
+        assert all(f"conv_u8s8_{kind}__{isa}" in text for kind in ("u8", "bounded_u8", "f32"))
         assert ("conv_u8s8_each_u8__neon" in text) == (isa == "neon")
 
 

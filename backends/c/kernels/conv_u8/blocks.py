@@ -120,6 +120,8 @@ class Blocks:
         copied = _copied_bytes(self.window, self.rows, self.columns, pixel) + _SLACK
         if self.isa == "i8mm":  # a row that is to be copied in pairs, and the pixels beyond it
             copied += _copied_bytes(self.window, 1, self.columns + 1, pixel) // self.size
+            if self.rows > 1 and (self.columns % 2 or self.window[1][2] % self.columns % 2):  # last pixels once more
+                copied += _copied_bytes(self.window, self.rows, 1, pixel)
         listed = 24 * self.rows * (self.columns + 1)
         if self.isa in TEMPLATES:
             listed = 24 * self.rows * self.columns + 4 * (self.segments * self.steps + self._more + 1)

@@ -3,7 +3,7 @@
 
 /* template: begin */
 #define QIR_Y uint8_t
-#define QIR_STORE16 qir_neon_store16_u8
+#define QIR_STORE_PAIR qir_neon_store_pair_u8
 #define QIR_W int8_t
 #define QIR_BITS 8
 #define QIR_UNPACK 0
@@ -18,7 +18,7 @@
 #else
 #define QIR_KIND OWN
 #define QIR_BESIDE 0, 0
-#define QIR_END(i) QIR_I8MM_STORE(i, QIR_STORE16)
+#define QIR_END(i) QIR_I8MM_STORE(i, QIR_STORE_PAIR)
 #endif
 QIR_I8MM_TILES(qir_conv_u8s8_T_i8mm, QIR_Y, QIR_I8MM_BEGIN, QIR_KIND, QIR_END)
 #undef QIR_KIND

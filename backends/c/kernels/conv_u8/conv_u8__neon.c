@@ -16,11 +16,11 @@
 #if QIR_SUMS
 #define QIR_KIND SUMS
 #define QIR_BESIDE sum, other
-#define QIR_END(i) QIR_NEON_STORE_SUM(i, QIR_NEON_OTHER(i), a##i, b##i, c##i, d##i)
+#define QIR_END(i) QIR_NEON_STORE_SUM(i)
 #else
 #define QIR_KIND OWN
 #define QIR_BESIDE 0, 0
-#define QIR_END(i) QIR_NEON_STORE(i, QIR_STORE16, a##i, b##i, c##i, d##i)
+#define QIR_END(i) QIR_NEON_STORE(i, QIR_STORE16)
 #endif
 QIR_NEON_TILES(qir_conv_u8s8_T_neon, QIR_Y, QIR_NEON_BEGIN, QIR_PRODUCTS, QIR_KIND, QIR_END)
 #undef QIR_PRODUCTS

@@ -46,7 +46,7 @@ enum { QIR_CONV_U8_CODES = 0, QIR_CONV_U8_WORDS = 1, QIR_CONV_U8_SIGNED = 2, QIR
 #if defined(__aarch64__) || defined(__arm__)
 #define QIR_CONV_U8_IS(wide, kind) ((wide) == (kind))
 #else
-#define QIR_CONV_U8_IS(wide, kind) 0
+#define QIR_CONV_U8_IS(wide, kind) ((void)(wide), 0)
 #endif
 
 /* Sixteen codes, and as many of 16 bits: asked for -O2, gcc makes no vectors of a loop by itself. */
@@ -73,15 +73,43 @@ QIR_LEAST static inline void qir_conv_u8_widen(const uint8_t *from, ptrdiff_t co
     }
 }
 
+/* `count` codes as int8 less 128. */
+QIR_LEAST static inline void qir_conv_u8_less_128(const uint8_t *from, ptrdiff_t count, uint8_t *to) {
+    ptrdiff_t i = 0;
+#if defined(__GNUC__)
+    for (; i + 64 <= count; i += 64) {
+        qir_conv_u8_codes16 a, b, c, d;
+        memcpy(&a, from + i, 16);
+        memcpy(&b, from + i + 16, 16);
+        memcpy(&c, from + i + 32, 16);
+        memcpy(&d, from + i + 48, 16);
+        a ^= 128;
+        b ^= 128;
+        c ^= 128;
+        d ^= 128;
+        memcpy(to + i, &a, 16);
+        memcpy(to + i + 16, &b, 16);
+        memcpy(to + i + 32, &c, 16);
+        memcpy(to + i + 48, &d, 16);
+    }
+    for (; i + 16 <= count; i += 16) {
+        qir_conv_u8_codes16 a;
+        memcpy(&a, from + i, 16);
+        a ^= 128;
+        memcpy(to + i, &a, 16);
+    }
+#endif
+    for (; i < count; ++i) {
+        to[i] = (uint8_t)(from[i] ^ 128);
+    }
+}
+
 /* Copies `count` codes; fills where there are none. */
 QIR_LEAST QIR_ALONE static uint8_t *qir_conv_u8_put(const uint8_t *from, ptrdiff_t count, int32_t fill, int32_t wide,
                                                     uint8_t *to) {
-    ptrdiff_t i;
     if (QIR_CONV_U8_IS(wide, QIR_CONV_U8_SIGNED)) {
         if (from) {
-            for (i = 0; i < count; ++i) {
-                to[i] = (uint8_t)(from[i] ^ 128);
-            }
+            qir_conv_u8_less_128(from, count, to);
         } else {
             memset(to, fill ^ 128, (size_t)count);
         }
@@ -122,8 +150,8 @@ QIR_LEAST static inline uint8_t *qir_conv_u8_line(const qir_conv_u8_shape *s, co
 }
 
 /* A row of a block's input, `across` pixels, in pairs. Windows of one column begin at every other output pixel only. */
-QIR_LEAST static inline void qir_conv_u8_pair(const qir_conv_u8_shape *s, const uint8_t *line, int32_t across,
-                                              uint8_t *to) {
+QIR_LEAST QIR_APART QIR_UNUSED static void qir_conv_u8_pair(const qir_conv_u8_shape *s, const uint8_t *line, int32_t across,
+                                                 uint8_t *to) {
     const ptrdiff_t channels = (ptrdiff_t)s->groups * s->in_channels, next = s->window.stride[2] * channels;
     const ptrdiff_t all = across * channels, run = s->window.kernel[2] == 1 ? channels : all;
     ptrdiff_t start, i;
@@ -137,6 +165,28 @@ QIR_LEAST static inline void qir_conv_u8_pair(const qir_conv_u8_shape *s, const 
     }
 }
 
+/* Rows of an odd number of output pixels have one left, which goes together with that of the next row: pixels under it
+   that a line of a block's input has once more at its end, in pairs with those of the next row's. */
+QIR_LEAST static inline int32_t qir_conv_u8_once_more(const qir_conv_u8_shape *s, const qir_conv_u8_block *at,
+                                                      int32_t wide) {
+    const int32_t some = QIR_CONV_U8_IS(wide, QIR_CONV_U8_PAIRS) && at->columns % 2 && at->rows > 1;
+    return some ? qir_conv_u8_extent(&s->window, 2, 1) : 0;
+}
+
+/* Writes them, `bytes` of each of some lines, which are `pitch` bytes apart; the pixels lie in pairs from `first` on. */
+QIR_LEAST QIR_ALONE static void qir_conv_u8_pair_rows(const qir_conv_u8_shape *s, uint8_t *line, int32_t lines,
+                                                      ptrdiff_t pitch, ptrdiff_t first, ptrdiff_t bytes) {
+    for (; lines > s->window.stride[1]; --lines, line += pitch) {
+        const uint8_t *const from = line + first, *const below = from + s->window.stride[1] * pitch;
+        uint8_t *const pair = line + pitch - bytes;
+        ptrdiff_t i;
+        for (i = 0; i < bytes; i += 16) {
+            memcpy(pair + i, from + i, 8);
+            memcpy(pair + i + 8, below + i, 8);
+        }
+    }
+}
+
 /* Writes a block's pointers [rows][segments] to scratch, and its copied input behind them. Of a block that is not copied
    gcc would warn, were this function inlined, about the copies that are not made. */
 QIR_LEAST QIR_SMALL static void qir_conv_u8_open(const qir_conv_u8_shape *s, const qir_conv_u8_blocks *b,
@@ -144,6 +194,7 @@ QIR_LEAST QIR_SMALL static void qir_conv_u8_open(const qir_conv_u8_shape *s, con
     const qir_window *const win = &s->window;
     const ptrdiff_t channels = (ptrdiff_t)s->groups * s->in_channels, size = wide % 2 ? 2 : 1;
     const int32_t high = qir_conv_u8_extent(win, 1, at->rows), across = qir_conv_u8_extent(win, 2, at->columns);
+    const int32_t more = qir_conv_u8_once_more(s, at, wide), pitch = across + more;
     const int32_t columns = b->by_taps ? win->kernel[2] : 1;
     const int32_t plane = at->plane * win->stride[0] - win->pad[0], row = at->row * win->stride[1] - win->pad[1];
     const int32_t column = at->column * win->stride[2] - win->pad[2];
@@ -154,14 +205,18 @@ QIR_LEAST QIR_SMALL static void qir_conv_u8_open(const qir_conv_u8_shape *s, con
         uint8_t *to = room;
         for (i = 0; i < win->kernel[0]; ++i) {
             for (j = 0; j < high; ++j) {
-                const ptrdiff_t pairs = 2 * win->kernel[0] * high * across * channels;
+                const ptrdiff_t pairs = 2 * win->kernel[0] * high * pitch * channels;
                 uint8_t *const line = QIR_CONV_U8_IS(wide, QIR_CONV_U8_PAIRS) ? room + pairs : to;
                 uint8_t *const end = qir_conv_u8_line(s, x, at->sample, plane + i * win->dilation[0], row + j, column,
                                                       across, s->x_zero_point, wide, line);
                 if (QIR_CONV_U8_IS(wide, QIR_CONV_U8_PAIRS)) {
                     qir_conv_u8_pair(s, line, across, to);
                 }
-                to = QIR_CONV_U8_IS(wide, QIR_CONV_U8_PAIRS) ? to + 2 * across * channels : end;
+                to = QIR_CONV_U8_IS(wide, QIR_CONV_U8_PAIRS) ? to + 2 * pitch * channels : end;
+            }
+            if (more) {
+                qir_conv_u8_pair_rows(s, to - 2 * high * pitch * channels, high, 2 * pitch * channels,
+                                      2 * (across - more) * channels, 2 * more * channels);
             }
         }
     }
@@ -172,7 +227,7 @@ QIR_LEAST QIR_SMALL static void qir_conv_u8_open(const qir_conv_u8_shape *s, con
                 for (c = 0; c < columns; ++c) {
                     const ptrdiff_t right = (ptrdiff_t)c * win->dilation[2];
                     if (b->copied) {
-                        *segment++ = room + (((ptrdiff_t)i * high + down) * across + right) * channels * size;
+                        *segment++ = room + (((ptrdiff_t)i * high + down) * pitch + right) * channels * size;
                     } else {
                         const ptrdiff_t z = (ptrdiff_t)at->sample * win->in[0] + plane + i * win->dilation[0];
                         *segment++ = x + ((z * win->in[1] + row + down) * win->in[2] + column + right) * channels;

@@ -5,22 +5,40 @@
 #include "../../runtime/qir_panels.h"
 #include "conv_u8_blocks.h"
 
-/* Lists the output pixels of an opened block, those of a row by as many as go together. */
+/* Bytes from the codes of an opened block's first output pixel to those of the first one of a row. */
+static inline ptrdiff_t qir_conv_u8_down(const qir_conv_u8_blocks *b, const void *const *segment, int32_t row) {
+    return (const uint8_t *)segment[(ptrdiff_t)row * b->segments] - (const uint8_t *)segment[0];
+}
+
+/* Lists the output pixels of an opened block, those of a row by as many as go together; those that are left of two rows
+   go together, where there are any once more. */
 static inline int32_t qir_conv_u8_list(const qir_conv_u8_shape *s, const qir_conv_u8_blocks *b,
                                        const qir_conv_u8_block *at, const qir_panel_tiles *k, int32_t wide,
                                        const void *const *segment, qir_row *row) {
-    const ptrdiff_t right = (ptrdiff_t)s->window.stride[2] * s->groups * s->in_channels * (wide % 2 ? 2 : 1);
-    const ptrdiff_t channels = (ptrdiff_t)s->groups * s->out_channels;
-    const uint8_t *const first = (const uint8_t *)segment[0];
+    const ptrdiff_t pixel = (ptrdiff_t)s->groups * s->in_channels * (wide % 2 ? 2 : 1);
+    const ptrdiff_t channels = (ptrdiff_t)s->groups * s->out_channels, right = s->window.stride[2] * pixel;
+    const ptrdiff_t below = b->apart[2] * channels, beside = b->apart[3] * channels;
+    const int32_t more = qir_conv_u8_once_more(s, at, wide);
     qir_row *to = row;
     int32_t r, column;
     for (r = 0; r < at->rows; ++r) {
-        const ptrdiff_t down = (const uint8_t *)segment[(ptrdiff_t)r * b->segments] - first;
-        for (column = 0; column < at->columns || column % k->together; ++column, ++to) {
-            const int32_t wanted = column < at->columns ? column : column - 1;
+        const int32_t left = more && (r | 1) < at->rows, columns = at->columns - left;
+        const ptrdiff_t down = qir_conv_u8_down(b, segment, r);
+        for (column = 0; column < columns; ++column, ++to) {
             to->from = down + column * right;
-            to->to = ((ptrdiff_t)r * b->apart[2] + (ptrdiff_t)wanted * b->apart[3]) * channels;
+            to->to = r * below + column * beside;
             to->offset = 0;
+        }
+        for (; column % k->together; ++column, ++to) {
+            *to = to[-1];
+        }
+        if (left && r % 2) {
+            to[0].from = to[1].from = qir_conv_u8_down(b, segment, r - 1) +
+                                      qir_conv_u8_extent(&s->window, 2, at->columns) * pixel;
+            to[1].to = r * below + columns * beside;
+            to[0].to = to[1].to - below;
+            to[0].offset = to[1].offset = 0;
+            to += 2;
         }
     }
     return (int32_t)(to - row);

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from qir.backends.c.binding.requant import flushed, output_types, per_channel, vector_types, weight_sums
+from qir.backends.c.binding.requant import flushed, neon_stores, output_types, per_channel, weight_sums
 from qir.backends.c.binding.site import Site
 from qir.backends.c.binding.weights import bias_data
 from qir.backends.c.kernels import Bound, Variant
@@ -64,9 +64,9 @@ def _bind(site: Site, name: str, isa: str, source: Path) -> Bound:
     weights = Data(np.ascontiguousarray(codes.T), "weights")
     scale = Data(per_channel(site.constant(3), codes.shape[0]), "multipliers")
     room = () if name.endswith("3x3") else (Scratch(8 * codes.shape[1] + codes.shape[0]),)
-    function, types = output_types(site, f"qir_conv_u8s8_{name}_T__{isa}")
-    types = (*types, *vector_types(site, "neon", "store8", "store16"))
-    kernel = Kernel(f"qir_conv_u8s8_{name}_T__{isa}", source, function, types)
+    function, stores = neon_stores(site, f"qir_conv_u8s8_{name}_T__{isa}", "store8", "store16")
+    function, types = output_types(site, function)
+    kernel = Kernel(f"qir_conv_u8s8_{name}_T__{isa}", source, function, (*types, *stores))
     args = (conv_shape(site), site.input(0).read, weights, bias_data(bias, wide=False), scale)
     return Bound(kernel, (*args, *room, site.output.write))
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from qir.backends.c.binding import RUNTIME
-from qir.backends.c.binding.requant import output_types, summed, vector_types
+from qir.backends.c.binding.requant import neon_stores, output_types, summed
 from qir.backends.c.binding.site import Site
 from qir.backends.c.binding.weights import is_packed, plane_count
 from qir.backends.c.binding.x86 import FEW, TEMPLATES, x86_kernel
@@ -64,13 +64,14 @@ def panel_kernel(
         return x86_kernel(function, source or panel_source(isa, woven), site, isa, bits=bits, planes=planes,
                           sparse=sparse)  # fmt: skip
     kind = name.replace("_T", "_sum_T") if site.added is not None else name
-    function, types = output_types(site, f"{kind}__{isa}")
+    kind, stores = neon_stores(site, f"{kind}__{isa}", "store16", "store_pair")
+    function, types = output_types(site, kind)
     each = isa == "neon" and bits == 8 and any(_least_twice(data.array) for data in weights)
     function = function.replace("_u8s8_", "_u8s8_each_" if each else f"_u8s{bits}_")
     add = ("QIR_ADD", "qir_neon_one_by_one" if each else "qir_neon_by_twos")
     stored = (("QIR_W", "uint8_t" if bits < 8 else "int8_t"), ("QIR_BITS", str(bits)),
               ("QIR_UNPACK", f"qir_neon_unpack_s{bits}" if bits < 8 else "0"))  # fmt: skip
-    types = (*types, *vector_types(site, "neon", "store16"), add, *stored, *summed(site)[:2])
+    types = (*types, *stores, add, *stored, *summed(site)[:2])
     return Kernel(f"{name}__{isa}", source or panel_source(isa), function, types, (_FEW_NEON,) if bits < 8 else ())
 
 

@@ -6,7 +6,7 @@
 #define QIR_STORE16 qir_neon_store16_u8
 /* template: end */
 
-#define QIR_END(i) QIR_NEON_STORE(i, QIR_STORE16, a##i, b##i, c##i, d##i)
+#define QIR_END(i) QIR_NEON_STORE(i, QIR_STORE16)
 QIR_DOTPROD_TILES(qir_matmul_u8u8_T_dotprod, QIR_Y, QIR_NEON_BEGIN_OFFSET, OWN, QIR_END)
 #undef QIR_END
 

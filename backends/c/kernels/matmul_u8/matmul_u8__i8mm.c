@@ -3,10 +3,10 @@
 
 /* template: begin */
 #define QIR_Y uint8_t
-#define QIR_STORE16 qir_neon_store16_u8
+#define QIR_STORE_PAIR qir_neon_store_pair_u8
 /* template: end */
 
-#define QIR_END(i) QIR_I8MM_STORE(i, QIR_STORE16)
+#define QIR_END(i) QIR_I8MM_STORE(i, QIR_STORE_PAIR)
 QIR_I8MM_TILES(qir_matmul_u8u8_T_i8mm, QIR_Y, QIR_I8MM_BEGIN_OFFSET, OWN, QIR_END)
 #undef QIR_END
 

@@ -8,7 +8,7 @@
 
 /* Any two codes may meet, so their products are added one by one. */
 #define QIR_SUMS(i) QIR_NEON_SUMS(i, qir_neon_one_by_one)
-#define QIR_END(i) QIR_NEON_STORE(i, QIR_STORE16, a##i, b##i, c##i, d##i)
+#define QIR_END(i) QIR_NEON_STORE(i, QIR_STORE16)
 QIR_NEON_TILES(qir_matmul_u8u8_T_neon, QIR_Y, QIR_NEON_BEGIN_OFFSET, QIR_SUMS, OWN, QIR_END)
 #undef QIR_SUMS
 #undef QIR_END
