@@ -24,6 +24,7 @@ from qir.passes.clean.dead_code import EliminateDeadCode
 from qir.passes.clean.layouts import BROADCASTING, ELEMENTWISE
 from qir.passmanager.base import Context, Pass
 from qir.rewrite.bodies import map_bodies
+from qir.rewrite.editor import free_name
 
 _CODES = np.arange(256, dtype=np.uint8)
 _PLAIN = frozenset({"qir.IntAdd", "qir.IntMul"})
@@ -60,9 +61,7 @@ def _composed(graph: Graph) -> Graph:
             (result,) = node.outputs
             found[result] = function
             if (len(function.nodes) > 1 or node.op in _PLAIN) and graph.tensor(result).dtype == UINT8:
-                table = f"{result}_table"
-                while table in types:
-                    table += "_"
+                table = free_name(f"{result}_table", types)
                 constants[table] = Constant(_table(function, result, graph))
                 types[table] = TensorType(UINT8, (256,))
                 origin = tuple(dict.fromkeys(name for one in function.nodes for name in one.origin))

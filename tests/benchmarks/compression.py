@@ -39,7 +39,7 @@ from tests.zoo_tasks import Task  # noqa: E402
 MODELS = ("resnet8_cifar10", "dscnn_kws", "cnn_mnist", "mlp_mnist")
 TARGETS = ("native", "x86-avx2")
 BASE = "int8"
-LOWERED = "bind-batch,fold-constants,eliminate-identities,eliminate-dead-code,lower-integer"
+LOWERED = "bind-batch,fold-constants,eliminate-identities,eliminate-dead-code,lower-integer,compose-lookups"
 TUNED = Finetune(steps=3200, temperature=2.0)
 ROWS: Mapping[str, Mapping[str, Any]] = {
     BASE: {},

@@ -258,7 +258,7 @@ def select(
                 reason = variant.refuses(site, growth)
                 if reason is None:
                     accepted.append((variant.cycles(site, costs), variant))
-                elif isa != "portable" or not variant.compact:  # which goes without saying
+                elif isa != "portable" or not variant.compact:  # few weights could be packed
                     refused.append((variant.title, reason))
     if accepted:
         least, chosen = min(accepted, key=lambda one: one[0] / (_COMPACT if one[1].compact else 1.0))

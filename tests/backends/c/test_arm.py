@@ -41,12 +41,13 @@ ELEMENTWISE: dict[str, Case] = {
 def depthwise(
     seed: int, channels: int, size: tuple[int, ...], kernel: tuple[int, ...], *, pads: tuple[int, ...] = (),
     strides: tuple[int, ...] = (), dilations: tuple[int, ...] = (), least: int = -127, real: bool = False,
-    zero: int = 9,
+    zero: int = 9, whole: bool = False,
 ) -> Case:  # fmt: skip
     """Codes and weights at the ends of their ranges, every other time random ones.
 
     Args:
         least: weights of every other tap reach it, the others -127.
+        whole: results may be all codes of their type.
     """
     rng, ones, flat = np.random.default_rng(seed), (1,) * len(size), (channels, int(np.prod(kernel)))
     w = rng.choice([-127, 127], flat) if seed % 2 else rng.integers(-127, 128, flat)
@@ -55,8 +56,9 @@ def depthwise(
     bias = rng.integers(-4000, 4000, channels) - zero * w.sum(axis=1)
     arrays = (x.astype(np.uint8), w.reshape(channels, 1, *kernel).astype(np.int8), bias.astype(np.int32),
               rng.uniform(1e-4, 1e-2, channels).astype(np.float32))  # fmt: skip
+    finish = {} if real else {**FINISH, "qmin": 0, "qmax": 255} if whole else FINISH
     return case("qir.IntConv", arrays, group=channels, x_zero_point=zero, pads=pads or (0,) * 2 * len(size),
-                strides=strides or ones, dilations=dilations or ones, **({} if real else FINISH))  # fmt: skip
+                strides=strides or ones, dilations=dilations or ones, **finish)  # fmt: skip
 
 
 def windows() -> list[Case]:
@@ -64,7 +66,7 @@ def windows() -> list[Case]:
     sizes, channels, zeros = ((3, 3), (4, 5), (5, 4), (9, 7), (1, 1), (6, 2)), (8, 9, 16, 24, 31), (0, 128, 255)
     near = [
         depthwise(n, channels[n % 5], size, (3, 3), pads=(1, 1, 1, 1), strides=strides, zero=zeros[n % 3],
-                  least=(-127, -128)[n % 4 == 1], real=n % 7 == 0)
+                  least=(-127, -128)[n % 4 == 1], real=n % 7 == 0, whole=n % 3 == 2)
         for n, (size, strides) in enumerate(product(sizes, ((1, 1), (2, 2), (1, 2), (2, 1))))
     ]  # fmt: skip
     near += [
@@ -74,7 +76,7 @@ def windows() -> list[Case]:
     ]  # fmt: skip
     others = [
         depthwise(n, (16, 17, 33, 40)[n % 4], size, kernel, pads=pads, strides=strides, dilations=dilations,
-                  zero=zeros[n % 3], least=(-127, -128)[n % 4 == 1], real=n == 3)
+                  zero=zeros[n % 3], least=(-127, -128)[n % 4 == 1], real=n == 3, whole=n % 2 == 0)
         for n, (size, kernel, pads, strides, dilations) in enumerate([
             ((7, 8), (5, 5), (2, 2, 2, 2), (1, 1), (1, 1)), ((7, 8), (5, 5), (2, 2, 2, 2), (2, 2), (1, 1)),
             ((12, 3), (9, 1), (4, 0, 4, 0), (1, 1), (1, 1)), ((6, 6), (3, 3), (2, 2, 2, 2), (1, 1), (2, 2)),
@@ -96,19 +98,19 @@ def test_depthwise_windows_at_the_ends_of_ranges(
     need: Callable[[str], str],
 ) -> None:  # fmt: skip
     prefer(target, monkeypatch, evidence, need)
-    text = check_cases(windows(), target=target, compiler=compiler).explain().replace("bounded_", "")
-    wanted = {"3x3_u8__neon", "3x3_f32__neon", "depthwise_u8__neon", "depthwise_f32__neon"}
+    text = check_cases(windows(), target=target, compiler=compiler).explain()
+    wanted = {f"{name}_{kind}__neon" for name in ("3x3", "depthwise") for kind in ("u8", "bounded_u8", "f32")}
     if target == "arm-neon-dotprod":  # whose other kernel, made for any convolution, comes before those of NEON
-        wanted = {"3x3_u8__dotprod", "3x3_f32__dotprod"}
+        wanted = {"3x3_u8__dotprod", "3x3_bounded_u8__dotprod", "3x3_f32__dotprod"}
     assert not {name for name in wanted if name not in text}
 
 
 @pytest.mark.parametrize(("one", "kernel"), [
-    (depthwise(0, 8, (5, 5), (3, 3)), "3x3_u8__dotprod"),
-    (depthwise(0, 8, (3, 5), (3, 3)), "3x3_u8__neon"),
-    (depthwise(0, 8, (5, 5), (3, 3), strides=(2, 2)), "3x3_u8__neon"),
-    (depthwise(0, 16, (5, 5), (3, 3), strides=(1, 3)), "depthwise_u8__neon"),
-    (depthwise(0, 16, (5, 5), (5, 5)), "depthwise_u8__neon"),
+    (depthwise(0, 8, (5, 5), (3, 3), whole=True), "3x3_u8__dotprod"),
+    (depthwise(0, 8, (3, 5), (3, 3), whole=True), "3x3_u8__neon"),
+    (depthwise(0, 8, (5, 5), (3, 3), strides=(2, 2)), "3x3_bounded_u8__neon"),
+    (depthwise(0, 16, (5, 5), (3, 3), strides=(1, 3), whole=True), "depthwise_u8__neon"),
+    (depthwise(0, 16, (5, 5), (5, 5)), "depthwise_bounded_u8__neon"),
     (depthwise(0, 7, (5, 5), (3, 3)), "depthwise_u8__portable"),
 ])  # fmt: skip
 def test_windows_have_their_kernels(one: Case, kernel: str) -> None:
@@ -120,13 +122,13 @@ def test_two_weights_that_16_bits_cannot_take_together() -> None:
     assert one.arrays[1] is not None
     one.arrays[1][3, 0, 0, :2] = -128
     assert "two weights side by side are -128" in explained(one, "arm-neon")
-    assert "3x3_u8__dotprod" in explained(one, "arm-neon-dotprod")
+    assert "3x3_bounded_u8__dotprod" in explained(one, "arm-neon-dotprod")
 
 
 def explained(one: Case, target: str) -> str:
     """What a plan says of a case whose result nobody needs."""
     results = [[np.zeros((1, 16, 2, 2), np.uint8)]] if one.node.op == "MaxPool" else None
-    return compile_c(joined([one], results)[0], target=target).explain().replace("bounded_", "")
+    return compile_c(joined([one], results)[0], target=target).explain()
 
 
 @pytest.mark.parametrize("target", ["arm-neon", "armv7-neon", "arm-neon-dotprod"])

@@ -36,6 +36,11 @@ def steep() -> Case:
     return replace(one, arrays=(*one.arrays[:3], np.full(10, 0.7, np.float32)))
 
 
+def clamped(one: Case) -> Case:
+    """With results of fewer codes than a byte has."""
+    return replace(one, node=one.node.with_(attrs={**one.node.attrs, "qmin": 3, "qmax": 250}))
+
+
 def multipliers() -> list[Case]:
     """From a quarter down to what makes nothing of any sum, for the shifts of integers alone."""
     found = []
@@ -73,10 +78,11 @@ def test_ends_of_shapes(core: str) -> None:
     integers alone."""
     shapes = edges()
     cases = [*shapes[::2], *shapes[1:26:2], *windows()[::2], steep(), *long_rows()[:11], *lines(), *short()]
-    cases += [*map(fixed, cases[::3]), *multipliers()]
+    cases += [*map(fixed, cases[::3]), *multipliers(), clamped(shapes[5])]
     text = check_cases(cases, target=core).explain()
     wanted = {"cortex-m4": ("conv_u8s8_u8_by4_clamped_rest__dsp", "conv_u8s8_u8_apart_each_by4_clamped_rest__dsp",
-                            "conv_u8s8_u8_each_by16", "conv_u8s8_f32_apart_by4__dsp",
+                            "conv_u8s8_u8_each_by16__dsp", "conv_u8s8_u8_each_by16_clamped__dsp",
+                            "conv_u8s8_f32_apart_by4__dsp",
                             "gemm_u8s8_row_u8__dsp", "gemm_u8s8_row_f32_apart__dsp",
                             "depthwise_3x3_u8_clamped__dsp", "depthwise_3x3_u8_by2_clamped__dsp",
                             "depthwise_3x3_u8_each_clamped__dsp", "depthwise_3x3_u8_fixed_clamped__dsp",

@@ -9,12 +9,13 @@ QIR_AVX2
 void qir_lookup_u8_u8__avx2(size_t count, const uint8_t *x, const uint8_t *table, uint8_t *y) {
     const __m256i sixteen = _mm256_set1_epi8(16), upper = _mm256_set1_epi8((char)0x80);
     __m256i parts[16];
+    __m128i before = _mm_setzero_si128();
     size_t i;
     int32_t t;
-    for (t = 15; t >= 0; --t) {
+    for (t = 0; t < 16; ++t) {
         const __m128i part = _mm_loadu_si128((const __m128i *)(const void *)(table + 16 * t));
-        const __m128i *const before = (const __m128i *)(const void *)(table + 16 * (t - (t % 8 ? 1 : 0)));
-        parts[t] = _mm256_broadcastsi128_si256(t % 8 ? _mm_xor_si128(part, _mm_loadu_si128(before)) : part);
+        parts[t] = _mm256_broadcastsi128_si256(t % 8 ? _mm_xor_si128(part, before) : part);
+        before = part;
     }
     for (i = 0; i < count; i += 64) {
         uint8_t room[64] = {0};
