@@ -21,21 +21,27 @@
                     0  2 -1 -2  1  0           1 -2  4
                     0  4  0 -5  0  1           0  0 12
 
-   The packed weights, at most 9 * 128 or 144 * 128, fit int16, as does B' d B: of codes, which are not negative, it is
-   at most 4 * 255, or (8 * 8 + 2 * 2) * 255 in the second place of the second row. So products are exact in int32.
-   What comes out is 4 or 576 times the convolution, modulo 2^32, as sums may wrap around on the way. Of 576 the factor 9
-   is odd, so it has an inverse modulo 2^32 and is taken out by a multiplication; the binder checks that what is left, 4
-   or 64 times the convolution, fits int32. Powers of two change no mantissa: results are those of the convolution where
-   a quarter or a 64th of the multiplier is given, and as many times the bias.
+   The packed weights, at most 9 * 128 or 144 * 128, fit int16, as does B' d B: of codes from 0 to 255 it is at most
+   4 * 255, and of codes less 128, as m = 4 takes them, (4 + 5 + 1)^2 * 128; both together do, too, so that products may be
+   crossed (runtime/qir_woven.h). Of what all codes have in common, the 128, only the second place of the second row keeps
+   anything, 6 * 6 times as much: that is where it is taken off. So products are exact in int32. What comes out is 4 or 576
+   times the convolution, modulo 2^32, as sums may wrap around on the way. Of 576 the factor 9 is odd, so it has an
+   inverse modulo 2^32 and is taken out by a multiplication; the binder checks that what is left, 4 or 64 times the
+   convolution, fits int32. Powers of two change no mantissa: results are those of the convolution where a quarter or a
+   64th of the multiplier is given, and as many times the bias.
 
-   Tiles go by blocks: their codes transformed to [place][tile][channel], then for each panel of sixteen output channels
+   Tiles go by blocks: their codes transformed to [place][woven tiles], then for each panel of sixteen output channels
    n^2 products of matrices to [place][tile][16], then back. */
 typedef struct {
-    int32_t tiles;   /* in this block */
-    int32_t room;    /* tiles that a block has room for */
-    int32_t steps;   /* of QIR_CODES input channels */
-    int16_t *codes;  /* [place][room][input channel, steps filled up] */
-    int32_t *sums;   /* [place][room][16] */
+    qir_heights cut; /* of the tiles in this block */
+    int32_t tiles;
+    int32_t held;    /* tiles that a block has room for, and more that fill woven ones up */
+    int32_t depth;   /* input channels, filled up */
+    int32_t *sums;   /* [place][held][16] */
+    #if QIR_CROSSED
+    int32_t *offsets; /* [place][held] */
+    #endif
+    int16_t *codes;  /* [place][held, woven][depth] */
     const qir_sum *sum;   /* where results are sums with other codes */
     const uint8_t *other; /* these, from the panel's first channel on */
 } qir_conv_u8s8_winograd_T_block;
@@ -60,9 +66,9 @@ QIR_TARGET static QIR_INLINE void qir_conv_u8s8_winograd_T_along(const QIR_SHORT
     #endif
 }
 
-/* A tile's pixels to its places, some channels at a time; the last ones may lap over. */
+/* A tile's pixels to its places, some channels at a time; the last ones may lap over. rows: tiles woven together. */
 QIR_TARGET static void qir_conv_u8s8_winograd_T_in(const uint8_t *const pixel[QIR_WINDOW * QIR_WINDOW],
-                                                   int32_t channels, ptrdiff_t place, int16_t *to) {
+                                                   int32_t channels, ptrdiff_t place, int32_t rows, int16_t *to) {
     int32_t channel, i, j;
     for (channel = 0; channel < channels; channel += QIR_AT_ONCE) {
         const int32_t from = channel + QIR_AT_ONCE <= channels ? channel : channels - QIR_AT_ONCE;
@@ -78,32 +84,52 @@ QIR_TARGET static void qir_conv_u8s8_winograd_T_in(const uint8_t *const pixel[QI
         }
         for (i = 0; i < QIR_WINDOW; ++i) {
             qir_conv_u8s8_winograd_T_along(columns[i], t);
+    #if QIR_SIDE == 4
+            if (i == 1) {
+                t[1] = QIR_MINUS(t[1], QIR_ALL(6 * 6 * 128));
+            }
+    #endif
             for (j = 0; j < QIR_WINDOW; ++j) {
-                QIR_PUT(to + (QIR_WINDOW * i + j) * place + from, t[j]);
+                QIR_PUT(to + (QIR_WINDOW * i + j) * place + from * rows, rows, t[j]);
             }
         }
     }
 }
 
-/* All places of a panel; its weights: [place][step][...], see qir_winograd_tiles. `after`: those that come next. */
-static void qir_conv_u8s8_winograd_T_products(const qir_conv_u8s8_winograd_T_block *b, const int16_t *w,
-                                              const int16_t *after) {
-    const ptrdiff_t depth = (ptrdiff_t)b->steps * QIR_CODES;
-    const int32_t most = (int32_t)(sizeof QIR_PRODUCTS / sizeof *QIR_PRODUCTS), last = QIR_WINDOW * QIR_WINDOW - 1;
-    const int32_t pieces = (b->tiles + most - 1) / most, least = b->tiles / pieces, longer = b->tiles % pieces;
-    const int32_t apart = QIR_CODES * 16 * (int32_t)sizeof *w / pieces;
-    int32_t place, piece;
-    for (place = 0; place <= last; ++place, w += depth * 16) {
-        const int16_t *x = b->codes + (ptrdiff_t)place * b->room * depth;
-        const char *next = (const char *)(place < last ? w + depth * 16 : after);
-        int32_t *y = b->sums + (ptrdiff_t)place * b->room * 16;
-        for (piece = 0; piece < pieces; ++piece) {
-            const int32_t count = piece < longer ? least + 1 : least;
-            QIR_PRODUCTS[count - 1](b->steps, x, w, next, apart, y);
-            x += count * depth;
-            y += count * 16;
-            next += b->steps * apart;
+/* All channels of a tile's pixels: those that do not go by eights are filled up with zeros. */
+QIR_TARGET static void qir_conv_u8s8_winograd_T_tile(const uint8_t *const pixel[QIR_WINDOW * QIR_WINDOW],
+                                                     int32_t channels, ptrdiff_t place, int32_t rows, int16_t *to) {
+    const int32_t whole = channels % 8 ? channels / QIR_AT_ONCE * QIR_AT_ONCE : channels;
+    const uint8_t *beside[QIR_WINDOW * QIR_WINDOW];
+    uint8_t rest[QIR_WINDOW * QIR_WINDOW][QIR_AT_ONCE];
+    int32_t i;
+    qir_conv_u8s8_winograd_T_in(pixel, whole, place, rows, to);
+    if (whole < channels) {
+        memset(rest, 0, sizeof rest);
+        for (i = 0; i < QIR_WINDOW * QIR_WINDOW; ++i) {
+            memcpy(rest[i], pixel[i] + whole, (size_t)(channels - whole));
+            beside[i] = rest[i];
         }
+        qir_conv_u8s8_winograd_T_in(beside, QIR_AT_ONCE, place, rows, to + whole * rows);
+    }
+}
+
+/* All places of a panel; its weights: [place][...], see qir_winograd_avx2_place and qir_winograd_neon_place. `after`: those
+   that come next. */
+static void qir_conv_u8s8_winograd_T_products(const qir_conv_u8s8_winograd_T_block *b, const int16_t *w,
+                                              const int16_t *after, int32_t channels) {
+    const ptrdiff_t size = QIR_CROSSED * 32 + (ptrdiff_t)b->depth * 16;
+    const int32_t last = QIR_WINDOW * QIR_WINDOW - 1;
+    int32_t place;
+    for (place = 0; place <= last; ++place, w += size) {
+        const ptrdiff_t tile = (ptrdiff_t)place * b->held;
+    #if QIR_CROSSED
+        const int32_t *const offset = b->offsets + tile;
+    #else
+        const int32_t *const offset = 0;
+    #endif
+        QIR_PLACE(&b->cut, b->depth, b->codes + tile * b->depth, offset, w,
+                  (const char *)(place < last ? w + size : after), channels, b->sums + tile * 16);
     }
 }
 
@@ -154,7 +180,7 @@ QIR_TARGET static void qir_conv_u8s8_winograd_T_results(const qir_conv_u8_shape 
                                                         int32_t channels, const int32_t *bias,
                                                         const float *multiplier, QIR_Y *y) {
     const int32_t high = s->window.out[1], across = s->window.out[2], in_row = (across + QIR_SIDE - 1) / QIR_SIDE;
-    const ptrdiff_t place = (ptrdiff_t)b->room * 16, step = s->out_channels;
+    const ptrdiff_t place = (ptrdiff_t)b->held * 16, step = s->out_channels;
     const QIR_REQUANT q = QIR_WIDEN_REQUANT(&s->requant);
     const int32_t whole = channels >= 16;
     int32_t row = first / in_row * QIR_SIDE, column = first % in_row * QIR_SIDE, tile, i, j;
@@ -215,53 +241,83 @@ QIR_TARGET static void qir_conv_u8s8_winograd_T_results(const qir_conv_u8_shape 
     #undef QIR_REALS_OF
 }
 
-/* At least sixteen input channels. Weights: [panel of 16 channels][place][step][...], see qir_winograd_tiles; 4 or 64
-   times the bias, with -x_zero_point * sum of w, and as small a part of the multiplier: [panel][16]. sum, other: as in
-   conv_u8__x86.c. scratch: codes and sums of a block of `room` tiles, and a pixel of the zero point for what lies
-   outside the input. */
-void qir_conv_u8s8_winograd_T__vectors(const qir_conv_u8_shape *s, int32_t room, const uint8_t *QIR_RESTRICT x,
-                                       const int16_t *QIR_RESTRICT w, const int32_t *QIR_RESTRICT bias,
-                                       const float *QIR_RESTRICT multiplier, QIR_SUMMED void *QIR_RESTRICT scratch,
-                                       QIR_Y *y) {
-    enum { window = QIR_WINDOW, places = QIR_WINDOW * QIR_WINDOW };
+/* The codes of a block's tiles, counted from `first` row by row; outside: a pixel of what lies outside the input. */
+QIR_TARGET static void qir_conv_u8s8_winograd_T_codes(const qir_conv_u8_shape *s,
+                                                      const qir_conv_u8s8_winograd_T_block *b, int32_t first,
+                                                      const uint8_t *x, const uint8_t *outside) {
     const qir_window *const win = &s->window;
     const int32_t channels = s->in_channels, in_row = (win->out[2] + QIR_SIDE - 1) / QIR_SIDE;
-    const int32_t all = in_row * ((win->out[1] + QIR_SIDE - 1) / QIR_SIDE);
-    const uint8_t *pixel[places];
-    uint8_t *outside;
-    qir_conv_u8s8_winograd_T_block b;
-    int32_t sample, first, tile, i, j, channel;
-    b.room = room;
-    b.steps = (channels + QIR_CODES - 1) / QIR_CODES;
-    b.sums = (int32_t *)scratch;
-    b.codes = (int16_t *)(void *)(b.sums + (ptrdiff_t)places * 16 * room);
-    outside = (uint8_t *)(b.codes + (ptrdiff_t)places * room * b.steps * QIR_CODES);
-    memset(outside, s->x_zero_point, (size_t)channels);
-    for (sample = 0; sample < win->batch; ++sample) {
-        for (first = 0; first < all; first += room) {
-            int32_t row = first / in_row * QIR_SIDE - win->pad[1], column = first % in_row * QIR_SIDE - win->pad[2];
-            b.tiles = all - first < room ? all - first : room;
-            for (tile = 0; tile < b.tiles; ++tile) {
-                for (i = 0; i < window; ++i) {
-                    const ptrdiff_t line = ((ptrdiff_t)(row + i) * win->in[2] + column) * channels;
-                    const int32_t above = (uint32_t)(row + i) < (uint32_t)win->in[1];
-                    for (j = 0; j < window; ++j) {
-                        const int32_t inside = above && (uint32_t)(column + j) < (uint32_t)win->in[2];
-                        pixel[window * i + j] = inside ? x + line + j * channels : outside;
-                    }
+    const ptrdiff_t place = (ptrdiff_t)b->held * b->depth;
+    int32_t row = first / in_row * QIR_SIDE - win->pad[1], column = first % in_row * QIR_SIDE - win->pad[2];
+    int16_t *to = b->codes;
+    int32_t woven, tile, i, j;
+    for (woven = 0; woven < b->cut.higher + b->cut.lower; ++woven) {
+        const int32_t tiles = woven < b->cut.higher ? b->cut.high : b->cut.high - 1;
+        const int32_t rows = qir_woven_rows(tiles, QIR_TOGETHER);
+        for (tile = 0; tile < rows; ++tile) {
+            const uint8_t *pixel[QIR_WINDOW * QIR_WINDOW];
+            for (i = 0; i < QIR_WINDOW; ++i) {
+                const ptrdiff_t line = ((ptrdiff_t)(row + i) * win->in[2] + column) * channels;
+                const int32_t above = (uint32_t)(row + i) < (uint32_t)win->in[1];
+                for (j = 0; j < QIR_WINDOW; ++j) {
+                    const int32_t inside = above && (uint32_t)(column + j) < (uint32_t)win->in[2];
+                    pixel[QIR_WINDOW * i + j] = inside ? x + line + j * channels : outside;
                 }
-                qir_conv_u8s8_winograd_T_in(pixel, channels, (ptrdiff_t)room * b.steps * QIR_CODES,
-                                            b.codes + (ptrdiff_t)tile * b.steps * QIR_CODES);
+            }
+            qir_conv_u8s8_winograd_T_tile(pixel, channels, place, rows, to + 8 * tile);
+            if (tile < tiles - 1 || tile == rows - 1) { /* what fills up is the last tile again */
                 column += QIR_SIDE;
                 if (column + win->pad[2] >= win->out[2]) {
                     column = -win->pad[2];
                     row += QIR_SIDE;
                 }
             }
+        }
+        to += (ptrdiff_t)rows * b->depth;
+    }
+    #if QIR_CROSSED
+    for (i = 0; i < QIR_WINDOW * QIR_WINDOW; ++i) {
+        QIR_OFFSETS(&b->cut, b->depth, b->codes + i * place, b->offsets + (ptrdiff_t)i * b->held);
+    }
+    #endif
+}
+
+/* At least sixteen input channels. Weights: [panel of 16 channels][place][...], see qir_conv_u8s8_winograd_T_products; 4
+   or 64 times the bias, with -x_zero_point * sum of w, of codes as they are taken, and as small a part of the multiplier:
+   [panel][16]. sum, other: as in conv_u8__x86.c. scratch: sums, offsets and codes of a block of `room` tiles, and a
+   pixel of the zero point for what lies outside the input. */
+void qir_conv_u8s8_winograd_T__vectors(const qir_conv_u8_shape *s, int32_t room, const uint8_t *QIR_RESTRICT x,
+                                       const int16_t *QIR_RESTRICT w, const int32_t *QIR_RESTRICT bias,
+                                       const float *QIR_RESTRICT multiplier, QIR_SUMMED void *QIR_RESTRICT scratch,
+                                       QIR_Y *y) {
+    enum { places = QIR_WINDOW * QIR_WINDOW };
+    const qir_window *const win = &s->window;
+    const int32_t channels = s->in_channels, in_row = (win->out[2] + QIR_SIDE - 1) / QIR_SIDE;
+    const int32_t all = in_row * ((win->out[1] + QIR_SIDE - 1) / QIR_SIDE);
+    ptrdiff_t panel;
+    uint8_t *outside;
+    qir_conv_u8s8_winograd_T_block b;
+    int32_t sample, first, channel;
+    b.held = room + QIR_TOGETHER - 1;
+    b.depth = channels % 8 ? (channels + QIR_AT_ONCE - 1) / QIR_AT_ONCE * QIR_AT_ONCE : channels;
+    b.sums = (int32_t *)scratch;
+    b.codes = (int16_t *)(void *)(b.sums + (ptrdiff_t)places * 16 * b.held);
+    outside = (uint8_t *)(b.codes + (ptrdiff_t)places * b.held * b.depth);
+    #if QIR_CROSSED
+    b.offsets = (int32_t *)(void *)outside;
+    outside += (ptrdiff_t)places * b.held * (ptrdiff_t)sizeof(int32_t);
+    #endif
+    panel = places * (QIR_CROSSED * 32 + (ptrdiff_t)b.depth * 16);
+    memset(outside, s->x_zero_point, (size_t)channels);
+    for (sample = 0; sample < win->batch; ++sample) {
+        for (first = 0; first < all; first += room) {
+            b.tiles = all - first < room ? all - first : room;
+            b.cut = qir_cut_into_tiles(b.tiles, QIR_TOGETHER);
+            qir_conv_u8s8_winograd_T_codes(s, &b, first, x, outside);
             for (channel = 0; channel < s->out_channels; channel += 16) {
-                const int16_t *const panel = w + (ptrdiff_t)channel * places * b.steps * QIR_CODES;
-                const int16_t *const next = panel + (ptrdiff_t)16 * places * b.steps * QIR_CODES;
-                qir_conv_u8s8_winograd_T_products(&b, panel, channel + 16 < s->out_channels ? next : w);
+                const int16_t *const own = w + channel / 16 * panel;
+                qir_conv_u8s8_winograd_T_products(&b, own, channel + 16 < s->out_channels ? own + panel : w,
+                                                  s->out_channels - channel);
     #if QIR_SUMS
                 b.sum = sum;
                 b.other = other + channel;

@@ -11,6 +11,11 @@ static QIR_INLINE int16x8_t qir_winograd_neon_codes(const uint8_t *from) {
     return vreinterpretq_s16_u16(vmovl_u8(vld1_u8(from)));
 }
 
+static QIR_INLINE void qir_winograd_neon_put(int16_t *to, int32_t rows, int16x8_t values) {
+    (void)rows;
+    vst1q_s16(to, values);
+}
+
 /* Sums modulo 2^32: of signed vectors, which are sums of signed numbers to gcc, they must not wrap around. */
 static QIR_INLINE int32x4_t qir_winograd_neon_add(int32x4_t a, int32x4_t b) {
     return vreinterpretq_s32_u32(vaddq_u32(vreinterpretq_u32_s32(a), vreinterpretq_u32_s32(b)));
@@ -79,10 +84,9 @@ static QIR_INLINE int32x4_t qir_winograd_neon_ninth(int32x4_t values) {
     vst1q_s32(y + 16 * i + 12, d##i);
 #define QIR_TILES(n)                                                                                        \
     QIR_IN_ORDER static void qir_winograd_neon_##n(int32_t steps, const int16_t *x, const int16_t *w,       \
-                                                   const char *next, int32_t apart, int32_t *y) {           \
+                                                   int32_t *y) {                                            \
         const int32x4_t zero = vdupq_n_s32(0);                                                              \
         const ptrdiff_t stride = (ptrdiff_t)steps * 8;                                                      \
-        (void)next, (void)apart;                                                                            \
         QIR_EACH_##n(QIR_BEGIN) do {                                                                        \
             QIR_EACH_##n(QIR_EIGHT) QIR_CHANNEL(n, 0) QIR_CHANNEL(n, 1) QIR_CHANNEL(n, 2) QIR_CHANNEL(n, 3) \
             QIR_CHANNEL(n, 4) QIR_CHANNEL(n, 5) QIR_CHANNEL(n, 6) QIR_CHANNEL(n, 7)                         \
@@ -92,10 +96,6 @@ static QIR_INLINE int32x4_t qir_winograd_neon_ninth(int32x4_t values) {
 QIR_TILES(1) QIR_TILES(2)
 #if defined(__aarch64__)
 QIR_TILES(3) QIR_TILES(4) QIR_TILES(5)
-static qir_winograd_tiles *const qir_winograd_neon_products[] = {
-    qir_winograd_neon_1, qir_winograd_neon_2, qir_winograd_neon_3, qir_winograd_neon_4, qir_winograd_neon_5};
-#else
-static qir_winograd_tiles *const qir_winograd_neon_products[] = {qir_winograd_neon_1, qir_winograd_neon_2};
 #endif
 #undef QIR_ADD_LOW
 #undef QIR_ADD_HIGH
@@ -107,5 +107,27 @@ static qir_winograd_tiles *const qir_winograd_neon_products[] = {qir_winograd_ne
 #undef QIR_NEXT_WEIGHTS
 #undef QIR_END
 #undef QIR_TILES
+
+typedef void qir_winograd_neon_tiles(int32_t steps, const int16_t *x, const int16_t *w, int32_t *y);
+
+/* Tiles lie one after the other: each is woven alone. */
+static void qir_winograd_neon_place(const qir_heights *cut, int32_t depth, const int16_t *x, const int32_t *offset,
+                                    const int16_t *w, const char *next, int32_t channels, int32_t *y) {
+    static qir_winograd_neon_tiles *const products[] = {qir_winograd_neon_1, qir_winograd_neon_2,
+#if defined(__aarch64__)
+                                                        qir_winograd_neon_3, qir_winograd_neon_4, qir_winograd_neon_5
+#endif
+    };
+    const int32_t most = (int32_t)(sizeof products / sizeof *products), tiles = cut->higher + cut->lower;
+    const int32_t pieces = (tiles + most - 1) / most, least = tiles / pieces, longer = tiles % pieces;
+    int32_t piece;
+    (void)offset, (void)next, (void)channels;
+    for (piece = 0; piece < pieces; ++piece) {
+        const int32_t count = piece < longer ? least + 1 : least;
+        products[count - 1](depth / 8, x, w, y);
+        x += count * depth;
+        y += count * 16;
+    }
+}
 
 #endif

@@ -36,8 +36,11 @@
 #define QIR_CODES_AT qir_winograd_neon_codes
 #define QIR_PLUS vaddq_s16
 #define QIR_MINUS vsubq_s16
-#define QIR_PUT vst1q_s16
-#define QIR_PRODUCTS qir_winograd_neon_products
+#define QIR_ALL vdupq_n_s16
+#define QIR_PUT qir_winograd_neon_put
+#define QIR_PLACE qir_winograd_neon_place
+#define QIR_CROSSED 0
+#define QIR_TOGETHER 1
 #define QIR_BOTH QIR_WINOGRAD_NEON_BOTH
 #else
 #include "../../runtime/qir_x86_words.h"
@@ -52,8 +55,12 @@
 #define QIR_CODES_AT qir_winograd_avx2_codes
 #define QIR_PLUS _mm256_add_epi16
 #define QIR_MINUS _mm256_sub_epi16
+#define QIR_ALL _mm256_set1_epi16
 #define QIR_PUT qir_winograd_avx2_put
-#define QIR_PRODUCTS qir_winograd_avx2_products
+#define QIR_PLACE qir_winograd_avx2_place
+#define QIR_OFFSETS qir_winograd_avx2_offsets
+#define QIR_CROSSED 1
+#define QIR_TOGETHER 4
 #define QIR_BOTH QIR_WINOGRAD_AVX2_BOTH
 #endif
 

@@ -40,6 +40,7 @@ class Tile:
         side: outputs of a tile along an axis.
         cleared: the matrix G without its fractions.
         shift: logarithm of the factor by which accumulators are too large.
+        less: what is taken off every code.
         transforms: by instruction set, products that could be done while one input channel of a tile is transformed,
             or one output channel back.
         rooms: by instruction set, tiles of a block, some passes of as many as go together: few, whose codes and sums
@@ -50,6 +51,7 @@ class Tile:
     side: int
     cleared: tuple[tuple[int, int, int], ...]
     shift: int
+    less: int
     transforms: Mapping[str, tuple[int, int]]
     rooms: Mapping[str, tuple[int, int]]
 
@@ -69,9 +71,9 @@ class Tile:
 
 
 TILES = (
-    Tile(4, ((6, 0, 0), (-4, -4, -4), (-4, 4, -4), (1, 2, 4), (1, -2, 4), (0, 0, 12)), 6,
+    Tile(4, ((6, 0, 0), (-4, -4, -4), (-4, 4, -4), (1, 2, 4), (1, -2, 4), (0, 0, 12)), 6, 128,
           {"avx2": (170, 300), "neon": (200, 380)}, {"avx2": (6, 24), "neon": (10, 25)}),
-    Tile(2, ((2, 0, 0), (1, 1, 1), (1, -1, 1), (0, 0, 2)), 2,
+    Tile(2, ((2, 0, 0), (1, 1, 1), (1, -1, 1), (0, 0, 2)), 2, 0,
           {"avx2": (40, 96), "neon": (40, 80)}, {"avx2": (12, 24), "neon": (10, 25)}),
 )  # fmt: skip
 
@@ -81,39 +83,45 @@ class _Vectors:
     """What an instruction set lends the kernel.
 
     Attributes:
-        depth: input channels of a step.
+        at_once: input channels that are transformed together.
         beside: neighbouring input channels whose weights lie side by side.
         together: tiles of a pass.
+        crossed: products are crossed (runtime/qir_woven.h), of tiles woven together.
         words: of the template.
     """
 
-    depth: int
+    at_once: int
     beside: int
     together: int
+    crossed: bool
     words: Mapping[str, str]
 
     def padded(self, channels: int) -> int:
-        """Of the input, the last step filled up."""
-        return -(-channels // self.depth) * self.depth
+        """Input channels, filled up where they do not go by eights."""
+        return -(-channels // self.at_once) * self.at_once if channels % 8 else channels
 
 
 _VECTORS = {
-    "avx2": _Vectors(2, 2, 6, {
+    "avx2": _Vectors(16, 2, 4, True, {
         "QIR_VECTORS": "QIR_EACH_2", "QIR_SUBTRACT": "_mm256_sub_epi32", "QIR_SHORTS": "__m256i", "QIR_AT_ONCE": "16",
         "QIR_CODES_AT": "qir_winograd_avx2_codes", "QIR_PLUS": "_mm256_add_epi16", "QIR_MINUS": "_mm256_sub_epi16",
         "QIR_SHORTS_4": "qir_winograd_avx2_shorts_4", "QIR_VECTOR_4": "qir_winograd_avx2_vector_4",
-        "QIR_NINTH": "qir_winograd_avx2_ninth", "QIR_PUT": "qir_winograd_avx2_put",
-        "QIR_PRODUCTS": "qir_winograd_avx2_products", "QIR_BOTH": "QIR_WINOGRAD_AVX2_BOTH",
+        "QIR_NINTH": "qir_winograd_avx2_ninth", "QIR_PUT": "qir_winograd_avx2_put", "QIR_ALL": "_mm256_set1_epi16",
+        "QIR_PLACE": "qir_winograd_avx2_place", "QIR_OFFSETS": "qir_winograd_avx2_offsets",
+        "QIR_BOTH": "QIR_WINOGRAD_AVX2_BOTH", "QIR_CROSSED": "1", "QIR_TOGETHER": "4",
+        "QIR_WOVEN_SUMS": "qir_avx2_woven_words", "QIR_WEIGHTS": "qir_avx2_vector", "QIR_STEP_BYTES": "64",
+        "QIR_NEXT_VECTOR": "32",
     }),
-    "neon": _Vectors(8, 1, 5, {
+    "neon": _Vectors(8, 1, 5, False, {
         "QIR_VECTORS": "QIR_EACH_4", "QIR_SUBTRACT": "qir_winograd_neon_subtract", "QIR_SHORTS": "int16x8_t",
         "QIR_AT_ONCE": "8", "QIR_CODES_AT": "qir_winograd_neon_codes", "QIR_PLUS": "vaddq_s16",
         "QIR_MINUS": "vsubq_s16", "QIR_SHORTS_4": "qir_winograd_neon_shorts_4",
         "QIR_VECTOR_4": "qir_winograd_neon_vector_4", "QIR_NINTH": "qir_winograd_neon_ninth",
-        "QIR_PUT": "vst1q_s16", "QIR_PRODUCTS": "qir_winograd_neon_products", "QIR_BOTH": "QIR_WINOGRAD_NEON_BOTH",
+        "QIR_PUT": "qir_winograd_neon_put", "QIR_ALL": "vdupq_n_s16", "QIR_PLACE": "qir_winograd_neon_place",
+        "QIR_BOTH": "QIR_WINOGRAD_NEON_BOTH", "QIR_CROSSED": "0", "QIR_TOGETHER": "1",
         "QIR_TARGET": "", "QIR_VECTOR": "int32x4_t", "QIR_REALS": "float32x4_t", "QIR_REQUANT": "qir_requant4",
         "QIR_WIDEN_REQUANT": "qir_widen_requant4", "QIR_LOAD": "vld1q_s32", "QIR_LOAD_REALS": "vld1q_f32",
-        "QIR_SCALED": "qir_neon_scaled", "QIR_ADD": "qir_winograd_neon_add", "QIR_CODES": "8", "QIR_WIDTH": "4",
+        "QIR_SCALED": "qir_neon_scaled", "QIR_ADD": "qir_winograd_neon_add", "QIR_WIDTH": "4",
         "QIR_SUM": "qir_neon_sum_with", "QIR_SUM_NUMBERS": "qir_neon_sum_numbers",
         "QIR_WIDEN_SUM": "qir_neon_widen_sum", "QIR_OWN_FIRST": "b->sum->own_first",
     }),
@@ -166,13 +174,20 @@ def transformed(w: np.ndarray, tile: Tile) -> np.ndarray:
 
 
 def _packed(w: np.ndarray, tile: Tile, vectors: _Vectors) -> Data:
-    """[M, C, 3, 3] to [panel][place][channels / beside][16][beside], zeros where there is nothing."""
+    """[M, C, 3, 3] to [panel][place][channels / beside][16][beside], zeros where there is nothing; where products are
+    crossed each place begins with what is to be taken off its sums for the products of weights that these hold: of
+    every four weights the first two times the last two, [16] of 32 bits."""
     beside, places = vectors.beside, tile.places
     panels, channels = -(-w.shape[0] // PANEL), vectors.padded(w.shape[1])
     padded = np.zeros((panels * PANEL, channels, places), np.int16)
     padded[: w.shape[0], : w.shape[1]] = transformed(w, tile).reshape(*w.shape[:2], places)
     cut = padded.reshape(panels, PANEL, channels // beside, beside, places).transpose(0, 4, 2, 1, 3)
-    return Data(np.ascontiguousarray(cut), "weights, transformed")
+    laid = np.ascontiguousarray(cut).reshape(panels, places, -1)
+    if vectors.crossed:
+        fours = padded.reshape(panels, PANEL, channels // 4, 2, 2, places).astype(np.int64)
+        crossed = -fours.prod(axis=3).sum(axis=(2, 3)).transpose(0, 2, 1)
+        laid = np.concatenate([np.ascontiguousarray(crossed.astype(np.int32)).view(np.int16), laid], axis=2)
+    return Data(laid, "weights, transformed")
 
 
 def _kernel(site: Site, tile: Tile, isa: str) -> Kernel:
@@ -181,7 +196,7 @@ def _kernel(site: Site, tile: Tile, isa: str) -> Kernel:
     if isa == "avx2":
         kernel = x86_kernel(_FUNCTION, _SOURCE, site, isa)
         return replace(kernel, name=kernel.name.replace("winograd", tile.name),
-                       substitutions=(*kernel.substitutions, *words), headers=(*kernel.headers, header))  # fmt: skip
+                       substitutions=(*words, *kernel.substitutions), headers=(*kernel.headers, header))  # fmt: skip
     function = _FUNCTION.replace("vectors", isa).replace("winograd", tile.name)
     name, types = output_types(site, function.replace("_T__", "_sum_T__") if site.added is not None else function)
     words = (*words, *types, *summed(site)[:2], ("QIR_PAIR", f"qir_neon_reals16_{site.output.short}"))
@@ -195,10 +210,12 @@ def _bind(site: Site, tile: Tile, isa: str) -> Bound:
     tiles, most = _tiles(site, tile), tile.rooms[isa][packed.array.nbytes > _NEAR]
     passes = -(-tiles // (-(-tiles // most) * vectors.together))
     room = min(passes * vectors.together, tiles)
-    data = (packed, in_panels(factor * bias, 1, f"bias, {factor} times"),
+    held = room + int(vectors.words["QIR_TOGETHER"]) - 1
+    bias = bias + tile.less * weight_sums(w)
+    data = (packed, in_panels((factor * bias).astype(np.int32), 1, f"bias, {factor} times"),
             in_panels(per_channel(site.constant(3), w.shape[0]) / np.float32(factor), 1,
                       f"multipliers over {factor}"))  # fmt: skip
-    scratch = Scratch(tile.places * room * (PANEL * 4 + depth * 2) + w.shape[1])
+    scratch = Scratch(tile.places * held * (PANEL * 4 + depth * 2 + vectors.crossed * 4) + w.shape[1])
     args = (conv_shape(site), Scalar(room), site.input(0).read, *data, *added(site), scratch, site.output.write)
     return Bound(_kernel(site, tile, isa), args)
 
