@@ -4,12 +4,19 @@
 
 #include "../../runtime/qir_woven.h"
 
-/* Products at one place, as each instruction set has them under the name QIR_PLACE: of a block's tiles, their codes x,
-   woven (runtime/qir_woven.h) by tiles in the place of pixels, with the weights of sixteen output channels, of which
-   `channels` are left, give the sums y [tile][16], modulo 2^32.
+/* How the tiles of a block are multiplied. */
+typedef struct {
+    qir_heights cut;  /* into passes of as many as go together */
+    int32_t depth;    /* input channels, filled up */
+    int32_t channels; /* of the output, that are left */
+    int32_t apart;    /* bytes of what comes next to fetch with each eight input channels */
+    ptrdiff_t pitch;  /* from one tile's sums to the next one's */
+} qir_winograd_passes;
 
-   depth: input channels, filled up. offset: [tile], where products are crossed. Weights that come next lie at `next`:
-   asked for in time, they come as fast as a cache far away can give them. */
+/* Products at one place, as each instruction set has them under the name QIR_PLACE: of a block's tiles, their codes x,
+   [tile][depth] or woven pass by pass (runtime/qir_woven.h), with the weights of sixteen output channels give the sums
+   y [tile, pitch apart][16], modulo 2^32. offset: [tile], where products are crossed. Weights that come next lie at `next`: asked for
+   in time, they come as fast as a cache far away can give them. */
 
 /* 9 times this is 1 modulo 2^32. */
 #define QIR_WINOGRAD_NINTH 0x38e38e39

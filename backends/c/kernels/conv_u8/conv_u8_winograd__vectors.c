@@ -30,18 +30,15 @@
    convolution, fits int32. Powers of two change no mantissa: results are those of the convolution where a quarter or a
    64th of the multiplier is given, and as many times the bias.
 
-   Tiles go by blocks: their codes transformed to [place][woven tiles], then for each panel of sixteen output channels
-   n^2 products of matrices to [place][tile][16], then back. */
+   Tiles go by blocks: their codes transformed to [place][tiles], then for each panel of sixteen output channels n^2
+   products of matrices to [tile][place][16], then back. */
 typedef struct {
-    qir_heights cut; /* of the tiles in this block */
-    int32_t tiles;
-    int32_t held;    /* tiles that a block has room for, and more that fill woven ones up */
-    int32_t depth;   /* input channels, filled up */
-    int32_t *sums;   /* [place][held][16] */
-    #if QIR_CROSSED
-    int32_t *offsets; /* [place][held] */
-    #endif
-    int16_t *codes;  /* [place][held, woven][depth] */
+    qir_winograd_passes passes;
+    int32_t tiles;        /* in this block */
+    int32_t held;         /* tiles that a block has room for, and more for what fills up */
+    int32_t *sums;        /* [held][place][16] */
+    int32_t *offsets;     /* [place][held], where products are crossed */
+    int16_t *codes;       /* [place][held * depth] */
     const qir_sum *sum;   /* where results are sums with other codes */
     const uint8_t *other; /* these, from the panel's first channel on */
 } qir_conv_u8s8_winograd_T_block;
@@ -66,16 +63,17 @@ QIR_TARGET static QIR_INLINE void qir_conv_u8s8_winograd_T_along(const QIR_SHORT
     #endif
 }
 
-/* A tile's pixels to its places, some channels at a time; the last ones may lap over. rows: tiles woven together. */
-QIR_TARGET static void qir_conv_u8s8_winograd_T_in(const uint8_t *const pixel[QIR_WINDOW * QIR_WINDOW],
-                                                   int32_t channels, ptrdiff_t place, int32_t rows, int16_t *to) {
+/* A tile's pixels to its places, some channels at a time. rows: tiles woven together; sums: [place], of
+   crossed products. */
+QIR_TARGET QIR_ALONE static void qir_conv_u8s8_winograd_T_in(const uint8_t *const pixel[QIR_WINDOW * QIR_WINDOW],
+                                                   int32_t channels, ptrdiff_t place, int32_t rows, QIR_VECTOR *sums,
+                                                   int16_t *to) {
     int32_t channel, i, j;
     for (channel = 0; channel < channels; channel += QIR_AT_ONCE) {
-        const int32_t from = channel + QIR_AT_ONCE <= channels ? channel : channels - QIR_AT_ONCE;
         QIR_SHORTS columns[QIR_WINDOW][QIR_WINDOW], d[QIR_WINDOW], t[QIR_WINDOW];
         for (j = 0; j < QIR_WINDOW; ++j) {
             for (i = 0; i < QIR_WINDOW; ++i) {
-                d[i] = QIR_CODES_AT(pixel[QIR_WINDOW * i + j] + from);
+                d[i] = QIR_CODES_AT(pixel[QIR_WINDOW * i + j] + channel);
             }
             qir_conv_u8s8_winograd_T_along(d, t);
             for (i = 0; i < QIR_WINDOW; ++i) {
@@ -86,50 +84,50 @@ QIR_TARGET static void qir_conv_u8s8_winograd_T_in(const uint8_t *const pixel[QI
             qir_conv_u8s8_winograd_T_along(columns[i], t);
     #if QIR_SIDE == 4
             if (i == 1) {
-                t[1] = QIR_MINUS(t[1], QIR_ALL(6 * 6 * 128));
+                t[1] = QIR_MINUS(t[1], QIR_ALL(6 * 6 * QIR_LESS));
             }
     #endif
             for (j = 0; j < QIR_WINDOW; ++j) {
-                QIR_PUT(to + (QIR_WINDOW * i + j) * place + from * rows, rows, t[j]);
+                QIR_PUT(to + (QIR_WINDOW * i + j) * place + channel * rows, rows, t[j]);
+    #if QIR_CROSSED
+                sums[QIR_WINDOW * i + j] = QIR_CROSS(t[j], sums[QIR_WINDOW * i + j]);
+    #endif
             }
         }
     }
+    (void)sums;
 }
 
-/* All channels of a tile's pixels: those that do not go by eights are filled up with zeros. */
+/* All channels of a tile's pixels; what fills the last ones up, perhaps beyond their depth, where nothing lies yet, becomes
+   zeros at all places. */
 QIR_TARGET static void qir_conv_u8s8_winograd_T_tile(const uint8_t *const pixel[QIR_WINDOW * QIR_WINDOW],
-                                                     int32_t channels, ptrdiff_t place, int32_t rows, int16_t *to) {
-    const int32_t whole = channels % 8 ? channels / QIR_AT_ONCE * QIR_AT_ONCE : channels;
+                                                     int32_t channels, ptrdiff_t place, int32_t rows, QIR_VECTOR *sums,
+                                                     int16_t *to) {
+    const int32_t whole = channels / QIR_AT_ONCE * QIR_AT_ONCE;
     const uint8_t *beside[QIR_WINDOW * QIR_WINDOW];
     uint8_t rest[QIR_WINDOW * QIR_WINDOW][QIR_AT_ONCE];
     int32_t i;
-    qir_conv_u8s8_winograd_T_in(pixel, whole, place, rows, to);
+    qir_conv_u8s8_winograd_T_in(pixel, whole, place, rows, sums, to);
     if (whole < channels) {
-        memset(rest, 0, sizeof rest);
+        memset(rest, QIR_LESS, sizeof rest);
         for (i = 0; i < QIR_WINDOW * QIR_WINDOW; ++i) {
             memcpy(rest[i], pixel[i] + whole, (size_t)(channels - whole));
             beside[i] = rest[i];
         }
-        qir_conv_u8s8_winograd_T_in(beside, QIR_AT_ONCE, place, rows, to + whole * rows);
+        qir_conv_u8s8_winograd_T_in(beside, QIR_AT_ONCE, place, rows, sums, to + whole * rows);
     }
 }
 
-/* All places of a panel; its weights: [place][...], see qir_winograd_avx2_place and qir_winograd_neon_place. `after`: those
-   that come next. */
+/* All places of a panel; its weights: [place][...], as QIR_PLACE has them. `after`: those that come next. */
 static void qir_conv_u8s8_winograd_T_products(const qir_conv_u8s8_winograd_T_block *b, const int16_t *w,
-                                              const int16_t *after, int32_t channels) {
-    const ptrdiff_t size = QIR_CROSSED * 32 + (ptrdiff_t)b->depth * 16;
+                                              const int16_t *after) {
+    const ptrdiff_t depth = b->passes.depth, size = QIR_CROSSED * 32 + depth * 16;
     const int32_t last = QIR_WINDOW * QIR_WINDOW - 1;
     int32_t place;
     for (place = 0; place <= last; ++place, w += size) {
         const ptrdiff_t tile = (ptrdiff_t)place * b->held;
-    #if QIR_CROSSED
-        const int32_t *const offset = b->offsets + tile;
-    #else
-        const int32_t *const offset = 0;
-    #endif
-        QIR_PLACE(&b->cut, b->depth, b->codes + tile * b->depth, offset, w,
-                  (const char *)(place < last ? w + size : after), channels, b->sums + tile * 16);
+        QIR_PLACE(&b->passes, b->codes + tile * depth, b->offsets + tile, w,
+                  (const char *)(place < last ? w + size : after), b->sums + 16 * (ptrdiff_t)place);
     }
 }
 
@@ -149,14 +147,14 @@ QIR_TARGET static QIR_INLINE void qir_conv_u8s8_winograd_T_back(const QIR_VECTOR
     #endif
 }
 
-/* A vector of channels of a tile: sums at all places, `place` apart, to outputs. */
-QIR_TARGET static QIR_INLINE void qir_conv_u8s8_winograd_T_out(const int32_t *sums, ptrdiff_t place, QIR_VECTOR bias,
+/* A vector of channels of a tile: sums at all places to outputs. */
+QIR_TARGET static QIR_INLINE void qir_conv_u8s8_winograd_T_out(const int32_t *sums, QIR_VECTOR bias,
                                                                QIR_VECTOR out[QIR_SIDE * QIR_SIDE]) {
     QIR_VECTOR rows[QIR_SIDE][QIR_WINDOW], m[QIR_WINDOW], y[QIR_SIDE];
     int32_t i, j;
     for (j = 0; j < QIR_WINDOW; ++j) {
         for (i = 0; i < QIR_WINDOW; ++i) {
-            m[i] = QIR_LOAD(sums + (QIR_WINDOW * i + j) * place);
+            m[i] = QIR_LOAD(sums + 16 * (QIR_WINDOW * i + j));
         }
         qir_conv_u8s8_winograd_T_back(m, y);
         for (i = 0; i < QIR_SIDE; ++i) {
@@ -175,12 +173,12 @@ QIR_TARGET static QIR_INLINE void qir_conv_u8s8_winograd_T_out(const int32_t *su
 }
 
 /* The block's tiles, counted from `first` row by row, to results of one panel; tiles may reach beyond the output. */
-QIR_TARGET static void qir_conv_u8s8_winograd_T_results(const qir_conv_u8_shape *s,
+QIR_TARGET QIR_ALONE static void qir_conv_u8s8_winograd_T_results(const qir_conv_u8_shape *s,
                                                         const qir_conv_u8s8_winograd_T_block *b, int32_t first,
                                                         int32_t channels, const int32_t *bias,
                                                         const float *multiplier, QIR_Y *y) {
     const int32_t high = s->window.out[1], across = s->window.out[2], in_row = (across + QIR_SIDE - 1) / QIR_SIDE;
-    const ptrdiff_t place = (ptrdiff_t)b->held * 16, step = s->out_channels;
+    const ptrdiff_t step = s->out_channels;
     const QIR_REQUANT q = QIR_WIDEN_REQUANT(&s->requant);
     const int32_t whole = channels >= 16;
     int32_t row = first / in_row * QIR_SIDE, column = first % in_row * QIR_SIDE, tile, i, j;
@@ -192,7 +190,7 @@ QIR_TARGET static void qir_conv_u8s8_winograd_T_results(const qir_conv_u8_shape 
     #define QIR_REAL(sums, scale, other) QIR_SCALED(sums, scale)
     #endif
     #define QIR_OUT(v)                                                                \
-        qir_conv_u8s8_winograd_T_out(b->sums + 16 * tile + QIR_WIDTH * v, place, \
+        qir_conv_u8s8_winograd_T_out(b->sums + b->passes.pitch * tile + QIR_WIDTH * v, \
                                      QIR_LOAD(bias + QIR_WIDTH * v), out[v]);
     #define QIR_SCALE(v) scale[v] = QIR_LOAD_REALS(multiplier + QIR_WIDTH * v);
     #define QIR_REALS_OF(v)                                                               \
@@ -242,20 +240,23 @@ QIR_TARGET static void qir_conv_u8s8_winograd_T_results(const qir_conv_u8_shape 
 }
 
 /* The codes of a block's tiles, counted from `first` row by row; outside: a pixel of what lies outside the input. */
-QIR_TARGET static void qir_conv_u8s8_winograd_T_codes(const qir_conv_u8_shape *s,
+QIR_TARGET QIR_ALONE static void qir_conv_u8s8_winograd_T_codes(const qir_conv_u8_shape *s,
                                                       const qir_conv_u8s8_winograd_T_block *b, int32_t first,
                                                       const uint8_t *x, const uint8_t *outside) {
     const qir_window *const win = &s->window;
     const int32_t channels = s->in_channels, in_row = (win->out[2] + QIR_SIDE - 1) / QIR_SIDE;
-    const ptrdiff_t place = (ptrdiff_t)b->held * b->depth;
+    const ptrdiff_t depth = b->passes.depth, place = b->held * depth;
+    const qir_heights cut = b->passes.cut;
     int32_t row = first / in_row * QIR_SIDE - win->pad[1], column = first % in_row * QIR_SIDE - win->pad[2];
     int16_t *to = b->codes;
-    int32_t woven, tile, i, j;
-    for (woven = 0; woven < b->cut.higher + b->cut.lower; ++woven) {
-        const int32_t tiles = woven < b->cut.higher ? b->cut.high : b->cut.high - 1;
-        const int32_t rows = qir_woven_rows(tiles, QIR_TOGETHER);
+    int32_t *offset = b->offsets;
+    int32_t pass, tile, i, j;
+    for (pass = 0; pass < cut.higher + cut.lower; ++pass) {
+        const int32_t tiles = pass < cut.higher ? cut.high : cut.high - 1;
+        const int32_t rows = QIR_CROSSED ? qir_woven_rows(tiles, QIR_TOGETHER) : tiles, apart = QIR_CROSSED ? rows : 1;
         for (tile = 0; tile < rows; ++tile) {
             const uint8_t *pixel[QIR_WINDOW * QIR_WINDOW];
+            QIR_VECTOR sums[QIR_WINDOW * QIR_WINDOW];
             for (i = 0; i < QIR_WINDOW; ++i) {
                 const ptrdiff_t line = ((ptrdiff_t)(row + i) * win->in[2] + column) * channels;
                 const int32_t above = (uint32_t)(row + i) < (uint32_t)win->in[1];
@@ -264,7 +265,13 @@ QIR_TARGET static void qir_conv_u8s8_winograd_T_codes(const qir_conv_u8_shape *s
                     pixel[QIR_WINDOW * i + j] = inside ? x + line + j * channels : outside;
                 }
             }
-            qir_conv_u8s8_winograd_T_tile(pixel, channels, place, rows, to + 8 * tile);
+    #if QIR_CROSSED
+            memset(sums, 0, sizeof sums);
+    #endif
+            qir_conv_u8s8_winograd_T_tile(pixel, channels, place, apart, sums, to + tile * (QIR_CROSSED ? 8 : depth));
+    #if QIR_CROSSED
+            QIR_OFFSETS(sums, QIR_WINDOW * QIR_WINDOW, b->held, offset + tile);
+    #endif
             if (tile < tiles - 1 || tile == rows - 1) { /* what fills up is the last tile again */
                 column += QIR_SIDE;
                 if (column + win->pad[2] >= win->out[2]) {
@@ -273,19 +280,16 @@ QIR_TARGET static void qir_conv_u8s8_winograd_T_codes(const qir_conv_u8_shape *s
                 }
             }
         }
-        to += (ptrdiff_t)rows * b->depth;
+        to += rows * depth;
+        offset += tiles;
     }
-    #if QIR_CROSSED
-    for (i = 0; i < QIR_WINDOW * QIR_WINDOW; ++i) {
-        QIR_OFFSETS(&b->cut, b->depth, b->codes + i * place, b->offsets + (ptrdiff_t)i * b->held);
-    }
-    #endif
 }
 
 /* At least sixteen input channels. Weights: [panel of 16 channels][place][...], see qir_conv_u8s8_winograd_T_products; 4
    or 64 times the bias, with -x_zero_point * sum of w, of codes as they are taken, and as small a part of the multiplier:
    [panel][16]. sum, other: as in conv_u8__x86.c. scratch: sums, offsets and codes of a block of `room` tiles, and a
    pixel of the zero point for what lies outside the input. */
+QIR_ALONE
 void qir_conv_u8s8_winograd_T__vectors(const qir_conv_u8_shape *s, int32_t room, const uint8_t *QIR_RESTRICT x,
                                        const int16_t *QIR_RESTRICT w, const int32_t *QIR_RESTRICT bias,
                                        const float *QIR_RESTRICT multiplier, QIR_SUMMED void *QIR_RESTRICT scratch,
@@ -298,26 +302,25 @@ void qir_conv_u8s8_winograd_T__vectors(const qir_conv_u8_shape *s, int32_t room,
     uint8_t *outside;
     qir_conv_u8s8_winograd_T_block b;
     int32_t sample, first, channel;
-    b.held = room + QIR_TOGETHER - 1;
-    b.depth = channels % 8 ? (channels + QIR_AT_ONCE - 1) / QIR_AT_ONCE * QIR_AT_ONCE : channels;
+    b.held = room + (QIR_CROSSED ? QIR_TOGETHER : 1);
+    b.passes.depth = (channels + 7) / 8 * 8;
+    b.passes.pitch = 16 * places;
     b.sums = (int32_t *)scratch;
-    b.codes = (int16_t *)(void *)(b.sums + (ptrdiff_t)places * 16 * b.held);
-    outside = (uint8_t *)(b.codes + (ptrdiff_t)places * b.held * b.depth);
-    #if QIR_CROSSED
-    b.offsets = (int32_t *)(void *)outside;
-    outside += (ptrdiff_t)places * b.held * (ptrdiff_t)sizeof(int32_t);
-    #endif
-    panel = places * (QIR_CROSSED * 32 + (ptrdiff_t)b.depth * 16);
+    b.offsets = b.sums + (ptrdiff_t)places * 16 * b.held;
+    b.codes = (int16_t *)(void *)(b.offsets + (ptrdiff_t)QIR_CROSSED * places * b.held);
+    outside = (uint8_t *)(b.codes + (ptrdiff_t)places * b.held * b.passes.depth);
+    panel = places * (QIR_CROSSED * 32 + (ptrdiff_t)b.passes.depth * 16);
     memset(outside, s->x_zero_point, (size_t)channels);
     for (sample = 0; sample < win->batch; ++sample) {
         for (first = 0; first < all; first += room) {
             b.tiles = all - first < room ? all - first : room;
-            b.cut = qir_cut_into_tiles(b.tiles, QIR_TOGETHER);
+            b.passes.cut = qir_cut_into_tiles(b.tiles, QIR_TOGETHER);
+            b.passes.apart = 256 / (b.passes.cut.higher + b.passes.cut.lower);
             qir_conv_u8s8_winograd_T_codes(s, &b, first, x, outside);
             for (channel = 0; channel < s->out_channels; channel += 16) {
                 const int16_t *const own = w + channel / 16 * panel;
-                qir_conv_u8s8_winograd_T_products(&b, own, channel + 16 < s->out_channels ? own + panel : w,
-                                                  s->out_channels - channel);
+                b.passes.channels = s->out_channels - channel;
+                qir_conv_u8s8_winograd_T_products(&b, own, channel + 16 < s->out_channels ? own + panel : w);
     #if QIR_SUMS
                 b.sum = sum;
                 b.other = other + channel;

@@ -77,14 +77,14 @@ static QIR_INLINE int32x4_t qir_winograd_neon_ninth(int32x4_t values) {
         const int16x8_t w1 = vld1q_s16(w); QIR_NEXT_WEIGHTS \
         QIR_EACH_##n(QIR_PRODUCTS)                          \
     }
-#define QIR_END(i)                   \
-    vst1q_s32(y + 16 * i, a##i);     \
-    vst1q_s32(y + 16 * i + 4, b##i); \
-    vst1q_s32(y + 16 * i + 8, c##i); \
-    vst1q_s32(y + 16 * i + 12, d##i);
+#define QIR_END(i)                      \
+    vst1q_s32(y + pitch * i, a##i);     \
+    vst1q_s32(y + pitch * i + 4, b##i); \
+    vst1q_s32(y + pitch * i + 8, c##i); \
+    vst1q_s32(y + pitch * i + 12, d##i);
 #define QIR_TILES(n)                                                                                        \
     QIR_IN_ORDER static void qir_winograd_neon_##n(int32_t steps, const int16_t *x, const int16_t *w,       \
-                                                   int32_t *y) {                                            \
+                                                   ptrdiff_t pitch, int32_t *y) {                           \
         const int32x4_t zero = vdupq_n_s32(0);                                                              \
         const ptrdiff_t stride = (ptrdiff_t)steps * 8;                                                      \
         QIR_EACH_##n(QIR_BEGIN) do {                                                                        \
@@ -95,7 +95,10 @@ static QIR_INLINE int32x4_t qir_winograd_neon_ninth(int32x4_t values) {
     }
 QIR_TILES(1) QIR_TILES(2)
 #if defined(__aarch64__)
+#define QIR_WINOGRAD_NEON_TOGETHER 5
 QIR_TILES(3) QIR_TILES(4) QIR_TILES(5)
+#else
+#define QIR_WINOGRAD_NEON_TOGETHER 2
 #endif
 #undef QIR_ADD_LOW
 #undef QIR_ADD_HIGH
@@ -108,25 +111,22 @@ QIR_TILES(3) QIR_TILES(4) QIR_TILES(5)
 #undef QIR_END
 #undef QIR_TILES
 
-typedef void qir_winograd_neon_tiles(int32_t steps, const int16_t *x, const int16_t *w, int32_t *y);
+typedef void qir_winograd_neon_tiles(int32_t steps, const int16_t *x, const int16_t *w, ptrdiff_t pitch, int32_t *y);
 
-/* Tiles lie one after the other: each is woven alone. */
-static void qir_winograd_neon_place(const qir_heights *cut, int32_t depth, const int16_t *x, const int32_t *offset,
-                                    const int16_t *w, const char *next, int32_t channels, int32_t *y) {
+static void qir_winograd_neon_place(const qir_winograd_passes *p, const int16_t *x, const int32_t *offset,
+                                    const int16_t *w, const char *next, int32_t *y) {
     static qir_winograd_neon_tiles *const products[] = {qir_winograd_neon_1, qir_winograd_neon_2,
 #if defined(__aarch64__)
                                                         qir_winograd_neon_3, qir_winograd_neon_4, qir_winograd_neon_5
 #endif
     };
-    const int32_t most = (int32_t)(sizeof products / sizeof *products), tiles = cut->higher + cut->lower;
-    const int32_t pieces = (tiles + most - 1) / most, least = tiles / pieces, longer = tiles % pieces;
-    int32_t piece;
-    (void)offset, (void)next, (void)channels;
-    for (piece = 0; piece < pieces; ++piece) {
-        const int32_t count = piece < longer ? least + 1 : least;
-        products[count - 1](depth / 8, x, w, y);
-        x += count * depth;
-        y += count * 16;
+    int32_t pass, count = p->cut.high;
+    (void)offset, (void)next;
+    for (pass = 0; pass < p->cut.higher + p->cut.lower; ++pass) {
+        count -= pass == p->cut.higher;
+        products[count - 1](p->depth / 8, x, w, p->pitch, y);
+        x += count * p->depth;
+        y += count * p->pitch;
     }
 }
 

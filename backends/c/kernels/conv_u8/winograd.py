@@ -72,9 +72,11 @@ class Tile:
 
 TILES = (
     Tile(4, ((6, 0, 0), (-4, -4, -4), (-4, 4, -4), (1, 2, 4), (1, -2, 4), (0, 0, 12)), 6, 128,
-          {"avx2": (170, 300), "neon": (200, 380)}, {"avx2": (6, 24), "neon": (10, 25)}),
+         {"avx2": (170, 300), "avx2_crossed": (300, 330), "neon": (200, 380)},
+         {"avx2": (6, 24), "avx2_crossed": (24, 24), "neon": (10, 25)}),
     Tile(2, ((2, 0, 0), (1, 1, 1), (1, -1, 1), (0, 0, 2)), 2, 0,
-          {"avx2": (40, 96), "neon": (40, 80)}, {"avx2": (12, 24), "neon": (10, 25)}),
+         {"avx2": (40, 96), "avx2_crossed": (70, 105), "neon": (40, 80)},
+         {"avx2": (12, 24), "avx2_crossed": (24, 24), "neon": (10, 25)}),
 )  # fmt: skip
 
 
@@ -83,42 +85,51 @@ class _Vectors:
     """What an instruction set lends the kernel.
 
     Attributes:
-        at_once: input channels that are transformed together.
+        products: which file has its products.
         beside: neighbouring input channels whose weights lie side by side.
         together: tiles of a pass.
-        crossed: products are crossed (runtime/qir_woven.h), of tiles woven together.
+        offset, begin: where products are crossed (runtime/qir_woven.h), how many could be done while a tile's offset at
+            a place is found, and while the tiles of a block are begun at a place of a panel; else 0.
         words: of the template.
     """
 
-    at_once: int
+    products: str
     beside: int
     together: int
-    crossed: bool
+    offset: int
+    begin: int
     words: Mapping[str, str]
 
-    def padded(self, channels: int) -> int:
-        """Input channels, filled up where they do not go by eights."""
-        return -(-channels // self.at_once) * self.at_once if channels % 8 else channels
+    @property
+    def crossed(self) -> bool:
+        return self.offset > 0
 
 
+_AVX2 = {
+    "QIR_VECTORS": "QIR_EACH_2", "QIR_SUBTRACT": "_mm256_sub_epi32", "QIR_SHORTS": "__m256i", "QIR_AT_ONCE": "16",
+    "QIR_CODES_AT": "qir_winograd_avx2_codes", "QIR_PLUS": "_mm256_add_epi16", "QIR_MINUS": "_mm256_sub_epi16",
+    "QIR_SHORTS_4": "qir_winograd_avx2_shorts_4", "QIR_VECTOR_4": "qir_winograd_avx2_vector_4",
+    "QIR_NINTH": "qir_winograd_avx2_ninth", "QIR_ALL": "_mm256_set1_epi16",
+    "QIR_BOTH": "QIR_WINOGRAD_AVX2_BOTH",
+}  # fmt: skip
 _VECTORS = {
-    "avx2": _Vectors(16, 2, 4, True, {
-        "QIR_VECTORS": "QIR_EACH_2", "QIR_SUBTRACT": "_mm256_sub_epi32", "QIR_SHORTS": "__m256i", "QIR_AT_ONCE": "16",
-        "QIR_CODES_AT": "qir_winograd_avx2_codes", "QIR_PLUS": "_mm256_add_epi16", "QIR_MINUS": "_mm256_sub_epi16",
-        "QIR_SHORTS_4": "qir_winograd_avx2_shorts_4", "QIR_VECTOR_4": "qir_winograd_avx2_vector_4",
-        "QIR_NINTH": "qir_winograd_avx2_ninth", "QIR_PUT": "qir_winograd_avx2_put", "QIR_ALL": "_mm256_set1_epi16",
-        "QIR_PLACE": "qir_winograd_avx2_place", "QIR_OFFSETS": "qir_winograd_avx2_offsets",
-        "QIR_BOTH": "QIR_WINOGRAD_AVX2_BOTH", "QIR_CROSSED": "1", "QIR_TOGETHER": "4",
-        "QIR_WOVEN_SUMS": "qir_avx2_woven_words", "QIR_WEIGHTS": "qir_avx2_vector", "QIR_STEP_BYTES": "64",
-        "QIR_NEXT_VECTOR": "32",
+    "avx2": _Vectors("avx2_pairs", 2, 6, 0, 0, {
+        **_AVX2, "QIR_PUT": "qir_winograd_avx2_put", "QIR_PLACE": "qir_winograd_avx2_place", "QIR_CROSSED": "0",
+        "QIR_TOGETHER": "6",
     }),
-    "neon": _Vectors(8, 1, 5, False, {
+    "avx2_crossed": _Vectors("avx2_crossed", 2, 4, 90, 600, {
+        **_AVX2, "QIR_PUT": "qir_winograd_crossed_put", "QIR_PLACE": "qir_winograd_crossed_place", "QIR_CROSSED": "1",
+        "QIR_TOGETHER": "4", "QIR_CROSS": "qir_less_crossed", "QIR_OFFSETS": "qir_winograd_crossed_offsets",
+        "QIR_WOVEN_SUMS": "qir_avx2_woven_words", "QIR_WEIGHTS": "qir_avx2_vector", "QIR_STEP_BYTES": "64",
+        "QIR_NEXT_VECTOR": "32", "QIR_PITCH": "t->pitch",
+    }),
+    "neon": _Vectors("neon", 1, 5, 0, 0, {
         "QIR_VECTORS": "QIR_EACH_4", "QIR_SUBTRACT": "qir_winograd_neon_subtract", "QIR_SHORTS": "int16x8_t",
         "QIR_AT_ONCE": "8", "QIR_CODES_AT": "qir_winograd_neon_codes", "QIR_PLUS": "vaddq_s16",
         "QIR_MINUS": "vsubq_s16", "QIR_SHORTS_4": "qir_winograd_neon_shorts_4",
         "QIR_VECTOR_4": "qir_winograd_neon_vector_4", "QIR_NINTH": "qir_winograd_neon_ninth",
         "QIR_PUT": "qir_winograd_neon_put", "QIR_ALL": "vdupq_n_s16", "QIR_PLACE": "qir_winograd_neon_place",
-        "QIR_BOTH": "QIR_WINOGRAD_NEON_BOTH", "QIR_CROSSED": "0", "QIR_TOGETHER": "1",
+        "QIR_BOTH": "QIR_WINOGRAD_NEON_BOTH", "QIR_CROSSED": "0", "QIR_TOGETHER": "QIR_WINOGRAD_NEON_TOGETHER",
         "QIR_TARGET": "", "QIR_VECTOR": "int32x4_t", "QIR_REALS": "float32x4_t", "QIR_REQUANT": "qir_requant4",
         "QIR_WIDEN_REQUANT": "qir_widen_requant4", "QIR_LOAD": "vld1q_s32", "QIR_LOAD_REALS": "vld1q_f32",
         "QIR_SCALED": "qir_neon_scaled", "QIR_ADD": "qir_winograd_neon_add", "QIR_WIDTH": "4",
@@ -157,13 +168,33 @@ def _tiles(site: Site, tile: Tile) -> int:
     return site.input(0).shape[0] * -(-high // tile.side) * -(-across // tile.side)
 
 
-def _work(site: Site, tile: Tile, isa: str) -> float:
+def _padded(channels: int) -> int:
+    """Input channels by eights, the last ones filled up."""
+    return -(-channels // 8) * 8
+
+
+def _weights(site: Site, tile: Tile) -> int:
+    """Number of them, what fills panels and channels up included."""
     w = site.input(1)
-    columns, depth = -(-w.shape[0] // PANEL) * PANEL, _VECTORS[isa].padded(w.shape[1])
+    return tile.places * -(-w.shape[0] // PANEL) * PANEL * _padded(w.shape[1])
+
+
+def _room(site: Site, tile: Tile, isa: str) -> int:
+    """Tiles of a block."""
+    tiles, together = _tiles(site, tile), _VECTORS[isa].together
+    most = tile.rooms[isa][2 * _weights(site, tile) > _NEAR]
+    return min(-(-tiles // (-(-tiles // most) * together)) * together, tiles)
+
+
+def _work(site: Site, tile: Tile, isa: str) -> float:
+    w, vectors = site.input(1), _VECTORS[isa]
+    panels, depth = -(-w.shape[0] // PANEL), _padded(w.shape[1])
     into, back = tile.transforms[isa]
-    weights, tiles = tile.places * columns * depth, _tiles(site, tile)
+    weights, tiles = _weights(site, tile), _tiles(site, tile)
     least = _READ * weights if 2 * weights > _FAR else 0
-    return max(tiles * (weights + into * depth + back * columns), least)
+    begun = vectors.begin * tile.places * panels * -(-tiles // _room(site, tile, isa))
+    each = weights + into * depth + vectors.offset * tile.places + back * panels * PANEL
+    return max(tiles * each + begun, least)
 
 
 def transformed(w: np.ndarray, tile: Tile) -> np.ndarray:
@@ -178,7 +209,7 @@ def _packed(w: np.ndarray, tile: Tile, vectors: _Vectors) -> Data:
     crossed each place begins with what is to be taken off its sums for the products of weights that these hold: of
     every four weights the first two times the last two, [16] of 32 bits."""
     beside, places = vectors.beside, tile.places
-    panels, channels = -(-w.shape[0] // PANEL), vectors.padded(w.shape[1])
+    panels, channels = -(-w.shape[0] // PANEL), _padded(w.shape[1])
     padded = np.zeros((panels * PANEL, channels, places), np.int16)
     padded[: w.shape[0], : w.shape[1]] = transformed(w, tile).reshape(*w.shape[:2], places)
     cut = padded.reshape(panels, PANEL, channels // beside, beside, places).transpose(0, 4, 2, 1, 3)
@@ -191,11 +222,12 @@ def _packed(w: np.ndarray, tile: Tile, vectors: _Vectors) -> Data:
 
 
 def _kernel(site: Site, tile: Tile, isa: str) -> Kernel:
-    words = (*_VECTORS[isa].words.items(), ("QIR_SIDE", str(tile.side)), ("QIR_WINDOW", str(tile.side + 2)))
-    header = _HERE / f"conv_u8_winograd_{isa}.h"
-    if isa == "avx2":
-        kernel = x86_kernel(_FUNCTION, _SOURCE, site, isa)
-        return replace(kernel, name=kernel.name.replace("winograd", tile.name),
+    words = (*_VECTORS[isa].words.items(), ("QIR_SIDE", str(tile.side)), ("QIR_WINDOW", str(tile.side + 2)),
+             ("QIR_LESS", str(tile.less)))  # fmt: skip
+    header = _HERE / f"conv_u8_winograd_{_VECTORS[isa].products}.h"
+    if isa != "neon":
+        kernel = x86_kernel(_FUNCTION, _SOURCE, site, "avx2")
+        return replace(kernel, name=kernel.name.replace("winograd", tile.name).replace("__avx2", f"__{isa}"),
                        substitutions=(*words, *kernel.substitutions), headers=(*kernel.headers, header))  # fmt: skip
     function = _FUNCTION.replace("vectors", isa).replace("winograd", tile.name)
     name, types = output_types(site, function.replace("_T__", "_sum_T__") if site.added is not None else function)
@@ -206,13 +238,10 @@ def _kernel(site: Site, tile: Tile, isa: str) -> Kernel:
 def _bind(site: Site, tile: Tile, isa: str) -> Bound:
     w, bias = np.asarray(site.constant(1), np.int8), np.asarray(site.constant(2), np.int32)
     vectors, factor = _VECTORS[isa], 1 << tile.shift
-    packed, depth = _packed(w, tile, vectors), vectors.padded(w.shape[1])
-    tiles, most = _tiles(site, tile), tile.rooms[isa][packed.array.nbytes > _NEAR]
-    passes = -(-tiles // (-(-tiles // most) * vectors.together))
-    room = min(passes * vectors.together, tiles)
-    held = room + int(vectors.words["QIR_TOGETHER"]) - 1
+    room, depth = _room(site, tile, isa), _padded(w.shape[1])
+    held = room + (vectors.together if vectors.crossed else 1)
     bias = bias + tile.less * weight_sums(w)
-    data = (packed, in_panels((factor * bias).astype(np.int32), 1, f"bias, {factor} times"),
+    data = (_packed(w, tile, vectors), in_panels((factor * bias).astype(np.int32), 1, f"bias, {factor} times"),
             in_panels(per_channel(site.constant(3), w.shape[0]) / np.float32(factor), 1,
                       f"multipliers over {factor}"))  # fmt: skip
     scratch = Scratch(tile.places * held * (PANEL * 4 + depth * 2 + vectors.crossed * 4) + w.shape[1])
@@ -221,7 +250,7 @@ def _bind(site: Site, tile: Tile, isa: str) -> Bound:
 
 
 WINOGRAD = tuple(
-    Variant(isa, _SOURCE, partial(_accepts, tile=tile), partial(_bind, tile=tile, isa=isa),
+    Variant(isa.partition("_")[0], _SOURCE, partial(_accepts, tile=tile), partial(_bind, tile=tile, isa=isa),
             f"conv_u8_{tile.name}__{isa}", partial(_work, tile=tile, isa=isa), sums=True,
             grows=partial(_grows, tile=tile))
     for isa in _VECTORS
