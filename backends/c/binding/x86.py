@@ -130,7 +130,7 @@ def x86_kernel(function: str, source: Path, site: Site, isa: str, *, offsets: bo
         "QIR_SUM_OF_PLANES": f"qir_{family}_sum_of_planes", "QIR_TABLE": str(table_bytes(planes)),
         "QIR_RUN": str(64 // (FITTED[planes] if planes else (1 << min(bits, 6)) - 1)),
         "QIR_FEW": f"qir_{family}_few", "QIR_SPARSE": str(int(sparse)),
-        "QIR_TAKEN_STEPS": _TAKEN if sparse else "", "QIR_WOVEN_SUMS": f"qir_{isa}_woven", "QIR_PITCH": "16",
+        "QIR_TAKEN_STEPS": _TAKEN if sparse else "", "QIR_WOVEN_SUMS": f"qir_{isa}_woven",
     }  # fmt: skip
     stored = f"u8{'p' if planes else 's'}{bits}{'_sparse' if sparse else ''}"
     name = f"{function.split('__')[0].replace('_T', f'_{short}').replace('u8s8', stored)}__{isa}"

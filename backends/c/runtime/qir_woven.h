@@ -51,7 +51,6 @@ typedef struct {
     const char *next;      /* weights that come next, which are fetched meanwhile, */
     ptrdiff_t apart;       /* so many bytes a chunk */
     const int32_t *bias;
-    ptrdiff_t pitch;       /* from one pixel's sums to the next one's, where QIR_PITCH is not 16 */
 } qir_woven;
 
 #endif

@@ -42,8 +42,8 @@
 #endif
 #define QIR_BEGIN1(i) QIR_VECTOR a##i = QIR_STARTING(first, i);
 #define QIR_BEGIN2(i) QIR_VECTOR a##i = QIR_STARTING(first, i), b##i = QIR_STARTING(second, i);
-#define QIR_END1(i) memcpy(sums + QIR_PITCH * i, &a##i, sizeof a##i);
-#define QIR_END2(i) QIR_END1(i) memcpy(sums + QIR_PITCH * i + QIR_WIDTH, &b##i, sizeof b##i);
+#define QIR_END1(i) memcpy(sums + 16 * i, &a##i, sizeof a##i);
+#define QIR_END2(i) QIR_END1(i) memcpy(sums + 16 * i + QIR_WIDTH, &b##i, sizeof b##i);
 #define QIR_ONLY1(second)
 #define QIR_ONLY2(second) second
 
@@ -93,7 +93,7 @@
                 w += QIR_CHUNK_STEPS * QIR_STEP_BYTES;                                                            \
             }                                                                                                     \
             QIR_AGAIN_STEPS(n, v)                                                                                 \
-            QIR_EACH_##n(QIR_END##v) sums += QIR_PITCH * n;                                                       \
+            QIR_EACH_##n(QIR_END##v) sums += 16 * n;                                                              \
             offset += n;                                                                                          \
         } while (--times);                                                                                        \
         (void)offset;                                                                                             \
@@ -131,7 +131,7 @@ QIR_ALONE static void QIR_WOVEN_SUMS(const qir_woven *t, const uint8_t *x, const
     if (cut->lower) {
         const ptrdiff_t chunks = (ptrdiff_t)cut->higher * t->chunks;
         QIR_NAME(tiles)(t, x + chunks * high * 16, offset + cut->higher * cut->high, t->next + chunks * t->apart, low,
-                        cut->lower, channels > QIR_WIDTH, sums + QIR_PITCH * cut->higher * cut->high);
+                        cut->lower, channels > QIR_WIDTH, sums + cut->higher * cut->high * 16);
     }
 }
 #undef QIR_NAME

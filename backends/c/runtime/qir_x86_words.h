@@ -54,6 +54,5 @@
 #define QIR_WIDTH 8
 #define QIR_ROWS 6
 #define QIR_WOVEN_ROWS 4
-#define QIR_PITCH 16
 
 #endif

@@ -1,4 +1,5 @@
 #include "../../runtime/qir_sum.h"
+#include "../../runtime/qir_woven.h"
 #include "conv_u8_blocks.h"
 
 /* template: begin */
@@ -21,24 +22,30 @@
                     0  2 -1 -2  1  0           1 -2  4
                     0  4  0 -5  0  1           0  0 12
 
-   The packed weights, at most 9 * 128 or 144 * 128, fit int16, as does B' d B: of codes from 0 to 255 it is at most
-   4 * 255, and of codes less 128, as m = 4 takes them, (4 + 5 + 1)^2 * 128; both together do, too, so that products may be
-   crossed (runtime/qir_woven.h). Of what all codes have in common, the 128, only the second place of the second row keeps
-   anything, 6 * 6 times as much: that is where it is taken off. So products are exact in int32. What comes out is 4 or 576
-   times the convolution, modulo 2^32, as sums may wrap around on the way. Of 576 the factor 9 is odd, so it has an
-   inverse modulo 2^32 and is taken out by a multiplication; the binder checks that what is left, 4 or 64 times the
-   convolution, fits int32. Powers of two change no mantissa: results are those of the convolution where a quarter or a
-   64th of the multiplier is given, and as many times the bias.
+   The packed weights, at most 9 * 128 or 144 * 128, fit int16, as does B' d B: of codes, which are not negative, it is
+   at most 4 * 255, or (8 * 8 + 2 * 2) * 255 in the second place of the second row. So products are exact in int32.
+   What comes out is 4 or 576 times the convolution, modulo 2^32, as sums may wrap around on the way. Of 576 the factor 9
+   is odd, so it has an inverse modulo 2^32 and is taken out by a multiplication; the binder checks that what is left, 4
+   or 64 times the convolution, fits int32. Powers of two change no mantissa: results are those of the convolution where
+   a quarter or a 64th of the multiplier is given, and as many times the bias.
 
-   Tiles go by blocks: their codes transformed to [place][tiles], then for each panel of sixteen output channels n^2
-   products of matrices to [tile][place][16], then back. */
+   Crossed products (runtime/qir_woven.h) add weights to codes. Those fit int16 together, where m = 4 takes codes less 128:
+   then B' d B is at most (4 + 5 + 1)^2 * 128. Of what all codes have in common only the second place of the second row
+   keeps anything, 6 * 6 times as much: that is where the 128 are taken off.
+
+   Tiles go by blocks: their codes transformed to [place][tile][channel], woven where products are crossed, then for each
+   panel of sixteen output channels n^2 products of matrices to [place][tile][16], then back. */
 typedef struct {
-    qir_winograd_passes passes;
-    int32_t tiles;        /* in this block */
-    int32_t held;         /* tiles that a block has room for, and more for what fills up */
-    int32_t *sums;        /* [held][place][16] */
-    int32_t *offsets;     /* [place][held], where products are crossed */
-    int16_t *codes;       /* [place][held * depth] */
+    int32_t tiles;   /* in this block */
+    int32_t held;    /* tiles that a block has room for; where they are woven, also for what fills them up */
+    int32_t steps;   /* of QIR_CODES input channels */
+    int16_t *codes;  /* [place][held][input channel, steps filled up] */
+    int32_t *sums;   /* [place][held][16] */
+    qir_heights cut; /* of tiles into those that are woven together; all are one where none are */
+    #if QIR_CROSSED
+    int32_t *offsets; /* [place][held] */
+    int32_t channels; /* of the output, that are left from the panel's first one on */
+    #endif
     const qir_sum *sum;   /* where results are sums with other codes */
     const uint8_t *other; /* these, from the panel's first channel on */
 } qir_conv_u8s8_winograd_T_block;
@@ -63,17 +70,21 @@ QIR_TARGET static QIR_INLINE void qir_conv_u8s8_winograd_T_along(const QIR_SHORT
     #endif
 }
 
-/* A tile's pixels to its places, some channels at a time. rows: tiles woven together; sums: [place], of
-   crossed products. */
-QIR_TARGET QIR_ALONE static void qir_conv_u8s8_winograd_T_in(const uint8_t *const pixel[QIR_WINDOW * QIR_WINDOW],
-                                                   int32_t channels, ptrdiff_t place, int32_t rows, QIR_VECTOR *sums,
+/* A tile's pixels to its places, some channels at a time; the last ones may lap over. With crossed products sums are those
+   of each place, and channels go by eights, `rows` times as far apart as in the image. */
+QIR_TARGET static void qir_conv_u8s8_winograd_T_in(const uint8_t *const pixel[QIR_WINDOW * QIR_WINDOW],
+                                                   int32_t channels, ptrdiff_t place,
+    #if QIR_CROSSED
+                                                   int32_t rows, QIR_VECTOR sums[QIR_WINDOW * QIR_WINDOW],
+    #endif
                                                    int16_t *to) {
     int32_t channel, i, j;
     for (channel = 0; channel < channels; channel += QIR_AT_ONCE) {
+        const int32_t from = channel + QIR_AT_ONCE <= channels ? channel : channels - QIR_AT_ONCE;
         QIR_SHORTS columns[QIR_WINDOW][QIR_WINDOW], d[QIR_WINDOW], t[QIR_WINDOW];
         for (j = 0; j < QIR_WINDOW; ++j) {
             for (i = 0; i < QIR_WINDOW; ++i) {
-                d[i] = QIR_CODES_AT(pixel[QIR_WINDOW * i + j] + channel);
+                d[i] = QIR_CODES_AT(pixel[QIR_WINDOW * i + j] + from);
             }
             qir_conv_u8s8_winograd_T_along(d, t);
             for (i = 0; i < QIR_WINDOW; ++i) {
@@ -82,54 +93,61 @@ QIR_TARGET QIR_ALONE static void qir_conv_u8s8_winograd_T_in(const uint8_t *cons
         }
         for (i = 0; i < QIR_WINDOW; ++i) {
             qir_conv_u8s8_winograd_T_along(columns[i], t);
-    #if QIR_SIDE == 4
-            if (i == 1) {
-                t[1] = QIR_MINUS(t[1], QIR_ALL(6 * 6 * QIR_LESS));
-            }
-    #endif
-            for (j = 0; j < QIR_WINDOW; ++j) {
-                QIR_PUT(to + (QIR_WINDOW * i + j) * place + channel * rows, rows, t[j]);
     #if QIR_CROSSED
-                sums[QIR_WINDOW * i + j] = QIR_CROSS(t[j], sums[QIR_WINDOW * i + j]);
-    #endif
+            if (i == 1 && QIR_SIDE == 4) {
+                t[1] = QIR_MINUS(t[1], QIR_ALL(6 * 6 * 128));
             }
+            for (j = 0; j < QIR_WINDOW; ++j) {
+                const int32_t at = QIR_WINDOW * i + j;
+                QIR_PUT(to + at * place + from * rows, rows, t[j]);
+                sums[at] = QIR_CROSS(t[j], sums[at]);
+            }
+    #else
+            for (j = 0; j < QIR_WINDOW; ++j) {
+                QIR_PUT(to + (QIR_WINDOW * i + j) * place + from, t[j]);
+            }
+    #endif
         }
-    }
-    (void)sums;
-}
-
-/* All channels of a tile's pixels; what fills the last ones up, perhaps beyond their depth, where nothing lies yet, becomes
-   zeros at all places. */
-QIR_TARGET static void qir_conv_u8s8_winograd_T_tile(const uint8_t *const pixel[QIR_WINDOW * QIR_WINDOW],
-                                                     int32_t channels, ptrdiff_t place, int32_t rows, QIR_VECTOR *sums,
-                                                     int16_t *to) {
-    const int32_t whole = channels / QIR_AT_ONCE * QIR_AT_ONCE;
-    const uint8_t *beside[QIR_WINDOW * QIR_WINDOW];
-    uint8_t rest[QIR_WINDOW * QIR_WINDOW][QIR_AT_ONCE];
-    int32_t i;
-    qir_conv_u8s8_winograd_T_in(pixel, whole, place, rows, sums, to);
-    if (whole < channels) {
-        memset(rest, QIR_LESS, sizeof rest);
-        for (i = 0; i < QIR_WINDOW * QIR_WINDOW; ++i) {
-            memcpy(rest[i], pixel[i] + whole, (size_t)(channels - whole));
-            beside[i] = rest[i];
-        }
-        qir_conv_u8s8_winograd_T_in(beside, QIR_AT_ONCE, place, rows, sums, to + whole * rows);
     }
 }
 
-/* All places of a panel; its weights: [place][...], as QIR_PLACE has them. `after`: those that come next. */
+#if QIR_CROSSED
+/* All places of a panel; its weights: [place][...], see qir_winograd_crossed_place. `after`: those that come next. */
 static void qir_conv_u8s8_winograd_T_products(const qir_conv_u8s8_winograd_T_block *b, const int16_t *w,
                                               const int16_t *after) {
-    const ptrdiff_t depth = b->passes.depth, size = QIR_CROSSED * 32 + depth * 16;
-    const int32_t last = QIR_WINDOW * QIR_WINDOW - 1;
+    const int32_t depth = b->steps * QIR_CODES, last = QIR_WINDOW * QIR_WINDOW - 1;
     int32_t place;
-    for (place = 0; place <= last; ++place, w += size) {
+    for (place = 0; place <= last; ++place) {
         const ptrdiff_t tile = (ptrdiff_t)place * b->held;
-        QIR_PLACE(&b->passes, b->codes + tile * depth, b->offsets + tile, w,
-                  (const char *)(place < last ? w + size : after), b->sums + 16 * (ptrdiff_t)place);
+        const int16_t *const own = w;
+        w += 32 + (ptrdiff_t)depth * 16;
+        QIR_PLACE(&b->cut, depth, b->codes + tile * depth, b->offsets + tile, own,
+                  (const char *)(place < last ? w : after), b->channels, b->sums + 16 * tile);
     }
 }
+#else
+/* All places of a panel; its weights: [place][step][...], see qir_winograd_tiles. `after`: those that come next. */
+static void qir_conv_u8s8_winograd_T_products(const qir_conv_u8s8_winograd_T_block *b, const int16_t *w,
+                                              const int16_t *after) {
+    const ptrdiff_t depth = (ptrdiff_t)b->steps * QIR_CODES;
+    const int32_t most = (int32_t)(sizeof QIR_PRODUCTS / sizeof *QIR_PRODUCTS), last = QIR_WINDOW * QIR_WINDOW - 1;
+    const int32_t pieces = (b->tiles + most - 1) / most, least = b->tiles / pieces, longer = b->tiles % pieces;
+    const int32_t apart = QIR_CODES * 16 * (int32_t)sizeof *w / pieces;
+    int32_t place, piece;
+    for (place = 0; place <= last; ++place, w += depth * 16) {
+        const int16_t *x = b->codes + (ptrdiff_t)place * b->held * depth;
+        const char *next = (const char *)(place < last ? w + depth * 16 : after);
+        int32_t *y = b->sums + (ptrdiff_t)place * b->held * 16;
+        for (piece = 0; piece < pieces; ++piece) {
+            const int32_t count = piece < longer ? least + 1 : least;
+            QIR_PRODUCTS[count - 1](b->steps, x, w, next, apart, y);
+            x += count * depth;
+            y += count * 16;
+            next += b->steps * apart;
+        }
+    }
+}
+#endif
 
 /* y = A' m. */
 QIR_TARGET static QIR_INLINE void qir_conv_u8s8_winograd_T_back(const QIR_VECTOR m[QIR_WINDOW],
@@ -147,14 +165,14 @@ QIR_TARGET static QIR_INLINE void qir_conv_u8s8_winograd_T_back(const QIR_VECTOR
     #endif
 }
 
-/* A vector of channels of a tile: sums at all places to outputs. */
-QIR_TARGET static QIR_INLINE void qir_conv_u8s8_winograd_T_out(const int32_t *sums, QIR_VECTOR bias,
+/* A vector of channels of a tile: sums at all places, `place` apart, to outputs. */
+QIR_TARGET static QIR_INLINE void qir_conv_u8s8_winograd_T_out(const int32_t *sums, ptrdiff_t place, QIR_VECTOR bias,
                                                                QIR_VECTOR out[QIR_SIDE * QIR_SIDE]) {
     QIR_VECTOR rows[QIR_SIDE][QIR_WINDOW], m[QIR_WINDOW], y[QIR_SIDE];
     int32_t i, j;
     for (j = 0; j < QIR_WINDOW; ++j) {
         for (i = 0; i < QIR_WINDOW; ++i) {
-            m[i] = QIR_LOAD(sums + 16 * (QIR_WINDOW * i + j));
+            m[i] = QIR_LOAD(sums + (QIR_WINDOW * i + j) * place);
         }
         qir_conv_u8s8_winograd_T_back(m, y);
         for (i = 0; i < QIR_SIDE; ++i) {
@@ -173,12 +191,12 @@ QIR_TARGET static QIR_INLINE void qir_conv_u8s8_winograd_T_out(const int32_t *su
 }
 
 /* The block's tiles, counted from `first` row by row, to results of one panel; tiles may reach beyond the output. */
-QIR_TARGET QIR_ALONE static void qir_conv_u8s8_winograd_T_results(const qir_conv_u8_shape *s,
+QIR_TARGET static void qir_conv_u8s8_winograd_T_results(const qir_conv_u8_shape *s,
                                                         const qir_conv_u8s8_winograd_T_block *b, int32_t first,
                                                         int32_t channels, const int32_t *bias,
                                                         const float *multiplier, QIR_Y *y) {
     const int32_t high = s->window.out[1], across = s->window.out[2], in_row = (across + QIR_SIDE - 1) / QIR_SIDE;
-    const ptrdiff_t step = s->out_channels;
+    const ptrdiff_t place = (ptrdiff_t)b->held * 16, step = s->out_channels;
     const QIR_REQUANT q = QIR_WIDEN_REQUANT(&s->requant);
     const int32_t whole = channels >= 16;
     int32_t row = first / in_row * QIR_SIDE, column = first % in_row * QIR_SIDE, tile, i, j;
@@ -190,7 +208,7 @@ QIR_TARGET QIR_ALONE static void qir_conv_u8s8_winograd_T_results(const qir_conv
     #define QIR_REAL(sums, scale, other) QIR_SCALED(sums, scale)
     #endif
     #define QIR_OUT(v)                                                                \
-        qir_conv_u8s8_winograd_T_out(b->sums + b->passes.pitch * tile + QIR_WIDTH * v, \
+        qir_conv_u8s8_winograd_T_out(b->sums + 16 * tile + QIR_WIDTH * v, place, \
                                      QIR_LOAD(bias + QIR_WIDTH * v), out[v]);
     #define QIR_SCALE(v) scale[v] = QIR_LOAD_REALS(multiplier + QIR_WIDTH * v);
     #define QIR_REALS_OF(v)                                                               \
@@ -240,23 +258,23 @@ QIR_TARGET QIR_ALONE static void qir_conv_u8s8_winograd_T_results(const qir_conv
 }
 
 /* The codes of a block's tiles, counted from `first` row by row; outside: a pixel of what lies outside the input. */
-QIR_TARGET QIR_ALONE static void qir_conv_u8s8_winograd_T_codes(const qir_conv_u8_shape *s,
+QIR_TARGET static void qir_conv_u8s8_winograd_T_codes(const qir_conv_u8_shape *s,
                                                       const qir_conv_u8s8_winograd_T_block *b, int32_t first,
                                                       const uint8_t *x, const uint8_t *outside) {
     const qir_window *const win = &s->window;
     const int32_t channels = s->in_channels, in_row = (win->out[2] + QIR_SIDE - 1) / QIR_SIDE;
-    const ptrdiff_t depth = b->passes.depth, place = b->held * depth;
-    const qir_heights cut = b->passes.cut;
+    const ptrdiff_t depth = (ptrdiff_t)b->steps * QIR_CODES, place = b->held * depth;
     int32_t row = first / in_row * QIR_SIDE - win->pad[1], column = first % in_row * QIR_SIDE - win->pad[2];
     int16_t *to = b->codes;
+    int32_t woven, tile, i, j;
+    #if QIR_CROSSED
     int32_t *offset = b->offsets;
-    int32_t pass, tile, i, j;
-    for (pass = 0; pass < cut.higher + cut.lower; ++pass) {
-        const int32_t tiles = pass < cut.higher ? cut.high : cut.high - 1;
-        const int32_t rows = QIR_CROSSED ? qir_woven_rows(tiles, QIR_TOGETHER) : tiles, apart = QIR_CROSSED ? rows : 1;
+    #endif
+    for (woven = 0; woven < b->cut.higher + b->cut.lower; ++woven) {
+        const int32_t tiles = woven < b->cut.higher ? b->cut.high : b->cut.high - 1;
+        const int32_t rows = QIR_CROSSED ? qir_woven_rows(tiles, QIR_TOGETHER) : tiles;
         for (tile = 0; tile < rows; ++tile) {
             const uint8_t *pixel[QIR_WINDOW * QIR_WINDOW];
-            QIR_VECTOR sums[QIR_WINDOW * QIR_WINDOW];
             for (i = 0; i < QIR_WINDOW; ++i) {
                 const ptrdiff_t line = ((ptrdiff_t)(row + i) * win->in[2] + column) * channels;
                 const int32_t above = (uint32_t)(row + i) < (uint32_t)win->in[1];
@@ -266,13 +284,16 @@ QIR_TARGET QIR_ALONE static void qir_conv_u8s8_winograd_T_codes(const qir_conv_u
                 }
             }
     #if QIR_CROSSED
-            memset(sums, 0, sizeof sums);
+            {
+                QIR_VECTOR sums[QIR_WINDOW * QIR_WINDOW];
+                memset(sums, 0, sizeof sums);
+                qir_conv_u8s8_winograd_T_in(pixel, channels, place, rows, sums, to + 8 * tile);
+                QIR_OFFSETS(sums, QIR_WINDOW * QIR_WINDOW, b->held, offset + tile);
+            }
+    #else
+            qir_conv_u8s8_winograd_T_in(pixel, channels, place, to + tile * depth);
     #endif
-            qir_conv_u8s8_winograd_T_tile(pixel, channels, place, apart, sums, to + tile * (QIR_CROSSED ? 8 : depth));
-    #if QIR_CROSSED
-            QIR_OFFSETS(sums, QIR_WINDOW * QIR_WINDOW, b->held, offset + tile);
-    #endif
-            if (tile < tiles - 1 || tile == rows - 1) { /* what fills up is the last tile again */
+            if (tile < tiles - 1 || tile == rows - 1) { /* the last tile fills woven ones up */
                 column += QIR_SIDE;
                 if (column + win->pad[2] >= win->out[2]) {
                     column = -win->pad[2];
@@ -281,14 +302,17 @@ QIR_TARGET QIR_ALONE static void qir_conv_u8s8_winograd_T_codes(const qir_conv_u
             }
         }
         to += rows * depth;
+    #if QIR_CROSSED
         offset += tiles;
+    #endif
     }
 }
 
-/* At least sixteen input channels. Weights: [panel of 16 channels][place][...], see qir_conv_u8s8_winograd_T_products; 4
-   or 64 times the bias, with -x_zero_point * sum of w, of codes as they are taken, and as small a part of the multiplier:
-   [panel][16]. sum, other: as in conv_u8__x86.c. scratch: sums, offsets and codes of a block of `room` tiles, and a
-   pixel of the zero point for what lies outside the input. */
+/* At least sixteen input channels; where products are crossed they go by sixteens. Weights: [panel of 16
+   channels][place][...], see qir_winograd_tiles and qir_winograd_crossed_place; 4 or 64 times the bias, with -x_zero_point *
+   sum of w, of codes as they are taken, and as small a part of the multiplier: [panel][16]. sum, other: as in
+   conv_u8__x86.c. scratch: sums, offsets and codes of a block of `room` tiles, and a pixel of the zero point for what lies
+   outside the input. */
 QIR_ALONE
 void qir_conv_u8s8_winograd_T__vectors(const qir_conv_u8_shape *s, int32_t room, const uint8_t *QIR_RESTRICT x,
                                        const int16_t *QIR_RESTRICT w, const int32_t *QIR_RESTRICT bias,
@@ -302,24 +326,27 @@ void qir_conv_u8s8_winograd_T__vectors(const qir_conv_u8_shape *s, int32_t room,
     uint8_t *outside;
     qir_conv_u8s8_winograd_T_block b;
     int32_t sample, first, channel;
-    b.held = room + (QIR_CROSSED ? QIR_TOGETHER : 1);
-    b.passes.depth = (channels + 7) / 8 * 8;
-    b.passes.pitch = 16 * places;
+    b.held = room + (QIR_CROSSED ? 2 : 0);
+    b.steps = (channels + QIR_CODES - 1) / QIR_CODES;
     b.sums = (int32_t *)scratch;
-    b.offsets = b.sums + (ptrdiff_t)places * 16 * b.held;
-    b.codes = (int16_t *)(void *)(b.offsets + (ptrdiff_t)QIR_CROSSED * places * b.held);
-    outside = (uint8_t *)(b.codes + (ptrdiff_t)places * b.held * b.passes.depth);
-    panel = places * (QIR_CROSSED * 32 + (ptrdiff_t)b.passes.depth * 16);
+    b.codes = (int16_t *)(void *)(b.sums + (ptrdiff_t)places * 16 * b.held);
+    outside = (uint8_t *)(b.codes + (ptrdiff_t)places * b.held * b.steps * QIR_CODES);
+    #if QIR_CROSSED
+    b.offsets = (int32_t *)(void *)outside;
+    outside = (uint8_t *)(b.offsets + (ptrdiff_t)places * b.held);
+    #endif
+    panel = places * (QIR_CROSSED * 32 + (ptrdiff_t)16 * b.steps * QIR_CODES);
     memset(outside, s->x_zero_point, (size_t)channels);
     for (sample = 0; sample < win->batch; ++sample) {
         for (first = 0; first < all; first += room) {
             b.tiles = all - first < room ? all - first : room;
-            b.passes.cut = qir_cut_into_tiles(b.tiles, QIR_TOGETHER);
-            b.passes.apart = 256 / (b.passes.cut.higher + b.passes.cut.lower);
+            b.cut = qir_cut_into_tiles(b.tiles, QIR_CROSSED ? QIR_TOGETHER : b.tiles);
             qir_conv_u8s8_winograd_T_codes(s, &b, first, x, outside);
             for (channel = 0; channel < s->out_channels; channel += 16) {
                 const int16_t *const own = w + channel / 16 * panel;
-                b.passes.channels = s->out_channels - channel;
+    #if QIR_CROSSED
+                b.channels = s->out_channels - channel;
+    #endif
                 qir_conv_u8s8_winograd_T_products(&b, own, channel + 16 < s->out_channels ? own + panel : w);
     #if QIR_SUMS
                 b.sum = sum;

@@ -39,16 +39,17 @@ QIR_AVX2 static void qir_winograd_crossed_offsets(const __m256i *sums, int32_t p
     }
 }
 
-QIR_AVX2 static void qir_winograd_crossed_place(const qir_winograd_passes *p, const int16_t *x, const int32_t *offset,
-                                                const int16_t *w, const char *next, int32_t *y) {
+/* Products at one place: of a block's tiles, woven, `depth` input channels of each, with the weights of sixteen output
+   channels, of which `channels` are left, the sums y [tile][16], modulo 2^32. Weights that come next lie at `next`. */
+QIR_AVX2 static void qir_winograd_crossed_place(const qir_heights *cut, int32_t depth, const int16_t *x, const int32_t *offset,
+                                                const int16_t *w, const char *next, int32_t channels, int32_t *y) {
     qir_woven t;
-    t.chunks = p->depth / 8;
+    t.chunks = depth / 8;
     t.weights = (const int8_t *)(w + 32);
     t.next = next;
-    t.apart = p->apart;
-    t.pitch = p->pitch;
+    t.apart = 256 / (cut->higher + cut->lower);
     t.bias = (const int32_t *)(const void *)w;
-    QIR_WOVEN_SUMS(&t, (const uint8_t *)x, offset, &p->cut, p->channels, y);
+    QIR_WOVEN_SUMS(&t, (const uint8_t *)x, offset, cut, channels, y);
 }
 
 #endif

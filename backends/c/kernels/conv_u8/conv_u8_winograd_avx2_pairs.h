@@ -1,12 +1,11 @@
 /* Winograd's products on AVX2, for few input channels: one to six tiles are multiplied together, by vpmaddwd, a pair of
-   input channels a step; weights of a place: [pair of input channels][16][2]. */
+   input channels a step, whose weights are [16][2]. */
 #ifndef QIR_CONV_U8_WINOGRAD_AVX2_PAIRS_H
 #define QIR_CONV_U8_WINOGRAD_AVX2_PAIRS_H
 
 #include "conv_u8_winograd_avx2.h"
 
-QIR_AVX2 static QIR_INLINE void qir_winograd_avx2_put(int16_t *to, int32_t rows, __m256i values) {
-    (void)rows;
+QIR_AVX2 static QIR_INLINE void qir_winograd_avx2_put(int16_t *to, __m256i values) {
     _mm256_storeu_si256((__m256i *)(void *)to, values);
 }
 
@@ -15,11 +14,11 @@ QIR_AVX2 static QIR_INLINE void qir_winograd_avx2_put(int16_t *to, int32_t rows,
     codes = _mm256_set1_epi32(qir_four_bytes((i < 3 ? x : x3) + i % 3 * stride)); \
     QIR_DOT2_TWICE(a##i, b##i, codes, w0, w1);
 #define QIR_END(i)                                              \
-    _mm256_storeu_si256((__m256i *)(void *)(y + pitch * i), a##i); \
-    _mm256_storeu_si256((__m256i *)(void *)(y + pitch * i + 8), b##i);
+    _mm256_storeu_si256((__m256i *)(void *)(y + 16 * i), a##i); \
+    _mm256_storeu_si256((__m256i *)(void *)(y + 16 * i + 8), b##i);
 #define QIR_TILES(n)                                                                                        \
     QIR_AVX2 QIR_ALONE static void qir_winograd_avx2_##n(int32_t steps, const int16_t *x, const int16_t *w, \
-                                                         const char *next, int32_t apart, ptrdiff_t pitch, int32_t *y) { \
+                                                         const char *next, int32_t apart, int32_t *y) {     \
         const __m256i zero = _mm256_setzero_si256();                                                        \
         const ptrdiff_t stride = (ptrdiff_t)steps * 2;                                                      \
         const int16_t *x3 = x + 3 * stride;                                                                 \
@@ -39,21 +38,8 @@ QIR_TILES(1) QIR_TILES(2) QIR_TILES(3) QIR_TILES(4) QIR_TILES(5) QIR_TILES(6)
 #undef QIR_END
 #undef QIR_TILES
 
-static void qir_winograd_avx2_place(const qir_winograd_passes *p, const int16_t *x, const int32_t *offset,
-                                    const int16_t *w, const char *next, int32_t *y) {
-    static void (*const products[])(int32_t, const int16_t *, const int16_t *, const char *, int32_t, ptrdiff_t,
-                                    int32_t *) = {
-        qir_winograd_avx2_1, qir_winograd_avx2_2, qir_winograd_avx2_3,
-        qir_winograd_avx2_4, qir_winograd_avx2_5, qir_winograd_avx2_6};
-    int32_t pass, count = p->cut.high;
-    (void)offset;
-    for (pass = 0; pass < p->cut.higher + p->cut.lower; ++pass) {
-        count -= pass == p->cut.higher;
-        products[count - 1](p->depth / 2, x, w, next, p->apart / 4, p->pitch, y);
-        x += count * p->depth;
-        y += count * p->pitch;
-        next += p->depth / 8 * p->apart;
-    }
-}
+static qir_winograd_tiles *const qir_winograd_avx2_products[] = {qir_winograd_avx2_1, qir_winograd_avx2_2,
+                                                                 qir_winograd_avx2_3, qir_winograd_avx2_4,
+                                                                 qir_winograd_avx2_5, qir_winograd_avx2_6};
 
 #endif

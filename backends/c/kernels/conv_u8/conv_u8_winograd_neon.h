@@ -11,11 +11,6 @@ static QIR_INLINE int16x8_t qir_winograd_neon_codes(const uint8_t *from) {
     return vreinterpretq_s16_u16(vmovl_u8(vld1_u8(from)));
 }
 
-static QIR_INLINE void qir_winograd_neon_put(int16_t *to, int32_t rows, int16x8_t values) {
-    (void)rows;
-    vst1q_s16(to, values);
-}
-
 /* Sums modulo 2^32: of signed vectors, which are sums of signed numbers to gcc, they must not wrap around. */
 static QIR_INLINE int32x4_t qir_winograd_neon_add(int32x4_t a, int32x4_t b) {
     return vreinterpretq_s32_u32(vaddq_u32(vreinterpretq_u32_s32(a), vreinterpretq_u32_s32(b)));
@@ -77,16 +72,17 @@ static QIR_INLINE int32x4_t qir_winograd_neon_ninth(int32x4_t values) {
         const int16x8_t w1 = vld1q_s16(w); QIR_NEXT_WEIGHTS \
         QIR_EACH_##n(QIR_PRODUCTS)                          \
     }
-#define QIR_END(i)                      \
-    vst1q_s32(y + pitch * i, a##i);     \
-    vst1q_s32(y + pitch * i + 4, b##i); \
-    vst1q_s32(y + pitch * i + 8, c##i); \
-    vst1q_s32(y + pitch * i + 12, d##i);
+#define QIR_END(i)                   \
+    vst1q_s32(y + 16 * i, a##i);     \
+    vst1q_s32(y + 16 * i + 4, b##i); \
+    vst1q_s32(y + 16 * i + 8, c##i); \
+    vst1q_s32(y + 16 * i + 12, d##i);
 #define QIR_TILES(n)                                                                                        \
     QIR_IN_ORDER static void qir_winograd_neon_##n(int32_t steps, const int16_t *x, const int16_t *w,       \
-                                                   ptrdiff_t pitch, int32_t *y) {                           \
+                                                   const char *next, int32_t apart, int32_t *y) {           \
         const int32x4_t zero = vdupq_n_s32(0);                                                              \
         const ptrdiff_t stride = (ptrdiff_t)steps * 8;                                                      \
+        (void)next, (void)apart;                                                                            \
         QIR_EACH_##n(QIR_BEGIN) do {                                                                        \
             QIR_EACH_##n(QIR_EIGHT) QIR_CHANNEL(n, 0) QIR_CHANNEL(n, 1) QIR_CHANNEL(n, 2) QIR_CHANNEL(n, 3) \
             QIR_CHANNEL(n, 4) QIR_CHANNEL(n, 5) QIR_CHANNEL(n, 6) QIR_CHANNEL(n, 7)                         \
@@ -95,10 +91,11 @@ static QIR_INLINE int32x4_t qir_winograd_neon_ninth(int32x4_t values) {
     }
 QIR_TILES(1) QIR_TILES(2)
 #if defined(__aarch64__)
-#define QIR_WINOGRAD_NEON_TOGETHER 5
 QIR_TILES(3) QIR_TILES(4) QIR_TILES(5)
+static qir_winograd_tiles *const qir_winograd_neon_products[] = {
+    qir_winograd_neon_1, qir_winograd_neon_2, qir_winograd_neon_3, qir_winograd_neon_4, qir_winograd_neon_5};
 #else
-#define QIR_WINOGRAD_NEON_TOGETHER 2
+static qir_winograd_tiles *const qir_winograd_neon_products[] = {qir_winograd_neon_1, qir_winograd_neon_2};
 #endif
 #undef QIR_ADD_LOW
 #undef QIR_ADD_HIGH
@@ -110,24 +107,5 @@ QIR_TILES(3) QIR_TILES(4) QIR_TILES(5)
 #undef QIR_NEXT_WEIGHTS
 #undef QIR_END
 #undef QIR_TILES
-
-typedef void qir_winograd_neon_tiles(int32_t steps, const int16_t *x, const int16_t *w, ptrdiff_t pitch, int32_t *y);
-
-static void qir_winograd_neon_place(const qir_winograd_passes *p, const int16_t *x, const int32_t *offset,
-                                    const int16_t *w, const char *next, int32_t *y) {
-    static qir_winograd_neon_tiles *const products[] = {qir_winograd_neon_1, qir_winograd_neon_2,
-#if defined(__aarch64__)
-                                                        qir_winograd_neon_3, qir_winograd_neon_4, qir_winograd_neon_5
-#endif
-    };
-    int32_t pass, count = p->cut.high;
-    (void)offset, (void)next;
-    for (pass = 0; pass < p->cut.higher + p->cut.lower; ++pass) {
-        count -= pass == p->cut.higher;
-        products[count - 1](p->depth / 8, x, w, p->pitch, y);
-        x += count * p->depth;
-        y += count * p->pitch;
-    }
-}
 
 #endif

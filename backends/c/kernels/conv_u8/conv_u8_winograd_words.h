@@ -4,7 +4,6 @@
 
 #define QIR_SIDE 4
 #define QIR_WINDOW 6
-#define QIR_LESS 128
 
 #if defined(__aarch64__) || defined(__arm__)
 #include "conv_u8_winograd_neon.h"
@@ -37,11 +36,9 @@
 #define QIR_CODES_AT qir_winograd_neon_codes
 #define QIR_PLUS vaddq_s16
 #define QIR_MINUS vsubq_s16
-#define QIR_ALL vdupq_n_s16
-#define QIR_PUT qir_winograd_neon_put
-#define QIR_PLACE qir_winograd_neon_place
+#define QIR_PUT vst1q_s16
+#define QIR_PRODUCTS qir_winograd_neon_products
 #define QIR_CROSSED 0
-#define QIR_TOGETHER QIR_WINOGRAD_NEON_TOGETHER
 #define QIR_BOTH QIR_WINOGRAD_NEON_BOTH
 #else
 #include "../../runtime/qir_x86_words.h"

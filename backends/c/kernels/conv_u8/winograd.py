@@ -40,7 +40,7 @@ class Tile:
         side: outputs of a tile along an axis.
         cleared: the matrix G without its fractions.
         shift: logarithm of the factor by which accumulators are too large.
-        less: what is taken off every code.
+        less: what is taken off every code where products are crossed.
         transforms: by instruction set, products that could be done while one input channel of a tile is transformed,
             or one output channel back.
         rooms: by instruction set, tiles of a block, some passes of as many as go together: few, whose codes and sums
@@ -86,6 +86,7 @@ class _Vectors:
 
     Attributes:
         products: which file has its products.
+        depth: input channels of a step.
         beside: neighbouring input channels whose weights lie side by side.
         together: tiles of a pass.
         offset, begin: where products are crossed (runtime/qir_woven.h), how many could be done while a tile's offset at
@@ -94,6 +95,7 @@ class _Vectors:
     """
 
     products: str
+    depth: int
     beside: int
     together: int
     offset: int
@@ -104,47 +106,52 @@ class _Vectors:
     def crossed(self) -> bool:
         return self.offset > 0
 
+    def padded(self, channels: int) -> int:
+        """Of the input, the last step filled up."""
+        return -(-channels // self.depth) * self.depth
+
 
 _AVX2 = {
     "QIR_VECTORS": "QIR_EACH_2", "QIR_SUBTRACT": "_mm256_sub_epi32", "QIR_SHORTS": "__m256i", "QIR_AT_ONCE": "16",
     "QIR_CODES_AT": "qir_winograd_avx2_codes", "QIR_PLUS": "_mm256_add_epi16", "QIR_MINUS": "_mm256_sub_epi16",
     "QIR_SHORTS_4": "qir_winograd_avx2_shorts_4", "QIR_VECTOR_4": "qir_winograd_avx2_vector_4",
-    "QIR_NINTH": "qir_winograd_avx2_ninth", "QIR_ALL": "_mm256_set1_epi16",
-    "QIR_BOTH": "QIR_WINOGRAD_AVX2_BOTH",
+    "QIR_NINTH": "qir_winograd_avx2_ninth", "QIR_BOTH": "QIR_WINOGRAD_AVX2_BOTH",
 }  # fmt: skip
 _VECTORS = {
-    "avx2": _Vectors("avx2_pairs", 2, 6, 0, 0, {
-        **_AVX2, "QIR_PUT": "qir_winograd_avx2_put", "QIR_PLACE": "qir_winograd_avx2_place", "QIR_CROSSED": "0",
-        "QIR_TOGETHER": "6",
+    "avx2": _Vectors("avx2_pairs", 2, 2, 6, 0, 0, {
+        **_AVX2, "QIR_PUT": "qir_winograd_avx2_put", "QIR_PRODUCTS": "qir_winograd_avx2_products", "QIR_CROSSED": "0",
+        "QIR_TOGETHER": "0",
     }),
-    "avx2_crossed": _Vectors("avx2_crossed", 2, 4, 90, 600, {
+    "avx2_crossed": _Vectors("avx2_crossed", 2, 2, 4, 90, 600, {
         **_AVX2, "QIR_PUT": "qir_winograd_crossed_put", "QIR_PLACE": "qir_winograd_crossed_place", "QIR_CROSSED": "1",
         "QIR_TOGETHER": "4", "QIR_CROSS": "qir_less_crossed", "QIR_OFFSETS": "qir_winograd_crossed_offsets",
-        "QIR_WOVEN_SUMS": "qir_avx2_woven_words", "QIR_WEIGHTS": "qir_avx2_vector", "QIR_STEP_BYTES": "64",
-        "QIR_NEXT_VECTOR": "32", "QIR_PITCH": "t->pitch",
+        "QIR_ALL": "_mm256_set1_epi16", "QIR_WOVEN_SUMS": "qir_avx2_woven_words", "QIR_WEIGHTS": "qir_avx2_vector",
+        "QIR_STEP_BYTES": "64", "QIR_NEXT_VECTOR": "32",
     }),
-    "neon": _Vectors("neon", 1, 5, 0, 0, {
+    "neon": _Vectors("neon", 8, 1, 5, 0, 0, {
         "QIR_VECTORS": "QIR_EACH_4", "QIR_SUBTRACT": "qir_winograd_neon_subtract", "QIR_SHORTS": "int16x8_t",
         "QIR_AT_ONCE": "8", "QIR_CODES_AT": "qir_winograd_neon_codes", "QIR_PLUS": "vaddq_s16",
         "QIR_MINUS": "vsubq_s16", "QIR_SHORTS_4": "qir_winograd_neon_shorts_4",
         "QIR_VECTOR_4": "qir_winograd_neon_vector_4", "QIR_NINTH": "qir_winograd_neon_ninth",
-        "QIR_PUT": "qir_winograd_neon_put", "QIR_ALL": "vdupq_n_s16", "QIR_PLACE": "qir_winograd_neon_place",
-        "QIR_BOTH": "QIR_WINOGRAD_NEON_BOTH", "QIR_CROSSED": "0", "QIR_TOGETHER": "QIR_WINOGRAD_NEON_TOGETHER",
-        "QIR_TARGET": "", "QIR_VECTOR": "int32x4_t", "QIR_REALS": "float32x4_t", "QIR_REQUANT": "qir_requant4",
+        "QIR_PUT": "vst1q_s16", "QIR_PRODUCTS": "qir_winograd_neon_products", "QIR_CROSSED": "0", "QIR_TOGETHER": "0",
+        "QIR_BOTH": "QIR_WINOGRAD_NEON_BOTH", "QIR_TARGET": "", "QIR_VECTOR": "int32x4_t",
+        "QIR_REALS": "float32x4_t", "QIR_REQUANT": "qir_requant4",
         "QIR_WIDEN_REQUANT": "qir_widen_requant4", "QIR_LOAD": "vld1q_s32", "QIR_LOAD_REALS": "vld1q_f32",
-        "QIR_SCALED": "qir_neon_scaled", "QIR_ADD": "qir_winograd_neon_add", "QIR_WIDTH": "4",
+        "QIR_SCALED": "qir_neon_scaled", "QIR_ADD": "qir_winograd_neon_add", "QIR_CODES": "8", "QIR_WIDTH": "4",
         "QIR_SUM": "qir_neon_sum_with", "QIR_SUM_NUMBERS": "qir_neon_sum_numbers",
         "QIR_WIDEN_SUM": "qir_neon_widen_sum", "QIR_OWN_FIRST": "b->sum->own_first",
     }),
 }  # fmt: skip
 
 
-def _accepts(site: Site, tile: Tile) -> str | None:
+def _accepts(site: Site, tile: Tile, isa: str) -> str | None:
     win, w = conv_window(site), site.input(1)
     if (win.kernel, win.strides, win.dilations) != ((3, 3), (1, 1), (1, 1)) or int(site.node.attr("group", 1)) != 1:
         return "not three by three neighbouring taps one pixel apart"
     if w.shape[1] < PANEL:
         return f"fewer than {PANEL} input channels"
+    if _VECTORS[isa].crossed and w.shape[1] % PANEL:
+        return f"its input channels do not go by {PANEL}"
     if weight_bits(site) <= _SMALL or plane_count(site):
         return "its weights would be seven times as large, or more"
     if (reason := accepts(site)) is not None:
@@ -168,29 +175,24 @@ def _tiles(site: Site, tile: Tile) -> int:
     return site.input(0).shape[0] * -(-high // tile.side) * -(-across // tile.side)
 
 
-def _padded(channels: int) -> int:
-    """Input channels by eights, the last ones filled up."""
-    return -(-channels // 8) * 8
-
-
-def _weights(site: Site, tile: Tile) -> int:
-    """Number of them, what fills panels and channels up included."""
+def _weights(site: Site, tile: Tile, isa: str) -> int:
+    """Number of them, what fills panels and steps up included."""
     w = site.input(1)
-    return tile.places * -(-w.shape[0] // PANEL) * PANEL * _padded(w.shape[1])
+    return tile.places * -(-w.shape[0] // PANEL) * PANEL * _VECTORS[isa].padded(w.shape[1])
 
 
 def _room(site: Site, tile: Tile, isa: str) -> int:
     """Tiles of a block."""
     tiles, together = _tiles(site, tile), _VECTORS[isa].together
-    most = tile.rooms[isa][2 * _weights(site, tile) > _NEAR]
+    most = tile.rooms[isa][2 * _weights(site, tile, isa) > _NEAR]
     return min(-(-tiles // (-(-tiles // most) * together)) * together, tiles)
 
 
 def _work(site: Site, tile: Tile, isa: str) -> float:
     w, vectors = site.input(1), _VECTORS[isa]
-    panels, depth = -(-w.shape[0] // PANEL), _padded(w.shape[1])
+    panels, depth = -(-w.shape[0] // PANEL), vectors.padded(w.shape[1])
     into, back = tile.transforms[isa]
-    weights, tiles = _weights(site, tile), _tiles(site, tile)
+    weights, tiles = _weights(site, tile, isa), _tiles(site, tile)
     least = _READ * weights if 2 * weights > _FAR else 0
     begun = vectors.begin * tile.places * panels * -(-tiles // _room(site, tile, isa))
     each = weights + into * depth + vectors.offset * tile.places + back * panels * PANEL
@@ -209,7 +211,7 @@ def _packed(w: np.ndarray, tile: Tile, vectors: _Vectors) -> Data:
     crossed each place begins with what is to be taken off its sums for the products of weights that these hold: of
     every four weights the first two times the last two, [16] of 32 bits."""
     beside, places = vectors.beside, tile.places
-    panels, channels = -(-w.shape[0] // PANEL), _padded(w.shape[1])
+    panels, channels = -(-w.shape[0] // PANEL), vectors.padded(w.shape[1])
     padded = np.zeros((panels * PANEL, channels, places), np.int16)
     padded[: w.shape[0], : w.shape[1]] = transformed(w, tile).reshape(*w.shape[:2], places)
     cut = padded.reshape(panels, PANEL, channels // beside, beside, places).transpose(0, 4, 2, 1, 3)
@@ -222,8 +224,7 @@ def _packed(w: np.ndarray, tile: Tile, vectors: _Vectors) -> Data:
 
 
 def _kernel(site: Site, tile: Tile, isa: str) -> Kernel:
-    words = (*_VECTORS[isa].words.items(), ("QIR_SIDE", str(tile.side)), ("QIR_WINDOW", str(tile.side + 2)),
-             ("QIR_LESS", str(tile.less)))  # fmt: skip
+    words = (*_VECTORS[isa].words.items(), ("QIR_SIDE", str(tile.side)), ("QIR_WINDOW", str(tile.side + 2)))
     header = _HERE / f"conv_u8_winograd_{_VECTORS[isa].products}.h"
     if isa != "neon":
         kernel = x86_kernel(_FUNCTION, _SOURCE, site, "avx2")
@@ -238,9 +239,9 @@ def _kernel(site: Site, tile: Tile, isa: str) -> Kernel:
 def _bind(site: Site, tile: Tile, isa: str) -> Bound:
     w, bias = np.asarray(site.constant(1), np.int8), np.asarray(site.constant(2), np.int32)
     vectors, factor = _VECTORS[isa], 1 << tile.shift
-    room, depth = _room(site, tile, isa), _padded(w.shape[1])
-    held = room + (vectors.together if vectors.crossed else 1)
-    bias = bias + tile.less * weight_sums(w)
+    room, depth = _room(site, tile, isa), vectors.padded(w.shape[1])
+    held = room + (2 if vectors.crossed else 0)
+    bias = bias + (tile.less if vectors.crossed else 0) * weight_sums(w)
     data = (_packed(w, tile, vectors), in_panels((factor * bias).astype(np.int32), 1, f"bias, {factor} times"),
             in_panels(per_channel(site.constant(3), w.shape[0]) / np.float32(factor), 1,
                       f"multipliers over {factor}"))  # fmt: skip
@@ -250,7 +251,7 @@ def _bind(site: Site, tile: Tile, isa: str) -> Bound:
 
 
 WINOGRAD = tuple(
-    Variant(isa.partition("_")[0], _SOURCE, partial(_accepts, tile=tile), partial(_bind, tile=tile, isa=isa),
+    Variant(isa.partition("_")[0], _SOURCE, partial(_accepts, tile=tile, isa=isa), partial(_bind, tile=tile, isa=isa),
             f"conv_u8_{tile.name}__{isa}", partial(_work, tile=tile, isa=isa), sums=True,
             grows=partial(_grows, tile=tile))
     for isa in _VECTORS
