@@ -37,13 +37,13 @@
    panel of sixteen output channels n^2 products of matrices to [place][tile][16], then back. */
 typedef struct {
     int32_t tiles;   /* in this block */
-    int32_t held;    /* tiles that a block has room for; where they are woven, also for what fills them up */
+    int32_t room;    /* tiles that a block has room for; where they are woven, also for what fills them up */
     int32_t steps;   /* of QIR_CODES input channels */
-    int16_t *codes;  /* [place][held][input channel, steps filled up] */
-    int32_t *sums;   /* [place][held][16] */
-    qir_heights cut; /* of tiles into those that are woven together; all are one where none are */
+    int16_t *codes;  /* [place][room][input channel, steps filled up] */
+    int32_t *sums;   /* [place][room][16] */
     #if QIR_CROSSED
-    int32_t *offsets; /* [place][held] */
+    qir_heights cut;  /* of tiles into woven ones */
+    int32_t *offsets; /* [place][room] */
     int32_t channels; /* of the output, that are left from the panel's first one on */
     #endif
     const qir_sum *sum;   /* where results are sums with other codes */
@@ -118,7 +118,7 @@ static void qir_conv_u8s8_winograd_T_products(const qir_conv_u8s8_winograd_T_blo
     const int32_t depth = b->steps * QIR_CODES, last = QIR_WINDOW * QIR_WINDOW - 1;
     int32_t place;
     for (place = 0; place <= last; ++place) {
-        const ptrdiff_t tile = (ptrdiff_t)place * b->held;
+        const ptrdiff_t tile = (ptrdiff_t)place * b->room;
         const int16_t *const own = w;
         w += 32 + (ptrdiff_t)depth * 16;
         QIR_PLACE(&b->cut, depth, b->codes + tile * depth, b->offsets + tile, own,
@@ -135,9 +135,9 @@ static void qir_conv_u8s8_winograd_T_products(const qir_conv_u8s8_winograd_T_blo
     const int32_t apart = QIR_CODES * 16 * (int32_t)sizeof *w / pieces;
     int32_t place, piece;
     for (place = 0; place <= last; ++place, w += depth * 16) {
-        const int16_t *x = b->codes + (ptrdiff_t)place * b->held * depth;
+        const int16_t *x = b->codes + (ptrdiff_t)place * b->room * depth;
         const char *next = (const char *)(place < last ? w + depth * 16 : after);
-        int32_t *y = b->sums + (ptrdiff_t)place * b->held * 16;
+        int32_t *y = b->sums + (ptrdiff_t)place * b->room * 16;
         for (piece = 0; piece < pieces; ++piece) {
             const int32_t count = piece < longer ? least + 1 : least;
             QIR_PRODUCTS[count - 1](b->steps, x, w, next, apart, y);
@@ -190,13 +190,14 @@ QIR_TARGET static QIR_INLINE void qir_conv_u8s8_winograd_T_out(const int32_t *su
     }
 }
 
-/* The block's tiles, counted from `first` row by row, to results of one panel; tiles may reach beyond the output. */
+/* The block's tiles, counted from `first` row by row, to results of one panel; tiles may reach beyond the output. room: as
+   in the block, where compilers can see that it does not change. */
 QIR_TARGET static void qir_conv_u8s8_winograd_T_results(const qir_conv_u8_shape *s,
-                                                        const qir_conv_u8s8_winograd_T_block *b, int32_t first,
-                                                        int32_t channels, const int32_t *bias,
+                                                        const qir_conv_u8s8_winograd_T_block *b, int32_t room,
+                                                        int32_t first, int32_t channels, const int32_t *bias,
                                                         const float *multiplier, QIR_Y *y) {
     const int32_t high = s->window.out[1], across = s->window.out[2], in_row = (across + QIR_SIDE - 1) / QIR_SIDE;
-    const ptrdiff_t place = (ptrdiff_t)b->held * 16, step = s->out_channels;
+    const ptrdiff_t place = (ptrdiff_t)room * 16, step = s->out_channels;
     const QIR_REQUANT q = QIR_WIDEN_REQUANT(&s->requant);
     const int32_t whole = channels >= 16;
     int32_t row = first / in_row * QIR_SIDE, column = first % in_row * QIR_SIDE, tile, i, j;
@@ -257,54 +258,60 @@ QIR_TARGET static void qir_conv_u8s8_winograd_T_results(const qir_conv_u8_shape 
     #undef QIR_REALS_OF
 }
 
-/* The codes of a block's tiles, counted from `first` row by row; outside: a pixel of what lies outside the input. */
+/* The pixels of a tile; outside: a pixel of what lies outside the input. */
+static inline void qir_conv_u8s8_winograd_T_pixels(const qir_conv_u8_shape *s, const uint8_t *x, int32_t row, int32_t column,
+                                                   const uint8_t *outside,
+                                                   const uint8_t *pixel[QIR_WINDOW * QIR_WINDOW]) {
+    const qir_window *const win = &s->window;
+    int32_t i, j;
+    for (i = 0; i < QIR_WINDOW; ++i) {
+        const ptrdiff_t line = ((ptrdiff_t)(row + i) * win->in[2] + column) * s->in_channels;
+        const int32_t above = (uint32_t)(row + i) < (uint32_t)win->in[1];
+        for (j = 0; j < QIR_WINDOW; ++j) {
+            const int32_t inside = above && (uint32_t)(column + j) < (uint32_t)win->in[2];
+            pixel[QIR_WINDOW * i + j] = inside ? x + line + j * s->in_channels : outside;
+        }
+    }
+}
+
+/* The codes of a block's tiles, counted from `first` row by row. */
 QIR_TARGET static void qir_conv_u8s8_winograd_T_codes(const qir_conv_u8_shape *s,
                                                       const qir_conv_u8s8_winograd_T_block *b, int32_t first,
                                                       const uint8_t *x, const uint8_t *outside) {
     const qir_window *const win = &s->window;
-    const int32_t channels = s->in_channels, in_row = (win->out[2] + QIR_SIDE - 1) / QIR_SIDE;
-    const ptrdiff_t depth = (ptrdiff_t)b->steps * QIR_CODES, place = b->held * depth;
-    int32_t row = first / in_row * QIR_SIDE - win->pad[1], column = first % in_row * QIR_SIDE - win->pad[2];
+    const int32_t in_row = (win->out[2] + QIR_SIDE - 1) / QIR_SIDE;
+    const ptrdiff_t depth = (ptrdiff_t)b->steps * QIR_CODES, place = b->room * depth;
+    int32_t row = first / in_row * QIR_SIDE - win->pad[1], column = first % in_row * QIR_SIDE - win->pad[2], tile;
     int16_t *to = b->codes;
-    int32_t woven, tile, i, j;
+    const uint8_t *pixel[QIR_WINDOW * QIR_WINDOW];
     #if QIR_CROSSED
     int32_t *offset = b->offsets;
+    int32_t woven = 0, tiles = b->cut.high, rows = qir_woven_rows(tiles, 4), at = 0;
     #endif
-    for (woven = 0; woven < b->cut.higher + b->cut.lower; ++woven) {
-        const int32_t tiles = woven < b->cut.higher ? b->cut.high : b->cut.high - 1;
-        const int32_t rows = QIR_CROSSED ? qir_woven_rows(tiles, QIR_TOGETHER) : tiles;
-        for (tile = 0; tile < rows; ++tile) {
-            const uint8_t *pixel[QIR_WINDOW * QIR_WINDOW];
-            for (i = 0; i < QIR_WINDOW; ++i) {
-                const ptrdiff_t line = ((ptrdiff_t)(row + i) * win->in[2] + column) * channels;
-                const int32_t above = (uint32_t)(row + i) < (uint32_t)win->in[1];
-                for (j = 0; j < QIR_WINDOW; ++j) {
-                    const int32_t inside = above && (uint32_t)(column + j) < (uint32_t)win->in[2];
-                    pixel[QIR_WINDOW * i + j] = inside ? x + line + j * channels : outside;
-                }
-            }
+    for (tile = 0; tile < b->tiles; ++tile) {
+        qir_conv_u8s8_winograd_T_pixels(s, x, row, column, outside, pixel);
     #if QIR_CROSSED
-            {
-                QIR_VECTOR sums[QIR_WINDOW * QIR_WINDOW];
-                memset(sums, 0, sizeof sums);
-                qir_conv_u8s8_winograd_T_in(pixel, channels, place, rows, sums, to + 8 * tile);
-                QIR_OFFSETS(sums, QIR_WINDOW * QIR_WINDOW, b->held, offset + tile);
-            }
-    #else
-            qir_conv_u8s8_winograd_T_in(pixel, channels, place, to + tile * depth);
-    #endif
-            if (tile < tiles - 1 || tile == rows - 1) { /* the last tile fills woven ones up */
-                column += QIR_SIDE;
-                if (column + win->pad[2] >= win->out[2]) {
-                    column = -win->pad[2];
-                    row += QIR_SIDE;
-                }
-            }
+        do { /* the last of those woven together fills them up */
+            QIR_VECTOR sums[QIR_WINDOW * QIR_WINDOW];
+            memset(sums, 0, sizeof sums);
+            qir_conv_u8s8_winograd_T_in(pixel, s->in_channels, place, rows, sums, to + 8 * at);
+            QIR_OFFSETS(sums, QIR_WINDOW * QIR_WINDOW, b->room, offset + at);
+        } while (++at >= tiles && at < rows);
+        if (at >= tiles) {
+            to += rows * depth;
+            offset += tiles;
+            at = 0;
+            tiles = ++woven < b->cut.higher ? b->cut.high : b->cut.high - 1;
+            rows = qir_woven_rows(tiles, 4);
         }
-        to += rows * depth;
-    #if QIR_CROSSED
-        offset += tiles;
+    #else
+        qir_conv_u8s8_winograd_T_in(pixel, s->in_channels, place, to + tile * depth);
     #endif
+        column += QIR_SIDE;
+        if (column + win->pad[2] >= win->out[2]) {
+            column = -win->pad[2];
+            row += QIR_SIDE;
+        }
     }
 }
 
@@ -313,7 +320,6 @@ QIR_TARGET static void qir_conv_u8s8_winograd_T_codes(const qir_conv_u8_shape *s
    sum of w, of codes as they are taken, and as small a part of the multiplier: [panel][16]. sum, other: as in
    conv_u8__x86.c. scratch: sums, offsets and codes of a block of `room` tiles, and a pixel of the zero point for what lies
    outside the input. */
-QIR_ALONE
 void qir_conv_u8s8_winograd_T__vectors(const qir_conv_u8_shape *s, int32_t room, const uint8_t *QIR_RESTRICT x,
                                        const int16_t *QIR_RESTRICT w, const int32_t *QIR_RESTRICT bias,
                                        const float *QIR_RESTRICT multiplier, QIR_SUMMED void *QIR_RESTRICT scratch,
@@ -326,21 +332,23 @@ void qir_conv_u8s8_winograd_T__vectors(const qir_conv_u8_shape *s, int32_t room,
     uint8_t *outside;
     qir_conv_u8s8_winograd_T_block b;
     int32_t sample, first, channel;
-    b.held = room + (QIR_CROSSED ? 2 : 0);
+    b.room = room + 2 * QIR_CROSSED;
     b.steps = (channels + QIR_CODES - 1) / QIR_CODES;
     b.sums = (int32_t *)scratch;
-    b.codes = (int16_t *)(void *)(b.sums + (ptrdiff_t)places * 16 * b.held);
-    outside = (uint8_t *)(b.codes + (ptrdiff_t)places * b.held * b.steps * QIR_CODES);
+    b.codes = (int16_t *)(void *)(b.sums + (ptrdiff_t)places * 16 * b.room);
+    outside = (uint8_t *)(b.codes + (ptrdiff_t)places * b.room * b.steps * QIR_CODES);
     #if QIR_CROSSED
     b.offsets = (int32_t *)(void *)outside;
-    outside = (uint8_t *)(b.offsets + (ptrdiff_t)places * b.held);
+    outside = (uint8_t *)(b.offsets + (ptrdiff_t)places * b.room);
     #endif
     panel = places * (QIR_CROSSED * 32 + (ptrdiff_t)16 * b.steps * QIR_CODES);
     memset(outside, s->x_zero_point, (size_t)channels);
     for (sample = 0; sample < win->batch; ++sample) {
         for (first = 0; first < all; first += room) {
             b.tiles = all - first < room ? all - first : room;
-            b.cut = qir_cut_into_tiles(b.tiles, QIR_CROSSED ? QIR_TOGETHER : b.tiles);
+    #if QIR_CROSSED
+            b.cut = qir_cut_into_tiles(b.tiles, 4);
+    #endif
             qir_conv_u8s8_winograd_T_codes(s, &b, first, x, outside);
             for (channel = 0; channel < s->out_channels; channel += 16) {
                 const int16_t *const own = w + channel / 16 * panel;
@@ -352,8 +360,8 @@ void qir_conv_u8s8_winograd_T__vectors(const qir_conv_u8_shape *s, int32_t room,
                 b.sum = sum;
                 b.other = other + channel;
     #endif
-                qir_conv_u8s8_winograd_T_results(s, &b, first, s->out_channels - channel, bias + channel,
-                                                 multiplier + channel, y + channel);
+                qir_conv_u8s8_winograd_T_results(s, &b, room + 2 * QIR_CROSSED, first, s->out_channels - channel,
+                                                 bias + channel, multiplier + channel, y + channel);
             }
         }
         x += (ptrdiff_t)win->in[1] * win->in[2] * channels;

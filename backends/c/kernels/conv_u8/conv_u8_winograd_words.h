@@ -59,7 +59,6 @@
 #define QIR_OFFSETS qir_winograd_crossed_offsets
 #define QIR_CROSS qir_less_crossed
 #define QIR_CROSSED 1
-#define QIR_TOGETHER 4
 #define QIR_BOTH QIR_WINOGRAD_AVX2_BOTH
 #endif
 

@@ -120,11 +120,10 @@ _AVX2 = {
 _VECTORS = {
     "avx2": _Vectors("avx2_pairs", 2, 2, 6, 0, 0, {
         **_AVX2, "QIR_PUT": "qir_winograd_avx2_put", "QIR_PRODUCTS": "qir_winograd_avx2_products", "QIR_CROSSED": "0",
-        "QIR_TOGETHER": "0",
     }),
     "avx2_crossed": _Vectors("avx2_crossed", 2, 2, 4, 90, 600, {
         **_AVX2, "QIR_PUT": "qir_winograd_crossed_put", "QIR_PLACE": "qir_winograd_crossed_place", "QIR_CROSSED": "1",
-        "QIR_TOGETHER": "4", "QIR_CROSS": "qir_less_crossed", "QIR_OFFSETS": "qir_winograd_crossed_offsets",
+        "QIR_CROSS": "qir_less_crossed", "QIR_OFFSETS": "qir_winograd_crossed_offsets",
         "QIR_ALL": "_mm256_set1_epi16", "QIR_WOVEN_SUMS": "qir_avx2_woven_words", "QIR_WEIGHTS": "qir_avx2_vector",
         "QIR_STEP_BYTES": "64", "QIR_NEXT_VECTOR": "32",
     }),
@@ -133,7 +132,7 @@ _VECTORS = {
         "QIR_AT_ONCE": "8", "QIR_CODES_AT": "qir_winograd_neon_codes", "QIR_PLUS": "vaddq_s16",
         "QIR_MINUS": "vsubq_s16", "QIR_SHORTS_4": "qir_winograd_neon_shorts_4",
         "QIR_VECTOR_4": "qir_winograd_neon_vector_4", "QIR_NINTH": "qir_winograd_neon_ninth",
-        "QIR_PUT": "vst1q_s16", "QIR_PRODUCTS": "qir_winograd_neon_products", "QIR_CROSSED": "0", "QIR_TOGETHER": "0",
+        "QIR_PUT": "vst1q_s16", "QIR_PRODUCTS": "qir_winograd_neon_products", "QIR_CROSSED": "0",
         "QIR_BOTH": "QIR_WINOGRAD_NEON_BOTH", "QIR_TARGET": "", "QIR_VECTOR": "int32x4_t",
         "QIR_REALS": "float32x4_t", "QIR_REQUANT": "qir_requant4",
         "QIR_WIDEN_REQUANT": "qir_widen_requant4", "QIR_LOAD": "vld1q_s32", "QIR_LOAD_REALS": "vld1q_f32",
