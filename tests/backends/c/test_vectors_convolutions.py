@@ -125,6 +125,28 @@ def winograd_cases(unit: int = 1) -> list[Case]:
     return [*found, batch]
 
 
+INTO = {
+    2: ((1, 0, -1, 0), (0, 1, 1, 0), (0, -1, 1, 0), (0, 1, 0, -1)),
+    4: ((4, 0, -5, 0, 1, 0), (0, -4, -4, 1, 1, 0), (0, 4, -4, -1, 1, 0), (0, -2, -1, 2, 1, 0), (0, 2, -1, -2, 1, 0),
+        (0, 4, 0, -5, 0, 1)),
+}  # fmt: skip
+"""By Tile.side, the matrix B' by which codes are transformed."""
+
+
+def farthest_case(tile: Tile) -> Case:
+    """Codes and weights whose transforms are as far from zero as they can be, either way, at each place in turn."""
+
+    def signs(matrix: np.ndarray) -> np.ndarray:
+        """[either sign of each place, n, n]"""
+        places = np.einsum("ia,jb->ijab", matrix, matrix).reshape(-1, matrix.shape[1], matrix.shape[1])
+        return np.concatenate([places, -places]) > 0
+
+    codes, weights = (np.repeat(signs(np.array(m))[:, None], 16, 1) for m in (INTO[tile.side], tile.cleared))
+    x, w = np.where(codes, 255, 0).astype(np.uint8), np.where(weights, 127, -128).astype(np.int8)
+    none, one = np.zeros(w.shape[0], np.int32), np.ones(w.shape[0], np.float32)
+    return case("qir.IntConv", (x, w, none, one), pads=(0, 0, 0, 0))
+
+
 @pytest.mark.parametrize("kernel", ["winograd", "winograd4"])
 @pytest.mark.parametrize("target", here_or_emulated(["x86-avx2", "arm-neon", "armv7-neon"]))
 def test_winograd_is_exact(
@@ -140,7 +162,8 @@ def test_winograd_is_exact(
             return usual(self, *of) / (9 if self.title == title else 1)
 
         monkeypatch.setattr(Variant, "cycles", cycles)
-        cases = winograd_cases(16 if products != isa else 1)
+        tile = next(tile for tile in TILES if tile.name == kernel)
+        cases = [*winograd_cases(16 if products != isa else 1), farthest_case(tile)]
         module = check_cases(cases, target=target)
         names = [call.kernel.emitted for call in module.program.calls]
         found = [name for name in names if f"_{kernel}_" in name and name.endswith(f"__{products}")]
