@@ -54,6 +54,18 @@
     } while (0)
 #endif
 
+/* The offsets of two rows of woven codes: sums less the products of, of every four codes of 16 bits, the first two with the
+   last two; less each of them twice. Then the sums of two rows, each from the lanes that hold different ones. */
+QIR_AVX2 static QIR_INLINE __m256i qir_less_crossed(__m256i words, __m256i sums) {
+    return _mm256_sub_epi32(sums, _mm256_madd_epi16(words, _mm256_shuffle_epi32(words, _MM_SHUFFLE(2, 3, 0, 1))));
+}
+
+QIR_AVX2 static QIR_INLINE void qir_put_offsets(__m256i sums, int32_t *offset) {
+    const __m256i all = _mm256_add_epi32(sums, _mm256_unpackhi_epi64(sums, sums));
+    _mm_storel_epi64((__m128i *)(void *)offset,
+                     _mm_unpacklo_epi32(_mm256_castsi256_si128(all), _mm256_extracti128_si256(all, 1)));
+}
+
 /* sum += four products a lane, codes unsigned and weights signed, encoded for AVX-VNNI. As builtin gcc copies every sum
    before and after. */
 #if defined(__GNUC__)

@@ -35,9 +35,10 @@ static inline qir_heights qir_cut_into_tiles(int32_t pixels, int32_t most) {
     return cut;
 }
 
-/* Pixels that a tile takes for some of them: for the few that a small image leaves there are no tiles of their own. */
+/* Pixels that a tile of `most` at most takes for some of them: for the few that a small image leaves there are no tiles
+   of their own. */
 static inline int32_t qir_woven_rows(int32_t pixels, int32_t most) {
-    const int32_t least = most > 4 ? 4 : 3;
+    const int32_t least = most > 4 ? 4 : most < 3 ? most : 3;
     return pixels < least ? least : pixels;
 }
 
@@ -46,8 +47,9 @@ typedef struct {
     int32_t chunks;        /* of a pixel's codes */
     int32_t again;         /* steps on codes of steps before, where there may be any */
     const int32_t *number; /* of these */
-    const int8_t *weights; /* [step][channel][codes of a step] */
-    ptrdiff_t ahead;       /* bytes from these to the weights that come next, which are fetched meanwhile */
+    const int8_t *weights; /* [step][channel][codes of a step], of 16 bits where QIR_STEP_BYTES says so */
+    const char *next;      /* weights that come next, which are fetched meanwhile, */
+    ptrdiff_t apart;       /* so many bytes a chunk */
     const int32_t *bias;
 } qir_woven;
 

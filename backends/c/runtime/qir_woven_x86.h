@@ -57,13 +57,7 @@
         QIR_EACH_##n(QIR_DO##v)                                                                           \
     }
 
-/* Fetches what a chunk takes of the weights that come next; the steps of a chunk, and steps on codes of any chunk again. */
-#define QIR_LINE(from, line) _mm_prefetch((const char *)(from) + 64 * (line), _MM_HINT_T1);
-#if QIR_CODES == 2
-#define QIR_FETCH(from) QIR_LINE(from, 0) QIR_LINE(from, 1)
-#else
-#define QIR_FETCH(from) QIR_LINE(from, 0) QIR_LINE(from, 1) QIR_LINE(from, 2) QIR_LINE(from, 3)
-#endif
+/* The steps of a chunk, and steps on codes of any chunk again. */
 #if QIR_CODES == 8
 #define QIR_CHUNK_STEPS 2
 #define QIR_CHUNK(n, v) QIR_STEP(n, v, 0, x) QIR_STEP(n, v, 1, x + 8)
@@ -81,19 +75,20 @@
 #define QIR_AGAIN_STEPS(n, v)
 #endif
 
-/* `times` tiles of n pixels by v vectors. */
+/* `times` tiles of n pixels by v vectors; next: what the first of them fetches first. */
 #define QIR_TILES(n, v)                                                                                           \
     QIR_TARGET QIR_ALONE static void QIR_NAME(n##x##v)(const qir_woven *t, const uint8_t *x, const int32_t *offset, \
-                                                       int32_t times, int32_t *sums) {                            \
+                                                       const char *next, int32_t times, int32_t *sums) {          \
+        const ptrdiff_t apart = t->apart;                                                                         \
         do {                                                                                                      \
             const QIR_VECTOR first = QIR_LOAD(t->bias);                                                           \
             QIR_ONLY##v(const QIR_VECTOR second = QIR_LOAD(t->bias + QIR_WIDTH);)                                 \
             const int8_t *w = t->weights;                                                                         \
-            const ptrdiff_t ahead = t->ahead;                                                                     \
             int32_t i;                                                                                            \
             QIR_EACH_##n(QIR_BEGIN##v) for (i = t->chunks; i > 0; --i) {                                          \
                 QIR_CHUNK(n, v)                                                                                   \
-                QIR_FETCH(w + ahead)                                                                              \
+                _mm_prefetch(next, _MM_HINT_T1);                                                                  \
+                next += apart;                                                                                    \
                 x += 16 * n;                                                                                      \
                 w += QIR_CHUNK_STEPS * QIR_STEP_BYTES;                                                            \
             }                                                                                                     \
@@ -111,19 +106,19 @@ QIR_TILES(5, 1) QIR_TILES(5, 2) QIR_TILES(6, 1) QIR_TILES(6, 2)
 #endif
 
 /* Tiles of `rows` pixels, as qir_woven_rows has them. */
-static void QIR_NAME(tiles)(const qir_woven *t, const uint8_t *x, const int32_t *offset, int32_t rows, int32_t times,
-                            int32_t two, int32_t *sums) {
+static void QIR_NAME(tiles)(const qir_woven *t, const uint8_t *x, const int32_t *offset, const char *next, int32_t rows,
+                            int32_t times, int32_t two, int32_t *sums) {
     switch (two ? 8 + rows : rows) {
-        case 4: QIR_NAME(4x1)(t, x, offset, times, sums); break;
-        case 12: QIR_NAME(4x2)(t, x, offset, times, sums); break;
+        case 4: QIR_NAME(4x1)(t, x, offset, next, times, sums); break;
+        case 12: QIR_NAME(4x2)(t, x, offset, next, times, sums); break;
 #if QIR_WOVEN_ROWS == 4
-        case 3: QIR_NAME(3x1)(t, x, offset, times, sums); break;
-        default: QIR_NAME(3x2)(t, x, offset, times, sums); break;
+        case 3: QIR_NAME(3x1)(t, x, offset, next, times, sums); break;
+        default: QIR_NAME(3x2)(t, x, offset, next, times, sums); break;
 #else
-        case 5: QIR_NAME(5x1)(t, x, offset, times, sums); break;
-        case 6: QIR_NAME(6x1)(t, x, offset, times, sums); break;
-        case 13: QIR_NAME(5x2)(t, x, offset, times, sums); break;
-        default: QIR_NAME(6x2)(t, x, offset, times, sums); break;
+        case 5: QIR_NAME(5x1)(t, x, offset, next, times, sums); break;
+        case 6: QIR_NAME(6x1)(t, x, offset, next, times, sums); break;
+        case 13: QIR_NAME(5x2)(t, x, offset, next, times, sums); break;
+        default: QIR_NAME(6x2)(t, x, offset, next, times, sums); break;
 #endif
     }
 }
@@ -132,11 +127,11 @@ static void QIR_NAME(tiles)(const qir_woven *t, const uint8_t *x, const int32_t 
 QIR_ALONE static void QIR_WOVEN_SUMS(const qir_woven *t, const uint8_t *x, const int32_t *offset,
                                      const qir_heights *cut, int32_t channels, int32_t *sums) {
     const int32_t high = qir_woven_rows(cut->high, QIR_WOVEN_ROWS), low = qir_woven_rows(cut->high - 1, QIR_WOVEN_ROWS);
-    QIR_NAME(tiles)(t, x, offset, high, cut->higher, channels > QIR_WIDTH, sums);
+    QIR_NAME(tiles)(t, x, offset, t->next, high, cut->higher, channels > QIR_WIDTH, sums);
     if (cut->lower) {
-        x += (ptrdiff_t)cut->higher * high * t->chunks * 16;
-        offset += cut->higher * cut->high;
-        QIR_NAME(tiles)(t, x, offset, low, cut->lower, channels > QIR_WIDTH, sums + cut->higher * cut->high * 16);
+        const ptrdiff_t chunks = (ptrdiff_t)cut->higher * t->chunks;
+        QIR_NAME(tiles)(t, x + chunks * high * 16, offset + cut->higher * cut->high, t->next + chunks * t->apart, low,
+                        cut->lower, channels > QIR_WIDTH, sums + cut->higher * cut->high * 16);
     }
 }
 #undef QIR_NAME
@@ -153,8 +148,6 @@ QIR_ALONE static void QIR_WOVEN_SUMS(const qir_woven *t, const uint8_t *x, const
 #undef QIR_ONLY1
 #undef QIR_ONLY2
 #undef QIR_STEP
-#undef QIR_LINE
-#undef QIR_FETCH
 #undef QIR_CHUNK_STEPS
 #undef QIR_CHUNK
 #undef QIR_AGAIN_STEPS

@@ -1,4 +1,5 @@
 #include "../../runtime/qir_sum.h"
+#include "../../runtime/qir_woven.h"
 #include "conv_u8_blocks.h"
 
 /* template: begin */
@@ -28,14 +29,23 @@
    or 64 times the convolution, fits int32. Powers of two change no mantissa: results are those of the convolution where
    a quarter or a 64th of the multiplier is given, and as many times the bias.
 
-   Tiles go by blocks: their codes transformed to [place][tile][channel], then for each panel of sixteen output channels
-   n^2 products of matrices to [place][tile][16], then back. */
+   Crossed products (runtime/qir_woven.h) add weights to codes. Those fit int16 together, where m = 4 takes codes less 128:
+   then B' d B is at most (4 + 5 + 1)^2 * 128. Of what all codes have in common only the second place of the second row
+   keeps anything, 6 * 6 times as much: that is where the 128 are taken off.
+
+   Tiles go by blocks: their codes transformed to [place][tile][channel], woven where products are crossed, then for each
+   panel of sixteen output channels n^2 products of matrices to [place][tile][16], then back. */
 typedef struct {
     int32_t tiles;   /* in this block */
-    int32_t room;    /* tiles that a block has room for */
+    int32_t room;    /* tiles that a block has room for; where they are woven, also for what fills them up */
     int32_t steps;   /* of QIR_CODES input channels */
     int16_t *codes;  /* [place][room][input channel, steps filled up] */
     int32_t *sums;   /* [place][room][16] */
+    #if QIR_CROSSED
+    qir_heights cut;  /* of tiles into woven ones */
+    int32_t *offsets; /* [place][room] */
+    int32_t channels; /* of the output, that are left from the panel's first one on */
+    #endif
     const qir_sum *sum;   /* where results are sums with other codes */
     const uint8_t *other; /* these, from the panel's first channel on */
 } qir_conv_u8s8_winograd_T_block;
@@ -60,9 +70,14 @@ QIR_TARGET static QIR_INLINE void qir_conv_u8s8_winograd_T_along(const QIR_SHORT
     #endif
 }
 
-/* A tile's pixels to its places, some channels at a time; the last ones may lap over. */
+/* A tile's pixels to its places, some channels at a time; the last ones may lap over. With crossed products sums are those
+   of each place, and channels go by eights, `rows` times as far apart as in the image. */
 QIR_TARGET static void qir_conv_u8s8_winograd_T_in(const uint8_t *const pixel[QIR_WINDOW * QIR_WINDOW],
-                                                   int32_t channels, ptrdiff_t place, int16_t *to) {
+                                                   int32_t channels, ptrdiff_t place,
+    #if QIR_CROSSED
+                                                   int32_t rows, QIR_VECTOR sums[QIR_WINDOW * QIR_WINDOW],
+    #endif
+                                                   int16_t *to) {
     int32_t channel, i, j;
     for (channel = 0; channel < channels; channel += QIR_AT_ONCE) {
         const int32_t from = channel + QIR_AT_ONCE <= channels ? channel : channels - QIR_AT_ONCE;
@@ -78,13 +93,39 @@ QIR_TARGET static void qir_conv_u8s8_winograd_T_in(const uint8_t *const pixel[QI
         }
         for (i = 0; i < QIR_WINDOW; ++i) {
             qir_conv_u8s8_winograd_T_along(columns[i], t);
+    #if QIR_CROSSED
+            if (i == 1 && QIR_SIDE == 4) {
+                t[1] = QIR_MINUS(t[1], QIR_ALL(6 * 6 * 128));
+            }
+            for (j = 0; j < QIR_WINDOW; ++j) {
+                const int32_t at = QIR_WINDOW * i + j;
+                QIR_PUT(to + at * place + from * rows, rows, t[j]);
+                sums[at] = QIR_CROSS(t[j], sums[at]);
+            }
+    #else
             for (j = 0; j < QIR_WINDOW; ++j) {
                 QIR_PUT(to + (QIR_WINDOW * i + j) * place + from, t[j]);
             }
+    #endif
         }
     }
 }
 
+#if QIR_CROSSED
+/* All places of a panel; its weights: [place][...], see qir_winograd_crossed_place. `after`: those that come next. */
+static void qir_conv_u8s8_winograd_T_products(const qir_conv_u8s8_winograd_T_block *b, const int16_t *w,
+                                              const int16_t *after) {
+    const int32_t depth = b->steps * QIR_CODES, last = QIR_WINDOW * QIR_WINDOW - 1;
+    int32_t place;
+    for (place = 0; place <= last; ++place) {
+        const ptrdiff_t tile = (ptrdiff_t)place * b->room;
+        const int16_t *const own = w;
+        w += 32 + (ptrdiff_t)depth * 16;
+        QIR_PLACE(&b->cut, depth, b->codes + tile * depth, b->offsets + tile, own,
+                  (const char *)(place < last ? w : after), b->channels, b->sums + 16 * tile);
+    }
+}
+#else
 /* All places of a panel; its weights: [place][step][...], see qir_winograd_tiles. `after`: those that come next. */
 static void qir_conv_u8s8_winograd_T_products(const qir_conv_u8s8_winograd_T_block *b, const int16_t *w,
                                               const int16_t *after) {
@@ -106,6 +147,7 @@ static void qir_conv_u8s8_winograd_T_products(const qir_conv_u8s8_winograd_T_blo
         }
     }
 }
+#endif
 
 /* y = A' m. */
 QIR_TARGET static QIR_INLINE void qir_conv_u8s8_winograd_T_back(const QIR_VECTOR m[QIR_WINDOW],
@@ -148,13 +190,14 @@ QIR_TARGET static QIR_INLINE void qir_conv_u8s8_winograd_T_out(const int32_t *su
     }
 }
 
-/* The block's tiles, counted from `first` row by row, to results of one panel; tiles may reach beyond the output. */
+/* The block's tiles, counted from `first` row by row, to results of one panel; tiles may reach beyond the output. room: as
+   in the block, where compilers can see that it does not change. */
 QIR_TARGET static void qir_conv_u8s8_winograd_T_results(const qir_conv_u8_shape *s,
-                                                        const qir_conv_u8s8_winograd_T_block *b, int32_t first,
-                                                        int32_t channels, const int32_t *bias,
+                                                        const qir_conv_u8s8_winograd_T_block *b, int32_t room,
+                                                        int32_t first, int32_t channels, const int32_t *bias,
                                                         const float *multiplier, QIR_Y *y) {
     const int32_t high = s->window.out[1], across = s->window.out[2], in_row = (across + QIR_SIDE - 1) / QIR_SIDE;
-    const ptrdiff_t place = (ptrdiff_t)b->room * 16, step = s->out_channels;
+    const ptrdiff_t place = (ptrdiff_t)room * 16, step = s->out_channels;
     const QIR_REQUANT q = QIR_WIDEN_REQUANT(&s->requant);
     const int32_t whole = channels >= 16;
     int32_t row = first / in_row * QIR_SIDE, column = first % in_row * QIR_SIDE, tile, i, j;
@@ -215,59 +258,110 @@ QIR_TARGET static void qir_conv_u8s8_winograd_T_results(const qir_conv_u8_shape 
     #undef QIR_REALS_OF
 }
 
-/* At least sixteen input channels. Weights: [panel of 16 channels][place][step][...], see qir_winograd_tiles; 4 or 64
-   times the bias, with -x_zero_point * sum of w, and as small a part of the multiplier: [panel][16]. sum, other: as in
-   conv_u8__x86.c. scratch: codes and sums of a block of `room` tiles, and a pixel of the zero point for what lies
+/* The pixels of a tile; outside: a pixel of what lies outside the input. */
+static inline void qir_conv_u8s8_winograd_T_pixels(const qir_conv_u8_shape *s, const uint8_t *x, int32_t row, int32_t column,
+                                                   const uint8_t *outside,
+                                                   const uint8_t *pixel[QIR_WINDOW * QIR_WINDOW]) {
+    const qir_window *const win = &s->window;
+    int32_t i, j;
+    for (i = 0; i < QIR_WINDOW; ++i) {
+        const ptrdiff_t line = ((ptrdiff_t)(row + i) * win->in[2] + column) * s->in_channels;
+        const int32_t above = (uint32_t)(row + i) < (uint32_t)win->in[1];
+        for (j = 0; j < QIR_WINDOW; ++j) {
+            const int32_t inside = above && (uint32_t)(column + j) < (uint32_t)win->in[2];
+            pixel[QIR_WINDOW * i + j] = inside ? x + line + j * s->in_channels : outside;
+        }
+    }
+}
+
+/* The codes of a block's tiles, counted from `first` row by row. */
+QIR_TARGET static void qir_conv_u8s8_winograd_T_codes(const qir_conv_u8_shape *s,
+                                                      const qir_conv_u8s8_winograd_T_block *b, int32_t first,
+                                                      const uint8_t *x, const uint8_t *outside) {
+    const qir_window *const win = &s->window;
+    const int32_t in_row = (win->out[2] + QIR_SIDE - 1) / QIR_SIDE;
+    const ptrdiff_t depth = (ptrdiff_t)b->steps * QIR_CODES, place = b->room * depth;
+    int32_t row = first / in_row * QIR_SIDE - win->pad[1], column = first % in_row * QIR_SIDE - win->pad[2], tile;
+    int16_t *to = b->codes;
+    const uint8_t *pixel[QIR_WINDOW * QIR_WINDOW];
+    #if QIR_CROSSED
+    int32_t *offset = b->offsets;
+    int32_t woven = 0, tiles = b->cut.high, rows = qir_woven_rows(tiles, 4), at = 0;
+    #endif
+    for (tile = 0; tile < b->tiles; ++tile) {
+        qir_conv_u8s8_winograd_T_pixels(s, x, row, column, outside, pixel);
+    #if QIR_CROSSED
+        do { /* the last of those woven together fills them up */
+            QIR_VECTOR sums[QIR_WINDOW * QIR_WINDOW];
+            memset(sums, 0, sizeof sums);
+            qir_conv_u8s8_winograd_T_in(pixel, s->in_channels, place, rows, sums, to + 8 * at);
+            QIR_OFFSETS(sums, QIR_WINDOW * QIR_WINDOW, b->room, offset + at);
+        } while (++at >= tiles && at < rows);
+        if (at >= tiles) {
+            to += rows * depth;
+            offset += tiles;
+            at = 0;
+            tiles = ++woven < b->cut.higher ? b->cut.high : b->cut.high - 1;
+            rows = qir_woven_rows(tiles, 4);
+        }
+    #else
+        qir_conv_u8s8_winograd_T_in(pixel, s->in_channels, place, to + tile * depth);
+    #endif
+        column += QIR_SIDE;
+        if (column + win->pad[2] >= win->out[2]) {
+            column = -win->pad[2];
+            row += QIR_SIDE;
+        }
+    }
+}
+
+/* At least sixteen input channels; where products are crossed they go by sixteens. Weights: [panel of 16
+   channels][place][...], see qir_winograd_tiles and qir_winograd_crossed_place; 4 or 64 times the bias, with -x_zero_point *
+   sum of w, of codes as they are taken, and as small a part of the multiplier: [panel][16]. sum, other: as in
+   conv_u8__x86.c. scratch: sums, offsets and codes of a block of `room` tiles, and a pixel of the zero point for what lies
    outside the input. */
 void qir_conv_u8s8_winograd_T__vectors(const qir_conv_u8_shape *s, int32_t room, const uint8_t *QIR_RESTRICT x,
                                        const int16_t *QIR_RESTRICT w, const int32_t *QIR_RESTRICT bias,
                                        const float *QIR_RESTRICT multiplier, QIR_SUMMED void *QIR_RESTRICT scratch,
                                        QIR_Y *y) {
-    enum { window = QIR_WINDOW, places = QIR_WINDOW * QIR_WINDOW };
+    enum { places = QIR_WINDOW * QIR_WINDOW };
     const qir_window *const win = &s->window;
     const int32_t channels = s->in_channels, in_row = (win->out[2] + QIR_SIDE - 1) / QIR_SIDE;
     const int32_t all = in_row * ((win->out[1] + QIR_SIDE - 1) / QIR_SIDE);
-    const uint8_t *pixel[places];
+    ptrdiff_t panel;
     uint8_t *outside;
     qir_conv_u8s8_winograd_T_block b;
-    int32_t sample, first, tile, i, j, channel;
-    b.room = room;
+    int32_t sample, first, channel;
+    b.room = room + 2 * QIR_CROSSED;
     b.steps = (channels + QIR_CODES - 1) / QIR_CODES;
     b.sums = (int32_t *)scratch;
-    b.codes = (int16_t *)(void *)(b.sums + (ptrdiff_t)places * 16 * room);
-    outside = (uint8_t *)(b.codes + (ptrdiff_t)places * room * b.steps * QIR_CODES);
+    b.codes = (int16_t *)(void *)(b.sums + (ptrdiff_t)places * 16 * b.room);
+    outside = (uint8_t *)(b.codes + (ptrdiff_t)places * b.room * b.steps * QIR_CODES);
+    #if QIR_CROSSED
+    b.offsets = (int32_t *)(void *)outside;
+    outside = (uint8_t *)(b.offsets + (ptrdiff_t)places * b.room);
+    #endif
+    panel = places * (QIR_CROSSED * 32 + (ptrdiff_t)16 * b.steps * QIR_CODES);
     memset(outside, s->x_zero_point, (size_t)channels);
     for (sample = 0; sample < win->batch; ++sample) {
         for (first = 0; first < all; first += room) {
-            int32_t row = first / in_row * QIR_SIDE - win->pad[1], column = first % in_row * QIR_SIDE - win->pad[2];
             b.tiles = all - first < room ? all - first : room;
-            for (tile = 0; tile < b.tiles; ++tile) {
-                for (i = 0; i < window; ++i) {
-                    const ptrdiff_t line = ((ptrdiff_t)(row + i) * win->in[2] + column) * channels;
-                    const int32_t above = (uint32_t)(row + i) < (uint32_t)win->in[1];
-                    for (j = 0; j < window; ++j) {
-                        const int32_t inside = above && (uint32_t)(column + j) < (uint32_t)win->in[2];
-                        pixel[window * i + j] = inside ? x + line + j * channels : outside;
-                    }
-                }
-                qir_conv_u8s8_winograd_T_in(pixel, channels, (ptrdiff_t)room * b.steps * QIR_CODES,
-                                            b.codes + (ptrdiff_t)tile * b.steps * QIR_CODES);
-                column += QIR_SIDE;
-                if (column + win->pad[2] >= win->out[2]) {
-                    column = -win->pad[2];
-                    row += QIR_SIDE;
-                }
-            }
+    #if QIR_CROSSED
+            b.cut = qir_cut_into_tiles(b.tiles, 4);
+    #endif
+            qir_conv_u8s8_winograd_T_codes(s, &b, first, x, outside);
             for (channel = 0; channel < s->out_channels; channel += 16) {
-                const int16_t *const panel = w + (ptrdiff_t)channel * places * b.steps * QIR_CODES;
-                const int16_t *const next = panel + (ptrdiff_t)16 * places * b.steps * QIR_CODES;
-                qir_conv_u8s8_winograd_T_products(&b, panel, channel + 16 < s->out_channels ? next : w);
+                const int16_t *const own = w + channel / 16 * panel;
+    #if QIR_CROSSED
+                b.channels = s->out_channels - channel;
+    #endif
+                qir_conv_u8s8_winograd_T_products(&b, own, channel + 16 < s->out_channels ? own + panel : w);
     #if QIR_SUMS
                 b.sum = sum;
                 b.other = other + channel;
     #endif
-                qir_conv_u8s8_winograd_T_results(s, &b, first, s->out_channels - channel, bias + channel,
-                                                 multiplier + channel, y + channel);
+                qir_conv_u8s8_winograd_T_results(s, &b, room + 2 * QIR_CROSSED, first, s->out_channels - channel,
+                                                 bias + channel, multiplier + channel, y + channel);
             }
         }
         x += (ptrdiff_t)win->in[1] * win->in[2] * channels;

@@ -38,10 +38,11 @@
 #define QIR_MINUS vsubq_s16
 #define QIR_PUT vst1q_s16
 #define QIR_PRODUCTS qir_winograd_neon_products
+#define QIR_CROSSED 0
 #define QIR_BOTH QIR_WINOGRAD_NEON_BOTH
 #else
 #include "../../runtime/qir_x86_words.h"
-#include "conv_u8_winograd_avx2.h"
+#include "conv_u8_winograd_avx2_crossed.h"
 #define QIR_VECTORS QIR_EACH_2
 #define QIR_SUBTRACT _mm256_sub_epi32
 #define QIR_VECTOR_4 qir_winograd_avx2_vector_4
@@ -52,8 +53,12 @@
 #define QIR_CODES_AT qir_winograd_avx2_codes
 #define QIR_PLUS _mm256_add_epi16
 #define QIR_MINUS _mm256_sub_epi16
-#define QIR_PUT qir_winograd_avx2_put
-#define QIR_PRODUCTS qir_winograd_avx2_products
+#define QIR_ALL _mm256_set1_epi16
+#define QIR_PUT qir_winograd_crossed_put
+#define QIR_PLACE qir_winograd_crossed_place
+#define QIR_OFFSETS qir_winograd_crossed_offsets
+#define QIR_CROSS qir_less_crossed
+#define QIR_CROSSED 1
 #define QIR_BOTH QIR_WINOGRAD_AVX2_BOTH
 #endif
 

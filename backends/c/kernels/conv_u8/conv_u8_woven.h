@@ -70,18 +70,10 @@ QIR_AVX2 static QIR_INLINE __m256i qir_conv_u8_beside(const uint8_t *first, cons
     return _mm256_inserti128_si256(lower, _mm_loadu_si128((const __m128i *)(const void *)second), 1);
 }
 
-/* Lays words, and gives the sums less the products of, of every four, the first two with the last two; less each of
-   them twice. */
+/* Lays words, and gives their sums less crossed products. */
 QIR_AVX2 static QIR_INLINE __m256i qir_conv_u8_lay(__m256i words, __m256i sums, uint8_t *to) {
     _mm256_storeu_si256((__m256i *)(void *)to, words);
-    return _mm256_sub_epi32(sums, _mm256_madd_epi16(words, _mm256_shuffle_epi32(words, _MM_SHUFFLE(2, 3, 0, 1))));
-}
-
-/* The sums of two rows, each from the lanes that hold different ones. */
-QIR_AVX2 static QIR_INLINE void qir_conv_u8_put_offsets(__m256i sums, int32_t *offset) {
-    const __m256i all = _mm256_add_epi32(sums, _mm256_unpackhi_epi64(sums, sums));
-    _mm_storel_epi64((__m128i *)(void *)offset,
-                     _mm_unpacklo_epi32(_mm256_castsi256_si128(all), _mm256_extracti128_si256(all, 1)));
+    return qir_less_crossed(words, sums);
 }
 
 /* A tile of codes as words, three or four rows, and their offsets. */
@@ -112,8 +104,8 @@ QIR_AVX2 static QIR_INLINE void qir_conv_u8_weave_words(const qir_conv_u8_loom *
             to += chunk;
         }
     }
-    qir_conv_u8_put_offsets(upper, offset);
-    qir_conv_u8_put_offsets(lower, offset + rows - 2);
+    qir_put_offsets(upper, offset);
+    qir_put_offsets(lower, offset + rows - 2);
 }
 
 /* All pixels of a block; x: a group's first code. */

@@ -98,6 +98,7 @@ void qir_conv_u8s8_woven_T__x86(const qir_conv_u8_shape *s, const qir_conv_u8_bl
         if (at.rows != last.rows || at.columns != last.columns) {
             qir_conv_u8_list(s, b, &at, QIR_CONV_U8_CODES, loom.segments, loom.pixels);
             cut = qir_cut_into_tiles(at.rows * at.columns, QIR_WOVEN_ROWS);
+            t.apart = stored / ((ptrdiff_t)t.chunks * (cut.higher + cut.lower));
             last = at;
         }
         results.count = at.rows * at.columns;
@@ -113,7 +114,7 @@ void qir_conv_u8s8_woven_T__x86(const qir_conv_u8_shape *s, const qir_conv_u8_bl
                 t.again = again[place + 1] - again[place];
                 t.number = again + s->groups * panels + 1 + again[place];
                 #endif
-                t.ahead = place + 1 < (ptrdiff_t)s->groups * panels ? stored : 0;
+                t.next = (const char *)(place + 1 < (ptrdiff_t)s->groups * panels ? t.weights + stored : w);
                 t.bias = bias + place * 16;
                 results.multiplier = multiplier + place * 16;
                 results.channels = s->out_channels - p * 16;
