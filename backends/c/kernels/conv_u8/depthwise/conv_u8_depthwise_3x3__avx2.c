@@ -1,5 +1,5 @@
-#include "../../runtime/qir_avx2.h"
-#include "conv_u8.h"
+#include "../../../runtime/qir_avx2.h"
+#include "../conv_u8.h"
 
 /* template: begin */
 #define QIR_STEP 1
