@@ -37,11 +37,11 @@ from qir.backends.c.kernels.conv_u8.blocks import (
     repeating,
 )
 from qir.backends.c.kernels.conv_u8.contract import accepts, accepts_any, conv_parts, conv_shape, conv_window
-from qir.backends.c.kernels.conv_u8.depthwise import accepts_depthwise, on_vectors
-from qir.backends.c.kernels.conv_u8.depthwise_avx2 import DEPTHWISE_3X3
-from qir.backends.c.kernels.conv_u8.depthwise_dsp import ON_DSP_DEPTHWISE
-from qir.backends.c.kernels.conv_u8.depthwise_mve import ON_MVE_DEPTHWISE
-from qir.backends.c.kernels.conv_u8.depthwise_neon import ON_ARM
+from qir.backends.c.kernels.conv_u8.depthwise.avx2 import DEPTHWISE_3X3
+from qir.backends.c.kernels.conv_u8.depthwise.dsp import ON_DSP_DEPTHWISE
+from qir.backends.c.kernels.conv_u8.depthwise.mve import ON_MVE_DEPTHWISE
+from qir.backends.c.kernels.conv_u8.depthwise.neon import ON_ARM
+from qir.backends.c.kernels.conv_u8.depthwise.vectors import accepts_depthwise, on_vectors
 from qir.backends.c.kernels.conv_u8.dsp import ON_DSP
 from qir.backends.c.kernels.conv_u8.dsp_few import ON_DSP_FEW
 from qir.backends.c.kernels.conv_u8.mve import ON_MVE
@@ -52,7 +52,7 @@ from qir.backends.c.kernels.conv_u8.winograd import WINOGRAD
 from qir.backends.c.program import Data, Scratch
 
 _HERE = Path(__file__).parent
-_GENERIC, _DEPTHWISE = _HERE / "conv_u8__portable.c", _HERE / "conv_u8_depthwise__portable.c"
+_GENERIC, _DEPTHWISE = _HERE / "conv_u8__portable.c", _HERE / "depthwise" / "conv_u8_depthwise__portable.c"
 
 
 def _macs(site: Site) -> float:

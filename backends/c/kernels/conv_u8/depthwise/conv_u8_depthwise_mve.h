@@ -9,8 +9,8 @@
 #ifndef QIR_CONV_U8_DEPTHWISE_MVE_H
 #define QIR_CONV_U8_DEPTHWISE_MVE_H
 
-#include "../../runtime/qir_mve.h"
-#include "conv_u8.h"
+#include "../../../runtime/qir_mve.h"
+#include "../conv_u8.h"
 
 /* Results of some channels along a line. */
 typedef struct {

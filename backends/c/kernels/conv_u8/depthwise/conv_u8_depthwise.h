@@ -7,7 +7,7 @@
 #ifndef QIR_CONV_U8_DEPTHWISE_H
 #define QIR_CONV_U8_DEPTHWISE_H
 
-#include "conv_u8_blocks.h"
+#include "../conv_u8_blocks.h"
 
 /* A number that gcc shall not put into a vector with its neighbours, only to take it out again. */
 #if defined(__GNUC__)

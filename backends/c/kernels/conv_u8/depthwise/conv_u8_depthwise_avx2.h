@@ -3,7 +3,7 @@
 #ifndef QIR_CONV_U8_DEPTHWISE_AVX2_H
 #define QIR_CONV_U8_DEPTHWISE_AVX2_H
 
-#include "../../runtime/qir_avx2.h"
+#include "../../../runtime/qir_avx2.h"
 
 typedef struct {
     __m256i zero_point; /* 16-bit lanes */

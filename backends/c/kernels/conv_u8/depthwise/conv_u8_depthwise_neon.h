@@ -7,8 +7,8 @@
 #ifndef QIR_CONV_U8_DEPTHWISE_NEON_H
 #define QIR_CONV_U8_DEPTHWISE_NEON_H
 
-#include "../../runtime/qir_neon.h"
-#include "conv_u8.h"
+#include "../../../runtime/qir_neon.h"
+#include "../conv_u8.h"
 
 static QIR_INLINE int8x8_t qir_depthwise_signed8(uint8x8_t codes) {
     return vreinterpret_s8_u8(veor_u8(codes, vdup_n_u8(128)));

@@ -13,8 +13,8 @@
 #ifndef QIR_CONV_U8_DEPTHWISE_DSP_H
 #define QIR_CONV_U8_DEPTHWISE_DSP_H
 
-#include "../../runtime/qir_dsp.h"
-#include "conv_u8.h"
+#include "../../../runtime/qir_dsp.h"
+#include "../conv_u8.h"
 
 /* Pairs of lines that follow each other and are alike. */
 typedef struct {

@@ -1,4 +1,4 @@
-#include "conv_u8_mve.h"
+#include "../conv_u8_mve.h"
 
 /* template: begin */
 #define QIR_ROUNDED QIR_MVE_REAL

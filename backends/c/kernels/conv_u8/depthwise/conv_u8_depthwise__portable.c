@@ -1,4 +1,4 @@
-#include "conv_u8.h"
+#include "../conv_u8.h"
 
 /* template: begin */
 #define QIR_Y uint8_t

@@ -10,7 +10,7 @@ from qir.backends.c.binding.requant import per_channel
 from qir.backends.c.binding.site import Site
 from qir.backends.c.kernels import Bound, Variant
 from qir.backends.c.kernels.conv_u8.contract import conv_shape, conv_window
-from qir.backends.c.kernels.conv_u8.depthwise import accepts_codes
+from qir.backends.c.kernels.conv_u8.depthwise.vectors import accepts_codes
 from qir.backends.c.program import Data, Kernel
 
 _SOURCE = Path(__file__).parent / "conv_u8_depthwise_3x3__avx2.c"

@@ -3,7 +3,7 @@
 #ifndef QIR_CONV_U8_DEPTHWISE_AVX512_H
 #define QIR_CONV_U8_DEPTHWISE_AVX512_H
 
-#include "../../runtime/qir_avx512.h"
+#include "../../../runtime/qir_avx512.h"
 
 typedef struct {
     __m512i zero_point; /* 16-bit lanes */
