@@ -43,7 +43,7 @@ Costs: TypeAlias = Mapping[str, Cost]
 """By Variant.title. A variant without a cost is taken only where none that has one accepts the node."""
 
 RATES: Mapping[str, float] = MappingProxyType({
-    "add_u8__avx2": 1.5, "add_few__avx2": 12, "add_u8__portable": 0.2,
+    "add_u8__avx2": 1.5, "add_wide__avx2": 1.3, "add_few__avx2": 12, "add_u8__portable": 0.2,
     "conv_u8__avx2": 24, "conv_u8__avx2_pairs": 26, "conv_u8__avx2_fours": 33, "conv_u8__avx2_few": 46,
     "conv_u8_packed__avx512vnni": 100, "conv_u8_packed__avxvnni": 95,
     "conv_u8__avx512vnni": 100, "conv_u8__avxvnni": 95, "conv_u8__portable": 7,
@@ -71,7 +71,7 @@ RATES: Mapping[str, float] = MappingProxyType({
     "matmul_u8__avx2": 21, "matmul_u8__avx512vnni": 50, "matmul_u8__avxvnni": 40, "matmul_u8__portable": 0.4,
     "matmul_u8__neon": 2.5, "matmul_u8__dotprod": 6.4, "matmul_u8__i8mm": 6.6,
     "maxpool__portable": 11, "maxpool_u8__avx2": 30,
-    "mul_u8__avx2": 1.7, "mul_u8__portable": 0.2,
+    "mul_u8__avx2": 1.7, "mul_scalar__avx2": 2.5, "mul_u8__portable": 0.2,
     "pool_u8__avx2": 10, "pool_u8__portable": 1.4,
     "softmax_u8__avx2": 0.4, "softmax_u8__portable": 0.15,
     "quantize__avx2": 2.3, "quantize__portable": 0.1,
