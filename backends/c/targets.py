@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from types import MappingProxyType
 
@@ -74,6 +74,7 @@ def _pad(node: Node, graph: Graph) -> str | None:
 
 
 _BOTH = IntegerRule("own", inputs=(0, 1))
+_SUM = replace(_BOTH, takes_16_bits=True)
 _FUNCTIONS = ("Abs", "Celu", "Clip", "Elu", "Erf", "Exp", "Gelu", "HardSigmoid", "HardSwish", "LeakyRelu", "Mish",
               "PRelu", "Pow", "Reciprocal", "Relu", "Selu", "Softplus", "Softsign", "Sqrt",
               "ThresholdedRelu")  # fmt: skip
@@ -85,15 +86,15 @@ INTEGER: Mapping[str, IntegerRule] = MappingProxyType({
     "ConvTranspose": IntegerRule("weighted", accepts=_conv, float_output=True),
     "Gemm": IntegerRule("weighted", accepts=_gemm, float_output=True),
     "MatMul": IntegerRule("weighted", accepts=_matmul, float_output=True, two_activations=True),
-    "Add": _BOTH,
-    "Sub": _BOTH,
+    "Add": _SUM,
+    "Sub": _SUM,
     "Mul": _BOTH,
     "Concat": IntegerRule("own", inputs=None),
     "Where": IntegerRule("own", inputs=(1, 2)),
     "AveragePool": IntegerRule("own", accepts=_conv),
-    "GlobalAveragePool": IntegerRule("own"),
-    "ReduceMean": IntegerRule("own", accepts=_mean),
-    "LayerNormalization": IntegerRule("own", accepts=_layernorm),
+    "GlobalAveragePool": IntegerRule("own", takes_16_bits=True),
+    "ReduceMean": IntegerRule("own", accepts=_mean, takes_16_bits=True),
+    "LayerNormalization": IntegerRule("own", accepts=_layernorm, takes_16_bits=True),
     "Sigmoid": IntegerRule("own", range=(0.0, 1.0)),
     "Softmax": IntegerRule("own", float_output=True, range=(0.0, 1.0)),
     "Tanh": IntegerRule("own", range=(-1.0, 1.0)),

@@ -20,8 +20,8 @@ from qir.errors import DataError
 from qir.ir.dtype import DType
 from qir.ir.graph import Graph, Node
 from qir.ops.weighted import weighted
+from qir.passes.quantize.clamp import CLAMPS
 from qir.passes.quantize.observed import as_rows
-from qir.passes.quantize.placement import CLAMPS
 from qir.quant.scales import affine_params
 from qir.statistics import BINS, Histogram, Statistics
 from qir.target import Target
