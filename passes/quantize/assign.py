@@ -31,6 +31,9 @@ from qir.recipe import whole_bits
 from qir.rewrite.bodies import map_bodies
 from qir.rewrite.editor import Editor
 
+_PARTS = ("Gather", "Slice")
+"""Operators that select."""
+
 
 @dataclass(frozen=True)
 class Quantize(Pass):
@@ -188,9 +191,17 @@ def _result(node: Node, fixed: tuple[float, float] | None, edit: Editor, codes: 
         if quant is not None:
             _set_quant(edit, user.outputs, quant)
             return (user.name,)
-    found = codes.fixed(output, *fixed) if fixed is not None else codes.range(output)
+    found = codes.fixed(output, *fixed) if fixed is not None else codes.range(_read(output, edit.graph, codes))
     _set_quant(edit, (output,), codes.of(output, *_override(node, node, found, codes.context)))
     return ()
+
+
+def _read(name: str, graph: Graph, codes: _Codes) -> str:
+    """What is read of a value, where that is a part of it alone: the rest may well be clipped."""
+    user = graph.index.sole_consumer(name)
+    if user is None or user.op not in _PARTS or user.inputs[0] != name or user.outputs[0] not in codes.ranges:
+        return name
+    return _read(user.outputs[0], graph, codes)
 
 
 def _override(node: Node, producer: Node, found: tuple[float, float], context: Context) -> tuple[float, float]:
