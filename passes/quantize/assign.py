@@ -30,6 +30,7 @@ from qir.quant.scales import affine_params, encode, settled
 from qir.recipe import whole_bits
 from qir.rewrite.bodies import map_bodies
 from qir.rewrite.editor import Editor
+from qir.statistics import value_range
 
 _PARTS = ("Gather", "Slice")
 """Operators that select."""
@@ -103,7 +104,7 @@ class _Codes:
         low, high = self.ranges[name]
         statistics = self.context.statistics
         if whole_bits(self.width(name).bits) > 8 and statistics is not None and name in statistics:
-            least, most = statistics.histogram(name).range("minmax")
+            least, most = value_range(statistics.histogram(name))
             low, high = min(low, least), max(high, most)
         return float(np.float32(low)), float(np.float32(high))
 
