@@ -14,6 +14,7 @@ from qir.errors import RecipeError
 from qir.ir.dtype import INT16
 from qir.ir.graph import Graph, Node
 from qir.ir.types import TensorType
+from qir.ops.elementwise import FUNCTIONS
 from qir.target import TARGETS, IntegerRule, Requantization, Target, register_target
 
 
@@ -75,9 +76,7 @@ def _pad(node: Node, graph: Graph) -> str | None:
 
 _BOTH = IntegerRule("own", inputs=(0, 1))
 _SUM = replace(_BOTH, takes_16_bits=True)
-_FUNCTIONS = ("Abs", "Celu", "Clip", "Elu", "Erf", "Exp", "Gelu", "HardSigmoid", "HardSwish", "LeakyRelu", "Mish",
-              "PRelu", "Pow", "Reciprocal", "Relu", "Selu", "Softplus", "Softsign", "Sqrt",
-              "ThresholdedRelu")  # fmt: skip
+_FUNCTIONS = (*(name for name, function in FUNCTIONS.items() if function.on_codes), "PRelu", "Pow")
 _MOVES = ("Reshape", "Transpose", "Flatten", "Squeeze", "Unsqueeze", "Slice", "Gather", "DepthToSpace", "SpaceToDepth",
           "Split", "Expand", "Tile")  # fmt: skip
 
@@ -95,10 +94,10 @@ INTEGER: Mapping[str, IntegerRule] = MappingProxyType({
     "GlobalAveragePool": IntegerRule("own", takes_16_bits=True),
     "ReduceMean": IntegerRule("own", accepts=_mean, takes_16_bits=True),
     "LayerNormalization": IntegerRule("own", accepts=_layernorm, takes_16_bits=True),
+    **dict.fromkeys(_FUNCTIONS, IntegerRule("own", accepts=_unary)),
     "Sigmoid": IntegerRule("own", range=(0.0, 1.0)),
     "Softmax": IntegerRule("own", float_output=True, range=(0.0, 1.0)),
     "Tanh": IntegerRule("own", range=(-1.0, 1.0)),
-    **dict.fromkeys(_FUNCTIONS, IntegerRule("own", accepts=_unary)),
     **dict.fromkeys(_MOVES, IntegerRule("same")),
     "MaxPool": IntegerRule("same", accepts=_max_pool),
     "Resize": IntegerRule("same", accepts=_resize),

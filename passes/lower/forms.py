@@ -13,6 +13,7 @@ from qir.evaluate import evaluate
 from qir.ir.dtype import FLOAT32, INT16, UINT8, of_array
 from qir.ir.graph import Constant, Graph, Node, Stage
 from qir.ir.types import Affine, TensorType
+from qir.ops.elementwise import FUNCTIONS
 from qir.ops.integer import FEW_SUMS
 from qir.ops.weighted import FEW_CODES
 from qir.ops.window import window
@@ -27,9 +28,6 @@ Form: TypeAlias = Callable[[Node, Lowering], bool]
 
 MOVES = ("DepthToSpace", "Expand", "Flatten", "Gather", "Identity", "MaxPool", "ReduceMax", "ReduceMin", "Reshape",
          "Slice", "SpaceToDepth", "Split", "Squeeze", "Tile", "Transpose", "Unsqueeze", "qir.Requantize")  # fmt: skip
-UNARY = ("Abs", "Acos", "Asin", "Atan", "Ceil", "Celu", "Clip", "Cos", "Div", "Elu", "Erf", "Exp", "Floor", "Gelu",
-         "HardSigmoid", "HardSwish", "LeakyRelu", "Log", "Mish", "Neg", "Pow", "PRelu", "Reciprocal", "Relu", "Round",
-         "Selu", "Sigmoid", "Sin", "Softplus", "Softsign", "Sqrt", "Tanh", "ThresholdedRelu")  # fmt: skip
 
 
 def _lookup(node: Node, low: Lowering) -> bool:
@@ -264,7 +262,7 @@ def _mean(node: Node, low: Lowering) -> bool:
 
 FORMS: dict[str, Form] = {
     **dict.fromkeys(MOVES, _move),
-    **dict.fromkeys(UNARY, _lookup),
+    **dict.fromkeys((*FUNCTIONS, "Div", "PRelu", "Pow"), _lookup),
     "Add": lambda node, low: _add(node, low) or _lookup(node, low),
     "Sub": lambda node, low: _add(node, low) or _lookup(node, low),
     "Mul": lambda node, low: _mul(node, low) or _lookup(node, low),
