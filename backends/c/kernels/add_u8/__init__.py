@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -22,11 +23,14 @@ from qir.quant.fixedpoint import FixedSum, fixed_sum, largest_code
 
 _FIXED = Path(__file__).parent / "add_fixed__portable.c"
 _FEW = Path(__file__).parent / "add_few__avx2.c"
-_WIDE = Path(__file__).parent / "add_wide__avx2.c"
 
 
 def _source(isa: str) -> Path:
     return Path(__file__).parent / f"add_u8__{isa}.c"
+
+
+def _wide(isa: str) -> Path:
+    return Path(__file__).parent / f"add_wide__{isa}.c"
 
 
 def _accepts(site: Site) -> str | None:
@@ -112,9 +116,9 @@ def _accepts_wide(site: Site) -> str | None:
     return "its codes have 8 bits" if only_bytes(site) is None else _apart(site)
 
 
-def _bind_wide(site: Site) -> Bound:
+def _bind_wide(site: Site, isa: str) -> Bound:
     a, b, y = site.input(0), site.input(1), site.output
-    kernel = Kernel("qir_add_wide_T__avx2", _WIDE, f"qir_add_{a.short}{b.short}_{y.short}__avx2",
+    kernel = Kernel(f"qir_add_wide_T__{isa}", _wide(isa), f"qir_add_{a.short}{b.short}_{y.short}__{isa}",
                     (("QIR_A", a.ctype), ("QIR_B", b.ctype), ("QIR_Y", y.ctype)))  # fmt: skip
     return Bound(kernel, (numbers(site), Scalar(y.size, "size_t"), a.read, b.read, y.write))
 
@@ -145,7 +149,8 @@ def _on(isa: str, accepts: Callable[[Site], str | None]) -> Variant:
 FAMILY = Family(
     "add_u8", ("qir.IntAdd",), FOLLOW,
     (_on("portable", _accepts_float), Variant("portable", _FIXED, _accepts_fixed, _bind_fixed),
-     _on("avx2", _accepts_vectors), _on("neon", _accepts_vectors), Variant("avx2", _WIDE, _accepts_wide, _bind_wide),
+     _on("avx2", _accepts_vectors), _on("neon", _accepts_vectors),
+     *(Variant(isa, _wide(isa), _accepts_wide, partial(_bind_wide, isa=isa)) for isa in ("avx2", "neon")),
      Variant("avx2", _FEW, _accepts_few, _bind_few, fixed=True)),
     in_place=(0, 1),
 )  # fmt: skip
