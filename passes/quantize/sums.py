@@ -6,11 +6,11 @@ A chain of sums rounds what it carries once a sum, to codes whose steps are as l
 nothing takes the noise away again: six sums in a row have six times that of one. So a sum is kept finer where nobody is
 slowed down by it: where who reads it adds it to something again, normalizes it, averages it, or runs in float. What
 only moves codes may read it too, and rounds its result to 8 bits on the way to a layer. A layer that reads the sum as
-it is wants 8 bits, and a convolution adds what is joined to its result itself, so sums of images stay as they are. A
-mean that is normalized is such a sum.
+it is wants 8 bits, and a convolution adds what is joined to its result itself, so sums of images stay as they are.
 
-Targets whose integer operators take 16 bits give such a sum codes of 16 bits (passes/quantize/widths.py); on others it
-is no code at all (passes/quantize/placement.py).
+Targets whose integer operators take 16 bits give such a sum codes of 16 bits (passes/quantize/widths.py), and such a
+mean too; on others a sum is no code at all (passes/quantize/placement.py), but a mean of reals would read four times
+the bytes.
 """
 
 from __future__ import annotations
@@ -35,8 +35,9 @@ def fine_sums(graph: Graph, rules: Mapping[str, IntegerRule], context: Context) 
         rules: of the nodes on codes, by name.
     """
     found: set[str] = set()
+    ops = (*SUMS, *MEANS) if 16 in context.target.activation_bits else SUMS
     for node in reversed(graph.nodes):
-        if node.op in (*SUMS, *MEANS) and node.name in rules and _is_free(node, context):
+        if node.op in ops and node.name in rules and _is_free(node, context):
             makers = [graph.index.producer(name) for name in node.inputs]
             joined = any(maker is not None and maker.op in _JOINING for maker in makers)
             if not joined and _gains(node, graph, rules, found):
