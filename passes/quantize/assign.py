@@ -72,6 +72,10 @@ class Quantize(Pass):
             assert isinstance(source, TensorType)
             if rule.kind == "same" and codes.fits(source.quant, node.outputs):
                 _set_quant(edit, node.outputs, None if source.quant is None else settled(source.quant))
+            elif rule.kind == "same":
+                for name in node.outputs:
+                    if name in graph.ranges:
+                        _set_quant(edit, (name,), codes.of(name, *codes.range(name)))
             else:
                 absorbed.update(_result(node, rule.range, edit, codes))
         return edit.build()

@@ -92,6 +92,16 @@ def test_what_moves_them_rounds_them_to_bytes() -> None:
     assert "qir.IntMul" == lowered.index.producer(moved.inputs[0]).op  # type: ignore[union-attr]
 
 
+def test_so_does_what_splits_them() -> None:
+    graph = sequences("""(float[N,6,8] x) => (float[N,6,8] y) {
+        a = MatMul(x, v)  b = MatMul(a, w)  s = Add(a, b)  h, q = Split<num_outputs=2, axis=1>(s)
+        r = Concat<axis=1>(q, h)  c = MatMul(r, w)  t = Add(s, c)  m = LayerNormalization(t, g)  y = MatMul(m, v)
+    }""")
+    graph = apply(ALL, graph)
+    assert (INT16, UINT8, UINT8) == tuple(kind.storage for name in "shq" if (kind := quant(graph, name)) is not None)
+    assert "qir.Dequantize" not in ops(apply("lower-integer", graph))[:-1]
+
+
 def test_sums_of_images_stay_as_they_are() -> None:
     graph = net("""(float[1,4,8,8] x) => (float[1,4,8,8] y) {
         a = Conv<pads=[1,1,1,1]>(x, w)  b = Conv<pads=[1,1,1,1]>(a, w)  s = Add(a, b)  c = Conv<pads=[1,1,1,1]>(s, w)
