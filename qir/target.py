@@ -34,6 +34,7 @@ class IntegerRule:
         range: the real range of the result where the operator fixes it; codes reach up to one step below its end, so
             that their scale is a power of two.
         two_activations: a weighted operator that also runs where both operands are activations.
+        takes_16_bits: operands with codes of 16 bits cost about what those of 8 do.
     """
 
     kind: Literal["weighted", "own", "same"]
@@ -42,6 +43,7 @@ class IntegerRule:
     float_output: bool = False
     range: tuple[float, float] | None = None
     two_activations: bool = False
+    takes_16_bits: bool = False
 
     def data_inputs(self, node: Node) -> tuple[str, ...]:
         """The operands that must be codes."""

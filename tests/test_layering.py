@@ -36,7 +36,7 @@ FORBIDDEN: tuple[tuple[str, str, str], ...] = (
     ("qir.backends", "qir.passes", "what both need belongs in qir.quant or qir.target"),
     ("qir.quant", "qir.ir.graph", "qir.quant is arithmetic on arrays and knows no graph"),
     ("qir.compression", "qir.ir", "qir.compression is arithmetic on arrays and knows no graph"),
-    ("qir.quant", "qir.ir.index", "qir.quant is arithmetic on arrays and knows no graph"),
+    ("qir.quant", "qir.ir.order", "qir.quant is arithmetic on arrays and knows no graph"),
     ("qir.ir", "qir.quant", "the IR holds facts, it computes none"),
     *((f"qir.backends.c.{below}", f"qir.backends.c.{above}", "a kernel family sees its site alone")
       for below in ("binding", "kernels") for above in ("planning", "emitting")),
@@ -50,7 +50,7 @@ CONFINED: dict[str, tuple[str, ...]] = {
     "onnx": ("qir.onnxio", "qir.backends.onnx"),
     "onnx_graphsurgeon": ("qir.onnxio", "qir.backends.onnx"),
     "onnxruntime": ("qir.evaluate", "qir.backends.onnx"),
-    "networkx": ("qir.ir.index", "qir.rewrite", "qir.passes.compress", "qir.backends.c.planning.memory"),
+    "networkx": ("qir.ir.order", "qir.rewrite", "qir.passes.compress", "qir.backends.c.planning.memory"),
     "subprocess": ("qir.backends.c.build",),
     "ctypes": ("qir.backends.c.build",),
     "jinja2": ("qir.debug.report.html",),

@@ -43,7 +43,7 @@ Costs: TypeAlias = Mapping[str, Cost]
 """By Variant.title. A variant without a cost is taken only where none that has one accepts the node."""
 
 RATES: Mapping[str, float] = MappingProxyType({
-    "add_u8__avx2": 1.5, "add_few__avx2": 12, "add_u8__portable": 0.2,
+    "add_u8__avx2": 1.5, "add_wide__avx2": 1.3, "add_few__avx2": 12, "add_u8__portable": 0.2,
     "conv_u8__avx2": 24, "conv_u8__avx2_pairs": 26, "conv_u8__avx2_fours": 33, "conv_u8__avx2_few": 46,
     "conv_u8_packed__avx512vnni": 100, "conv_u8_packed__avxvnni": 95,
     "conv_u8__avx512vnni": 100, "conv_u8__avxvnni": 95, "conv_u8__portable": 7,
@@ -72,12 +72,12 @@ RATES: Mapping[str, float] = MappingProxyType({
     "matmul_u8__avx2": 21, "matmul_u8__avx512vnni": 50, "matmul_u8__avxvnni": 40, "matmul_u8__portable": 0.4,
     "matmul_u8__neon": 2.5, "matmul_u8__dotprod": 6.4, "matmul_u8__i8mm": 6.6,
     "maxpool__portable": 11, "maxpool_u8__avx2": 30,
-    "mul_u8__avx2": 1.7, "mul_u8__portable": 0.2,
+    "mul_u8__avx2": 1.7, "mul_scalar__avx2": 2.5, "mul_u8__portable": 0.2,
     "pool_u8__avx2": 10, "pool_u8__portable": 1.4,
     "softmax_u8__avx2": 0.4, "softmax_u8__portable": 0.15,
     "quantize__avx2": 2.3, "quantize__portable": 0.1,
-    "add_u8__neon": 1.1, "mul_u8__neon": 1.8, "lookup_u8__neon": 6, "maxpool_u8__neon": 20, "pool_u8__neon": 7,
-    "mean_u8__neon": 2.7, "quantize__neon": 0.8, "dequantize__neon": 1.4,
+    "add_u8__neon": 1.1, "add_wide__neon": 1, "mul_u8__neon": 1.8, "lookup_u8__neon": 6, "maxpool_u8__neon": 20,
+    "pool_u8__neon": 7, "mean_u8__neon": 2.7, "quantize__neon": 0.8, "dequantize__neon": 1.4,
     "conv_u8_depthwise_3x3__dotprod": 7, "conv_u8_depthwise_3x3__neon": 5, "conv_u8_depthwise__neon": 2.6,
     "conv_u8__dsp": 20, "conv_u8_depthwise_3x3__dsp": 20, "gemm_u8_row__dsp": 20,
     "conv_u8_few__dsp": 20, "gemm_u8_few_row__dsp": 20,

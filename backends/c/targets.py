@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from types import MappingProxyType
 
@@ -14,6 +14,7 @@ from qir.errors import RecipeError
 from qir.ir.dtype import INT16
 from qir.ir.graph import Graph, Node
 from qir.ir.types import TensorType
+from qir.ops.elementwise import FUNCTIONS
 from qir.target import TARGETS, IntegerRule, Requantization, Target, register_target
 
 
@@ -74,9 +75,8 @@ def _pad(node: Node, graph: Graph) -> str | None:
 
 
 _BOTH = IntegerRule("own", inputs=(0, 1))
-_FUNCTIONS = ("Abs", "Celu", "Clip", "Elu", "Erf", "Exp", "Gelu", "HardSigmoid", "HardSwish", "LeakyRelu", "Mish",
-              "PRelu", "Pow", "Reciprocal", "Relu", "Selu", "Softplus", "Softsign", "Sqrt",
-              "ThresholdedRelu")  # fmt: skip
+_SUM = replace(_BOTH, takes_16_bits=True)
+_FUNCTIONS = (*(name for name, function in FUNCTIONS.items() if function.on_codes), "PRelu", "Pow")
 _MOVES = ("Reshape", "Transpose", "Flatten", "Squeeze", "Unsqueeze", "Slice", "Gather", "DepthToSpace", "SpaceToDepth",
           "Split", "Expand", "Tile")  # fmt: skip
 
@@ -85,19 +85,19 @@ INTEGER: Mapping[str, IntegerRule] = MappingProxyType({
     "ConvTranspose": IntegerRule("weighted", accepts=_conv, float_output=True),
     "Gemm": IntegerRule("weighted", accepts=_gemm, float_output=True),
     "MatMul": IntegerRule("weighted", accepts=_matmul, float_output=True, two_activations=True),
-    "Add": _BOTH,
-    "Sub": _BOTH,
+    "Add": _SUM,
+    "Sub": _SUM,
     "Mul": _BOTH,
     "Concat": IntegerRule("own", inputs=None),
     "Where": IntegerRule("own", inputs=(1, 2)),
     "AveragePool": IntegerRule("own", accepts=_conv),
-    "GlobalAveragePool": IntegerRule("own"),
-    "ReduceMean": IntegerRule("own", accepts=_mean),
-    "LayerNormalization": IntegerRule("own", accepts=_layernorm),
+    "GlobalAveragePool": IntegerRule("own", takes_16_bits=True),
+    "ReduceMean": IntegerRule("own", accepts=_mean, takes_16_bits=True),
+    "LayerNormalization": IntegerRule("own", accepts=_layernorm, takes_16_bits=True),
+    **dict.fromkeys(_FUNCTIONS, IntegerRule("own", accepts=_unary)),
     "Sigmoid": IntegerRule("own", range=(0.0, 1.0)),
     "Softmax": IntegerRule("own", float_output=True, range=(0.0, 1.0)),
     "Tanh": IntegerRule("own", range=(-1.0, 1.0)),
-    **dict.fromkeys(_FUNCTIONS, IntegerRule("own", accepts=_unary)),
     **dict.fromkeys(_MOVES, IntegerRule("same")),
     "MaxPool": IntegerRule("same", accepts=_max_pool),
     "Resize": IntegerRule("same", accepts=_resize),

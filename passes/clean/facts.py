@@ -6,11 +6,11 @@ import numpy as np
 
 from qir.ir.graph import Graph, Node
 from qir.ir.types import Shape, TensorType
+from qir.ops.elementwise import FUNCTIONS
 
-_NEVER_NEGATIVE = frozenset({
-    "Relu", "Sigmoid", "HardSigmoid", "Softmax", "Softplus", "Exp", "Abs", "Sqrt", "ReduceL1", "ReduceL2",
-    "ReduceSumSquare",
-})  # fmt: skip
+_NEVER_NEGATIVE = {name for name, function in FUNCTIONS.items() if function.low >= 0} | {
+    "Softmax", "ReduceL1", "ReduceL2", "ReduceSumSquare",
+}  # fmt: skip
 _KEEPS_SIGN = frozenset({
     "MaxPool", "AveragePool", "GlobalAveragePool", "GlobalMaxPool", "Reshape", "Transpose", "Flatten", "Squeeze",
     "Unsqueeze", "Identity", "Slice", "Gather", "Expand", "Tile", "ReduceMax", "ReduceMin", "ReduceMean", "ReduceSum",

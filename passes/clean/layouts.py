@@ -12,18 +12,9 @@ import numpy as np
 
 from qir.ir.graph import AttrValue, Graph, Node
 from qir.ir.types import TensorType
+from qir.ops.elementwise import BROADCASTING, ELEMENTWISE
 from qir.passes.clean.facts import elements_of, shape_of
 
-ELEMENTWISE = frozenset({
-    "Relu", "LeakyRelu", "Sigmoid", "Tanh", "HardSigmoid", "HardSwish", "Elu", "Selu", "Celu", "Softplus", "Softsign",
-    "Mish", "Gelu", "Erf", "Abs", "Neg", "Exp", "Log", "Sqrt", "Reciprocal", "Floor", "Ceil", "Round", "Sign", "Sin",
-    "Cos", "ThresholdedRelu", "Not", "Cast", "Identity", "IsNaN", "Clip", "qir.Requantize",
-})  # fmt: skip
-"""Functions of single elements of their first operand."""
-BROADCASTING = frozenset({
-    "Add", "Sub", "Mul", "Div", "Pow", "Max", "Min", "Sum", "Mean", "PRelu", "Where", "Equal", "Greater",
-    "GreaterOrEqual", "Less", "LessOrEqual", "And", "Or", "Xor", "Mod",
-})  # fmt: skip
 _ALONG_AXIS = {"Concat": None, "Split": 0, "Softmax": -1, "LogSoftmax": -1, "Hardmax": -1, "LpNormalization": -1}
 _REDUCTIONS = frozenset({
     "ReduceMean", "ReduceSum", "ReduceMax", "ReduceMin", "ReduceProd", "ReduceL1", "ReduceL2", "ReduceSumSquare",

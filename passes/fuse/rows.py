@@ -16,8 +16,8 @@ from typing import ClassVar
 import numpy as np
 
 from qir.ir.graph import Graph, Node
+from qir.ops.elementwise import ELEMENTWISE
 from qir.passes.clean.facts import same_shape, shape_of
-from qir.passes.clean.layouts import ELEMENTWISE
 from qir.passes.fuse.affine import affine_step
 from qir.passes.fuse.linear import per_channel, read, with_exact_sums
 from qir.passmanager.base import Context, Pass

@@ -10,9 +10,10 @@ from typing import TypeAlias
 import numpy as np
 
 from qir.evaluate import evaluate
-from qir.ir.dtype import FLOAT32, UINT8, of_array
+from qir.ir.dtype import FLOAT32, INT16, UINT8, of_array
 from qir.ir.graph import Constant, Graph, Node, Stage
 from qir.ir.types import Affine, TensorType
+from qir.ops.elementwise import FUNCTIONS
 from qir.ops.integer import FEW_SUMS
 from qir.ops.weighted import FEW_CODES
 from qir.ops.window import window
@@ -27,9 +28,6 @@ Form: TypeAlias = Callable[[Node, Lowering], bool]
 
 MOVES = ("DepthToSpace", "Expand", "Flatten", "Gather", "Identity", "MaxPool", "ReduceMax", "ReduceMin", "Reshape",
          "Slice", "SpaceToDepth", "Split", "Squeeze", "Tile", "Transpose", "Unsqueeze", "qir.Requantize")  # fmt: skip
-UNARY = ("Abs", "Acos", "Asin", "Atan", "Ceil", "Celu", "Clip", "Cos", "Div", "Elu", "Erf", "Exp", "Floor", "Gelu",
-         "HardSigmoid", "HardSwish", "LeakyRelu", "Log", "Mish", "Neg", "Pow", "PRelu", "Reciprocal", "Relu", "Round",
-         "Selu", "Sigmoid", "Sin", "Softplus", "Softsign", "Sqrt", "Tanh", "ThresholdedRelu")  # fmt: skip
 
 
 def _lookup(node: Node, low: Lowering) -> bool:
@@ -86,10 +84,15 @@ def _recoded(codes: str, name: str, source: Codes, to: Codes, low: Lowering) -> 
 
 
 def _recode(codes: str, result: str, source: Codes, to: Codes, low: Lowering, origin: tuple[str, ...] = ()) -> None:
-    """Moves codes to another scale and zero point: 8-bit ones by a table, others by way of their reals."""
+    """Moves codes to another scale and zero point: 8-bit ones by a table, others as products by one, or by way of their
+    reals where a compare decides the code."""
     if source.storage == UINT8:
         table = to.encode(source.decode(np.arange(256, dtype=np.uint8)))
         low.add("qir.Lookup", (codes, low.constant(f"{result}_table", table)), (result,), {}, origin)
+    elif to.rounding == "nearest":
+        one = low.constant(f"{result}_one", np.ones((), np.uint8))
+        attrs = {"a_zero_point": source.zero_point, "b_zero_point": 0, "multiplier": float(source.scale / to.scale)}
+        low.add("qir.IntMul", (codes, one), (result,), {**attrs, **to.attrs}, origin)
     else:
         real = low.value(f"{result}_real", replace(low.type(codes), dtype=FLOAT32))
         low.dequantize(codes, real, source)
@@ -103,6 +106,9 @@ def _move(node: Node, low: Lowering) -> bool:
         return False
     if node.op == "MaxPool" and len(node.outputs) > 1:
         return False
+    codes, to = low.codes(node.inputs[0]), low.stored(node.outputs[0])
+    if source.storage == INT16 and to is not None and to.storage == UINT8 and len(node.outputs) == 1:
+        codes, source = _recoded(codes, node.inputs[0], source, to, low), to  # bytes are moved in less time
     results = []
     for name in node.outputs:
         to = low.stored(name) if name else None
@@ -113,7 +119,7 @@ def _move(node: Node, low: Lowering) -> bool:
         else:
             kind = TensorType(source.storage, low.graph.tensor(name).shape)
             results.append(low.value(f"{name}_moved", kind))
-    inputs = (low.codes(node.inputs[0]), *(low.real(name) if name else "" for name in node.inputs[1:]))
+    inputs = (codes, *(low.real(name) if name else "" for name in node.inputs[1:]))
     op = "Identity" if node.op == "qir.Requantize" else node.op
     low.add(op, inputs, results, node.attrs, node.origin, node.name)
     for name, moved in zip(node.outputs, results, strict=True):
@@ -256,7 +262,7 @@ def _mean(node: Node, low: Lowering) -> bool:
 
 FORMS: dict[str, Form] = {
     **dict.fromkeys(MOVES, _move),
-    **dict.fromkeys(UNARY, _lookup),
+    **dict.fromkeys((*FUNCTIONS, "Div", "PRelu", "Pow"), _lookup),
     "Add": lambda node, low: _add(node, low) or _lookup(node, low),
     "Sub": lambda node, low: _add(node, low) or _lookup(node, low),
     "Mul": lambda node, low: _mul(node, low) or _lookup(node, low),

@@ -30,7 +30,7 @@ def layernorm(node: Node, low: Lowering) -> bool:
     (x - mean) / sqrt(var + eps) = (n q - sum q) / sqrt(n sum q^2 - (sum q)^2 + eps n^2 / s^2)
     """
     x, y, shape = low.stored(node.inputs[0]), low.rounded(node.outputs[0]), low.graph.tensor(node.inputs[0]).shape
-    if x is None or y is None or x.storage != UINT8 or not shape or any(node.outputs[1:]):
+    if x is None or y is None or not shape or any(node.outputs[1:]):
         return False
     size = shape[-1]
     if not isinstance(size, int) or not 0 < size < 1 << 15 or node.attr("axis", -1) % len(shape) != len(shape) - 1:

@@ -20,8 +20,8 @@ from qir.evaluate import evaluate
 from qir.ir.dtype import UINT8
 from qir.ir.graph import Constant, Graph, Node, Stage
 from qir.ir.types import TensorType
+from qir.ops.elementwise import BROADCASTING, ELEMENTWISE
 from qir.passes.clean.dead_code import EliminateDeadCode
-from qir.passes.clean.layouts import BROADCASTING, ELEMENTWISE
 from qir.passmanager.base import Context, Pass
 from qir.rewrite.bodies import map_bodies
 from qir.rewrite.editor import free_name

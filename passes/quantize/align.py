@@ -18,6 +18,7 @@ import numpy as np
 
 from qir.ir.graph import Constant, Graph, Node, Stage
 from qir.ir.types import TensorType, ValueType
+from qir.ops.elementwise import FUNCTIONS
 from qir.ops.weighted import weighted, with_ones
 from qir.passmanager.base import Context, Pass
 from qir.quant.scales import encode
@@ -28,10 +29,10 @@ _BLOCK, _INPUTS = 16, 4
 """Channels that kernels take at once, of depthwise convolutions and of inputs."""
 _LEAST = 500.0
 """ns that a group has to save: less is lost in the estimates."""
-_CHANNELWISE = frozenset(("AveragePool", "Clip", "Elu", "Gelu", "GlobalAveragePool", "HardSigmoid", "HardSwish",
-                          "LeakyRelu", "MaxPool", "Mish", "Relu", "Sigmoid", "Softplus", "Tanh",
-                          "qir.Requantize"))  # fmt: skip
-"""Operators that treat channels of their first operand one by one."""
+_CHANNELWISE = {name for name, function in FUNCTIONS.items() if function.finite_at_zero} | {
+    "AveragePool", "GlobalAveragePool", "MaxPool", "qir.Requantize",
+}  # fmt: skip
+"""Operators that treat channels of their first operand one by one, and leave numbers in those of zeros."""
 _NAMED = 5
 """Values that the note names."""
 _PAIRS = frozenset(("Add", "Mul", "Sub"))

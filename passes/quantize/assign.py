@@ -1,12 +1,13 @@
 """`quantize`: gives every value that an integer operator reads or makes its codes.
 
 Ranges come from `calibrate`, bits from the recipe (passes/quantize/widths.py). Codes of 8 and 16 bits are the target's;
-int16 ones have their zero point at 0. Codes of 2 and 4 bits are the first few of the 8-bit ones. So are those of 1 bit
-and ternary ones where nothing is negative; else they are signs: -s or +s by `x >= 0`, and -s, 0 or +s by compares with
-s / 2. 16-bit codes are fine enough to hold all that was observed, so nothing is clipped for their sake. Operators that
-only move codes share one Affine with their input, but for thresholds beyond what the codes stand for. A Relu or Clip
-after an integer operator is part of it where its clamp is the codes' own (passes/quantize/clamp.py), so only its result
-is rounded. Values that have codes already keep them. Weights and biases are rounded by the passes that follow.
+int16 ones have their zero point at 0. Sums that others are added to may have 16 (passes/quantize/sums.py). Codes of 2
+and 4 bits are the first few of the 8-bit ones. So are those of 1 bit and ternary ones where nothing is negative; else
+they are signs: -s or +s by `x >= 0`, and -s, 0 or +s by compares with s / 2. 16-bit codes are fine enough to hold all
+that was observed, so nothing is clipped for their sake. Operators that only move codes share one Affine with their
+input, but for thresholds beyond what the codes stand for, and where they read finer codes than they give. A Relu or
+Clip after an integer operator is part of it where its clamp is the codes' own (passes/quantize/clamp.py), so only its
+result is rounded. Values that have codes already keep them. Weights and biases are rounded by the passes that follow.
 """
 
 from __future__ import annotations
@@ -29,6 +30,10 @@ from qir.quant.scales import affine_params, encode, settled
 from qir.recipe import whole_bits
 from qir.rewrite.bodies import map_bodies
 from qir.rewrite.editor import Editor
+from qir.statistics import value_range
+
+_PARTS = ("Gather", "Slice")
+"""Operators that select."""
 
 
 @dataclass(frozen=True)
@@ -63,10 +68,14 @@ class Quantize(Pass):
                 _input(name, node, edit, codes)
             if not needs_code_output(node, graph, placed):
                 continue
-            if rule.kind == "same":
-                source = edit.types[rule.data_inputs(node)[0]]
-                assert isinstance(source, TensorType)
+            source = edit.types[rule.data_inputs(node)[0]]
+            assert isinstance(source, TensorType)
+            if rule.kind == "same" and codes.fits(source.quant, node.outputs):
                 _set_quant(edit, node.outputs, None if source.quant is None else settled(source.quant))
+            elif rule.kind == "same":
+                for name in node.outputs:
+                    if name in graph.ranges:
+                        _set_quant(edit, (name,), codes.of(name, *codes.range(name)))
             else:
                 absorbed.update(_result(node, rule.range, edit, codes))
         return edit.build()
@@ -90,12 +99,16 @@ class _Codes:
         """That of a value."""
         return self.widths.get(name, Width())
 
+    def fits(self, source: Affine | None, names: tuple[str, ...]) -> bool:
+        """Whether values that are moved codes have as many bits as these."""
+        return source is None or source.storage.bits <= 8 or all(whole_bits(self.width(x).bits) > 8 for x in names if x)
+
     def range(self, name: str) -> tuple[float, float]:
         """The range of a value's codes: as calibrated, and all that was observed where there are codes enough."""
         low, high = self.ranges[name]
         statistics = self.context.statistics
         if whole_bits(self.width(name).bits) > 8 and statistics is not None and name in statistics:
-            least, most = statistics.histogram(name).range("minmax")
+            least, most = value_range(statistics.histogram(name))
             low, high = min(low, least), max(high, most)
         return float(np.float32(low)), float(np.float32(high))
 
@@ -183,9 +196,17 @@ def _result(node: Node, fixed: tuple[float, float] | None, edit: Editor, codes: 
         if quant is not None:
             _set_quant(edit, user.outputs, quant)
             return (user.name,)
-    found = codes.fixed(output, *fixed) if fixed is not None else codes.range(output)
+    found = codes.fixed(output, *fixed) if fixed is not None else codes.range(_read(output, edit.graph, codes))
     _set_quant(edit, (output,), codes.of(output, *_override(node, node, found, codes.context)))
     return ()
+
+
+def _read(name: str, graph: Graph, codes: _Codes) -> str:
+    """What is read of a value, where that is a part of it alone: the rest may well be clipped."""
+    user = graph.index.sole_consumer(name)
+    if user is None or user.op not in _PARTS or user.inputs[0] != name or user.outputs[0] not in codes.ranges:
+        return name
+    return _read(user.outputs[0], graph, codes)
 
 
 def _override(node: Node, producer: Node, found: tuple[float, float], context: Context) -> tuple[float, float]:

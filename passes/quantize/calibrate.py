@@ -17,7 +17,7 @@ from qir.passes.quantize.observed import observed, sole_clamp
 from qir.passes.quantize.placement import place
 from qir.passes.quantize.widths import Width, has_signs, widths
 from qir.passmanager.base import Context, Pass, Promise
-from qir.statistics import BINS, Histogram
+from qir.statistics import BINS, Histogram, value_range
 from qir.statistics.few import few_range
 
 _ROOM = 4.0
@@ -55,7 +55,7 @@ class Calibrate(Pass):
             infinite = ", ".join(sorted(seen.keys() - histograms.keys()))
             context.notes.append(f"no codes stand for infinite numbers, so these values stay float: {infinite}")
         plain = "mse" if method == "auto" else method
-        ranges = {name: found.range(plain, **options) for name, found in histograms.items() if found.count}
+        ranges = {name: value_range(found, plain, **options) for name, found in histograms.items() if found.count}
         if method == "auto":
             ranges |= chosen_ranges(graph, statistics, histograms, context.target)
             known = _widths(graph, histograms, context)
@@ -78,13 +78,13 @@ def _roomy(name: str, histogram: Histogram, graph: Graph) -> tuple[float, float]
     """The range of a value with room for larger elements than those seen, inside of what a clamp lets through."""
     producer = graph.index.producer(name)
     limits = bounds(producer, graph) if producer is not None else None
-    low, high = (_ROOM * bound for bound in histogram.range())
+    low, high = (_ROOM * bound for bound in value_range(histogram))
     return (low, high) if limits is None else (max(low, limits[0]), min(high, limits[1]))
 
 
 def _widths(graph: Graph, histograms: Mapping[str, Histogram], context: Context) -> dict[str, Width]:
     """Those of the values that will be codes."""
-    whole = {name: found.range() for name, found in histograms.items() if found.count}
+    whole = {name: value_range(found) for name, found in histograms.items() if found.count}
     rough = _note(graph, "", whole)
     known = widths(rough, place(rough, context), context)
     return {name: width for name, width in known.items() if name in whole}

@@ -20,10 +20,10 @@ from qir.errors import DataError
 from qir.ir.dtype import DType
 from qir.ir.graph import Graph, Node
 from qir.ops.weighted import weighted
+from qir.passes.quantize.clamp import CLAMPS
 from qir.passes.quantize.observed import as_rows
-from qir.passes.quantize.placement import CLAMPS
 from qir.quant.scales import affine_params
-from qir.statistics import BINS, Histogram, Statistics
+from qir.statistics import BINS, Histogram, Statistics, value_range
 from qir.target import Target
 
 Range = tuple[float, float]
@@ -58,9 +58,9 @@ def chosen_ranges(
 
 
 def _candidates(histogram: Histogram) -> list[Range]:
-    low, high = histogram.range("minmax")
-    named = [histogram.range(method) for method in ("mse", "octav", "entropy")]
-    shares = [histogram.range("percentile", p=p) for p in _PERCENTILES]
+    low, high = value_range(histogram)
+    named = [value_range(histogram, method) for method in ("mse", "octav", "entropy")]
+    shares = [value_range(histogram, "percentile", p=p) for p in _PERCENTILES]
     narrowed = [(low * factor, high * factor) for factor in _NARROWED]
     return list(dict.fromkeys([(low, high), *named, *shares, *narrowed]))
 

@@ -14,6 +14,8 @@ import numpy as np
 from qir.ir.graph import Graph, Node
 from qir.ir.types import Affine
 
+CLAMPS = ("Relu", "Clip")
+
 
 def bounds(node: Node, graph: Graph) -> tuple[float, float] | None:
     """The real bounds of a Relu or Clip; None for other nodes and for bounds not known at compile time."""

@@ -15,7 +15,8 @@ from typing import ClassVar
 
 from qir.ir.graph import Graph, Node, Stage
 from qir.ops.weighted import macs, weighted, with_ones
-from qir.passes.quantize.placement import CLAMPS, Placement, place
+from qir.passes.quantize.clamp import CLAMPS
+from qir.passes.quantize.placement import Placement, place
 from qir.passmanager.base import Context, Pass, Promise
 from qir.target import Costs
 

@@ -7,7 +7,7 @@ directly, and feeds nothing integer, stays float.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -15,20 +15,27 @@ import numpy as np
 from qir.ir.dtype import FLOAT32
 from qir.ir.graph import Graph, Node
 from qir.ir.types import TensorType
+from qir.passes.quantize.clamp import CLAMPS
 from qir.passes.quantize.reach import within_reach
+from qir.passes.quantize.sums import fine_sums
 from qir.passmanager.base import Context
 from qir.statistics import Histogram
 from qir.target import IntegerRule
 
-CLAMPS = ("Relu", "Clip")
-
 
 @dataclass
 class Placement:
-    """The outcome: rules of the nodes that run on codes, by node name, and why the others do not."""
+    """The outcome.
+
+    Attributes:
+        rules: of the nodes that run on codes, by node name.
+        reasons: why the others do not.
+        fine: those of them that are sums to be rounded to 16 bits.
+    """
 
     rules: dict[str, IntegerRule] = field(default_factory=dict)
     reasons: dict[str, str] = field(default_factory=dict)
+    fine: frozenset[str] = frozenset()
 
     def __contains__(self, node: Node | None) -> bool:
         return node is not None and node.name in self.rules
@@ -44,6 +51,22 @@ def place(graph: Graph, context: Context) -> Placement:
             result.reasons[node.name] = rule
         else:
             candidates[node.name] = rule
+    _join(graph, candidates, result)
+    fine = fine_sums(graph, result.rules, context)
+    if 16 in context.target.activation_bits:
+        result.fine = fine
+    elif fine:
+        result.rules.clear()
+        for name in fine:
+            del candidates[name]
+            result.reasons[name] = "who reads it runs in float, and codes would only make the sum coarser"
+        _join(graph, candidates, result)
+    _prune_tail(graph, result)
+    return result
+
+
+def _join(graph: Graph, candidates: Mapping[str, IntegerRule], result: Placement) -> None:
+    """Places the seeds, and the candidates whose operands are codes."""
     seeds = {name for name, rule in candidates.items() if rule.kind == "weighted"}
     wanted = {x for node in graph.nodes if node.name in seeds for x in candidates[node.name].data_inputs(node)}
     for node in graph.nodes:
@@ -54,8 +77,6 @@ def place(graph: Graph, context: Context) -> Placement:
             result.rules[node.name] = joining
         else:
             result.reasons[node.name] = "its operands are not codes: converting them would cost more than it saves"
-    _prune_tail(graph, result)
-    return result
 
 
 def _candidate(node: Node, graph: Graph, context: Context) -> IntegerRule | str:

@@ -2,7 +2,8 @@
 
 A value has one set of codes for all who touch it: the widest that its producer and its consumers ask for, and a power
 of two as its scale where any of them asks for that. Operators that only move codes, and clamps that become part of
-them, pass this on.
+them, pass this on. Sums that deserve it have 16 bits of their own accord, and so do constants that are added to them;
+what moves them rounds them to the bits of its result.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ from dataclasses import dataclass
 from functools import reduce
 
 from qir.ir.graph import Graph, Node
-from qir.passes.quantize.placement import CLAMPS, Placement
+from qir.passes.quantize.clamp import CLAMPS
+from qir.passes.quantize.placement import Placement
 from qir.passmanager.base import Context
 from qir.recipe import ACTIVATION_BITS, Bits, code_count
 
@@ -54,6 +56,11 @@ def widths(graph: Graph, placed: Placement, context: Context) -> dict[str, Width
             links.append((node.inputs[0], node.outputs[0]))
     while _spread(found, links):
         links.reverse()
+    for node in graph.nodes:
+        if node.name in placed.fine:
+            operands = placed.rules[node.name].data_inputs(node)
+            for name in (*node.outputs, *(name for name in operands if name in graph.constants)):
+                found[name] = found[name].joined(Width(16))
     return found
 
 

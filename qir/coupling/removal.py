@@ -28,15 +28,11 @@ from qir.coupling.rules import (
 from qir.coupling.ties import Channels, Ties
 from qir.ir.graph import Node
 from qir.ir.types import Shape
+from qir.ops.elementwise import ARITHMETIC, FUNCTIONS
 from qir.ops.weighted import weighted
 
-_SINGLE = (
-    "Relu", "LeakyRelu", "Elu", "Selu", "Celu", "ThresholdedRelu", "Sigmoid", "HardSigmoid", "HardSwish", "Swish",
-    "Mish", "Gelu", "Tanh", "Softplus", "Softsign", "Erf", "Exp", "Log", "Sqrt", "Reciprocal", "Abs", "Neg", "Sign",
-    "Floor", "Ceil", "Round", "Clip", "Identity", "Dropout", "Upsample", "Pad",
-)  # fmt: skip
+_SINGLE = (*FUNCTIONS, "Identity", "Dropout", "Upsample", "Pad")
 """Operators that treat every channel alike, or pad other axes with what is no channel."""
-_BROADCAST = ("Add", "Sub", "Mul", "Div", "Pow", "Max", "Min", "Sum", "Mean", "PRelu")
 
 
 def _layer(node: Node, ties: Ties) -> None:
@@ -234,7 +230,7 @@ def _heads(ties: Ties, channels: Channels, before: Shape, after: Shape) -> Chann
 
 REMOVAL: Mapping[str, Rule] = {
     **dict.fromkeys(_SINGLE, same),
-    **dict.fromkeys(_BROADCAST, _broadcast),
+    **dict.fromkeys(ARITHMETIC, _broadcast),
     **dict.fromkeys(("Conv", "ConvTranspose", "Gemm", "MatMul"), _layer),
     **dict.fromkeys(("BatchNormalization", "InstanceNormalization"), _normalized),
     **dict.fromkeys(("MaxPool", "AveragePool", "LpPool", "GlobalAveragePool", "GlobalMaxPool"), pool),

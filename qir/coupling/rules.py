@@ -9,6 +9,7 @@ import numpy as np
 from qir.coupling.ties import FIXED, Channels, Ties
 from qir.ir.graph import Node
 from qir.ir.types import Shape
+from qir.ops.elementwise import FUNCTIONS
 from qir.ops.weighted import weighted
 
 NORMALIZATIONS = ("LayerNormalization", "RMSNormalization")
@@ -266,7 +267,8 @@ def reduce(node: Node, ties: Ties) -> None:
 SCALING: Mapping[str, Rule] = {
     **dict.fromkeys(("Conv", "ConvTranspose", "Gemm", "MatMul"), _layer),
     **dict.fromkeys(NORMALIZATIONS, _normalization),
-    **dict.fromkeys(("Relu", "LeakyRelu", "Identity", "Dropout", "Upsample"), same),
+    **dict.fromkeys([name for name, function in FUNCTIONS.items() if function.homogeneous], same),
+    **dict.fromkeys(("Identity", "Dropout", "Upsample"), same),
     **dict.fromkeys(("MaxPool", "AveragePool", "GlobalAveragePool", "GlobalMaxPool"), pool),
     **dict.fromkeys(("Add", "Sub", "Sum", "Max", "Min"), _sum),
     **dict.fromkeys(("Mul", "Div"), _product),

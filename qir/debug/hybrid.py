@@ -17,7 +17,7 @@ from qir.errors import ModelError
 from qir.evaluate import Runner
 from qir.ir.dtype import BOOL
 from qir.ir.graph import Constant, Graph, Node, Stage
-from qir.ir.index import topological_order
+from qir.ir.order import topological_order
 from qir.ir.types import TensorType, ValueType
 from qir.ops.softmax_operand import softmax_operands, told_apart
 from qir.rewrite.editor import rename_inputs

@@ -18,8 +18,8 @@ from qir.ir.symbols import symbols
 from qir.ir.types import TensorType
 from qir.onnxio.source import open_source
 from qir.ops.weighted import macs, with_ones
-from qir.passes.quantize.clamp import bounds
-from qir.passes.quantize.placement import CLAMPS, place
+from qir.passes.quantize.clamp import CLAMPS, bounds
+from qir.passes.quantize.placement import place
 from qir.passmanager.base import Context
 from qir.passmanager.manager import run
 from qir.pipeline import default_pipeline

@@ -11,14 +11,11 @@ from dataclasses import dataclass, field, fields, replace
 from enum import Enum
 from functools import cached_property
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from qir.ir.types import TensorType, ValueType
-
-if TYPE_CHECKING:
-    from qir.ir.index import Index
 
 
 class Stage(Enum):
@@ -170,9 +167,7 @@ class Graph:
 
     @cached_property
     def index(self) -> Index:
-        """Producers, consumers and analyses; made on first use."""
-        from qir.ir.index import Index  # the index is built from a graph
-
+        """Producers and consumers; made on first use."""
         return Index(self)
 
     @cached_property
@@ -212,3 +207,34 @@ class Graph:
     def with_(self, **changes: Any) -> Graph:
         """A copy with some fields changed."""
         return replace(self, **changes)
+
+
+class Index:
+    """Who makes and who uses each value of a graph. Captures of a body count as uses by the node that holds it."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.producers: dict[str, Node] = {name: node for node in graph.nodes for name in node.outputs if name}
+        uses: dict[str, list[Node]] = {}
+        for node in graph.nodes:
+            for name in dict.fromkeys(node.reads):
+                uses.setdefault(name, []).append(node)
+        self._uses = {name: tuple(nodes) for name, nodes in uses.items()}
+        self._outputs = frozenset(graph.outputs)
+
+    def producer(self, name: str) -> Node | None:
+        """The node that makes a value; None for inputs, constants and captured values."""
+        return self.producers.get(name)
+
+    def consumers(self, name: str) -> tuple[Node, ...]:
+        """The nodes that use a value, each once, in execution order."""
+        return self._uses.get(name, ())
+
+    def is_output(self, name: str) -> bool:
+        return name in self._outputs
+
+    def sole_consumer(self, name: str) -> Node | None:
+        """The only node that uses a value, None if it has several uses or is a result of the graph."""
+        users = self.consumers(name)
+        if len(users) != 1 or self.is_output(name) or users[0].reads.count(name) != 1:
+            return None
+        return users[0]

@@ -72,7 +72,7 @@ def bind_shapes(graph: Graph, shapes: Mapping[str, int | Sequence[int]]) -> Grap
         shapes: symbol to size, or input to its shape; a shape also binds the symbols that stand in it.
 
     Raises:
-        ShapeError: for names that are neither, sizes below 0, contradictions, and declared sizes that differ.
+        ShapeError: for names that are neither, sizes below 1, contradictions, and declared sizes that differ.
     """
     if not shapes:
         return graph
@@ -97,8 +97,9 @@ def _choice(symbols: Sequence[str], graph: Graph) -> str:
 
 
 def _set(sizes: dict[str, int], symbol: str, size: int) -> None:
-    if size < 0:
-        raise ShapeError(f"dimension '{symbol}' cannot be {size}")
+    if size < 1:
+        raise ShapeError(f"dimension '{symbol}' cannot be {size}: there would be nothing to compute",
+                         fix=f"Give it 1 or more, such as {symbol}=1, or leave it open")  # fmt: skip
     if sizes.setdefault(symbol, size) != size:
         raise ShapeError(f"dimension '{symbol}' cannot be both {sizes[symbol]} and {size}")
 
@@ -117,8 +118,9 @@ def _shaped(name: str, kind: ValueType | None, wanted: tuple[int, ...], sizes: d
                     f"the model declares {kind}, not {list(wanted)}", tensor=name,
                     fix="Export the model with a symbolic dimension there",
                 )  # fmt: skip
-    if min(wanted, default=0) < 0:
-        raise ShapeError(f"shape {list(wanted)} has a negative size", tensor=name)
+    if min(wanted, default=1) < 1:
+        raise ShapeError(f"shape {list(wanted)} has the size {min(wanted)}: there would be nothing to compute",
+                         tensor=name, fix="Give 1 or more along every axis")  # fmt: skip
     return TensorType(kind.dtype, wanted, kind.quant)
 
 

@@ -9,11 +9,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from qir.ir.dtype import of_array
 from qir.ir.graph import Node
 from qir.ir.types import TensorType
 from qir.ops.integer import finish, mode, result_type
 from qir.ops.registry import OpDef, register_op
-from qir.quant.fixedpoint import clamp_round, fixed_row, normalized
+from qir.quant.fixedpoint import clamp_round, fixed_row, normalized, spread_fraction
 
 EXPONENT_BITS = 24
 """Exponentials are integers of at most 2^24, so that float32 holds each one."""
@@ -43,7 +44,7 @@ def _layernorm(node: Node, arrays: Sequence[np.ndarray]) -> tuple[np.ndarray, ..
     size, total = x.shape[-1], x.sum(-1, keepdims=True)
     spread = size * (x * x).sum(-1, keepdims=True) - total * total
     if mode(node) == "fixed":
-        return (_normalized_fixed(node, size * x - total, spread, scale, bias),)
+        return (_normalized_fixed(node, size * x - total, spread, scale, bias, spread_fraction(of_array(arrays[0]))),)
     r = (1.0 / np.sqrt(spread.astype(np.float64) + node.attr("epsilon"))).astype(np.float32)
     with np.errstate(over="ignore"):
         real = (size * x - total).astype(np.float32) * r * scale + bias
@@ -52,12 +53,12 @@ def _layernorm(node: Node, arrays: Sequence[np.ndarray]) -> tuple[np.ndarray, ..
 
 
 def _normalized_fixed(
-    node: Node, total: np.ndarray, spread: np.ndarray, scale: np.ndarray, bias: np.ndarray
+    node: Node, total: np.ndarray, spread: np.ndarray, scale: np.ndarray, bias: np.ndarray, fraction: int
 ) -> np.ndarray:
     """The same by integers alone: a root and a quotient of 31 bits, then one product, one sum and one shift."""
     row, zero = fixed_row(scale, bias), node.attr("y_zero_point")
     assert row is not None, "lowering leaves such rows in float"
-    codes = (normalized(total, spread, node.attr("epsilon")) * row.scale + row.bias) >> row.shift
+    codes = (normalized(total, spread, node.attr("epsilon"), fraction) * row.scale + row.bias) >> row.shift
     clamped = np.clip(codes, node.attr("qmin") - zero, node.attr("qmax") - zero) + zero
     return np.asarray(clamped.astype(result_type(node, None)[0].dtype.numpy))
 

@@ -160,17 +160,18 @@ def fixed_row(scale: np.ndarray, bias: np.ndarray) -> FixedRow | None:
     return FixedRow(scaled, added + (np.int64(1) << (shift - 1)), shift)
 
 
-def normalized(total: np.ndarray, spread: np.ndarray, epsilon: float) -> np.ndarray:
+def normalized(total: np.ndarray, spread: np.ndarray, epsilon: float, fraction: int) -> np.ndarray:
     """`total / sqrt(spread + epsilon)` in units of 2^-NORMAL_BITS, by integers alone.
 
-    The root is taken of W = 2^16 (spread + epsilon), moved to the left by 2 j so that its root q has 31 bits; with
-    r = floor((2^61 - 1) / q) the quotient times 2^23 is total * r / 2^(30 - j).
+    The root is taken of W = 2^f (spread + epsilon), moved to the left by 2 j so that its root q has 31 bits; with
+    r = floor((2^61 - 1) / q) the quotient times 2^23 is total * r / 2^(38 - f/2 - j).
 
     Args:
         total: int64, |total| <= sqrt(n * spread) < 2^31.
-        spread: int64 in [0, 2^44); where it is 0 so is total.
+        spread: int64 in [0, 2^(60 - f)); where it is 0 so is total.
+        fraction: f, see `spread_fraction`.
     """
-    wide = (np.maximum(spread, 1) << 16) + fixed_epsilon(epsilon)
+    wide = (np.maximum(spread, 1) << fraction) + fixed_epsilon(epsilon, fraction)
     left = np.zeros_like(wide)
     for step in (16, 8, 4, 2, 1):
         left += np.where((wide << (2 * left)) < np.int64(1) << (62 - 2 * step), step, 0)
@@ -178,10 +179,16 @@ def normalized(total: np.ndarray, spread: np.ndarray, epsilon: float) -> np.ndar
     root = np.sqrt(wide.astype(np.float64)).astype(np.int64)
     root -= root * root > wide
     root += (root + 1) * (root + 1) <= wide
-    down = 30 - left
+    down = 38 - fraction // 2 - left
     return np.asarray((total * ((np.int64(2) ** 61 - 1) // root) + (np.int64(1) << (down - 1))) >> down)
 
 
-def fixed_epsilon(epsilon: float) -> int:
-    """Added to 2^16 times a spread."""
-    return min(round(epsilon * 2.0**16), 1 << 60)
+def spread_fraction(storage: DType) -> int:
+    """Bits behind the point of a spread, n sum(x^2) - sum(x)^2 of n < 2^15 codes: it lies below 2^44 where codes have 8
+    bits, and below 2^60 where they have 16."""
+    return 16 if storage.bits == 8 else 0
+
+
+def fixed_epsilon(epsilon: float, fraction: int) -> int:
+    """Added to 2^fraction times a spread."""
+    return min(round(math.ldexp(epsilon, fraction)), 1 << 60)

@@ -9,7 +9,7 @@ import numpy as np
 
 from qir.ir.dtype import of_array
 from qir.ir.graph import AttrValue, Constant, Graph, Node
-from qir.ir.index import topological_order
+from qir.ir.order import topological_order
 from qir.ir.types import Quant, TensorType, ValueType
 from qir.onnxio.infer import infer_types
 

@@ -210,12 +210,6 @@ class Histogram:
         mean = Fraction(self.total, count << _UNIT)
         return max(0.0, float(Fraction(self.total_squares, count << _UNIT) - mean * mean))
 
-    def range(self, method: str = "minmax", **options: Any) -> tuple[float, float]:
-        """The range to quantize; see `qir.statistics.value_range`."""
-        from qir.statistics.ranges import value_range
-
-        return value_range(self, method, **options)
-
     def state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         """Everything that `from_state` needs: a part that JSON can hold exactly, and arrays."""
         return {

@@ -58,6 +58,7 @@ def refused(capsys: Capture, arguments: list[str], *parts: str) -> str:
         (["compile", "model.onnx", "--override", "conv:weight_bits=9"], ["weight_bits", "8"]),
         (["compile", "model.onnx", "--override", "conv:range=a..b"], ["range"]),
         (["compile", "model.onnx", "--shape", "N"], ["--shape N=1"]),
+        (["compile", "model.onnx", "--shape", "N=0"], ["dimension 'N' cannot be 0", "N=1"]),
         (["compile", "model.onnx", "--shape", "M=1"], ["'M'", "N"]),
         (["compile", "model.onnx", "--shape", "x=1,3,6,6"], ["'x'"]),
         (["compile", "model.onnx", "--bind", "sr"], ["--bind input=value"]),

@@ -10,6 +10,7 @@ from qir.debug.explain.table import Diagnosis, Part, Repair, override, register_
 from qir.ir.graph import Node
 from qir.ir.types import Affine, TensorType
 from qir.quant.scales import decode, encode
+from qir.statistics import value_range
 
 _STUCK = 0.9
 _SHARING = frozenset(("Concat", "Add", "Sub", "Where", "Max", "Min", "Sum"))
@@ -96,7 +97,7 @@ def range_too_wide(probe: Probe) -> Diagnosis | None:
     if ratio < 1.2:
         return None
     low, high = probe.range
-    outliers = probe.histogram.range("percentile", p=99.9)
+    outliers = value_range(probe.histogram, "percentile", p=99.9)
     return Diagnosis(
         f"the codes reach from {low:.4g} to {high:.4g}, {ratio:.1f} times as wide as {_text(probe.best_quant)}, which "
         f"loses least; 99.9 % of the values lie between {outliers[0]:.4g} and {outliers[1]:.4g}", _refit(probe),

@@ -19,7 +19,7 @@ from qir.ops.weighted import Weighted, weighted
 from qir.passes.quantize.clamp import bounds, is_absorbed
 from qir.quant.error import difference
 from qir.quant.scales import affine_params, decode, encode, weight_params
-from qir.statistics import Histogram
+from qir.statistics import Histogram, value_range
 
 _CLAMPS = ("Relu", "Clip")
 
@@ -130,7 +130,7 @@ class Probe:
         if any(abs(float(self.quant.scale) / width - 1) < 0.02 for width in self._usual_steps(limits)):
             return ()  # made for the values behind the clamp, and wrong in another way
         before = Histogram.of(self._unclamped)
-        scale, zero_point = affine_params(*before.range("percentile", p=99.9), self.quant.storage)
+        scale, zero_point = affine_params(*value_range(before, "percentile", p=99.9), self.quant.storage)
         steps = float(self.quant.scale) / float(scale)
         near = abs(int(self.quant.zero_point) - int(zero_point)) <= 64
         return self.lost_clamps if 0.5 < steps < 2 and near else ()
@@ -138,7 +138,7 @@ class Probe:
     def _usual_steps(self, limits: Sequence[tuple[float, float] | None]) -> list[float]:
         """Scales that the usual ways of choosing a range, and the clamps themselves, give the result."""
         assert self.quant is not None
-        ranges = [self.histogram.range("mse"), self.histogram.range("minmax"), self.histogram.range("percentile")]
+        ranges = [value_range(self.histogram, method) for method in ("mse", "minmax", "percentile")]
         ranges += [known for known in limits if known is not None and np.isfinite(known).all()]
         return [float(affine_params(*found, self.quant.storage)[0]) for found in ranges]
 
@@ -258,7 +258,7 @@ class Probe:
         """Codes of the same storage with the range of least squared error on these samples."""
         if self.quant is None or self.quant.axis is not None or not self.expected.size:
             return None
-        low, high = self.histogram.range("mse")
+        low, high = value_range(self.histogram, "mse")
         scale, zero_point = affine_params(low, high, self.quant.storage)
         return Affine(self.quant.storage, scale, zero_point)
 

@@ -21,6 +21,9 @@ POOL = {"kernel_shape": (2, 2), "strides": (2, 2), "pads": (0, 0, 0, 0)}
 ELEMENTWISE: dict[str, Case] = {
     "qir_add_u8u8_u8__neon": case("qir.IntAdd", (codes(0, (2, 40)), codes(1, (40,))), (0, 1), a_multiplier=0.5,
                                   b_multiplier=0.7, offset=3.0, qmin=0, qmax=255),
+    "qir_add_s16u8_s16__neon": case("qir.IntAdd", (codes(0, (2, 40), kind=np.int16), codes(1, (2, 40))), (0, 1),
+                                    a_multiplier=0.5, b_multiplier=0.7, offset=3.0, qmin=-32768, qmax=32767,
+                                    to="int16"),
     "qir_mul_u8u8_u8__neon": case("qir.IntMul", (codes(0, (2, 40)), codes(1, (2, 1))), (0, 1), multiplier=0.01,
                                   **FACTORS, **FINISH),
     "qir_mul_u8u8_f32__neon": case("qir.IntMul", (codes(0, (40,)), codes(1, (40,))), (0, 1), multiplier=0.01,

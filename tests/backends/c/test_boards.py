@@ -68,7 +68,8 @@ def some_of_each() -> list[Case]:
         case("qir.IntMean", (codes(0, (1, 5, 30)),), axes=(2,), x_zero_point=25, multiplier=0.9, **finish),
         case("qir.IntSoftmax", (codes(0, (3, 20)), exponentials(np.float32(0.05))), axis=1, multiplier=256.0,
              **{**finish, "y_zero_point": 0}),
-        case("qir.IntLayerNorm", (codes(0, (3, 24)), *row), epsilon=0.5, **{**finish, "y_zero_point": 120}),
+        *(case("qir.IntLayerNorm", (codes(0, (3, 24), kind=kind), *row), epsilon=0.5, **{**finish, "y_zero_point": 120})
+          for kind in (np.uint8, np.int16)),
     ]  # fmt: skip
     few = [replace(one, node=one.node.with_(attrs={**one.node.attrs, "small": 1})) if "weight_bits" in one.node.attrs
            else one for one in every]  # fmt: skip

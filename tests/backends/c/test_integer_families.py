@@ -178,8 +178,9 @@ def normalizations(draw: st.DrawFn) -> Case:
     """Softmax along any axis, or layer normalization."""
     seed, scale = draw(st.integers(0, 2**31)), draw(st.sampled_from([0.002, 0.05, 0.4, 3.0]))
     shape = (*draw(st.lists(st.integers(1, 3), max_size=2)), draw(st.integers(1, 70)), draw(st.integers(1, 70)))
-    x = codes(seed, shape, draw(st.sampled_from(["random", "extreme"])))
-    if draw(st.booleans()):
+    fill, softmax = draw(st.sampled_from(["random", "extreme"])), draw(st.booleans())
+    x = codes(seed, shape, fill, np.uint8 if softmax else draw(WIDTHS))
+    if softmax:
         return case("qir.IntSoftmax", (x, exponentials(np.float32(scale))), axis=draw(st.integers(0, len(shape) - 1)),
                     multiplier=draw(st.sampled_from([1.0, 256.0, 3000.0])), **draw(finishes()))  # fmt: skip
     rng, size = np.random.default_rng(seed), shape[-1]

@@ -93,6 +93,21 @@ def edges() -> list[Case]:
     return found
 
 
+def fine_sums(n: int) -> list[Case]:
+    """Sums of and to codes of 16 bits, and such codes as bytes."""
+    kinds = [(np.int16, np.uint8, "int16"), (np.uint8, np.int16, "uint8"), (np.uint8, np.uint8, "int16"),
+             (np.int16, np.int16, "int16")]  # fmt: skip
+    found = []
+    for number, (a, b, to) in enumerate(kinds):
+        ends = {"qmin": n, "qmax": 255 - n} if to == "uint8" else {"qmin": -32000 - n, "qmax": 32767}
+        operands = codes(n, (2, n), ("extreme", "random")[n % 2], a), codes(number, (2, n), "extreme", b)
+        found.append(case("qir.IntAdd", operands, (0, 1), a_multiplier=0.013 if to == "uint8" else 0.9,
+                          b_multiplier=-0.0073, offset=99.5, to=to, **ends))  # fmt: skip
+    found.append(case("qir.IntMul", (codes(n, (2, n), "extreme", np.int16), codes(n, (1, 1))), (0, 1), a_zero_point=-n,
+                      b_zero_point=1, multiplier=0.00003, y_zero_point=12, qmin=5, qmax=250))  # fmt: skip
+    return found
+
+
 def long_rows() -> list[Case]:
     """Products and sums whose rows end around the multiples of a vector."""
     found = []
@@ -118,18 +133,10 @@ def long_rows() -> list[Case]:
                           multiplier=0.7, **finish))  # fmt: skip
         found.append(case("qir.IntSoftmax", (codes(n, (3, n)), exponentials(np.float32(0.01 * n))), axis=1,
                           multiplier=256.0, **(finish if n % 2 else {})))  # fmt: skip
-        found.append(
-            case(
-                "qir.IntLayerNorm",
-                (
-                    codes(n, (3, n), "extreme"),
-                    np.linspace(-90, 90, n, dtype=np.float32),
-                    np.arange(n, dtype=np.float32),
-                ),
-                epsilon=float(n),
-                **finish,
-            )
-        )
+        row = np.linspace(-90, 90, n, dtype=np.float32), np.arange(n, dtype=np.float32)
+        found += [case("qir.IntLayerNorm", (codes(n, (3, n), "extreme", kind), *row), epsilon=float(n), **finish)
+                  for kind in (np.uint8, np.int16)]  # fmt: skip
+        found += fine_sums(n)
         found.append(case("qir.IntAveragePool", (codes(n, (1, n, 5, 4)),), kernel_shape=(3, 2), pads=(1, 0, 1, 1),
                           x_zero_point=n, multiplier=0.7, count_include_pad=n % 2, **finish))  # fmt: skip
         found.append(case("qir.IntMatMul", (codes(n, (2, 7, n)), codes(n, (n, n))), (0, 1), a_zero_point=n,

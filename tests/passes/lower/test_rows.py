@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from qir.evaluate import evaluate
-from qir.ir.dtype import INT8, UINT8, DType
+from qir.ir.dtype import INT8, INT16, UINT8, DType
 from qir.ir.graph import Graph
 from qir.ir.types import Affine, TensorType
 from qir.quant.scales import decode, encode
@@ -67,14 +67,14 @@ def test_softmax_along_any_axis_and_with_real_results() -> None:
     np.testing.assert_allclose(evaluate(result, {"x": x})["y"], evaluate(graph, {"x": x})["y"], rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize("storage", [UINT8, INT8])
+@pytest.mark.parametrize("storage", [UINT8, INT8, INT16])
 @pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize(("rows", "size", "scale"), [(26000, 4, 0.02), (1600, 64, 0.05), (60, 2000, 0.3)])
 def test_layer_normalization(rows: int, size: int, scale: float, bias: bool, storage: DType) -> None:
     known = {"g": normal(size, seed=1), **({"b": normal(size, seed=2)} if bias else {})}
     graph = net(f"(float[{rows},{size}] x) => (float[a,b] y) {{ y = LayerNormalization (x, {', '.join(known)}) }}",
                 **known)  # fmt: skip
-    graph = with_codes(graph, storage, x=scale, y=0.03)
+    graph = with_codes(with_codes(graph, INT8, y=0.03), storage, x=scale)
     assert ops(lowered(graph)) == [CODED[0], "qir.IntLayerNorm", CODED[1]]
     x = np.random.default_rng(size).normal(scale, 30 * scale, (rows, size)).astype(np.float32)
     real = decoded(graph, x)

@@ -222,3 +222,16 @@ def test_two_clamps_in_a_row_are_absorbed_at_once() -> None:
     (one,) = parse_pipeline("absorb-activations")
     assert ops(one.run(quantized, context(graph))) == ["MatMul"]
     assert codes(quantized) == ["y"]
+
+
+@pytest.mark.parametrize("where", TARGETS)
+def test_codes_are_for_the_part_that_is_read(where: str) -> None:
+    """The large first channel of c is read by no one, so that it may be clipped; that of d is."""
+    w = normal(4, 4, 1, 1) * np.array([50, 1, 1, 1], np.float32).reshape(4, 1, 1, 1)
+    graph = net("""(float[N,4,8,8] x) => (float[N,3,8,8] y) {
+        c = Conv (x, w)  d = Conv (x, w)  p = Slice (c, one, four, one)  q = Slice (d, one, four, one)
+        e = Relu (d)  f = Conv (p, v)  g = Conv (q, v)  h = Conv (e, u)  s = Add (f, g)  y = Add (s, h)
+    }""", w=w, v=normal(3, 3, 1, 1), u=normal(3, 4, 1, 1), one=np.array([1]), four=np.array([4]))  # fmt: skip
+    found = {name: kind for name in "cdp" if (kind := quant(apply(ACTIVATIONS, graph, where), name)) is not None}
+    assert found["c"] == found["p"]
+    assert float(found["c"].scale) < float(found["d"].scale) / 10

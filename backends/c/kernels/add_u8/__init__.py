@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,10 @@ _FEW = Path(__file__).parent / "add_few__avx2.c"
 
 def _source(isa: str) -> Path:
     return Path(__file__).parent / f"add_u8__{isa}.c"
+
+
+def _wide(isa: str) -> Path:
+    return Path(__file__).parent / f"add_wide__{isa}.c"
 
 
 def _accepts(site: Site) -> str | None:
@@ -96,9 +101,26 @@ def _accepts_few(site: Site) -> str | None:
     found = _few(site)
     if found is None:
         return "no operand of few codes, or too many sums"
-    if broadcast_loops(site.input(0), site.input(1), site.output)[1:] or site.input(0).size != site.input(1).size:
+    return _apart(site) or ("its sums fall where an operand rises" if (np.diff(found[1], axis=1) < 0).any() else None)
+
+
+def _apart(site: Site) -> str | None:
+    """The reason to refuse operands of which one is broadcast, or lies otherwise."""
+    loops = broadcast_loops(site.input(0), site.input(1), site.output)
+    if loops[1:] or site.input(0).size != site.input(1).size:
         return "its operands do not lie side by side"
-    return "its sums fall where an operand rises" if (np.diff(found[1], axis=1) < 0).any() else None
+    return None
+
+
+def _accepts_wide(site: Site) -> str | None:
+    return "its codes have 8 bits" if only_bytes(site) is None else _apart(site)
+
+
+def _bind_wide(site: Site, isa: str) -> Bound:
+    a, b, y = site.input(0), site.input(1), site.output
+    kernel = Kernel(f"qir_add_wide_T__{isa}", _wide(isa), f"qir_add_{a.short}{b.short}_{y.short}__{isa}",
+                    (("QIR_A", a.ctype), ("QIR_B", b.ctype), ("QIR_Y", y.ctype)))  # fmt: skip
+    return Bound(kernel, (numbers(site), Scalar(y.size, "size_t"), a.read, b.read, y.write))
 
 
 def _bind_few(site: Site) -> Bound:
@@ -128,6 +150,7 @@ FAMILY = Family(
     "add_u8", ("qir.IntAdd",), FOLLOW,
     (_on("portable", _accepts_float), Variant("portable", _FIXED, _accepts_fixed, _bind_fixed),
      _on("avx2", _accepts_vectors), _on("neon", _accepts_vectors),
+     *(Variant(isa, _wide(isa), _accepts_wide, partial(_bind_wide, isa=isa)) for isa in ("avx2", "neon")),
      Variant("avx2", _FEW, _accepts_few, _bind_few, fixed=True)),
     in_place=(0, 1),
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""qir.IntLayerNorm: layer normalization of rows of uint8 codes."""
+"""qir.IntLayerNorm: layer normalization of rows of codes of 8 or 16 bits."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from qir.backends.c.binding.requant import is_fixed, requant
 from qir.backends.c.binding.site import Site
 from qir.backends.c.kernels import Bound, Family, Variant
 from qir.backends.c.program import Data, Kernel, Struct
-from qir.quant.fixedpoint import FixedRow, fixed_epsilon, fixed_row
+from qir.quant.fixedpoint import FixedRow, fixed_epsilon, fixed_row, spread_fraction
 
 _HERE = Path(__file__).parent
 _SOURCE, _AVX2 = _HERE / "layernorm_u8__portable.c", _HERE / "layernorm_u8__avx2.c"
@@ -42,12 +42,14 @@ def _accepts_fixed(site: Site) -> str | None:
 def _bind_fixed(site: Site) -> Bound:
     x, y, node, row = site.input(0), site.output, site.node, _row(site)
     assert row is not None
+    fraction = spread_fraction(x.dtype)
     shape = Struct("qir_layernorm_fixed_shape", (
-        ("rows", x.size // x.shape[-1]), ("size", x.shape[-1]), ("epsilon", fixed_epsilon(node.attr("epsilon"))),
-        ("shift", row.shift), ("requant", requant(node)),
+        ("rows", x.size // x.shape[-1]), ("size", x.shape[-1]),
+        ("epsilon", fixed_epsilon(node.attr("epsilon"), fraction)), ("fraction", fraction), ("shift", row.shift),
+        ("requant", requant(node)),
     ))  # fmt: skip
-    kernel = Kernel("qir_layernorm_fixed_T__portable", _FIXED, f"qir_layernorm_fixed_{y.short}__portable",
-                    (("QIR_Y", y.ctype),))  # fmt: skip
+    kernel = Kernel("qir_layernorm_fixed_T__portable", _FIXED, f"qir_layernorm_fixed_{x.short}_{y.short}__portable",
+                    (("QIR_X", x.ctype), ("QIR_Y", y.ctype)))  # fmt: skip
     return Bound(kernel, (shape, Data(row.scale, "scales"), Data(row.bias, "bias"), x.read, y.write))
 
 
@@ -62,9 +64,9 @@ def _bind(site: Site, isa: str, source: Path) -> Bound:
         ("rows", x.size // size), ("size", size), ("epsilon", float(np.float32(node.attr("epsilon")))),
         ("requant", requant(node)),
     ))  # fmt: skip
-    stem = "T" if isa == "portable" else "u8"
-    kernel = Kernel(f"qir_layernorm_u8_{stem}__{isa}", source, f"qir_layernorm_u8_{y.short}__{isa}",
-                    (("QIR_Y", y.ctype),))  # fmt: skip
+    stem, result = ("T", (("QIR_Y", y.ctype),)) if isa == "portable" else ("u8", ())
+    kernel = Kernel(f"qir_layernorm_u8_{stem}__{isa}", source, f"qir_layernorm_{x.short}_{y.short}__{isa}",
+                    (("QIR_X", x.ctype), *result))  # fmt: skip
     tables = (Data(np.ascontiguousarray(site.input(slot).value), role) for slot, role in ((1, "scales"), (2, "bias")))
     return Bound(kernel, (shape, *tables, x.read, y.write))
 

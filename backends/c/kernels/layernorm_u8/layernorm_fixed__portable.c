@@ -1,6 +1,7 @@
 #include "layernorm_u8.h"
 
 /* template: begin */
+#define QIR_X uint8_t
 #define QIR_Y uint8_t
 /* template: end */
 
@@ -35,18 +36,18 @@ static int32_t qir_layernorm_fixed_T_reciprocal(uint32_t d) {
 
 /* y may be x: a row is read before it is written. */
 void qir_layernorm_fixed_T__portable(const qir_layernorm_fixed_shape *s, const int32_t *scale, const int64_t *bias,
-                                     const uint8_t *x, QIR_Y *y) {
+                                     const QIR_X *x, QIR_Y *y) {
     const int32_t size = s->size;
     int32_t row, i;
     for (row = 0; row < s->rows; ++row, x += size, y += size) {
         int64_t squares = 0, spread;
-        int32_t sum = 0, factor, down = 30;
+        int32_t sum = 0, factor, down = 38 - s->fraction / 2;
         for (i = 0; i < size; ++i) {
             sum += x[i];
             squares += x[i] * x[i];
         }
         spread = size * squares - (int64_t)sum * sum;
-        spread = (spread > 1 ? spread : 1) * 65536 + s->epsilon;
+        spread = (spread > 1 ? spread : 1) * ((int64_t)1 << s->fraction) + s->epsilon;
         for (; spread < (int64_t)1 << 60; spread *= 4) {
             --down;
         }

@@ -1,12 +1,13 @@
 #include "layernorm_u8.h"
 
 /* template: begin */
+#define QIR_X uint8_t
 #define QIR_Y uint8_t
 /* template: end */
 
 /* The products of sixteen are kept before they are added to. y may be x: a row is read before it is written. */
 void qir_layernorm_u8_T__portable(const qir_layernorm_u8_shape *s, const float *scale, const float *bias,
-                                  const uint8_t *x, QIR_Y *y) {
+                                  const QIR_X *x, QIR_Y *y) {
     const int32_t size = s->size;
     int32_t row, first, i;
     for (row = 0; row < s->rows; ++row, x += size, y += size) {

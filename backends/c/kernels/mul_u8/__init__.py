@@ -13,7 +13,10 @@ from qir.backends.c.binding.orders import FOLLOW
 from qir.backends.c.binding.requant import flushed, requant, vector_types
 from qir.backends.c.binding.site import Site
 from qir.backends.c.kernels import Bound, Family, Variant
-from qir.backends.c.program import Struct
+from qir.backends.c.program import Kernel, Scalar, Struct
+from qir.ir.dtype import INT16, UINT8
+
+_SCALAR = Path(__file__).parent / "mul_scalar__avx2.c"
 
 
 def _source(isa: str) -> Path:
@@ -33,14 +36,34 @@ def _accepts_neon(site: Site) -> str | None:
 
 
 def _bind(site: Site, isa: str) -> Bound:
-    a, b, y, node = site.input(0), site.input(1), site.output, site.node
-    numbers = Struct("qir_mul_u8_numbers", (
+    a, b, y = site.input(0), site.input(1), site.output
+    kernel = integer_kernel(site, f"qir_mul_u8u8_T__{isa}", _source(isa), ("QIR_A", "QIR_B"),
+                            wide=only_bytes(site) is not None, parts=vector_types(site, isa, "reals16"))  # fmt: skip
+    return Bound(kernel, (broadcast_struct(a, b, y), _numbers(site), a.read, b.read, y.write))
+
+
+def _numbers(site: Site) -> Struct:
+    """The qir_mul_u8_numbers of a site."""
+    node = site.node
+    return Struct("qir_mul_u8_numbers", (
         ("a_zero_point", int(node.attr("a_zero_point", 0))), ("b_zero_point", int(node.attr("b_zero_point", 0))),
         ("multiplier", float(np.float32(node.attr("multiplier")))), ("requant", requant(node)),
     ))  # fmt: skip
-    kernel = integer_kernel(site, f"qir_mul_u8u8_T__{isa}", _source(isa), ("QIR_A", "QIR_B"),
-                            wide=only_bytes(site) is not None, parts=vector_types(site, isa, "reals16"))  # fmt: skip
-    return Bound(kernel, (broadcast_struct(a, b, y), numbers, a.read, b.read, y.write))
+
+
+def _accepts_scalar(site: Site) -> str | None:
+    a, b, y = site.input(0), site.input(1), site.output
+    if (a.dtype, b.dtype, y.dtype) != (INT16, UINT8, UINT8):
+        return "no codes of 16 bits become such of 8"
+    if b.size != 1 or len(broadcast_loops(a, b, y)) > 1 or a.size != y.size:
+        return "its second operand is no single number"
+    return None
+
+
+def _bind_scalar(site: Site) -> Bound:
+    a, b, y = site.input(0), site.input(1), site.output
+    args = (_numbers(site), Scalar(y.size, "size_t"), a.read, b.read, y.write)
+    return Bound(Kernel("qir_mul_s16u8_u8__avx2", _SCALAR), args)
 
 
 def _on(isa: str, accepts: Callable[[Site], str | None]) -> Variant:
@@ -49,6 +72,7 @@ def _on(isa: str, accepts: Callable[[Site], str | None]) -> Variant:
 
 FAMILY = Family(
     "mul_u8", ("qir.IntMul",), FOLLOW,
-    (_on("portable", _accepts), _on("avx2", _accepts_vectors), _on("neon", _accepts_neon)),
+    (_on("portable", _accepts), _on("avx2", _accepts_vectors), _on("neon", _accepts_neon),
+     Variant("avx2", _SCALAR, _accepts_scalar, _bind_scalar)),
     in_place=(0, 1),
 )  # fmt: skip
