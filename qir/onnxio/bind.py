@@ -69,10 +69,11 @@ def bind_shapes(graph: Graph, shapes: Mapping[str, int | Sequence[int]]) -> Grap
     """The graph with symbolic dimensions replaced by numbers, everywhere.
 
     Args:
-        shapes: symbol to size, or input to its shape; a shape also binds the symbols that stand in it.
+        shapes: symbol to size, or input to its shape; a shape also binds the symbols that stand in it. Only a whole shape
+            may have a size of 0, for an input that is empty, such as what a decoder remembers at first.
 
     Raises:
-        ShapeError: for names that are neither, sizes below 1, contradictions, and declared sizes that differ.
+        ShapeError: for names that are neither, sizes out of range, contradictions, and declared sizes that differ.
     """
     if not shapes:
         return graph
@@ -83,6 +84,9 @@ def bind_shapes(graph: Graph, shapes: Mapping[str, int | Sequence[int]]) -> Grap
         if isinstance(wanted, int | np.integer):
             if name not in symbols:
                 raise ShapeError(f"the model has no dimension '{name}'", fix=_choice(symbols, graph))
+            if wanted < 1:
+                raise ShapeError(f"dimension '{name}' cannot be {wanted}: there would be nothing to compute",
+                                 fix=f"Give it 1 or more, such as {name}=1, or leave it open")  # fmt: skip
             _set(sizes, name, int(wanted))
         elif name in graph.inputs:
             types[name] = _shaped(name, graph.types.get(name), tuple(int(size) for size in wanted), sizes)
@@ -97,9 +101,6 @@ def _choice(symbols: Sequence[str], graph: Graph) -> str:
 
 
 def _set(sizes: dict[str, int], symbol: str, size: int) -> None:
-    if size < 1:
-        raise ShapeError(f"dimension '{symbol}' cannot be {size}: there would be nothing to compute",
-                         fix=f"Give it 1 or more, such as {symbol}=1, or leave it open")  # fmt: skip
     if sizes.setdefault(symbol, size) != size:
         raise ShapeError(f"dimension '{symbol}' cannot be both {sizes[symbol]} and {size}")
 
@@ -107,6 +108,8 @@ def _set(sizes: dict[str, int], symbol: str, size: int) -> None:
 def _shaped(name: str, kind: ValueType | None, wanted: tuple[int, ...], sizes: dict[str, int]) -> ValueType:
     if not isinstance(kind, TensorType):
         raise ShapeError(f"only tensors have a shape, this input is {kind}", tensor=name)
+    if min(wanted, default=0) < 0:
+        raise ShapeError(f"shape {list(wanted)} has a negative size", tensor=name)
     if kind.shape is not None:
         if len(kind.shape) != len(wanted):
             raise ShapeError(f"shape {list(wanted)} does not fit {kind}", tensor=name)
@@ -118,9 +121,6 @@ def _shaped(name: str, kind: ValueType | None, wanted: tuple[int, ...], sizes: d
                     f"the model declares {kind}, not {list(wanted)}", tensor=name,
                     fix="Export the model with a symbolic dimension there",
                 )  # fmt: skip
-    if min(wanted, default=1) < 1:
-        raise ShapeError(f"shape {list(wanted)} has the size {min(wanted)}: there would be nothing to compute",
-                         tensor=name, fix="Give 1 or more along every axis")  # fmt: skip
     return TensorType(kind.dtype, wanted, kind.quant)
 
 
