@@ -56,6 +56,7 @@ RATES: Mapping[str, float] = MappingProxyType({
     "compare__avx2": 6, "compare__portable": 1,
     "conv_u8_winograd__avx2": 20, "conv_u8_winograd4__avx2": 20,
     "conv_u8_winograd__avx2_crossed": 22, "conv_u8_winograd4__avx2_crossed": 22,
+    "conv_u8_winograd_by2__avx2_crossed": 22,
     "conv_u8_packed__neon": 13, "conv_u8_packed__dotprod": 39, "conv_u8_packed__i8mm": 69,
     "conv_u8__neon": 13, "conv_u8__dotprod": 39, "conv_u8__i8mm": 69, "conv_u8_winograd__neon": 10.3,
     "conv_u8_winograd4__neon": 10.3,

@@ -6,9 +6,10 @@
 #include "conv_u8_winograd_words.h"
 /* template: end */
 
-/* Windows of three by three taps, one pixel apart, by Winograd's F(m x m, 3x3), m = QIR_SIDE: of a tile of n by n codes d,
-   n = m + 2, and a kernel g the m by m outputs are A' [(G g G') . (B' d B)] A, element by element over n^2 places
-   instead of 9 m^2 products: 16 instead of 36, or 36 instead of 144. Fractions of G are cleared:
+/* Windows of three by three taps, QIR_BY pixels apart, by Winograd's F(m x m, 3x3), m = QIR_SIDE: of a tile of n by n
+   codes d, n = (m - 1) QIR_BY + 3, and a kernel g the m by m outputs are A' [(G g G') . (B' d B)] A, element by element
+   over n^2 places instead of 9 m^2 products: 16 or, two pixels apart, 25 instead of 36, or 36 instead of 144. Fractions
+   of G are cleared:
 
        m = 2:  B' = 1  0 -1  0    2 G = 2  0  0    A' = 1  1  1  0
                     0  1  1  0          1  1  1         0  1 -1 -1
@@ -21,6 +22,14 @@
                     0 -2 -1  2  1  0           1  2  4         0  1 -1  8 -8  2
                     0  2 -1 -2  1  0           1 -2  4
                     0  4  0 -5  0  1           0  0 12
+
+   Two pixels apart even codes and taps 0 and 2 are F(2, 2), odd codes go by tap 1:
+
+       m = 2:  B' = 1  0 -1  0  0      G = 1  0  0    A' = 1  1  0  1  0
+                    0  0  1  0  0          1  0  1         0  1  1  0  1
+                    0  0 -1  0  1          0  0  1
+                    0  1  0  0  0          0  1  0
+                    0  0  0  1  0          0  1  0
 
    The packed weights, at most 9 * 128 or 144 * 128, fit int16, as does B' d B: of codes, which are not negative, it is
    at most 4 * 255, or (8 * 8 + 2 * 2) * 255 in the second place of the second row. So products are exact in int32.
@@ -53,7 +62,13 @@ typedef struct {
 /* t = B' d. */
 QIR_TARGET static QIR_INLINE void qir_conv_u8s8_winograd_T_along(const QIR_SHORTS d[QIR_WINDOW],
                                                                  QIR_SHORTS t[QIR_WINDOW]) {
-    #if QIR_SIDE == 2
+    #if QIR_BY == 2
+    t[0] = QIR_MINUS(d[0], d[2]);
+    t[1] = d[2];
+    t[2] = QIR_MINUS(d[4], d[2]);
+    t[3] = d[1];
+    t[4] = d[3];
+    #elif QIR_SIDE == 2
     t[0] = QIR_MINUS(d[0], d[2]);
     t[1] = QIR_PLUS(d[1], d[2]);
     t[2] = QIR_MINUS(d[2], d[1]);
@@ -75,7 +90,7 @@ QIR_TARGET static QIR_INLINE void qir_conv_u8s8_winograd_T_along(const QIR_SHORT
 QIR_TARGET static void qir_conv_u8s8_winograd_T_in(const uint8_t *const pixel[QIR_WINDOW * QIR_WINDOW],
                                                    int32_t channels, ptrdiff_t place,
     #if QIR_CROSSED
-                                                   int32_t rows, QIR_VECTOR sums[QIR_WINDOW * QIR_WINDOW],
+                                                   int32_t rows, QIR_VECTOR *sums,
     #endif
                                                    int16_t *to) {
     int32_t channel, i, j;
@@ -152,7 +167,10 @@ static void qir_conv_u8s8_winograd_T_products(const qir_conv_u8s8_winograd_T_blo
 /* y = A' m. */
 QIR_TARGET static QIR_INLINE void qir_conv_u8s8_winograd_T_back(const QIR_VECTOR m[QIR_WINDOW],
                                                                 QIR_VECTOR y[QIR_SIDE]) {
-    #if QIR_SIDE == 2
+    #if QIR_BY == 2
+    y[0] = QIR_ADD(QIR_ADD(m[0], m[1]), m[3]);
+    y[1] = QIR_ADD(QIR_ADD(m[1], m[2]), m[4]);
+    #elif QIR_SIDE == 2
     y[0] = QIR_ADD(QIR_ADD(m[0], m[1]), m[2]);
     y[1] = QIR_SUBTRACT(QIR_SUBTRACT(m[1], m[2]), m[3]);
     #else
@@ -281,7 +299,8 @@ QIR_TARGET static void qir_conv_u8s8_winograd_T_codes(const qir_conv_u8_shape *s
     const qir_window *const win = &s->window;
     const int32_t in_row = (win->out[2] + QIR_SIDE - 1) / QIR_SIDE;
     const ptrdiff_t depth = (ptrdiff_t)b->steps * QIR_CODES, place = b->room * depth;
-    int32_t row = first / in_row * QIR_SIDE - win->pad[1], column = first % in_row * QIR_SIDE - win->pad[2], tile;
+    const int32_t right = QIR_SIDE * QIR_BY;
+    int32_t row = first / in_row * right - win->pad[1], column = first % in_row * right - win->pad[2], tile;
     int16_t *to = b->codes;
     const uint8_t *pixel[QIR_WINDOW * QIR_WINDOW];
     #if QIR_CROSSED
@@ -292,7 +311,7 @@ QIR_TARGET static void qir_conv_u8s8_winograd_T_codes(const qir_conv_u8_shape *s
         qir_conv_u8s8_winograd_T_pixels(s, x, row, column, outside, pixel);
     #if QIR_CROSSED
         do { /* the last of those woven together fills them up */
-            QIR_VECTOR sums[QIR_WINDOW * QIR_WINDOW];
+            QIR_VECTOR sums[QIR_WINDOW * QIR_WINDOW + 3];
             memset(sums, 0, sizeof sums);
             qir_conv_u8s8_winograd_T_in(pixel, s->in_channels, place, rows, sums, to + 8 * at);
             QIR_OFFSETS(sums, QIR_WINDOW * QIR_WINDOW, b->room, offset + at);
@@ -307,10 +326,10 @@ QIR_TARGET static void qir_conv_u8s8_winograd_T_codes(const qir_conv_u8_shape *s
     #else
         qir_conv_u8s8_winograd_T_in(pixel, s->in_channels, place, to + tile * depth);
     #endif
-        column += QIR_SIDE;
-        if (column + win->pad[2] >= win->out[2]) {
+        column += right;
+        if (column + win->pad[2] >= win->out[2] * QIR_BY) {
             column = -win->pad[2];
-            row += QIR_SIDE;
+            row += right;
         }
     }
 }

@@ -23,7 +23,7 @@ QIR_AVX2 static QIR_INLINE __m256i qir_every_other(__m256i a, __m256i b) {
         _mm256_shuffle_ps(_mm256_castsi256_ps(a), _mm256_castsi256_ps(b), _MM_SHUFFLE(2, 0, 2, 0)));
 }
 
-/* A tile's offsets at `places` places, which go by fours, `apart` from place to place; of the sums of each place every
+/* A tile's offsets at `places` places, `apart` from place to place; of the sums of each place, which go by fours, every
    other lane is to be added. */
 QIR_AVX2 static void qir_winograd_crossed_offsets(const __m256i *sums, int32_t places, ptrdiff_t apart, int32_t *offset) {
     int32_t i, j;
@@ -33,7 +33,7 @@ QIR_AVX2 static void qir_winograd_crossed_offsets(const __m256i *sums, int32_t p
         const __m256i all = _mm256_hadd_epi32(two, others);
         _mm_storeu_si128((__m128i *)(void *)each,
                          _mm_add_epi32(_mm256_castsi256_si128(all), _mm256_extracti128_si256(all, 1)));
-        for (j = 0; j < 4; ++j, offset += apart) {
+        for (j = 0; j < 4 && i + j < places; ++j, offset += apart) {
             *offset = each[j];
         }
     }

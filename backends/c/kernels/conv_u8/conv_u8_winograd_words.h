@@ -3,6 +3,7 @@
 #define QIR_CONV_U8_WINOGRAD_WORDS_H
 
 #define QIR_SIDE 4
+#define QIR_BY 1
 #define QIR_WINDOW 6
 
 #if defined(__aarch64__) || defined(__arm__)

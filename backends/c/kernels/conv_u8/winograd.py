@@ -1,5 +1,5 @@
-"""Winograd's F(2x2, 3x3) and F(4x4, 3x3) in integers: which convolutions, packed weights, calls of
-conv_u8_winograd__vectors.c."""
+"""Winograd's F(2x2, 3x3), also two pixels apart, and F(4x4, 3x3) in integers: which convolutions, packed weights, calls
+of conv_u8_winograd__vectors.c."""
 
 from __future__ import annotations
 
@@ -38,6 +38,7 @@ class Tile:
 
     Attributes:
         side: outputs of a tile along an axis.
+        step: pixels from window to window.
         cleared: the matrix G without its fractions.
         shift: logarithm of the factor by which accumulators are too large.
         less: what is taken off every code where products are crossed.
@@ -49,6 +50,7 @@ class Tile:
     """
 
     side: int
+    step: int
     cleared: tuple[tuple[int, int, int], ...]
     shift: int
     less: int
@@ -57,12 +59,12 @@ class Tile:
 
     @property
     def places(self) -> int:
-        return (self.side + 2) ** 2
+        return len(self.cleared) ** 2
 
     @property
     def name(self) -> str:
         """Of its kernels."""
-        return "winograd" if self.side == 2 else f"winograd{self.side}"
+        return f"winograd{'' if self.side == 2 else self.side}{'' if self.step == 1 else f'_by{self.step}'}"
 
     @property
     def growth(self) -> float:
@@ -71,12 +73,14 @@ class Tile:
 
 
 TILES = (
-    Tile(4, ((6, 0, 0), (-4, -4, -4), (-4, 4, -4), (1, 2, 4), (1, -2, 4), (0, 0, 12)), 6, 128,
+    Tile(4, 1, ((6, 0, 0), (-4, -4, -4), (-4, 4, -4), (1, 2, 4), (1, -2, 4), (0, 0, 12)), 6, 128,
          {"avx2": (170, 300), "avx2_crossed": (300, 330), "neon": (200, 380)},
          {"avx2": (6, 24), "avx2_crossed": (24, 24), "neon": (10, 25)}),
-    Tile(2, ((2, 0, 0), (1, 1, 1), (1, -1, 1), (0, 0, 2)), 2, 0,
+    Tile(2, 1, ((2, 0, 0), (1, 1, 1), (1, -1, 1), (0, 0, 2)), 2, 0,
          {"avx2": (40, 96), "avx2_crossed": (70, 105), "neon": (40, 80)},
          {"avx2": (12, 24), "avx2_crossed": (24, 24), "neon": (10, 25)}),
+    Tile(2, 2, ((1, 0, 0), (1, 0, 1), (0, 0, 1), (0, 1, 0), (0, 1, 0)), 0, 0,
+         {"avx2_crossed": (100, 140)}, {"avx2_crossed": (24, 24)}),
 )  # fmt: skip
 
 
@@ -145,8 +149,9 @@ _VECTORS = {
 
 def _accepts(site: Site, tile: Tile, isa: str) -> str | None:
     win, w = conv_window(site), site.input(1)
-    if (win.kernel, win.strides, win.dilations) != ((3, 3), (1, 1), (1, 1)) or int(site.node.attr("group", 1)) != 1:
-        return "not three by three neighbouring taps one pixel apart"
+    strides = (tile.step, tile.step)
+    if (win.kernel, win.strides, win.dilations) != ((3, 3), strides, (1, 1)) or int(site.node.attr("group", 1)) != 1:
+        return f"not three by three neighbouring taps, windows {tile.step} apart"
     if w.shape[1] < PANEL:
         return f"fewer than {PANEL} input channels"
     if _VECTORS[isa].crossed and w.shape[1] % PANEL:
@@ -224,7 +229,8 @@ def _packed(w: np.ndarray, tile: Tile, vectors: _Vectors) -> Data:
 
 
 def _kernel(site: Site, tile: Tile, isa: str) -> Kernel:
-    words = (*_VECTORS[isa].words.items(), ("QIR_SIDE", str(tile.side)), ("QIR_WINDOW", str(tile.side + 2)))
+    words = (*_VECTORS[isa].words.items(), ("QIR_SIDE", str(tile.side)), ("QIR_BY", str(tile.step)),
+             ("QIR_WINDOW", str(len(tile.cleared))))  # fmt: skip
     header = _HERE / f"conv_u8_winograd_{_VECTORS[isa].products}.h"
     if isa != "neon":
         kernel = x86_kernel(_FUNCTION, _SOURCE, site, "avx2")
@@ -256,4 +262,5 @@ WINOGRAD = tuple(
             grows=partial(_grows, tile=tile, isa=isa))
     for isa in _VECTORS
     for tile in TILES
+    if isa in tile.rooms
 )  # fmt: skip
