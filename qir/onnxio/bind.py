@@ -69,8 +69,8 @@ def bind_shapes(graph: Graph, shapes: Mapping[str, int | Sequence[int]]) -> Grap
     """The graph with symbolic dimensions replaced by numbers, everywhere.
 
     Args:
-        shapes: symbol to size, or input to its shape; a shape also binds the symbols that stand in it. Only a whole shape
-            may have a size of 0, for an input that is empty, such as what a decoder remembers at first.
+        shapes: symbol to size, or input to its shape; a shape also binds the symbols that stand in it. Only a whole
+            shape may have a size of 0, for an input that is empty, such as what a decoder remembers at first.
 
     Raises:
         ShapeError: for names that are neither, sizes out of range, contradictions, and declared sizes that differ.
