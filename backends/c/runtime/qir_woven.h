@@ -35,10 +35,9 @@ static inline qir_heights qir_cut_into_tiles(int32_t pixels, int32_t most) {
     return cut;
 }
 
-/* Pixels that a tile of `most` at most takes for some of them: for the few that a small image leaves there are no tiles
-   of their own. */
+/* Pixels that a tile takes for some of them: for the few that a small image leaves there are no tiles of their own. */
 static inline int32_t qir_woven_rows(int32_t pixels, int32_t most) {
-    const int32_t least = most > 4 ? 4 : most < 3 ? most : 3;
+    const int32_t least = most > 4 ? 4 : 3;
     return pixels < least ? least : pixels;
 }
 

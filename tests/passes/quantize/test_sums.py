@@ -89,7 +89,9 @@ def test_what_moves_them_rounds_them_to_bytes() -> None:
     assert (INT16, UINT8) == tuple(kind.storage for name in "sr" if (kind := quant(graph, name)) is not None)
     lowered = apply("lower-integer", graph)
     (moved,) = [node for node in lowered.nodes if node.outputs == ("r",)]
-    assert "qir.IntMul" == lowered.index.producer(moved.inputs[0]).op  # type: ignore[union-attr]
+    rounding = lowered.index.producer(moved.inputs[0])
+    assert rounding is not None
+    assert rounding.op == "qir.IntMul"
 
 
 def test_so_does_what_splits_them() -> None:

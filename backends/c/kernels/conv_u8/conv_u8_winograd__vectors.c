@@ -33,10 +33,11 @@
 
    The packed weights, at most 9 * 128 or 144 * 128, fit int16, as does B' d B: of codes, which are not negative, it is
    at most 4 * 255, or (8 * 8 + 2 * 2) * 255 in the second place of the second row. So products are exact in int32.
-   What comes out is 4 or 576 times the convolution, modulo 2^32, as sums may wrap around on the way. Of 576 the factor 9
-   is odd, so it has an inverse modulo 2^32 and is taken out by a multiplication; the binder checks that what is left, 4
-   or 64 times the convolution, fits int32. Powers of two change no mantissa: results are those of the convolution where
-   a quarter or a 64th of the multiplier is given, and as many times the bias.
+   What comes out is 4 or 576 times the convolution, two pixels apart the convolution itself, modulo 2^32, as sums may
+   wrap around on the way. Of 576 the factor 9 is odd, so it has an inverse modulo 2^32 and is taken out by a
+   multiplication; the binder checks that what is left, 1, 4 or 64 times the convolution, fits int32. Powers of two change
+   no mantissa: results are those of the convolution where as small a part of the multiplier is given, and as many times
+   the bias.
 
    Crossed products (runtime/qir_woven.h) add weights to codes. Those fit int16 together, where m = 4 takes codes less 128:
    then B' d B is at most (4 + 5 + 1)^2 * 128. Of what all codes have in common only the second place of the second row
@@ -335,7 +336,7 @@ QIR_TARGET static void qir_conv_u8s8_winograd_T_codes(const qir_conv_u8_shape *s
 }
 
 /* At least sixteen input channels; where products are crossed they go by sixteens. Weights: [panel of 16
-   channels][place][...], see qir_winograd_tiles and qir_winograd_crossed_place; 4 or 64 times the bias, with -x_zero_point *
+   channels][place][...], see qir_winograd_tiles and qir_winograd_crossed_place; 1, 4 or 64 times the bias, with -x_zero_point *
    sum of w, of codes as they are taken, and as small a part of the multiplier: [panel][16]. sum, other: as in
    conv_u8__x86.c. scratch: sums, offsets and codes of a block of `room` tiles, and a pixel of the zero point for what lies
    outside the input. */
