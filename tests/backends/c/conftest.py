@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
+from qir.backends.c import build
 from qir.backends.c.binding.site import Site
 from qir.backends.c.binding.vectors import VECTORS
 from qir.backends.c.costs import Costs
@@ -17,7 +18,8 @@ from qir.backends.c.targets import C_TARGETS
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-import elsewhere  # found through the line above
+import elsewhere  # found through the lines above
+import precompiled
 
 BITS = "x86-avx512vpopcntdq"
 """Beyond the other targets it has kernels for packed bits alone."""
@@ -27,6 +29,31 @@ CORES = ("cortex-m4", "cortex-m55")
 """Microcontrollers, one for each instruction set; what others of it have more is not used."""
 FLOAT_TARGETS = [next(name for name in VECTOR_TARGETS if isa in C_TARGETS[name].isas) for isa in VECTORS]
 """One for each instruction set of the float kernels."""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def compiled_quickly() -> Iterator[None]:
+    """Half of the time of these tests is the compiler's, and what they ask of libraries for this process is bits.
+
+    Portable C is built without optimizing, which takes half as long: optimized it runs on the boards, on ARM and in
+    tests/end_to_end. Kernels on vectors are optimized as for users, after headers that are parsed once.
+    """
+    usual = build._into_cache
+
+    def quickly(name: str, files: build.Files, arguments: Sequence[str], command: Sequence[str]) -> Path:
+        if "-shared" in arguments:
+            sources = [word for word in arguments if word.endswith((".c", ".S"))]
+            flags = [word for word in arguments if word not in (*sources, "-shared", "-lm")]
+            brought = precompiled.included((*command, *flags), files.values())
+            if brought and not any(word.endswith(".S") for word in sources):
+                arguments = [*arguments, *brought]
+            elif not any(word.startswith("-m") for word in flags):
+                arguments = [{"-O2": "-O0"}.get(word, word) for word in arguments]
+        return usual(name, files, arguments, command)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(build, "_into_cache", quickly)
+        yield
 
 
 def float_isa(target: str) -> str:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import precompiled
 
 from qir.backends.c import CModule
 from qir.backends.c.boards import BOARDS
@@ -228,6 +229,7 @@ def build(module: CModule, folder: Path, compiler: tuple[str, ...]) -> None:
     for name, text in {**emit(module.program, module.name, "c"), "driver.c": driver(module)}.items():
         (folder / name).write_text(str(text), encoding="utf-8")
     sources = ("net.c", "net_weights.c", "driver.c")
-    line = [*compiler, "-std=c99", "-O2", *module.flags, "-static", *sources, "-o", "net", "-lm"]
+    line = [*compiler, "-std=c99", "-O2", "-static", *module.flags]
+    line += [*precompiled.included(line, module.sources.values()), *sources, "-o", "net", "-lm"]
     done = subprocess.run(line, cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"{shlex.join(line)}\n{done.stderr[:4000]}"

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import elsewhere
 import numpy as np
+import precompiled
 import pytest
 from graphs import Builder
 from networks import residual
@@ -57,7 +58,7 @@ def test_no_warnings_as_cpp(folder: Path, compiler: str) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kernel_file_stands_alone(compiler: str, tmp_path: Path, kind: str, need: Callable[[str], str]) -> None:
-    files = [str(source) for source in SOURCES if source.stem.endswith(f"__{kind}")]
+    sources = [source for source in SOURCES if source.stem.endswith(f"__{kind}")]
     having = [name for name in elsewhere.MACHINES if kind in C_TARGETS[name].isas]
     for target in [name for name in having if C_TARGETS[name].isas[0] == kind] or having[:1] or [""]:
         if not target and kind not in ("portable", "vectors") and platform.machine() not in ("x86_64", "AMD64"):
@@ -65,9 +66,15 @@ def test_every_kernel_file_stands_alone(compiler: str, tmp_path: Path, kind: str
         command = elsewhere.command(target, compiler)
         need(command[0])
         flags = C_TARGETS[target].flags if target else ()
-        run(tmp_path, *command, *flags, "-std=c99", *WARNINGS, "-Os", "-c", *files)
-        if Path(command[0]).name == "clang":  # gcc for other processors comes without C++
-            run(tmp_path, *command, *flags, "-x", "c++", "-std=c++17", *WARNINGS, "-fsyntax-only", *files)
+        clang = Path(command[0]).name == "clang"
+        ways = [("-std=c99", *WARNINGS, "-Os")]
+        if clang:  # gcc for other processors comes without C++
+            ways.append(("-x", "c++", "-std=c++17", *WARNINGS))
+        for way in ways:
+            line = (*command, *flags, *way)  # that a file includes what it needs gcc says
+            header = "arm_neon.h" if target in elsewhere.MACHINES else "immintrin.h"
+            brought = precompiled.parsed(header, line) if clang and kind != "portable" else ()
+            run(tmp_path, *line, *brought, "-fsyntax-only" if "c++" in way else "-c", *map(str, sources))
 
 
 def test_sanitized_run_passes(folder: Path, compiler: str) -> None:
