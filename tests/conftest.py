@@ -26,6 +26,10 @@ GOLDEN = ROOT / "tests" / "golden"
 IN_CI = os.environ.get("QIR_CI") == "1"
 COMPILERS = ("gcc", "clang") if IN_CI or shutil.which("gcc") or shutil.which("clang") else ("cc",)
 
+if "PYTEST_XDIST_WORKER" in os.environ:  # workers have a core each; threads of BLAS would wait for one another's
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 settings.register_profile("qir", deadline=None, max_examples=50, derandomize=IN_CI)
 settings.load_profile("qir")
 
