@@ -15,11 +15,13 @@ help: ## list the targets
 demo: $(VENV)/demo.stamp ## compile the digits network to QDQ ONNX and to C, run both, compare
 	$(BIN)/python models/demo.py
 
-# All three run even if an earlier one fails, so that one run shows everything.
+# All three run even if one fails, so that one run shows everything; types are checked beside the tests.
 test: $(VENV)/dev.stamp ## lint, types and every test, the slow ones included
-	@status=0; \
-	$(MAKE) --no-print-directory --keep-going lint types || status=1; \
+	@status=0; mkdir -p build; \
+	$(MAKE) --no-print-directory --keep-going lint types >build/checks.log 2>&1 & checks=$$!; \
 	$(BIN)/python -m pytest $(PYTEST_FLAGS) || status=1; \
+	wait $$checks || status=1; \
+	cat build/checks.log; \
 	exit $$status
 
 unit: $(VENV)/dev.stamp ## the fast tests
