@@ -8,7 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from qir.backends.c.binding import RUNTIME
-from qir.backends.c.binding.requant import SUMMED, own_first
+from qir.backends.c.binding.requant import SUMMED, own_first, whole_codes
 from qir.backends.c.binding.site import Site
 from qir.backends.c.program import Kernel
 from qir.quant.planes import FITTED
@@ -35,7 +35,7 @@ _WORDS = {"QIR_VECTOR": "__m256i", "QIR_REALS": "__m256", "QIR_REQUANT": "qir_re
           "QIR_TAKE": "qir_avx2_take_four", "QIR_SCALED": "qir_avx2_scaled", "QIR_MM": "QIR_MM256",
           "QIR_RUNS1": "QIR_ONE_RUN", "QIR_RUNS1_END": "QIR_ONE_RUN_END",
           "QIR_RUNS2": "QIR_ONE_RUN", "QIR_RUNS2_END": "QIR_ONE_RUN_END"}  # fmt: skip
-_STORES = {"QIR_FOUR": "four", "QIR_PAIR": "pair", "QIR_ROW": "row", "QIR_PART": "first"}
+_STORES = {"QIR_FOUR": "four", "QIR_PAIR": "pair", "QIR_ROW": "row"}
 _WIDER = {name: text.replace("256", "512").replace("requant8", "requant16") for name, text in _WORDS.items()}
 
 X86: Mapping[str, Vectors] = MappingProxyType({
@@ -118,9 +118,12 @@ def x86_kernel(function: str, source: Path, site: Site, isa: str, *, offsets: bo
     """
     found, sums = TEMPLATES[isa], site.added is not None
     first, short = own_first(site), site.output.short
-    short = f"sum_{'' if first else 'last_'}{short}" if sums else short
+    whole = "whole_" if whole_codes(site) else ""
     family = "avx512" if found.lanes == 16 else "avx2"
-    stores = {word: f"qir_{family}_{part}_{site.output.short}" for word, part in _STORES.items()}
+    stores = {word: f"qir_{family}_{part}_{whole}{short}" for word, part in _STORES.items()}
+    stores["QIR_PART"] = f"qir_{family}_first_{short}"
+    short = short if whole or short != "u8" else f"bounded_{short}"
+    short = f"sum_{'' if first else 'last_'}{short}" if sums else short
     own = {
         "QIR_Y": site.output.ctype, "QIR_BY_TILES": f"qir_{isa}_{'offset_' if offsets else ''}tiles_{short}",
         "QIR_START": "QIR_WITH_OFFSET" if offsets else "QIR_WITHOUT_OFFSET", "QIR_STEP_BYTES": str(16 * found.codes),
