@@ -23,6 +23,15 @@
 #define QIR_MM256(instruction) _mm256_##instruction
 #define QIR_MM512(instruction) _mm512_##instruction
 
+/* What no call of a network comes to is left out of it (qir.backends.c.program.Parts): here it ends, were it missing. */
+#if defined(__GNUC__)
+#define QIR_NEVER __builtin_trap()
+#elif defined(_MSC_VER)
+#define QIR_NEVER __debugbreak()
+#else
+#define QIR_NEVER ((void)0)
+#endif
+
 /* Sums of 32 bits take all steps in one run. */
 #define QIR_ONE_RUN(n, run)
 #define QIR_ONE_RUN_END(n)

@@ -54,5 +54,9 @@
 #define QIR_WIDTH 8
 #define QIR_ROWS 6
 #define QIR_WOVEN_ROWS 4
+#define QIR_TILES_TAKEN(each)                                                   \
+    each(1, 1) each(2, 1) each(3, 1) each(4, 1) each(5, 1) each(6, 1) each(1, 2) \
+        each(2, 2) each(3, 2) each(4, 2) each(5, 2) each(6, 2)
+#define QIR_WOVEN_TAKEN(each) each(3, 1) each(4, 1) each(3, 2) each(4, 2)
 
 #endif

@@ -12,10 +12,11 @@ import numpy as np
 
 from qir.backends.c.binding.requant import added, output_types, per_channel, summed, weight_sums
 from qir.backends.c.binding.site import Site
+from qir.backends.c.binding.tiles import PANEL, OfSquares
 from qir.backends.c.binding.weights import plane_count, weight_bits
-from qir.backends.c.binding.x86 import x86_kernel
+from qir.backends.c.binding.x86 import woven_parts, x86_kernel
 from qir.backends.c.kernels import Bound, Variant
-from qir.backends.c.kernels.conv_u8.blocks import PANEL, in_panels
+from qir.backends.c.kernels.conv_u8.blocks import in_panels
 from qir.backends.c.kernels.conv_u8.contract import accepts, conv_shape, conv_window
 from qir.backends.c.program import Data, Kernel, Scalar, Scratch
 
@@ -233,8 +234,12 @@ def _kernel(site: Site, tile: Tile, isa: str) -> Kernel:
              ("QIR_WINDOW", str(len(tile.cleared))))  # fmt: skip
     header = _HERE / f"conv_u8_winograd_{_VECTORS[isa].products}.h"
     if isa != "neon":
-        kernel = x86_kernel(_FUNCTION, _SOURCE, site, "avx2")
-        return replace(kernel, name=kernel.name.replace("winograd", tile.name).replace("__avx2", f"__{isa}"),
+        kernel, parts = x86_kernel(_FUNCTION, _SOURCE, site, "avx2"), None
+        if _VECTORS[isa].crossed:
+            parts = woven_parts("avx2", _VECTORS[isa].words["QIR_WOVEN_SUMS"], OfSquares(tile.side))
+            words = (*words, ("QIR_WOVEN_TAKEN", parts.macro))
+        return replace(kernel, parts=parts,
+                       name=kernel.name.replace("winograd", tile.name).replace("__avx2", f"__{isa}"),
                        substitutions=(*words, *kernel.substitutions), headers=(*kernel.headers, header))  # fmt: skip
     function = _FUNCTION.replace("vectors", isa).replace("winograd", tile.name)
     name, types = output_types(site, function.replace("_T__", "_sum_T__") if site.added is not None else function)
