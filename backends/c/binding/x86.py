@@ -158,7 +158,7 @@ def x86_kernel(function: str, source: Path, site: Site, isa: str, *, offsets: bo
         "QIR_RUN": str(64 // (FITTED[planes] if planes else (1 << min(bits, 6)) - 1)),
         "QIR_FEW": f"qir_{family}_few", "QIR_SPARSE": str(int(sparse)),
         "QIR_TAKEN_STEPS": _TAKEN if sparse else "", "QIR_WOVEN_SUMS": sums_of_woven,
-        "QIR_WOVEN_TAKEN": _listing(sums_of_woven),
+        "QIR_WOVEN_TAKEN": _listing(sums_of_woven), "QIR_WOVEN_CONV": f"{sums_of_woven}_conv",
     }  # fmt: skip
     stored = f"u8{'p' if planes else 's'}{bits}{'_sparse' if sparse else ''}"
     name = f"{function.split('__')[0].replace('_T', f'_{short}').replace('u8s8', stored)}__{isa}"

@@ -7,6 +7,7 @@
 #define QIR_Y uint8_t
 #define QIR_BY_TILES qir_avx2_tiles_u8
 #define QIR_WOVEN_SUMS qir_avx2_woven
+#define QIR_WOVEN_CONV qir_avx2_woven_conv
 #define QIR_START QIR_WITH_OFFSET
 #define QIR_FOUR qir_avx2_four_u8
 #define QIR_PAIR qir_avx2_pair_u8
