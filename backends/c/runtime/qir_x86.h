@@ -32,6 +32,15 @@
 #define QIR_NEVER ((void)0)
 #endif
 
+/* Before a loop whose turns are long: compilers would lay them side by side. */
+#if defined(__clang__)
+#define QIR_ONE_BY_ONE _Pragma("clang loop unroll(disable)")
+#elif defined(__GNUC__) && __GNUC__ >= 8
+#define QIR_ONE_BY_ONE _Pragma("GCC unroll 1")
+#else
+#define QIR_ONE_BY_ONE
+#endif
+
 /* Sums of 32 bits take all steps in one run. */
 #define QIR_ONE_RUN(n, run)
 #define QIR_ONE_RUN_END(n)

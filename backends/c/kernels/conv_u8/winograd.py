@@ -117,7 +117,8 @@ class _Vectors:
 
 
 _AVX2 = {
-    "QIR_VECTORS": "QIR_EACH_2", "QIR_SUBTRACT": "_mm256_sub_epi32", "QIR_SHORTS": "__m256i", "QIR_AT_ONCE": "16",
+    "QIR_VECTORS": "QIR_EACH_2", "QIR_TURNS": "QIR_ONE_BY_ONE", "QIR_SUBTRACT": "_mm256_sub_epi32",
+    "QIR_SHORTS": "__m256i", "QIR_AT_ONCE": "16",
     "QIR_CODES_AT": "qir_winograd_avx2_codes", "QIR_PLUS": "_mm256_add_epi16", "QIR_MINUS": "_mm256_sub_epi16",
     "QIR_SHORTS_4": "qir_winograd_avx2_shorts_4", "QIR_VECTOR_4": "qir_winograd_avx2_vector_4",
     "QIR_NINTH": "qir_winograd_avx2_ninth", "QIR_BOTH": "QIR_WINOGRAD_AVX2_BOTH",
@@ -133,9 +134,9 @@ _VECTORS = {
         "QIR_STEP_BYTES": "64", "QIR_NEXT_VECTOR": "32",
     }),
     "neon": _Vectors("neon", 8, 1, 5, 0, 0, {
-        "QIR_VECTORS": "QIR_EACH_4", "QIR_SUBTRACT": "qir_winograd_neon_subtract", "QIR_SHORTS": "int16x8_t",
-        "QIR_AT_ONCE": "8", "QIR_CODES_AT": "qir_winograd_neon_codes", "QIR_PLUS": "vaddq_s16",
-        "QIR_MINUS": "vsubq_s16", "QIR_SHORTS_4": "qir_winograd_neon_shorts_4",
+        "QIR_VECTORS": "QIR_EACH_4", "QIR_TURNS": "", "QIR_SUBTRACT": "qir_winograd_neon_subtract",
+        "QIR_SHORTS": "int16x8_t", "QIR_AT_ONCE": "8", "QIR_CODES_AT": "qir_winograd_neon_codes",
+        "QIR_PLUS": "vaddq_s16", "QIR_MINUS": "vsubq_s16", "QIR_SHORTS_4": "qir_winograd_neon_shorts_4",
         "QIR_VECTOR_4": "qir_winograd_neon_vector_4", "QIR_NINTH": "qir_winograd_neon_ninth",
         "QIR_PUT": "vst1q_s16", "QIR_PRODUCTS": "qir_winograd_neon_products", "QIR_CROSSED": "0",
         "QIR_BOTH": "QIR_WINOGRAD_NEON_BOTH", "QIR_TARGET": "", "QIR_VECTOR": "int32x4_t",
