@@ -120,6 +120,8 @@ def whole_codes(site: Site) -> bool:
     if site.added is not None:
         factors = (abs(float(node.attr(key))) for key in ("a_multiplier", "b_multiplier"))
         return 255 * sum(factors) + abs(float(node.attr("offset"))) < _FITTING
+    if constants_missing(site) is not None:
+        return False
     bias = np.abs(np.asarray(site.constant(2), np.float64))
     most = bias.max(initial=0) + 255 * 128 * site.input(1).size / bias.size
     return bool(most * np.abs(np.asarray(site.constant(3), np.float64)).max(initial=0) < _FITTING)

@@ -10,6 +10,7 @@ import numpy as np
 from qir.backends.c.binding.loops import three
 from qir.backends.c.binding.requant import per_channel, weight_sums
 from qir.backends.c.binding.site import Site
+from qir.backends.c.binding.tiles import PANEL
 from qir.backends.c.binding.weights import chosen_planes, few_alone
 from qir.backends.c.binding.x86 import FEW, PROVEN, TEMPLATES, table_bytes
 from qir.backends.c.kernels.conv_u8.planes import planes_data, refuse_planes
@@ -18,8 +19,6 @@ from qir.backends.c.program import Data, Field, Scratch, Struct
 from qir.ops.window import Window
 from qir.quant.bitpack import pack_fields
 
-PANEL = 16
-"""Output channels that are computed side by side."""
 _SLACK = 64
 """Bytes that vectors may read beyond what is copied."""
 _WOVEN_BYTES = 98304

@@ -132,9 +132,9 @@ QIR_LEAST QIR_ALONE static uint8_t *qir_conv_u8_put(const uint8_t *from, ptrdiff
 }
 
 /* One row of a block's input: `count` pixels from `column` of row `row`. */
-QIR_LEAST static inline uint8_t *qir_conv_u8_line(const qir_conv_u8_shape *s, const uint8_t *x, int32_t sample, int32_t plane,
-                                        int32_t row, int32_t column, int32_t count, int32_t fill, int32_t wide,
-                                        uint8_t *to) {
+QIR_LEAST QIR_ALONE static uint8_t *qir_conv_u8_line(const qir_conv_u8_shape *s, const uint8_t *x, int32_t sample,
+                                                     int32_t plane, int32_t row, int32_t column, int32_t count,
+                                                     int32_t fill, int32_t wide, uint8_t *to) {
     const qir_window *const win = &s->window;
     const ptrdiff_t channels = (ptrdiff_t)s->groups * s->in_channels;
     const int inside = plane >= 0 && plane < win->in[0] && row >= 0 && row < win->in[1];
@@ -214,7 +214,7 @@ QIR_LEAST QIR_SMALL static void qir_conv_u8_open(const qir_conv_u8_shape *s, con
                 }
                 to = QIR_CONV_U8_IS(wide, QIR_CONV_U8_PAIRS) ? to + 2 * pitch * channels : end;
             }
-            if (more) {
+            if (QIR_CONV_U8_IS(wide, QIR_CONV_U8_PAIRS) && more) {
                 qir_conv_u8_pair_rows(s, to - 2 * high * pitch * channels, high, 2 * pitch * channels,
                                       2 * (across - more) * channels, 2 * more * channels);
             }

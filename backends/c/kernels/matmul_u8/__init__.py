@@ -12,6 +12,7 @@ from qir.backends.c.binding.loops import led, merged_loops, too_many_loops
 from qir.backends.c.binding.orders import Orders
 from qir.backends.c.binding.requant import requant, vector_types
 from qir.backends.c.binding.site import Operand, Site, plain
+from qir.backends.c.binding.tiles import of_rows
 from qir.backends.c.binding.x86 import x86_kernel
 from qir.backends.c.kernels import Bound, Family, Variant
 from qir.backends.c.program import Scalar, Scratch, Struct
@@ -94,7 +95,7 @@ def _bind_vnni(site: Site, isa: str) -> Bound:
     rows, depth, columns = a.shape[-2], a.shape[-1], b.shape[-1]
     steps, filled = -(-depth // 4), -(-columns // 16) * 16
     scratch = Scratch(24 * rows + 4 * (steps * filled + filled + steps + steps * rows))
-    kernel = x86_kernel("qir_matmul_u8u8_T__vnni", _VNNI, site, isa, offsets=True)
+    kernel = x86_kernel("qir_matmul_u8u8_T__vnni", _VNNI, site, isa, offsets=True, products=of_rows)
     return Bound(kernel, (*_arguments(site), a.read, b.read, scratch, site.output.write))
 
 
