@@ -36,6 +36,9 @@ ELEMENTWISE: dict[str, Case] = {
                                   multiplier=0.9),
     "qir_quantize_f32_u8__neon": case("qir.Quantize", (np.arange(40, dtype=np.float32),), scale=0.3, zero_point=4,
                                       qmin=0, qmax=255),
+    "qir_layernorm_s16_u8__neon": case("qir.IntLayerNorm",
+                                       (codes(0, (3, 40), kind=np.int16), *np.ones((2, 40), np.float32)),
+                                       epsilon=3.0, **FINISH),
     "qir_dequantize_u8_f32__neon": case("qir.Dequantize", (codes(0, (3, 17)),), scale=0.1, zero_point=9),
 }  # fmt: skip
 """One case for every kernel, which is not the only thing that it takes."""
