@@ -109,7 +109,7 @@ def _scratch(isa: str, rows: int, depth: int) -> tuple[Scratch, ...]:
     if isa in _ARM:
         step, together = _ARM[isa]
         rows = -(-rows // together) * together
-        return (Scratch(24 * rows + -(-depth // step) * step * (16 + rows)),)
+        return (Scratch(24 * rows + -(-depth // step) * step * rows + -(-depth // 8) * 8 * 16),)
     return ()
 
 
