@@ -59,7 +59,8 @@
 
 /* Codes are loaded by twice sixteen, of some rows before the first four of eight steps, of the others, later ones,
    before the last four: so that there are never more than three `next` ones besides those in use. The first sixteen of
-   later rows are loaded before all steps, and for them the last load may reach sixteen bytes beyond the segment. */
+   later rows are loaded before all steps, and for them the last load may reach sixteen bytes beyond the segment:
+   `ahead` is by how many bytes their pointers are then too far for single steps. */
 #define QIR_DOTPROD_SOONER_1(each) QIR_EACH_1(each)
 #define QIR_DOTPROD_SOONER_4(each) QIR_EACH_4(each)
 #define QIR_DOTPROD_SOONER_5(each) QIR_EACH_3(each)
@@ -71,7 +72,7 @@
 #define QIR_DOTPROD_PLACES(i) QIR_NEON_FROM(i) int8x16_t codes##i, next##i;
 #define QIR_DOTPROD_AHEAD(i) QIR_NEON_ONCE_SIXTEEN(i, next##i, vld1q_s8)
 #define QIR_DOTPROD_LAST(i) QIR_NEON_ONCE_SIXTEEN(i, codes##i, vld1q_s8)
-#define QIR_DOTPROD_AFTER(i) x##i = (const int8_t *)x + row[i].from + past;
+#define QIR_DOTPROD_BACK(i) x##i -= ahead;
 #define QIR_DOTPROD_SINGLE(i) codes##i = QIR_NEON_FOUR_CODES(x##i); QIR_ADVANCE(x##i, 4);
 #define QIR_DOTPROD_TWICE(i) QIR_NEON_TWICE_SIXTEEN(i, codes##i, next##i, vld1q_s8)
 
@@ -92,14 +93,16 @@
     left = rest;                                                                        \
     QIR_HIDE(left);                                                                     \
     if (left) {                                                                         \
-        uint32_t past = 16 * fours;                                                     \
-        QIR_HIDE(past);                                                                 \
-        QIR_DOTPROD_LATER_##n(QIR_DOTPROD_AFTER) do {                                   \
+        QIR_DOTPROD_LATER_##n(QIR_DOTPROD_BACK) do {                                    \
             QIR_EACH_##n(QIR_DOTPROD_SINGLE) QIR_DOTPROD_STEP(n, 0, QIR_DOTPROD_SUMS)   \
         } while (--left);                                                               \
     }
-#define QIR_DOTPROD_ROWS(n, name, type, begin, segment, kind, end)                           \
-    QIR_NEON_TILE(name##_##n, n, type, QIR_NEON_ONCE, QIR_EACH_##n(begin), segment(n), kind, \
+#define QIR_DOTPROD_ONCE                  \
+    ptrdiff_t ahead = fours % 2 ? 0 : 16; \
+    QIR_NEON_ONCE                         \
+    QIR_HIDE(ahead);
+#define QIR_DOTPROD_ROWS(n, name, type, begin, segment, kind, end)                              \
+    QIR_NEON_TILE(name##_##n, n, type, QIR_DOTPROD_ONCE, QIR_EACH_##n(begin), segment(n), kind, \
                   QIR_NEON_SCALES QIR_EACH_##n(end))
 
 /* Functions name_1, name_2, ..., and their table; see QIR_NEON_TILES. */

@@ -74,7 +74,7 @@ static QIR_INLINE int32x4_t qir_i8mm_twice(const void *numbers) {
 #define QIR_I8MM_CODES(i) QIR_NEON_ONCE_SIXTEEN(i, codes##i, vld1q_u8)
 #define QIR_I8MM_NEXT(i) QIR_NEON_ONCE_SIXTEEN(i, next##i, vld1q_u8)
 #define QIR_I8MM_TWICE(i) QIR_NEON_TWICE_SIXTEEN(i, codes##i, next##i, vld1q_u8)
-#define QIR_I8MM_AFTER(i) x##i = x + row[2 * i].from + past;
+#define QIR_I8MM_BACK(i) x##i -= 16;
 #define QIR_I8MM_AD(i, codes)                                   \
     QIR_I8MM_ADD(a##i, codes, w0) QIR_I8MM_ADD(b##i, codes, w1) \
     QIR_I8MM_ADD(c##i, codes, w2) QIR_I8MM_ADD(d##i, codes, w3)
@@ -125,9 +125,7 @@ static QIR_INLINE int32x4_t qir_i8mm_twice(const void *numbers) {
     }                                                                                       \
     left = rest;                                                                            \
     if (left) {                                                                             \
-        uint32_t past = 64 * fours;                                                         \
-        QIR_HIDE(past);                                                                     \
-        QIR_I8MM_LATER_##n(QIR_I8MM_AFTER) do {                                             \
+        QIR_I8MM_LATER_##n(QIR_I8MM_BACK) do {                                              \
             QIR_EACH_##n(QIR_I8MM_CODES)                                                    \
             QIR_I8MM_STEP(QIR_EACH_##n(QIR_I8MM_CODES_AD), QIR_EACH_##n(QIR_I8MM_CODES_EH)) \
         } while (--left);                                                                   \
