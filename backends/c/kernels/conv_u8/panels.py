@@ -65,7 +65,7 @@ def panel_kernel(
         return x86_kernel(function, source or panel_source(isa, woven), site, isa, bits=bits, planes=planes,
                           sparse=sparse, products=None if source else of_blocks, woven=woven)  # fmt: skip
     kind = name.replace("_T", "_sum_T") if site.added is not None else name
-    kind, stores = neon_stores(site, f"{kind}__{isa}", "store16", "store_pair")
+    kind, stores = neon_stores(site, f"{kind}__{isa}", "store16", "laid", "lay", "store_pair")
     function, types = output_types(site, kind)
     each = isa == "neon" and bits == 8 and any(_least_twice(data.array) for data in weights)
     function = function.replace("_u8s8_", "_u8s8_each_" if each else f"_u8s{bits}_")

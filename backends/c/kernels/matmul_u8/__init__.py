@@ -84,7 +84,7 @@ def _arguments(site: Site) -> tuple[Struct, Scalar]:
 
 def _bind(site: Site, isa: str, source: Path) -> Bound:
     a, b = site.input(0), site.input(1)
-    parts = vector_types(site, "neon" if isa in _ARM else "avx2", "store16", "store_pair")
+    parts = vector_types(site, "neon" if isa in _ARM else "avx2", "store16", "laid", "lay", "store_pair")
     kernel = integer_kernel(site, f"qir_matmul_u8u8_T__{isa}", source, ("QIR_A", "QIR_B"), wide=_overflows(site),
                             parts=parts)  # fmt: skip
     return Bound(kernel, (*_arguments(site), a.read, b.read, *_scratch(isa, *a.shape[-2:]), site.output.write))
@@ -110,7 +110,7 @@ def _scratch(isa: str, rows: int, depth: int) -> tuple[Scratch, ...]:
     if isa in _ARM:
         step, together = _ARM[isa]
         rows = -(-rows // together) * together
-        return (Scratch(24 * rows + -(-depth // step) * step * (16 + rows)),)
+        return (Scratch(24 * rows + -(-depth // step) * step * rows + -(-depth // 8) * 8 * 16),)
     return ()
 
 
