@@ -79,6 +79,7 @@ RATES: Mapping[str, float] = MappingProxyType({
     "quantize__avx2": 2.3, "quantize__portable": 0.1,
     "add_u8__neon": 1.1, "add_wide__neon": 1, "mul_u8__neon": 1.8, "lookup_u8__neon": 6, "maxpool_u8__neon": 20,
     "pool_u8__neon": 7, "mean_u8__neon": 2.7, "quantize__neon": 0.8, "dequantize__neon": 1.4,
+    "layernorm_u8__neon": 0.9, "softmax_u8__asimd": 0.35,
     "conv_u8_depthwise_3x3__dotprod": 7, "conv_u8_depthwise_3x3__neon": 5, "conv_u8_depthwise__neon": 2.6,
     "conv_u8__dsp": 20, "conv_u8_depthwise_3x3__dsp": 20, "gemm_u8_row__dsp": 20,
     "conv_u8_few__dsp": 20, "gemm_u8_few_row__dsp": 20,

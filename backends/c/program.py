@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import inf, prod
 from pathlib import Path
@@ -109,6 +109,19 @@ Arg: TypeAlias = Input | Output | Data | Scalar | Struct | Scratch
 
 
 @dataclass(frozen=True)
+class Parts:
+    """What a kernel's template has in many sizes, of which a network is given those that its calls come to.
+
+    Attributes:
+        macro: that lists them in the emitted code: macro(each) is each(part) for one after the other.
+        needed: what arguments of a call come to, each part in C.
+    """
+
+    macro: str
+    needed: Callable[[tuple[Arg, ...]], frozenset[str]]
+
+
+@dataclass(frozen=True)
 class Kernel:
     """One instance of a kernel source file.
 
@@ -119,6 +132,7 @@ class Kernel:
             the part of `function` left of "__" is renamed alike, so helpers follow.
         substitutions: (identifier of the file, C text to put for it).
         headers: local ones that the substitutions need, besides those that the file includes.
+        parts: of which there are those that calls need.
     """
 
     function: str
@@ -126,6 +140,7 @@ class Kernel:
     name: str = ""
     substitutions: tuple[tuple[str, str], ...] = ()
     headers: tuple[Path, ...] = ()
+    parts: Parts | None = None
 
     @property
     def emitted(self) -> str:
@@ -349,6 +364,20 @@ class Program:
                     if isinstance(arg, Data):
                         found.setdefault(data_key(arg), arg)
         return tuple(found.values())
+
+    @property
+    def parts(self) -> Mapping[str, tuple[str, ...]]:
+        """Of templates that have parts, those that the calls of all plans need, by the macro that lists them."""
+        found: dict[str, set[str]] = {}
+        for call in (call for plan in self.plans for call in plan.emitted_calls):
+            if parts := call.kernel.parts:
+                found.setdefault(parts.macro, set()).update(*map(parts.needed, call.made))
+        return {macro: tuple(sorted(needed)) for macro, needed in sorted(found.items())}
+
+    @property
+    def kernels(self) -> tuple[Kernel, ...]:
+        """Those that the calls of all plans use, each once."""
+        return tuple(dict.fromkeys(call.kernel for plan in self.plans for call in plan.emitted_calls))
 
     @property
     def every_call(self) -> tuple[Call, ...]:

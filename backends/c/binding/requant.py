@@ -37,6 +37,8 @@ def requant_struct(zero_point: int, qmin: int, qmax: int) -> Struct:
     return Struct("qir_requant", fields)
 
 
+_FITTING = 1 << 30
+"""Reals below it fit int32, what they are rounded by included."""
 SUMMED = "const qir_sum *sum, const uint8_t *other,"
 """What `added` gives, as parameters of a kernel."""
 
@@ -105,6 +107,24 @@ def neon_stores(site: Site, function: str, *parts: str) -> tuple[str, tuple[tupl
     name = function.replace("_T__", "_bounded_T__") if codes and not whole else function
     kind = f"{'_whole' if whole else ''}_{site.output.short}"
     return name, tuple((f"QIR_{part.upper()}", f"qir_neon_{part}{kind}") for part in parts)
+
+
+def whole_codes(site: Site) -> bool:
+    """Whether a product gives every code and no result leaves int32 on the way: then packing alone saturates.
+
+    An accumulator is at most |bias| + 255 * 128 times the number of weights of a channel.
+    """
+    node = site.added or site.node
+    if site.output.short != "u8" or (int(node.attr("qmin", 0)), int(node.attr("qmax", 255))) != (0, 255):
+        return False
+    if site.added is not None:
+        factors = (abs(float(node.attr(key))) for key in ("a_multiplier", "b_multiplier"))
+        return 255 * sum(factors) + abs(float(node.attr("offset"))) < _FITTING
+    if constants_missing(site) is not None:
+        return False
+    bias = np.abs(np.asarray(site.constant(2), np.float64))
+    most = bias.max(initial=0) + 255 * 128 * site.input(1).size / bias.size
+    return bool(most * np.abs(np.asarray(site.constant(3), np.float64)).max(initial=0) < _FITTING)
 
 
 def flushed(site: Site, multiplier: float | np.ndarray) -> str | None:

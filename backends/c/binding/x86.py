@@ -8,9 +8,10 @@ from pathlib import Path
 from types import MappingProxyType
 
 from qir.backends.c.binding import RUNTIME
-from qir.backends.c.binding.requant import SUMMED, own_first
+from qir.backends.c.binding.requant import SUMMED, own_first, whole_codes
 from qir.backends.c.binding.site import Site
-from qir.backends.c.program import Kernel
+from qir.backends.c.binding.tiles import PANEL, Products, Tiles
+from qir.backends.c.program import Kernel, Parts
 from qir.quant.planes import FITTED
 
 
@@ -35,7 +36,7 @@ _WORDS = {"QIR_VECTOR": "__m256i", "QIR_REALS": "__m256", "QIR_REQUANT": "qir_re
           "QIR_TAKE": "qir_avx2_take_four", "QIR_SCALED": "qir_avx2_scaled", "QIR_MM": "QIR_MM256",
           "QIR_RUNS1": "QIR_ONE_RUN", "QIR_RUNS1_END": "QIR_ONE_RUN_END",
           "QIR_RUNS2": "QIR_ONE_RUN", "QIR_RUNS2_END": "QIR_ONE_RUN_END"}  # fmt: skip
-_STORES = {"QIR_FOUR": "four", "QIR_PAIR": "pair", "QIR_ROW": "row", "QIR_PART": "first"}
+_STORES = {"QIR_FOUR": "four", "QIR_PAIR": "pair", "QIR_ROW": "row"}
 _WIDER = {name: text.replace("256", "512").replace("requant8", "requant16") for name, text in _WORDS.items()}
 
 X86: Mapping[str, Vectors] = MappingProxyType({
@@ -104,8 +105,31 @@ def x86_words(isa: str, *, sums: bool, first: bool = False) -> dict[str, str]:
     }  # fmt: skip
 
 
+def woven_rows(isa: str) -> tuple[int, int]:
+    """Pixels of a tile of woven codes: as many as there are at most, and at least (qir_woven_rows)."""
+    most = int(TEMPLATES[isa].words["QIR_WOVEN_ROWS"])
+    return most, 4 if most > 4 else 3
+
+
+def woven_parts(isa: str, sums: str, products: Products) -> Parts:
+    """Tiles of woven codes that calls take.
+
+    Args:
+        isa: key of TEMPLATES.
+        sums: the template's QIR_WOVEN_SUMS.
+        products: of a call.
+    """
+    return Parts(_listing(sums), Tiles(products, *woven_rows(isa), TEMPLATES[isa].lanes, PANEL))
+
+
+def _listing(function: str) -> str:
+    """The macro that lists the tiles of a function."""
+    return f"{function.upper()}_TAKEN"
+
+
 def x86_kernel(function: str, source: Path, site: Site, isa: str, *, offsets: bool = False, bits: int = 8,
-               planes: int = 0, sparse: bool = False) -> Kernel:  # fmt: skip
+               planes: int = 0, sparse: bool = False, products: Products | None = None,
+               woven: bool = False) -> Kernel:  # fmt: skip
     """An instance of a template for an instruction set and the type of a site's result.
 
     Args:
@@ -115,14 +139,20 @@ def x86_kernel(function: str, source: Path, site: Site, isa: str, *, offsets: bo
         bits: in which weights are stored; fewer than eight are unpacked first.
         planes: of which weights are sums, each in a bit; 0 where they are none.
         sparse: steps whose weights are all zero are left out.
+        products: that its calls compute by tiles; None where there are none.
+        woven: these are of woven codes.
     """
     found, sums = TEMPLATES[isa], site.added is not None
     first, short = own_first(site), site.output.short
-    short = f"sum_{'' if first else 'last_'}{short}" if sums else short
+    whole = "whole_" if whole_codes(site) else ""
     family = "avx512" if found.lanes == 16 else "avx2"
-    stores = {word: f"qir_{family}_{part}_{site.output.short}" for word, part in _STORES.items()}
+    stores = {word: f"qir_{family}_{part}_{whole}{short}" for word, part in _STORES.items()}
+    stores["QIR_PART"] = f"qir_{family}_first_{short}"
+    short = short if whole or short != "u8" else f"bounded_{short}"
+    short = f"sum_{'' if first else 'last_'}{short}" if sums else short
+    tiles, sums_of_woven = f"qir_{isa}_{'offset_' if offsets else ''}tiles_{short}", f"qir_{isa}_woven"
     own = {
-        "QIR_Y": site.output.ctype, "QIR_BY_TILES": f"qir_{isa}_{'offset_' if offsets else ''}tiles_{short}",
+        "QIR_Y": site.output.ctype, "QIR_BY_TILES": tiles, "QIR_TILES_TAKEN": _listing(tiles),
         "QIR_START": "QIR_WITH_OFFSET" if offsets else "QIR_WITHOUT_OFFSET", "QIR_STEP_BYTES": str(16 * found.codes),
         "QIR_AGAIN": "const int32_t *QIR_RESTRICT again," if found.codes == 8 else "",
         "QIR_W": "int8_t" if bits == 8 else "uint8_t", "QIR_BITS": str(bits), "QIR_PLANES": str(planes),
@@ -130,10 +160,17 @@ def x86_kernel(function: str, source: Path, site: Site, isa: str, *, offsets: bo
         "QIR_SUM_OF_PLANES": f"qir_{family}_sum_of_planes", "QIR_TABLE": str(table_bytes(planes)),
         "QIR_RUN": str(64 // (FITTED[planes] if planes else (1 << min(bits, 6)) - 1)),
         "QIR_FEW": f"qir_{family}_few", "QIR_SPARSE": str(int(sparse)),
-        "QIR_TAKEN_STEPS": _TAKEN if sparse else "", "QIR_WOVEN_SUMS": f"qir_{isa}_woven",
+        "QIR_TAKEN_STEPS": _TAKEN if sparse else "", "QIR_WOVEN_SUMS": sums_of_woven,
+        "QIR_WOVEN_TAKEN": _listing(sums_of_woven), "QIR_WOVEN_CONV": f"{sums_of_woven}_conv",
     }  # fmt: skip
     stored = f"u8{'p' if planes else 's'}{bits}{'_sparse' if sparse else ''}"
     name = f"{function.split('__')[0].replace('_T', f'_{short}').replace('u8s8', stored)}__{isa}"
     headers = [f"qir_{family}.h", *([f"qir_few_{family}.h"] if bits < 8 else []), *(["qir_sum_x86.h"] if sums else [])]
+    parts = None
+    if products and woven:
+        parts = woven_parts(isa, sums_of_woven, products)
+    elif products:
+        together = PANEL if sparse else max(2 * found.lanes, PANEL)
+        parts = Parts(_listing(tiles), Tiles(products, int(found.words["QIR_ROWS"]), 1, found.lanes, together))
     return Kernel(function, source, name, tuple({**x86_words(isa, sums=sums, first=first), **stores, **own}.items()),
-                  tuple(RUNTIME / header for header in headers))  # fmt: skip
+                  tuple(RUNTIME / header for header in headers), parts)  # fmt: skip

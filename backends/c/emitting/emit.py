@@ -78,8 +78,7 @@ def _kernel_text(program: Program) -> tuple[list[str], str]:
     On microcontrollers kernels are no part of their caller, whose stack would hold what all of them need, and whose
     registers they would share.
     """
-    calls = [call.kernel for plan in program.plans for call in plan.emitted_calls]
-    return gather(list(dict.fromkeys(calls)), apart=C_TARGETS[program.target].tools is not None)
+    return gather(program.kernels, program.parts, apart=C_TARGETS[program.target].tools is not None)
 
 
 def _kernels(program: Program, names: Names) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import TypeAlias
@@ -102,9 +103,15 @@ def instance(kernel: Kernel, apart: bool = False) -> str:
     return re.sub(rf"\b{re.escape(old)}(?=_(?!_)|\b)", helper, text) if old != helper else text
 
 
-def gather(kernels: list[Kernel], apart: bool = False) -> tuple[list[str], str]:
-    """System headers that are needed, and the text of all kernels with what they include, each once; `apart` as of
-    `instance`."""
+def gather(
+    kernels: Sequence[Kernel], parts: Mapping[str, Sequence[str]], apart: bool = False
+) -> tuple[list[str], str]:
+    """System headers that are needed, and the text of all kernels with what they include, each once.
+
+    Args:
+        parts: as of a Program.
+        apart: as of `instance`.
+    """
     local: dict[str, None] = {}
     instances: dict[str, str] = {}
     system: set[str] = set()
@@ -118,9 +125,12 @@ def gather(kernels: list[Kernel], apart: bool = False) -> tuple[list[str], str]:
             raise BuildError(f"two different kernels are called {kernel.emitted}", fix="Give one another Kernel.name")
     for text in local:
         system.update(_SYSTEM.findall(text))
-    parts = [_SYSTEM.sub("", text).strip("\n") for text in local]
-    parts += [text.strip("\n") for text in instances.values()]
-    return sorted(system), "\n\n".join(part for part in parts if part) + "\n"
+    lists = [f"#define {macro}(each) {' '.join(f'each({part})' for part in needed)}" for macro, needed in parts.items()]
+    head = "/* Of what there is in many sizes, those that the calls of this network take. */"
+    texts = ["\n".join([head, *lists])] if lists else []
+    texts += [_SYSTEM.sub("", text).strip("\n") for text in local]
+    texts += [text.strip("\n") for text in instances.values()]
+    return sorted(system), "\n\n".join(text for text in texts if text) + "\n"
 
 
 def prefixed(text: str, prefix: str) -> str:

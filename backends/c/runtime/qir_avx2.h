@@ -212,23 +212,40 @@ QIR_AVX2 static QIR_INLINE void qir_avx2_store16_f32(__m256i first, __m256i seco
     qir_avx2_reals16_f32(qir_avx2_scaled(first, scale), qir_avx2_scaled(second, scale2), q, y);
 }
 
-/* Four vectors of reals as bytes, one vector after the other: packing leaves four bytes of each in either half. */
-QIR_AVX2 static QIR_INLINE __m256i qir_avx2_codes(__m256 a, __m256 b, __m256 c, __m256 d, qir_requant8 q) {
-    const __m256i ab = qir_codes16(qir_steps8(a, q), qir_steps8(b, q), q);
-    const __m256i cd = qir_codes16(qir_steps8(c, q), qir_steps8(d, q), q);
-    const __m256i codes = _mm256_max_epu8(_mm256_packus_epi16(ab, cd), q.least);
-    return _mm256_permutevar8x32_epi32(codes, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
+/* Four vectors of steps as bytes, one vector after the other: packing leaves four bytes of each in either half. */
+QIR_AVX2 static QIR_INLINE __m256i qir_avx2_bytes(__m256i a, __m256i b, __m256i c, __m256i d, qir_requant8 q) {
+    return _mm256_permutevar8x32_epi32(_mm256_packus_epi16(qir_codes16(a, b, q), qir_codes16(c, d, q)),
+                                       _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
 }
 
-/* Four rows of eight reals. */
-QIR_AVX2 static QIR_INLINE void qir_avx2_four_u8(__m256 a, __m256 b, __m256 c, __m256 d, qir_requant8 q, uint8_t *y0,
-                                                 uint8_t *y1, uint8_t *y2, uint8_t *y3) {
-    const __m256i codes = qir_avx2_codes(a, b, c, d, q);
+QIR_AVX2 static QIR_INLINE __m256i qir_avx2_codes(__m256 a, __m256 b, __m256 c, __m256 d, qir_requant8 q) {
+    return _mm256_max_epu8(
+        qir_avx2_bytes(qir_steps8(a, q), qir_steps8(b, q), qir_steps8(c, q), qir_steps8(d, q), q), q.least);
+}
+
+/* The same where every code is a result and the reals are known to fit int32: packing alone saturates. */
+QIR_AVX2 static QIR_INLINE __m256i qir_avx2_codes_whole(__m256 a, __m256 b, __m256 c, __m256 d, qir_requant8 q) {
+    return qir_avx2_bytes(_mm256_cvtps_epi32(a), _mm256_cvtps_epi32(b), _mm256_cvtps_epi32(c), _mm256_cvtps_epi32(d),
+                          q);
+}
+
+/* Four rows of eight. */
+QIR_AVX2 static QIR_INLINE void qir_avx2_put_four(__m256i codes, uint8_t *y0, uint8_t *y1, uint8_t *y2, uint8_t *y3) {
     const __m128i low = _mm256_castsi256_si128(codes), high = _mm256_extracti128_si256(codes, 1);
     _mm_storel_epi64((__m128i *)(void *)y0, low);
     _mm_storel_epi64((__m128i *)(void *)y1, _mm_unpackhi_epi64(low, low));
     _mm_storel_epi64((__m128i *)(void *)y2, high);
     _mm_storel_epi64((__m128i *)(void *)y3, _mm_unpackhi_epi64(high, high));
+}
+
+QIR_AVX2 static QIR_INLINE void qir_avx2_four_u8(__m256 a, __m256 b, __m256 c, __m256 d, qir_requant8 q, uint8_t *y0,
+                                                 uint8_t *y1, uint8_t *y2, uint8_t *y3) {
+    qir_avx2_put_four(qir_avx2_codes(a, b, c, d, q), y0, y1, y2, y3);
+}
+
+QIR_AVX2 static QIR_INLINE void qir_avx2_four_whole_u8(__m256 a, __m256 b, __m256 c, __m256 d, qir_requant8 q,
+                                                       uint8_t *y0, uint8_t *y1, uint8_t *y2, uint8_t *y3) {
+    qir_avx2_put_four(qir_avx2_codes_whole(a, b, c, d, q), y0, y1, y2, y3);
 }
 
 QIR_AVX2 static QIR_INLINE void qir_avx2_four_f32(__m256 a, __m256 b, __m256 c, __m256 d, qir_requant8 q, float *y0,
@@ -240,12 +257,20 @@ QIR_AVX2 static QIR_INLINE void qir_avx2_four_f32(__m256 a, __m256 b, __m256 c, 
     _mm256_storeu_ps(y3, d);
 }
 
-/* Two rows of sixteen reals. */
-QIR_AVX2 static QIR_INLINE void qir_avx2_pair_u8(__m256 a, __m256 b, __m256 c, __m256 d, qir_requant8 q, uint8_t *y0,
-                                                 uint8_t *y1) {
-    const __m256i codes = qir_avx2_codes(a, b, c, d, q);
+/* Two rows of sixteen. */
+QIR_AVX2 static QIR_INLINE void qir_avx2_put_pair(__m256i codes, uint8_t *y0, uint8_t *y1) {
     _mm_storeu_si128((__m128i *)(void *)y0, _mm256_castsi256_si128(codes));
     _mm_storeu_si128((__m128i *)(void *)y1, _mm256_extracti128_si256(codes, 1));
+}
+
+QIR_AVX2 static QIR_INLINE void qir_avx2_pair_u8(__m256 a, __m256 b, __m256 c, __m256 d, qir_requant8 q, uint8_t *y0,
+                                                 uint8_t *y1) {
+    qir_avx2_put_pair(qir_avx2_codes(a, b, c, d, q), y0, y1);
+}
+
+QIR_AVX2 static QIR_INLINE void qir_avx2_pair_whole_u8(__m256 a, __m256 b, __m256 c, __m256 d, qir_requant8 q,
+                                                       uint8_t *y0, uint8_t *y1) {
+    qir_avx2_put_pair(qir_avx2_codes_whole(a, b, c, d, q), y0, y1);
 }
 
 QIR_AVX2 static QIR_INLINE void qir_avx2_pair_f32(__m256 a, __m256 b, __m256 c, __m256 d, qir_requant8 q, float *y0,
@@ -253,9 +278,14 @@ QIR_AVX2 static QIR_INLINE void qir_avx2_pair_f32(__m256 a, __m256 b, __m256 c, 
     qir_avx2_four_f32(a, b, c, d, q, y0, y0 + 8, y1, y1 + 8);
 }
 
-/* One row of thirty-two reals. */
+/* One row of thirty-two. */
 QIR_AVX2 static QIR_INLINE void qir_avx2_row_u8(__m256 a, __m256 b, __m256 c, __m256 d, qir_requant8 q, uint8_t *y) {
     _mm256_storeu_si256((__m256i *)(void *)y, qir_avx2_codes(a, b, c, d, q));
+}
+
+QIR_AVX2 static QIR_INLINE void qir_avx2_row_whole_u8(__m256 a, __m256 b, __m256 c, __m256 d, qir_requant8 q,
+                                                      uint8_t *y) {
+    _mm256_storeu_si256((__m256i *)(void *)y, qir_avx2_codes_whole(a, b, c, d, q));
 }
 
 QIR_AVX2 static QIR_INLINE void qir_avx2_row_f32(__m256 a, __m256 b, __m256 c, __m256 d, qir_requant8 q, float *y) {

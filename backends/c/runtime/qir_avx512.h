@@ -23,7 +23,7 @@ typedef struct {
     __m512 high;
     __m512i zero_point; /* 16-bit lanes */
     __m512i least;      /* qmin in bytes */
-    __m512i order;      /* see qir_avx512_codes */
+    __m512i order;      /* see qir_avx512_bytes */
 } qir_requant16;
 
 QIR_AVX512VNNI static QIR_INLINE qir_requant16 qir_widen_requant16(const qir_requant *q) {
@@ -46,24 +46,44 @@ QIR_AVX512VNNI static QIR_INLINE __m512i qir_steps16(__m512 real, qir_requant16 
     return _mm512_cvtps_epi32(_mm512_min_ps(q.high, real));
 }
 
-/* Four vectors of reals as bytes, one vector after the other. Saturation keeps what is far below zero there, so that
+/* Four vectors of steps as bytes, one vector after the other. Saturation keeps what is far below zero there, so that
    packing to bytes makes it 0 and `least` clamps it. Packing goes by quarters of 128 bits, of which each then holds
    four bytes of every vector; `order` puts them right. */
-QIR_AVX512VNNI static QIR_INLINE __m512i qir_avx512_codes(__m512 a, __m512 b, __m512 c, __m512 d, qir_requant16 q) {
-    const __m512i ab = _mm512_adds_epi16(_mm512_packs_epi32(qir_steps16(a, q), qir_steps16(b, q)), q.zero_point);
-    const __m512i cd = _mm512_adds_epi16(_mm512_packs_epi32(qir_steps16(c, q), qir_steps16(d, q)), q.zero_point);
-    const __m512i codes = _mm512_max_epu8(_mm512_packus_epi16(ab, cd), q.least);
-    return _mm512_permutexvar_epi32(q.order, codes);
+QIR_AVX512VNNI static QIR_INLINE __m512i qir_avx512_bytes(__m512i a, __m512i b, __m512i c, __m512i d, qir_requant16 q) {
+    const __m512i ab = _mm512_adds_epi16(_mm512_packs_epi32(a, b), q.zero_point);
+    const __m512i cd = _mm512_adds_epi16(_mm512_packs_epi32(c, d), q.zero_point);
+    return _mm512_permutexvar_epi32(q.order, _mm512_packus_epi16(ab, cd));
 }
 
-/* Four rows of sixteen reals. */
-QIR_AVX512VNNI static QIR_INLINE void qir_avx512_four_u8(__m512 a, __m512 b, __m512 c, __m512 d, qir_requant16 q,
-                                                         uint8_t *y0, uint8_t *y1, uint8_t *y2, uint8_t *y3) {
-    const __m512i codes = qir_avx512_codes(a, b, c, d, q);
+QIR_AVX512VNNI static QIR_INLINE __m512i qir_avx512_codes(__m512 a, __m512 b, __m512 c, __m512 d, qir_requant16 q) {
+    return _mm512_max_epu8(
+        qir_avx512_bytes(qir_steps16(a, q), qir_steps16(b, q), qir_steps16(c, q), qir_steps16(d, q), q), q.least);
+}
+
+/* The same where every code is a result and the reals are known to fit int32: packing alone saturates. */
+QIR_AVX512VNNI static QIR_INLINE __m512i qir_avx512_codes_whole(__m512 a, __m512 b, __m512 c, __m512 d,
+                                                                qir_requant16 q) {
+    return qir_avx512_bytes(_mm512_cvtps_epi32(a), _mm512_cvtps_epi32(b), _mm512_cvtps_epi32(c), _mm512_cvtps_epi32(d),
+                            q);
+}
+
+/* Four rows of sixteen. */
+QIR_AVX512VNNI static QIR_INLINE void qir_avx512_put_four(__m512i codes, uint8_t *y0, uint8_t *y1, uint8_t *y2,
+                                                          uint8_t *y3) {
     _mm_storeu_si128((__m128i *)(void *)y0, _mm512_castsi512_si128(codes));
     _mm_storeu_si128((__m128i *)(void *)y1, _mm512_extracti32x4_epi32(codes, 1));
     _mm_storeu_si128((__m128i *)(void *)y2, _mm512_extracti32x4_epi32(codes, 2));
     _mm_storeu_si128((__m128i *)(void *)y3, _mm512_extracti32x4_epi32(codes, 3));
+}
+
+QIR_AVX512VNNI static QIR_INLINE void qir_avx512_four_u8(__m512 a, __m512 b, __m512 c, __m512 d, qir_requant16 q,
+                                                         uint8_t *y0, uint8_t *y1, uint8_t *y2, uint8_t *y3) {
+    qir_avx512_put_four(qir_avx512_codes(a, b, c, d, q), y0, y1, y2, y3);
+}
+
+QIR_AVX512VNNI static QIR_INLINE void qir_avx512_four_whole_u8(__m512 a, __m512 b, __m512 c, __m512 d, qir_requant16 q,
+                                                               uint8_t *y0, uint8_t *y1, uint8_t *y2, uint8_t *y3) {
+    qir_avx512_put_four(qir_avx512_codes_whole(a, b, c, d, q), y0, y1, y2, y3);
 }
 
 QIR_AVX512VNNI static QIR_INLINE void qir_avx512_four_f32(__m512 a, __m512 b, __m512 c, __m512 d, qir_requant16 q,
@@ -75,12 +95,20 @@ QIR_AVX512VNNI static QIR_INLINE void qir_avx512_four_f32(__m512 a, __m512 b, __
     _mm512_storeu_ps(y3, d);
 }
 
-/* Two rows of thirty-two reals. */
-QIR_AVX512VNNI static QIR_INLINE void qir_avx512_pair_u8(__m512 a, __m512 b, __m512 c, __m512 d, qir_requant16 q,
-                                                         uint8_t *y0, uint8_t *y1) {
-    const __m512i codes = qir_avx512_codes(a, b, c, d, q);
+/* Two rows of thirty-two. */
+QIR_AVX512VNNI static QIR_INLINE void qir_avx512_put_pair(__m512i codes, uint8_t *y0, uint8_t *y1) {
     _mm256_storeu_si256((__m256i *)(void *)y0, _mm512_castsi512_si256(codes));
     _mm256_storeu_si256((__m256i *)(void *)y1, _mm512_extracti64x4_epi64(codes, 1));
+}
+
+QIR_AVX512VNNI static QIR_INLINE void qir_avx512_pair_u8(__m512 a, __m512 b, __m512 c, __m512 d, qir_requant16 q,
+                                                         uint8_t *y0, uint8_t *y1) {
+    qir_avx512_put_pair(qir_avx512_codes(a, b, c, d, q), y0, y1);
+}
+
+QIR_AVX512VNNI static QIR_INLINE void qir_avx512_pair_whole_u8(__m512 a, __m512 b, __m512 c, __m512 d, qir_requant16 q,
+                                                               uint8_t *y0, uint8_t *y1) {
+    qir_avx512_put_pair(qir_avx512_codes_whole(a, b, c, d, q), y0, y1);
 }
 
 QIR_AVX512VNNI static QIR_INLINE void qir_avx512_pair_f32(__m512 a, __m512 b, __m512 c, __m512 d, qir_requant16 q,
@@ -88,10 +116,15 @@ QIR_AVX512VNNI static QIR_INLINE void qir_avx512_pair_f32(__m512 a, __m512 b, __
     qir_avx512_four_f32(a, b, c, d, q, y0, y0 + 16, y1, y1 + 16);
 }
 
-/* One row of sixty-four reals. */
+/* One row of sixty-four. */
 QIR_AVX512VNNI static QIR_INLINE void qir_avx512_row_u8(__m512 a, __m512 b, __m512 c, __m512 d, qir_requant16 q,
                                                         uint8_t *y) {
     _mm512_storeu_si512(y, qir_avx512_codes(a, b, c, d, q));
+}
+
+QIR_AVX512VNNI static QIR_INLINE void qir_avx512_row_whole_u8(__m512 a, __m512 b, __m512 c, __m512 d, qir_requant16 q,
+                                                              uint8_t *y) {
+    _mm512_storeu_si512(y, qir_avx512_codes_whole(a, b, c, d, q));
 }
 
 QIR_AVX512VNNI static QIR_INLINE void qir_avx512_row_f32(__m512 a, __m512 b, __m512 c, __m512 d, qir_requant16 q,

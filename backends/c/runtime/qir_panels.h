@@ -27,7 +27,8 @@ typedef struct {
     const uint8_t *other; /* these, as y is */
 } qir_panel;
 
-/* Computes tiles of as many rows each as the function is for, the results of which it writes from the last row on. */
+/* Computes tiles of as many rows each as the function is for, sixteen channels of each; a row that nobody wants is
+   written before that in whose place it is. */
 typedef void qir_panel_tile(const qir_panel *p, const qir_row *row, int32_t tiles, void *y);
 
 /* What an instruction set computes. */
@@ -43,14 +44,39 @@ typedef struct {
 #define QIR_PANEL_TILES(array, together, step, type) \
     {array, (int32_t)(sizeof(array) / sizeof *(array)), together, step, sizeof(type)}
 
-/* Where the results of a tile go that do not all belong into y. */
-static const qir_row qir_panel_apart[6] = {{0, 0, 0}, {0, 16, 0}, {0, 32, 0}, {0, 48, 0}, {0, 64, 0}, {0, 80, 0}};
+/* Tiles of a panel of fewer than sixteen channels, one at a time by way of whole results, of which those of the last
+   row are written first: as a qir_panel_tile does it. */
+QIR_ALONE static void qir_panel_part(const qir_panel *panel, qir_panel_tile *tile, const qir_row *row, int32_t rows,
+                                     int32_t tiles, ptrdiff_t size, void *y) {
+    float part[6 * 16];
+    uint8_t beside[6 * 16];
+    qir_row apart[6];
+    qir_panel p = *panel;
+    int32_t i;
+    memset(beside, 0, sizeof beside);
+    p.other = beside;
+    for (; tiles; --tiles, row += rows) {
+        for (i = 0; i < rows; ++i) {
+            apart[i] = row[i];
+            apart[i].to = 16 * i;
+            if (p.sum) {
+                memcpy(beside + 16 * i, panel->other + row[i].to, (size_t)p.channels);
+            }
+        }
+        tile(&p, apart, 1, part);
+        while (--i >= 0) {
+            memcpy((uint8_t *)y + row[i].to * size, (uint8_t *)part + 16 * i * size, (size_t)(p.channels * size));
+        }
+    }
+}
 
-/* `bytes` of each of some rows' sixteen results of `size` bytes, from the last row on. */
-QIR_ALONE static void qir_panel_rest(const void *part, const qir_row *row, int32_t rows, ptrdiff_t size,
-                                     ptrdiff_t bytes, void *y) {
-    while (--rows >= 0) {
-        memcpy((uint8_t *)y + row[rows].to * size, (const uint8_t *)part + 16 * rows * size, (size_t)bytes);
+/* `tiles` of `height` times as many rows as go together. */
+static inline void qir_panel_tiles_of(const qir_panel *p, const qir_panel_tiles *k, int32_t height, const qir_row *row,
+                                      int32_t tiles, void *y) {
+    if (p->channels < 16) {
+        qir_panel_part(p, k->tile[height - 1], row, height * k->together, tiles, k->size, y);
+    } else {
+        k->tile[height - 1](p, row, tiles, y);
     }
 }
 
@@ -60,10 +86,10 @@ static inline void qir_by_panel(const qir_panel *p, const qir_panel_tiles *k, co
     const int32_t all = rows / k->together, tiles = (all + k->most - 1) / k->most;
     const int32_t least = all / tiles, larger = all % tiles;
     if (larger) {
-        k->tile[least](p, row, larger, y);
+        qir_panel_tiles_of(p, k, least + 1, row, larger, y);
         row += larger * (least + 1) * k->together;
     }
-    k->tile[least - 1](p, row, tiles - larger, y);
+    qir_panel_tiles_of(p, k, least, row, tiles - larger, y);
 }
 
 #endif

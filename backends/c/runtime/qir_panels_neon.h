@@ -6,8 +6,8 @@
 #include "qir_panels.h"
 #include "qir_sum_neon.h"
 
-/* Four vectors w0 .. w3 of weights by one instruction, which wants neighbouring registers. Weights do not change while
-   a tile is computed, so the compilers need not know that they are read. */
+/* Four vectors by one instruction, which wants neighbouring registers: weights w0 .. w3, and the scales of sixteen
+   channels. None of them change while a tile is computed. */
 #if defined(__aarch64__) && defined(__GNUC__)
 #define QIR_NEON_FOUR_WEIGHTS            \
     register int8x16_t w0 __asm__("v0"); \
@@ -15,89 +15,100 @@
     register int8x16_t w2 __asm__("v2"); \
     register int8x16_t w3 __asm__("v3"); \
     __asm__("ld1 {%0.16b-%3.16b}, [%4], #64" : "=w"(w0), "=w"(w1), "=w"(w2), "=w"(w3), "+r"(w));
+#define QIR_NEON_FOUR_SCALES               \
+    register float32x4_t s0 __asm__("v0"); \
+    register float32x4_t s1 __asm__("v1"); \
+    register float32x4_t s2 __asm__("v2"); \
+    register float32x4_t s3 __asm__("v3");
+#define QIR_NEON_LOAD_SCALES(from)                            \
+    __asm__ volatile("ld1 {%0.4s-%3.4s}, [%4]"                \
+                     : "=w"(s0), "=w"(s1), "=w"(s2), "=w"(s3) \
+                     : "r"(from), "m"(*(const float(*)[16])(from)));
+#define QIR_NEON_FOUR_SUMS(a, b, c, d, from)              \
+    __asm__ volatile("ld1 {%0.4s-%3.4s}, [%4]"            \
+                     : "=w"(a), "=w"(b), "=w"(c), "=w"(d) \
+                     : "r"(from), "m"(*(const int32_t(*)[16])(from)));
 #else
 #define QIR_NEON_FOUR_WEIGHTS                                                                              \
     const int8x16_t w0 = vld1q_s8(w), w1 = vld1q_s8(w + 16), w2 = vld1q_s8(w + 32), w3 = vld1q_s8(w + 48); \
     w += 64;
+#define QIR_NEON_FOUR_SCALES float32x4_t s0, s1, s2, s3;
+#define QIR_NEON_LOAD_SCALES(from) \
+    s0 = vld1q_f32(from);          \
+    s1 = vld1q_f32((from) + 4);    \
+    s2 = vld1q_f32((from) + 8);    \
+    s3 = vld1q_f32((from) + 12);
 #endif
 
-/* Codes of row i by sixteen, and the next ones, by one instruction. */
+/* Sixteen codes of row i, or also the next sixteen, by one instruction, which advances its pointer. */
 #if defined(__aarch64__) && defined(__GNUC__)
-#define QIR_NEON_TWICE_SIXTEEN(i, type, load)           \
-    type codes##i, next##i;                             \
-    __asm__("ldp %q0, %q1, [%2], #32"                   \
-            : "=w"(codes##i), "=w"(next##i), "+r"(x##i) \
+#define QIR_NEON_ONCE_SIXTEEN(i, codes, load) \
+    __asm__("ldr %q0, [%1], #16" : "=w"(codes), "+r"(x##i) : "m"(*(const uint8_t(*)[16])(const void *)x##i));
+#define QIR_NEON_TWICE_SIXTEEN(i, codes, next, load) \
+    __asm__("ldp %q0, %q1, [%2], #32"                \
+            : "=w"(codes), "=w"(next), "+r"(x##i)    \
             : "m"(*(const uint8_t(*)[32])(const void *)x##i));
 #else
-#define QIR_NEON_TWICE_SIXTEEN(i, type, load)                    \
-    const type codes##i = load(x##i), next##i = load(x##i + 16); \
+#define QIR_NEON_ONCE_SIXTEEN(i, codes, load) \
+    codes = load(x##i);                       \
+    x##i += 16;
+#define QIR_NEON_TWICE_SIXTEEN(i, codes, next, load) \
+    codes = load(x##i);                              \
+    next = load(x##i + 16);                          \
     x##i += 32;
 #endif
 
-/* A qir_panel_tile of some rows: `once` declares `scale` and `biases`, for all tiles, `begin` sums, `add` adds the
-   products of a segment with the weights from w on, `kind` is that of results, OWN or SUMS, `end` stores rows of
-   results of a type by `scale` and `q`. */
-#define QIR_NEON_TILE(function, rows, type, once, begin, add, kind, end)                                    \
-    QIR_IN_ORDER static void function(const qir_panel *panel, const qir_row *row, int32_t tiles, void *y) { \
-        const qir_panel p = *panel;                                                                         \
-        const qir_requant4 q = qir_widen_requant4(p.requant);                                               \
-        const uint32_t fours = (uint32_t)p.steps / 4, rest = (uint32_t)p.steps % 4;                         \
-        const int32_t whole = p.channels >= 16;                                                             \
-        type part[16 * (rows)], *const last = whole ? (type *)y : part;                                     \
-        const qir_row *to = whole ? row : qir_panel_apart;                                                  \
-        QIR_NEON_NUMBERS_##kind(rows) once                                                                  \
-        for (; tiles; --tiles, row += rows) {                                                               \
-            const void *const *segment = p.segment;                                                         \
-            const int8_t *w = p.weights;                                                                    \
-            const int32_t *bias = biases;                                                                   \
-            int32_t segments = p.segments;                                                                  \
-            begin do {                                                                                      \
-                const uint8_t *const x = (const uint8_t *)*segment++ + p.from;                              \
-                uint32_t left;                                                                              \
-                add                                                                                         \
-            } while (--segments);                                                                           \
-            QIR_NEON_BESIDE_##kind(rows) end if (!whole) {                                                  \
-                qir_panel_rest(part, row, rows, sizeof(type), p.channels * (ptrdiff_t)sizeof(type), y);     \
-            } else {                                                                                        \
-                to += rows;                                                                                 \
-            }                                                                                               \
-        }                                                                                                   \
+/* A qir_panel_tile of some rows: `once` declares `biases` and what else is for all tiles, `begin` sums, `add` adds the
+   products of a segment with the weights from w on, `kind` is that of results, OWN or SUMS, `end` stores them, rows of
+   a type, by q, which is read again for every tile: it would take registers from sums. */
+#define QIR_NEON_TILE(function, rows, type, once, begin, add, kind, end)                                        \
+    QIR_IN_ORDER static void function(const qir_panel *panel, const qir_row *row, int32_t tiles, void *into) {  \
+        const qir_panel p = *panel;                                                                             \
+        const qir_requant4 requant = qir_widen_requant4(p.requant);                                             \
+        const uint32_t fours = (uint32_t)p.steps / 4, rest = (uint32_t)p.steps % 4;                             \
+        type *const y = (type *)into;                                                                           \
+        QIR_NEON_NUMBERS_##kind once                                                                            \
+        for (; tiles; --tiles, row += rows) {                                                                   \
+            const void *const *segment = p.segment;                                                             \
+            const int8_t *w = p.weights;                                                                        \
+            const int32_t *bias = biases;                                                                       \
+            const qir_requant4 *again = &requant;                                                               \
+            int32_t segments = p.segments;                                                                      \
+            begin do {                                                                                          \
+                const uint8_t *const x = (const uint8_t *)*segment++ + p.from;                                  \
+                uint32_t left;                                                                                  \
+                add                                                                                             \
+            } while (--segments);                                                                               \
+            QIR_HIDE(again);                                                                                    \
+            {                                                                                                   \
+                const qir_requant4 q = {again->low, again->high, again->zero_point, again->least, again->most}; \
+                end                                                                                             \
+            }                                                                                                   \
+        }                                                                                                       \
     }
 
-#define QIR_NEON_ONCE                                                                   \
-    const int32_t *const biases = p.bias;                                               \
-    const float32x4_t scale[4] = {vld1q_f32(p.multiplier), vld1q_f32(p.multiplier + 4), \
-                                  vld1q_f32(p.multiplier + 8), vld1q_f32(p.multiplier + 12)};
+#define QIR_NEON_ONCE const int32_t *const biases = p.bias;
 
-/* Stores the sums of row i, four channels each. */
+/* Stores the sums of row i, four channels each, by the scales of QIR_NEON_SCALES. */
+#define QIR_NEON_SCALES                                     \
+    QIR_NEON_FOUR_SCALES QIR_NEON_LOAD_SCALES(p.multiplier) \
+    const float32x4_t scale[4] = {s0, s1, s2, s3};
 #define QIR_NEON_STORE(i, store16)                          \
     {                                                       \
         const int32x4_t sums[4] = {a##i, b##i, c##i, d##i}; \
-        store16(sums, scale, q, last + to[i].to);           \
+        store16(sums, scale, q, y + row[i].to);             \
     }
 
-/* Two kinds of results: their own, and sums with other codes. Those of a tile that do not all lie in `other` are put
-   together first. */
-#define QIR_NEON_NUMBERS_OWN(rows)
-#define QIR_NEON_BESIDE_OWN(rows)
-#define QIR_NEON_NUMBERS_SUMS(rows)                                 \
+/* Two kinds of results: their own, and sums with other codes. */
+#define QIR_NEON_NUMBERS_OWN
+#define QIR_NEON_NUMBERS_SUMS                                       \
     const qir_neon_sum_numbers numbers = qir_neon_widen_sum(p.sum); \
-    const int32_t own_first = p.sum->own_first;                     \
-    uint8_t beside[16 * (rows)];                                    \
-    const uint8_t *const others = whole ? p.other : beside;
-#define QIR_NEON_BESIDE_SUMS(rows)                                                    \
-    if (!whole) {                                                                     \
-        int32_t place;                                                                \
-        for (place = 0; place < (rows); ++place) {                                    \
-            memset(beside + 16 * place, 0, 16);                                       \
-            memcpy(beside + 16 * place, p.other + row[place].to, (size_t)p.channels); \
-        }                                                                             \
-    }
-#define QIR_NEON_OTHER(i) vld1q_u8(others + to[i].to)
-#define QIR_NEON_STORE_SUM(i)                                                                              \
-    {                                                                                                      \
-        const int32x4_t sums[4] = {a##i, b##i, c##i, d##i};                                                \
-        vst1q_u8(last + to[i].to, qir_neon_sum16(sums, scale, &numbers, QIR_NEON_OTHER(i), own_first, q)); \
+    const int32_t own_first = p.sum->own_first;
+#define QIR_NEON_OTHER(i) vld1q_u8(p.other + row[i].to)
+#define QIR_NEON_STORE_SUM(i)                                                                            \
+    {                                                                                                    \
+        const int32x4_t sums[4] = {a##i, b##i, c##i, d##i};                                              \
+        vst1q_u8(y + row[i].to, qir_neon_sum16(sums, scale, &numbers, QIR_NEON_OTHER(i), own_first, q)); \
     }
 
 /* Sums a, b, c, d of row i, and its codes by sixteen and by four. The bias is loaded for every row: gcc would copy the
@@ -114,9 +125,8 @@
     int32x4_t c##i = vaddq_s32(vld1q_s32(bias + 8), offset##i), d##i = vaddq_s32(vld1q_s32(bias + 12), offset##i);
 #define QIR_NEON_FROM(i) const int8_t *x##i = (const int8_t *)x + row[i].from;
 #define QIR_NEON_SIXTEEN(i) const int8x16_t codes##i = vld1q_s8(x##i); QIR_ADVANCE(x##i, 16);
-#define QIR_NEON_FOUR(i)                                                                \
-    const int8x16_t codes##i = vreinterpretq_s8_s32(vdupq_n_s32(qir_four_bytes(x##i))); \
-    QIR_ADVANCE(x##i, 4);
+#define QIR_NEON_FOUR_CODES(from) vreinterpretq_s8_s32(vdupq_n_s32(qir_four_bytes(from)))
+#define QIR_NEON_FOUR(i) const int8x16_t codes##i = QIR_NEON_FOUR_CODES(x##i); QIR_ADVANCE(x##i, 4);
 
 /* The products of a segment: `step(n, k, ...)` takes codes 4 k .. 4 k + 3 of each of n rows. */
 #define QIR_NEON_SEGMENT(n, step, add)                                                                 \
@@ -159,7 +169,7 @@
     }
 #define QIR_NEON_ROWS(n, name, type, begin, sums, kind, end)                                \
     QIR_NEON_TILE(name##_##n, n, type, QIR_NEON_ONCE QIR_NEON_SPREADS, QIR_EACH_##n(begin), \
-                  QIR_NEON_SEGMENT(n, QIR_NEON_STEP, sums), kind, QIR_EACH_##n(end))
+                  QIR_NEON_SEGMENT(n, QIR_NEON_STEP, sums), kind, QIR_NEON_SCALES QIR_EACH_##n(end))
 
 /* Functions name_1, name_2, ..., and their table; `begin` is QIR_NEON_BEGIN, or the one with offsets, `sums(i)`
    QIR_NEON_SUMS, `end(i)` QIR_NEON_STORE of a .. d, or, where `kind` is SUMS, QIR_NEON_STORE_SUM. */

@@ -1,10 +1,12 @@
-/* Tiles of one to QIR_ROWS pixels by one or two vectors of channels, and a list of pixels cut into them.
+/* Tiles of one to QIR_ROWS pixels by one or two vectors of channels, those that QIR_TILES_TAKEN lists, and a list of
+   pixels cut into them.
 
    QIR_DOT adds to each 32-bit lane the products of a channel's weights with the codes of a step, exactly. Two vectors
    make the most of a code that is spread over one. */
 #ifndef QIR_TILES_X86_H
 #define QIR_TILES_X86_H
 
+#include "qir_heights.h"
 #include "qir_tiles.h"
 
 /* template: begin */
@@ -146,50 +148,24 @@ QIR_TARGET QIR_ALONE static void QIR_NAME(sums)(const qir_tiles *t, const qir_ro
         } while (--times);                                                                                         \
     }
 
-QIR_TILE1(1) QIR_TILE1(2) QIR_TILE1(3) QIR_TILE1(4)
-QIR_TILE2(1) QIR_TILE2(2) QIR_TILE2(3) QIR_TILE2(4)
-#if QIR_ROWS > 4
-QIR_TILE1(5) QIR_TILE1(6)
-QIR_TILE2(5) QIR_TILE2(6)
-#endif
-#if QIR_ROWS > 6
-QIR_TILE1(7) QIR_TILE1(8)
-QIR_TILE2(7) QIR_TILE2(8)
-#endif
+#define QIR_TILE(n, v) QIR_TILE##v(n)
+QIR_TILES_TAKEN(QIR_TILE)
 
 /* `times` tiles of `high` pixels. */
+#define QIR_CASE(n, v) case 8 * v + n: QIR_NAME(n##x##v)(t, pixel, times, y); break;
 static void QIR_NAME(tiles)(const qir_tiles *t, const qir_row *pixel, int32_t high, int32_t times, QIR_Y *y) {
-    switch (t->channels > QIR_WIDTH ? 8 + high : high) {
-        case 1: QIR_NAME(1x1)(t, pixel, times, y); break;
-        case 2: QIR_NAME(2x1)(t, pixel, times, y); break;
-        case 3: QIR_NAME(3x1)(t, pixel, times, y); break;
-        case 4: QIR_NAME(4x1)(t, pixel, times, y); break;
-        case 9: QIR_NAME(1x2)(t, pixel, times, y); break;
-        case 10: QIR_NAME(2x2)(t, pixel, times, y); break;
-        case 11: QIR_NAME(3x2)(t, pixel, times, y); break;
-        case 12: QIR_NAME(4x2)(t, pixel, times, y); break;
-#if QIR_ROWS > 4
-        case 5: QIR_NAME(5x1)(t, pixel, times, y); break;
-        case 6: QIR_NAME(6x1)(t, pixel, times, y); break;
-        case 13: QIR_NAME(5x2)(t, pixel, times, y); break;
-        case 14: QIR_NAME(6x2)(t, pixel, times, y); break;
-#endif
-#if QIR_ROWS > 6
-        case 7: QIR_NAME(7x1)(t, pixel, times, y); break;
-        case 8: QIR_NAME(8x1)(t, pixel, times, y); break;
-        case 15: QIR_NAME(7x2)(t, pixel, times, y); break;
-        default: QIR_NAME(8x2)(t, pixel, times, y); break;
-#endif
+    switch (high + (t->channels > QIR_WIDTH ? 16 : 8)) {
+        QIR_TILES_TAKEN(QIR_CASE)
+        default: QIR_NEVER; break;
     }
 }
 
-/* All pixels, in tiles of nearly equal height: the first ones are as high as the others, or by one pixel higher. */
+/* All pixels. */
 static void QIR_BY_TILES(const qir_tiles *t, int32_t count, QIR_Y *y) {
-    const int32_t times = (count + QIR_ROWS - 1) / QIR_ROWS, high = (count + times - 1) / times;
-    const int32_t higher = count - times * (high - 1);
-    QIR_NAME(tiles)(t, t->pixels, high, higher, y);
-    if (higher < times) {
-        QIR_NAME(tiles)(t, t->pixels + higher * high, high - 1, times - higher, y);
+    const qir_heights cut = qir_cut_into_tiles(count, QIR_ROWS);
+    QIR_NAME(tiles)(t, t->pixels, cut.high, cut.higher, y);
+    if (cut.lower) {
+        QIR_NAME(tiles)(t, t->pixels + cut.higher * cut.high, cut.high - 1, cut.lower, y);
     }
 }
 #undef QIR_POINT
@@ -208,6 +184,8 @@ static void QIR_BY_TILES(const qir_tiles *t, int32_t count, QIR_Y *y) {
 #undef QIR_RESULTS2
 #undef QIR_TILE1
 #undef QIR_TILE2
+#undef QIR_TILE
+#undef QIR_CASE
 #undef QIR_NAME
 #undef QIR_WITHOUT_OFFSET
 #undef QIR_WITH_OFFSET

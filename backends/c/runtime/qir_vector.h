@@ -56,16 +56,23 @@ static QIR_INLINE int32_t qir_four_bytes(const void *from) {
 QIR_LEAST QIR_ALONE static void qir_part16_u8(const uint8_t *part, int32_t rows, int32_t count, uint8_t *y,
                                               ptrdiff_t step) {
     for (; rows > 0; --rows, part += 16, y += step) {
-        int32_t i = 0;
+        int32_t i = count & 16;
+        if (i) {
+            (void)memcpy(y, part, 16);
+        }
         if (count & 8) {
-            (void)memcpy(y, part, 8);
-            i = 8;
+            (void)memcpy(y + i, part + i, 8);
+            i += 8;
         }
         if (count & 4) {
             (void)memcpy(y + i, part + i, 4);
             i += 4;
         }
-        for (; i < count; ++i) {
+        if (count & 2) {
+            (void)memcpy(y + i, part + i, 2);
+            i += 2;
+        }
+        if (count & 1) {
             y[i] = part[i];
         }
     }

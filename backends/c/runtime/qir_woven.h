@@ -17,23 +17,7 @@
 #ifndef QIR_WOVEN_H
 #define QIR_WOVEN_H
 
-#include "qir_vector.h"
-
-/* How pixels are cut into tiles of nearly equal height: some of `high` pixels, then some that are lower by one. */
-typedef struct {
-    int32_t high;
-    int32_t higher;
-    int32_t lower;
-} qir_heights;
-
-static inline qir_heights qir_cut_into_tiles(int32_t pixels, int32_t most) {
-    const int32_t tiles = (pixels + most - 1) / most;
-    qir_heights cut;
-    cut.high = (pixels + tiles - 1) / tiles;
-    cut.higher = pixels - tiles * (cut.high - 1);
-    cut.lower = tiles - cut.higher;
-    return cut;
-}
+#include "qir_heights.h"
 
 /* Pixels that a tile takes for some of them: for the few that a small image leaves there are no tiles of their own. */
 static inline int32_t qir_woven_rows(int32_t pixels, int32_t most) {

@@ -1,4 +1,4 @@
-/* Tiles of woven codes (qir_woven.h) by one or two vectors of channels.
+/* Tiles of woven codes (qir_woven.h) by one or two vectors of channels, those that QIR_WOVEN_TAKEN lists.
 
    QIR_DOT adds to each 32-bit lane the products of a channel's weights with the codes of a step, exactly. Two vectors
    make the most of a code that is spread over one. */
@@ -98,28 +98,15 @@
         } while (--times);                                                                                        \
         (void)offset;                                                                                             \
     }
-QIR_TILES(4, 1) QIR_TILES(4, 2)
-#if QIR_WOVEN_ROWS == 4
-QIR_TILES(3, 1) QIR_TILES(3, 2)
-#else
-QIR_TILES(5, 1) QIR_TILES(5, 2) QIR_TILES(6, 1) QIR_TILES(6, 2)
-#endif
+QIR_WOVEN_TAKEN(QIR_TILES)
 
 /* Tiles of `rows` pixels, as qir_woven_rows has them. */
+#define QIR_CASE(n, v) case 8 * v + n: QIR_NAME(n##x##v)(t, x, offset, next, times, sums); break;
 static void QIR_NAME(tiles)(const qir_woven *t, const uint8_t *x, const int32_t *offset, const char *next, int32_t rows,
                             int32_t times, int32_t two, int32_t *sums) {
-    switch (two ? 8 + rows : rows) {
-        case 4: QIR_NAME(4x1)(t, x, offset, next, times, sums); break;
-        case 12: QIR_NAME(4x2)(t, x, offset, next, times, sums); break;
-#if QIR_WOVEN_ROWS == 4
-        case 3: QIR_NAME(3x1)(t, x, offset, next, times, sums); break;
-        default: QIR_NAME(3x2)(t, x, offset, next, times, sums); break;
-#else
-        case 5: QIR_NAME(5x1)(t, x, offset, next, times, sums); break;
-        case 6: QIR_NAME(6x1)(t, x, offset, next, times, sums); break;
-        case 13: QIR_NAME(5x2)(t, x, offset, next, times, sums); break;
-        default: QIR_NAME(6x2)(t, x, offset, next, times, sums); break;
-#endif
+    switch (rows + (two ? 16 : 8)) {
+        QIR_WOVEN_TAKEN(QIR_CASE)
+        default: QIR_NEVER; break;
     }
 }
 
@@ -152,5 +139,6 @@ QIR_ALONE static void QIR_WOVEN_SUMS(const qir_woven *t, const uint8_t *x, const
 #undef QIR_CHUNK
 #undef QIR_AGAIN_STEPS
 #undef QIR_TILES
+#undef QIR_CASE
 
 #endif

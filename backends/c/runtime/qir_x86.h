@@ -23,6 +23,24 @@
 #define QIR_MM256(instruction) _mm256_##instruction
 #define QIR_MM512(instruction) _mm512_##instruction
 
+/* What no call of a network comes to is left out of it (qir.backends.c.program.Parts): here it ends, were it missing. */
+#if defined(__GNUC__)
+#define QIR_NEVER __builtin_trap()
+#elif defined(_MSC_VER)
+#define QIR_NEVER __debugbreak()
+#else
+#define QIR_NEVER ((void)0)
+#endif
+
+/* Before a loop whose turns are long: compilers would lay them side by side. */
+#if defined(__clang__)
+#define QIR_ONE_BY_ONE _Pragma("clang loop unroll(disable)")
+#elif defined(__GNUC__) && __GNUC__ >= 8
+#define QIR_ONE_BY_ONE _Pragma("GCC unroll 1")
+#else
+#define QIR_ONE_BY_ONE
+#endif
+
 /* Sums of 32 bits take all steps in one run. */
 #define QIR_ONE_RUN(n, run)
 #define QIR_ONE_RUN_END(n)

@@ -7,6 +7,7 @@
 #define QIR_Y uint8_t
 #define QIR_BY_TILES qir_avx2_tiles_u8
 #define QIR_WOVEN_SUMS qir_avx2_woven
+#define QIR_WOVEN_CONV qir_avx2_woven_conv
 #define QIR_START QIR_WITH_OFFSET
 #define QIR_FOUR qir_avx2_four_u8
 #define QIR_PAIR qir_avx2_pair_u8
@@ -54,5 +55,9 @@
 #define QIR_WIDTH 8
 #define QIR_ROWS 6
 #define QIR_WOVEN_ROWS 4
+#define QIR_TILES_TAKEN(each)                                                   \
+    each(1, 1) each(2, 1) each(3, 1) each(4, 1) each(5, 1) each(6, 1) each(1, 2) \
+        each(2, 2) each(3, 2) each(4, 2) each(5, 2) each(6, 2)
+#define QIR_WOVEN_TAKEN(each) each(3, 1) each(4, 1) each(3, 2) each(4, 2)
 
 #endif

@@ -14,6 +14,7 @@ from test_emitted import contracting
 from test_integer_families import codes
 
 from qir.backends.c import compile_c
+from qir.ops.integer_rows import exponentials
 
 FINISH = {"y_zero_point": 12, "qmin": 5, "qmax": 250}
 FACTORS = {"a_zero_point": 3, "b_zero_point": 200}
@@ -36,6 +37,9 @@ ELEMENTWISE: dict[str, Case] = {
                                   multiplier=0.9),
     "qir_quantize_f32_u8__neon": case("qir.Quantize", (np.arange(40, dtype=np.float32),), scale=0.3, zero_point=4,
                                       qmin=0, qmax=255),
+    "qir_layernorm_s16_u8__neon": case("qir.IntLayerNorm",
+                                       (codes(0, (3, 40), kind=np.int16), *np.ones((2, 40), np.float32)),
+                                       epsilon=3.0, **FINISH),
     "qir_dequantize_u8_f32__neon": case("qir.Dequantize", (codes(0, (3, 17)),), scale=0.1, zero_point=9),
 }  # fmt: skip
 """One case for every kernel, which is not the only thing that it takes."""
@@ -126,6 +130,19 @@ def test_two_weights_that_16_bits_cannot_take_together() -> None:
     one.arrays[1][3, 0, 0, :2] = -128
     assert "two weights side by side are -128" in explained(one, "arm-neon")
     assert "3x3_bounded_u8__dotprod" in explained(one, "arm-neon-dotprod")
+
+
+def test_softmax_has_its_kernel_on_64_bits() -> None:
+    one = case("qir.IntSoftmax", (codes(0, (3, 40)), exponentials(np.float32(0.05))), axis=1, multiplier=256.0)
+    assert "qir_softmax_u8_f32__asimd" in explained(one, "arm-neon")
+    assert "qir_softmax_u8_f32__portable" in explained(one, "armv7-neon")
+
+
+def test_rows_that_may_give_what_is_no_number_are_left_to_portable_c() -> None:
+    one = case("qir.IntLayerNorm", (codes(0, (3, 40)), *np.ones((2, 40), np.float32)), epsilon=0.0, **FINISH)
+    text = explained(one, "arm-neon")
+    assert "qir_layernorm_u8_u8__portable" in text
+    assert "its epsilon is not positive" in text
 
 
 def explained(one: Case, target: str) -> str:

@@ -90,6 +90,23 @@ def test_depthwise_sums_that_leave_a_float_or_an_integer(
         assert fits == ("a rounded result could leave int32" not in module.explain())
 
 
+@pytest.mark.parametrize(("multiplier", "kind"), [(1e5, "bounded_u8"), (1e-2, "u8")])
+def test_results_that_leave_an_integer_are_clamped_before(vector_target: str, multiplier: float, kind: str) -> None:
+    """Of either sign; where none can, packing alone saturates, on x86 by an instance of its own."""
+    cases = []
+    for one in (shaped(1, 24, (1, 9), 33, (1, 1), fill="extreme"), shaped(2, 3, (4, 5), 24, (3, 3), fill="extreme"),
+                shaped(3, 16, (6, 7), 24, (3, 3), pads=(1, 1, 1, 1), fill="extreme")):  # fmt: skip
+        x, w, biases, scales = one.arrays
+        assert scales is not None
+        every = one.node.with_(attrs=one.node.attrs | {"qmin": 0, "qmax": 255, "y_zero_point": 100})
+        cases.append(Case(every, (x, w, biases, np.full_like(scales, multiplier))))
+    module = check_cases(cases, target=vector_target)
+    isa = C_TARGETS[vector_target].isas[0]
+    if isa.startswith("avx"):
+        names = {call.kernel.emitted for call in module.program.every_call}
+        assert {name.partition("__")[0].rpartition("s8_")[2] for name in names} >= {kind}
+
+
 def woven_cases() -> list[Case]:
     """As many pixels as leave tiles of every height, channels that fill one vector, two, or part of either."""
     fills = ("extreme", "random", "ties")

@@ -10,6 +10,7 @@ import numpy as np
 from qir.backends.c.binding.loops import three
 from qir.backends.c.binding.requant import per_channel, weight_sums
 from qir.backends.c.binding.site import Site
+from qir.backends.c.binding.tiles import PANEL
 from qir.backends.c.binding.weights import chosen_planes, few_alone
 from qir.backends.c.binding.x86 import FEW, PROVEN, TEMPLATES, table_bytes
 from qir.backends.c.kernels.conv_u8.planes import planes_data, refuse_planes
@@ -18,8 +19,6 @@ from qir.backends.c.program import Data, Field, Scratch, Struct
 from qir.ops.window import Window
 from qir.quant.bitpack import pack_fields
 
-PANEL = 16
-"""Output channels that are computed side by side."""
 _SLACK = 64
 """Bytes that vectors may read beyond what is copied."""
 _WOVEN_BYTES = 98304
@@ -192,8 +191,8 @@ PACKED = ("avx512vnni", "avxvnni", *FEW, *ARM)
 """Their kernels take weights of fewer than eight bits, too, which they unpack."""
 WOVEN = ("avx2", *PROVEN)
 """Their kernels take windows woven, where weights are stored as they are and none are left out."""
-_TILES = 12
-"""Pixels that whole tiles of each of them go into."""
+_TILES = {"neon": 4, "dotprod": 5, "i8mm": 6}
+"""Pixels of their largest tiles."""
 SIGNED = ("neon", "dotprod")
 """Their kernels take activations less 128, which the bias makes up for."""
 
@@ -236,8 +235,8 @@ def blocks(
     most = _BLOCK_BYTES * (4 if few else 1)
     while (copied or not woven) and columns > 8 and _copied_bytes(window, 1, columns, pixel) > most:
         columns = -(-columns // 2)
-    if isa in ARM and _TILES <= columns < out[2]:
-        columns -= columns % _TILES
+    if isa in ARM and 2 * _TILES[isa] <= columns < out[2]:
+        columns = -(-out[2] // (-(-out[2] // columns) * _TILES[isa])) * _TILES[isa]  # nearly equal parts in whole tiles
     if woven:
         pixels = min(max(_WOVEN_BYTES // (segments * length * size), _PIXELS // 4), _PIXELS)
         columns, rows = _evenly(columns, pixels, _woven_rows(isa)), _evenly(out[1], max(pixels // columns, 1))

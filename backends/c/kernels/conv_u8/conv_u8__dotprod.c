@@ -20,7 +20,7 @@
 #define QIR_BESIDE 0, 0
 #define QIR_END(i) QIR_NEON_STORE(i, QIR_STORE16)
 #endif
-QIR_DOTPROD_TILES(qir_conv_u8s8_T_dotprod, QIR_Y, QIR_NEON_BEGIN, QIR_KIND, QIR_END)
+QIR_DOTPROD_TILES(qir_conv_u8s8_T_dotprod, QIR_Y, QIR_DOTPROD_BEGIN, QIR_KIND, QIR_END)
 #undef QIR_KIND
 #undef QIR_END
 

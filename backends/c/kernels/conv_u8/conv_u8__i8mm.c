@@ -3,6 +3,8 @@
 
 /* template: begin */
 #define QIR_Y uint8_t
+#define QIR_LAID qir_neon_laid_u8
+#define QIR_LAY qir_neon_lay_u8
 #define QIR_STORE_PAIR qir_neon_store_pair_u8
 #define QIR_W int8_t
 #define QIR_BITS 8
@@ -14,15 +16,18 @@
 #if QIR_SUMS
 #define QIR_KIND SUMS
 #define QIR_BESIDE sum, other
-#define QIR_END(i) QIR_I8MM_STORE_SUM(i)
+#define QIR_LOW(i) QIR_I8MM_LOW_SUM(i)
+#define QIR_HIGH(i) QIR_I8MM_HIGH_SUM(i)
 #else
 #define QIR_KIND OWN
 #define QIR_BESIDE 0, 0
-#define QIR_END(i) QIR_I8MM_STORE(i, QIR_STORE_PAIR)
+#define QIR_LOW(i) QIR_I8MM_LOW(i, QIR_LAID, QIR_LAY)
+#define QIR_HIGH(i) QIR_I8MM_HIGH(i, QIR_LAY, QIR_STORE_PAIR)
 #endif
-QIR_I8MM_TILES(qir_conv_u8s8_T_i8mm, QIR_Y, QIR_I8MM_BEGIN, QIR_KIND, QIR_END)
+QIR_I8MM_TILES(qir_conv_u8s8_T_i8mm, QIR_Y, QIR_I8MM_BEGIN, QIR_KIND, QIR_LOW, QIR_HIGH)
 #undef QIR_KIND
-#undef QIR_END
+#undef QIR_LOW
+#undef QIR_HIGH
 
 /* Weights: [group][panel of 16 channels][segment][step][channel][8], zeros where there is no channel or code; bias,
    with -x_zero_point * sum of w, and multiplier: [group][panel][channel]. Weights of fewer than eight bits are packed

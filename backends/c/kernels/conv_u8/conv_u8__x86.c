@@ -18,7 +18,11 @@
    [group][panel][channel]. Weights of fewer than eight bits, packed by 64 in this order, are unpacked for every block, as
    many panels as a tile takes; a panel of sums of planes begins with QIR_TABLE bytes of tables. sum, other: where results are sums with other codes, which lie as those of y do and may
    share their bytes. scratch: room for unpacked panels, then see qir_conv_u8_room. */
+#if QIR_BITS < 8 /* it unpacks weights itself */
 QIR_TARGET QIR_ALONE
+#else
+QIR_TARGET QIR_SMALL
+#endif
 void qir_conv_u8s8_T__x86(const qir_conv_u8_shape *s, const qir_conv_u8_blocks *b, const uint8_t *QIR_RESTRICT x,
                           const QIR_W *QIR_RESTRICT w, const int32_t *QIR_RESTRICT bias,
                           const float *QIR_RESTRICT multiplier, QIR_AGAIN QIR_TAKEN_STEPS QIR_SUMMED void *QIR_RESTRICT scratch,

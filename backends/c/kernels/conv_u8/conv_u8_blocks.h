@@ -76,6 +76,20 @@ QIR_LEAST static inline void qir_conv_u8_widen(const uint8_t *from, ptrdiff_t co
 /* `count` codes as int8 less 128. */
 QIR_LEAST static inline void qir_conv_u8_less_128(const uint8_t *from, ptrdiff_t count, uint8_t *to) {
     ptrdiff_t i = 0;
+#if defined(__GNUC__) && defined(__aarch64__)
+    const qir_conv_u8_codes16 least = (qir_conv_u8_codes16){0} + 128;
+    for (; count >= 64; count -= 64) {
+        __asm__ volatile("ld1 {v0.16b-v3.16b}, [%0], #64\n\t"
+                         "eor v0.16b, v0.16b, %2.16b\n\t"
+                         "eor v1.16b, v1.16b, %2.16b\n\t"
+                         "eor v2.16b, v2.16b, %2.16b\n\t"
+                         "eor v3.16b, v3.16b, %2.16b\n\t"
+                         "st1 {v0.16b-v3.16b}, [%1], #64"
+                         : "+r"(from), "+r"(to)
+                         : "w"(least)
+                         : "v0", "v1", "v2", "v3", "memory");
+    }
+#endif
 #if defined(__GNUC__)
     for (; i + 64 <= count; i += 64) {
         qir_conv_u8_codes16 a, b, c, d;
@@ -132,9 +146,9 @@ QIR_LEAST QIR_ALONE static uint8_t *qir_conv_u8_put(const uint8_t *from, ptrdiff
 }
 
 /* One row of a block's input: `count` pixels from `column` of row `row`. */
-QIR_LEAST static inline uint8_t *qir_conv_u8_line(const qir_conv_u8_shape *s, const uint8_t *x, int32_t sample, int32_t plane,
-                                        int32_t row, int32_t column, int32_t count, int32_t fill, int32_t wide,
-                                        uint8_t *to) {
+QIR_LEAST QIR_ALONE static uint8_t *qir_conv_u8_line(const qir_conv_u8_shape *s, const uint8_t *x, int32_t sample,
+                                                     int32_t plane, int32_t row, int32_t column, int32_t count,
+                                                     int32_t fill, int32_t wide, uint8_t *to) {
     const qir_window *const win = &s->window;
     const ptrdiff_t channels = (ptrdiff_t)s->groups * s->in_channels;
     const int inside = plane >= 0 && plane < win->in[0] && row >= 0 && row < win->in[1];
@@ -149,18 +163,47 @@ QIR_LEAST static inline uint8_t *qir_conv_u8_line(const qir_conv_u8_shape *s, co
     return after ? qir_conv_u8_put(0, after * channels, fill, wide, to) : to;
 }
 
-/* A row of a block's input, `across` pixels, in pairs. Windows of one column begin at every other output pixel only. */
-QIR_LEAST QIR_APART QIR_UNUSED static void qir_conv_u8_pair(const qir_conv_u8_shape *s, const uint8_t *line, int32_t across,
-                                                 uint8_t *to) {
+/* Where in x a row of a block's input lies, `count` pixels and `more` bytes; null where some of it is outside. */
+QIR_LEAST static inline const uint8_t *qir_conv_u8_there(const qir_conv_u8_shape *s, const uint8_t *x, int32_t sample,
+                                                         int32_t plane, int32_t row, int32_t column, int32_t count,
+                                                         ptrdiff_t more) {
+    const qir_window *const win = &s->window;
+    const ptrdiff_t channels = (ptrdiff_t)s->groups * s->in_channels;
+    const ptrdiff_t pixels = (ptrdiff_t)win->batch * win->in[0] * win->in[1] * win->in[2];
+    const ptrdiff_t pixel = (((ptrdiff_t)sample * win->in[0] + plane) * win->in[1] + row) * win->in[2] + column;
+    const int inside = plane >= 0 && plane < win->in[0] && row >= 0 && row < win->in[1];
+    if (!inside || column < 0 || column + count > win->in[2] || more > (pixels - pixel - count) * channels) {
+        return 0;
+    }
+    return x + pixel * channels;
+}
+
+/* A row of a block's input, `across` pixels, in pairs. Windows of one column begin at every other output pixel only, and
+   the last one may be alone; else a row's last pairs are with what is behind it. */
+QIR_LEAST QIR_APART QIR_UNUSED static void qir_conv_u8_pair(const qir_conv_u8_shape *s, const uint8_t *line,
+                                                            int32_t across, uint8_t *to) {
     const ptrdiff_t channels = (ptrdiff_t)s->groups * s->in_channels, next = s->window.stride[2] * channels;
-    const ptrdiff_t all = across * channels, run = s->window.kernel[2] == 1 ? channels : all;
+    const int single = s->window.kernel[2] == 1;
+    const ptrdiff_t all = across * channels, run = single ? channels : all;
     ptrdiff_t start, i;
     for (start = 0; start < all; start += run == all ? all : 2 * next) {
-        const uint8_t *const from = line + start, *const beside = from + next;
-        uint8_t *const pair = to + 2 * start;
-        for (i = 0; i < run; i += 8) {
-            memcpy(pair + 2 * i, from + i, 8);
-            memcpy(pair + 2 * i + 8, beside + i, 8);
+        const uint8_t *from = line + start, *beside = single && start + next >= all ? from : from + next;
+        uint8_t *pair = to + 2 * start;
+        i = run;
+#if defined(__GNUC__) && defined(__aarch64__)
+        for (; i >= 32; i -= 32) {
+            __asm__ volatile("ldp q0, q2, [%0], #32\n\t"
+                             "ldp q1, q3, [%1], #32\n\t"
+                             "st2 {v0.2d, v1.2d}, [%2], #32\n\t"
+                             "st2 {v2.2d, v3.2d}, [%2], #32"
+                             : "+r"(from), "+r"(beside), "+r"(pair)
+                             :
+                             : "v0", "v1", "v2", "v3", "memory");
+        }
+#endif
+        for (; i; i -= 8, from += 8, beside += 8, pair += 16) {
+            memcpy(pair, from, 8);
+            memcpy(pair + 8, beside, 8);
         }
     }
 }
@@ -202,19 +245,26 @@ QIR_LEAST QIR_SMALL static void qir_conv_u8_open(const qir_conv_u8_shape *s, con
     uint8_t *const room = (uint8_t *)scratch + (ptrdiff_t)b->rows * b->segments * (ptrdiff_t)sizeof(void *);
     int32_t i, j, c, r;
     if (b->copied) {
+        const ptrdiff_t behind = win->kernel[2] == 1 ? 0 : win->stride[2] * channels;
+        uint8_t *const apart = room + 2 * win->kernel[0] * high * pitch * channels;
         uint8_t *to = room;
         for (i = 0; i < win->kernel[0]; ++i) {
             for (j = 0; j < high; ++j) {
-                const ptrdiff_t pairs = 2 * win->kernel[0] * high * pitch * channels;
-                uint8_t *const line = QIR_CONV_U8_IS(wide, QIR_CONV_U8_PAIRS) ? room + pairs : to;
-                uint8_t *const end = qir_conv_u8_line(s, x, at->sample, plane + i * win->dilation[0], row + j, column,
-                                                      across, s->x_zero_point, wide, line);
-                if (QIR_CONV_U8_IS(wide, QIR_CONV_U8_PAIRS)) {
-                    qir_conv_u8_pair(s, line, across, to);
+                const int32_t depth = plane + i * win->dilation[0];
+                const uint8_t *line;
+                if (!QIR_CONV_U8_IS(wide, QIR_CONV_U8_PAIRS)) {
+                    to = qir_conv_u8_line(s, x, at->sample, depth, row + j, column, across, s->x_zero_point, wide, to);
+                    continue;
                 }
-                to = QIR_CONV_U8_IS(wide, QIR_CONV_U8_PAIRS) ? to + 2 * pitch * channels : end;
+                line = qir_conv_u8_there(s, x, at->sample, depth, row + j, column, across, behind);
+                if (!line) {
+                    qir_conv_u8_line(s, x, at->sample, depth, row + j, column, across, s->x_zero_point, wide, apart);
+                    line = apart;
+                }
+                qir_conv_u8_pair(s, line, across, to);
+                to += 2 * pitch * channels;
             }
-            if (more) {
+            if (QIR_CONV_U8_IS(wide, QIR_CONV_U8_PAIRS) && more) {
                 qir_conv_u8_pair_rows(s, to - 2 * high * pitch * channels, high, 2 * pitch * channels,
                                       2 * (across - more) * channels, 2 * more * channels);
             }

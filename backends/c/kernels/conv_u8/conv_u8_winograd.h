@@ -10,6 +10,19 @@
 typedef void qir_winograd_tiles(int32_t steps, const int16_t *x, const int16_t *w, const char *next, int32_t apart,
                                 int32_t *y);
 
+/* Some bytes of each pixel of a rectangle. Neighbours are `step` bytes apart, and `row` of them
+   make a row. */
+QIR_SMALL static void qir_winograd_move(const uint8_t *from, ptrdiff_t from_step, int32_t from_row, int32_t rows,
+                                        int32_t columns, int32_t bytes, uint8_t *to, ptrdiff_t to_step,
+                                        int32_t to_row) {
+    int32_t i, j;
+    for (i = 0; i < rows; ++i) {
+        for (j = 0; j < columns; ++j) {
+            memcpy(to + (i * to_row + j) * to_step, from + (i * from_row + j) * from_step, (size_t)bytes);
+        }
+    }
+}
+
 /* 9 times this is 1 modulo 2^32. */
 #define QIR_WINOGRAD_NINTH 0x38e38e39
 

@@ -189,6 +189,7 @@ QIR_TARGET static QIR_INLINE void qir_conv_u8s8_winograd_T_out(const int32_t *su
                                                                QIR_VECTOR out[QIR_SIDE * QIR_SIDE]) {
     QIR_VECTOR rows[QIR_SIDE][QIR_WINDOW], m[QIR_WINDOW], y[QIR_SIDE];
     int32_t i, j;
+    QIR_TURNS
     for (j = 0; j < QIR_WINDOW; ++j) {
         for (i = 0; i < QIR_WINDOW; ++i) {
             m[i] = QIR_LOAD(sums + (QIR_WINDOW * i + j) * place);
@@ -198,6 +199,7 @@ QIR_TARGET static QIR_INLINE void qir_conv_u8s8_winograd_T_out(const int32_t *su
             rows[i][j] = y[i];
         }
     }
+    QIR_TURNS
     for (i = 0; i < QIR_SIDE; ++i) {
         qir_conv_u8s8_winograd_T_back(rows[i], y);
         for (j = 0; j < QIR_SIDE; ++j) {
@@ -209,16 +211,17 @@ QIR_TARGET static QIR_INLINE void qir_conv_u8s8_winograd_T_out(const int32_t *su
     }
 }
 
-/* The block's tiles, counted from `first` row by row, to results of one panel; tiles may reach beyond the output. room: as
-   in the block, where compilers can see that it does not change. */
+/* The block's tiles, counted from `first` row by row, to results of one panel; tiles may reach beyond the output. Where
+   channels fill no panel a tile's results are written apart first. */
 QIR_TARGET static void qir_conv_u8s8_winograd_T_results(const qir_conv_u8_shape *s,
-                                                        const qir_conv_u8s8_winograd_T_block *b, int32_t room,
-                                                        int32_t first, int32_t channels, const int32_t *bias,
-                                                        const float *multiplier, QIR_Y *y) {
+                                                        const qir_conv_u8s8_winograd_T_block *b, int32_t first,
+                                                        int32_t channels, const int32_t *bias, const float *multiplier,
+                                                        QIR_Y *y) {
     const int32_t high = s->window.out[1], across = s->window.out[2], in_row = (across + QIR_SIDE - 1) / QIR_SIDE;
-    const ptrdiff_t place = (ptrdiff_t)room * 16, step = s->out_channels;
     const QIR_REQUANT q = QIR_WIDEN_REQUANT(&s->requant);
-    const int32_t whole = channels >= 16;
+    const int32_t whole = channels >= 16, bytes = (int32_t)sizeof(QIR_Y);
+    const ptrdiff_t pitch = (ptrdiff_t)b->room * 16, step = s->out_channels;
+    const ptrdiff_t right = whole ? step : 16, down = right * (whole ? across : QIR_SIDE);
     int32_t row = first / in_row * QIR_SIDE, column = first % in_row * QIR_SIDE, tile, i, j;
     QIR_REALS scale[16 / QIR_WIDTH];
     #if QIR_SUMS
@@ -227,43 +230,44 @@ QIR_TARGET static void qir_conv_u8s8_winograd_T_results(const qir_conv_u8_shape 
     #else
     #define QIR_REAL(sums, scale, other) QIR_SCALED(sums, scale)
     #endif
-    #define QIR_OUT(v)                                                                \
-        qir_conv_u8s8_winograd_T_out(b->sums + 16 * tile + QIR_WIDTH * v, place, \
-                                     QIR_LOAD(bias + QIR_WIDTH * v), out[v]);
+    #define QIR_OUT(v) \
+        qir_conv_u8s8_winograd_T_out(sums + QIR_WIDTH * v, pitch, QIR_LOAD(bias + QIR_WIDTH * v), out[v]);
     #define QIR_SCALE(v) scale[v] = QIR_LOAD_REALS(multiplier + QIR_WIDTH * v);
-    #define QIR_REALS_OF(v)                                                               \
-        real[0][v] = QIR_REAL(out[v][QIR_SIDE * i + j], scale[v], other + QIR_WIDTH * v); \
-        real[1][v] = QIR_REAL(out[v][QIR_SIDE * i + j + 1], scale[v], other2 + QIR_WIDTH * v);
+    #define QIR_REALS_OF(v)                                                                       \
+        real[0][v] = QIR_REAL(out[v][QIR_SIDE * i + j], scale[v], other + place + QIR_WIDTH * v); \
+        real[1][v] = QIR_REAL(out[v][QIR_SIDE * i + j + 1], scale[v], other + beside + QIR_WIDTH * v);
     QIR_VECTORS(QIR_SCALE)
     for (tile = 0; tile < b->tiles; ++tile) {
+        const int32_t *const sums = b->sums + 16 * tile;
+        const int32_t rows = high - row < QIR_SIDE ? high - row : QIR_SIDE;
+        const int32_t columns = across - column < QIR_SIDE ? across - column : QIR_SIDE;
+        const ptrdiff_t start = ((ptrdiff_t)row * across + column) * step;
         QIR_VECTOR out[16 / QIR_WIDTH][QIR_SIDE * QIR_SIDE];
-        QIR_VECTORS(QIR_OUT)
-        for (i = 0; i < QIR_SIDE && row + i < high; ++i) {
-            for (j = 0; j < QIR_SIDE && column + j < across; j += 2) {
-                const ptrdiff_t left = ((ptrdiff_t)(row + i) * across + column + j) * step, right = left + step;
-                const int32_t both = column + j + 1 < across;
-                QIR_REALS real[2][16 / QIR_WIDTH];
-                QIR_Y part[32];
+        QIR_Y part[16 * QIR_SIDE * QIR_SIDE], nothing[16], *const to = whole ? y + start : part;
     #if QIR_SUMS
-                const uint8_t *other = b->other + left, *other2 = both ? b->other + right : other;
-                uint8_t beside[32];
-                if (!whole) {
-                    memset(beside, 0, sizeof beside);
-                    memcpy(beside, other, (size_t)channels);
-                    memcpy(beside + 16, other2, (size_t)channels);
-                    other = beside;
-                    other2 = beside + 16;
-                }
+        uint8_t others[16 * QIR_SIDE * QIR_SIDE];
+        const uint8_t *const other = whole ? b->other + start : others;
+        if (!whole) {
+            memset(others, 0, sizeof others);
+            qir_winograd_move(b->other + start, step, across, rows, columns, channels, others, right, QIR_SIDE);
+        }
     #endif
+        QIR_VECTORS(QIR_OUT)
+        for (i = 0; i < QIR_SIDE && i < rows; ++i) {
+            for (j = 0; j < QIR_SIDE && j < columns; j += 2) {
+                const int32_t both = j + 1 < columns;
+                const ptrdiff_t place = i * down + j * right;
+    #if QIR_SUMS
+                const ptrdiff_t beside = both ? place + right : place;
+    #endif
+                QIR_REALS real[2][16 / QIR_WIDTH];
                 QIR_VECTORS(QIR_REALS_OF)
-                QIR_BOTH(QIR_PAIR, real, q, whole ? y + left : part, whole && both ? y + right : part + 16);
-                if (!whole) {
-                    memcpy(y + left, part, (size_t)channels * sizeof(QIR_Y));
-                }
-                if (!whole && both) {
-                    memcpy(y + right, part + 16, (size_t)channels * sizeof(QIR_Y));
-                }
+                QIR_BOTH(QIR_PAIR, real, q, to + place, both ? to + place + right : nothing);
             }
+        }
+        if (!whole) {
+            qir_winograd_move((const uint8_t *)part, right * bytes, QIR_SIDE, rows, columns, channels * bytes,
+                              (uint8_t *)(y + start), step * bytes, across);
         }
         column += QIR_SIDE;
         if (column >= across) {
@@ -380,8 +384,8 @@ void qir_conv_u8s8_winograd_T__vectors(const qir_conv_u8_shape *s, int32_t room,
                 b.sum = sum;
                 b.other = other + channel;
     #endif
-                qir_conv_u8s8_winograd_T_results(s, &b, room + 2 * QIR_CROSSED, first, s->out_channels - channel,
-                                                 bias + channel, multiplier + channel, y + channel);
+                qir_conv_u8s8_winograd_T_results(s, &b, first, s->out_channels - channel, bias + channel,
+                                                 multiplier + channel, y + channel);
             }
         }
         x += (ptrdiff_t)win->in[1] * win->in[2] * channels;

@@ -27,6 +27,7 @@
 #define QIR_SUMMED
 #define QIR_OWN_FIRST b->sum->own_first
 #define QIR_VECTORS QIR_EACH_4
+#define QIR_TURNS
 #define QIR_ADD qir_winograd_neon_add
 #define QIR_SUBTRACT qir_winograd_neon_subtract
 #define QIR_VECTOR_4 qir_winograd_neon_vector_4
@@ -45,6 +46,7 @@
 #include "../../runtime/qir_x86_words.h"
 #include "conv_u8_winograd_avx2_crossed.h"
 #define QIR_VECTORS QIR_EACH_2
+#define QIR_TURNS QIR_ONE_BY_ONE
 #define QIR_SUBTRACT _mm256_sub_epi32
 #define QIR_VECTOR_4 qir_winograd_avx2_vector_4
 #define QIR_NINTH qir_winograd_avx2_ninth

@@ -6,6 +6,21 @@
 #include "../../runtime/qir_x86.h"
 #include "conv_u8_tiles.h"
 
+/* The sums of a panel of sixteen channels, and what their results depend on. */
+typedef struct {
+    const qir_row *pixels;
+    int32_t count;    /* of them */
+    int32_t channels; /* that are left from the panel's first one on */
+    const int32_t *sums;
+    const float *multiplier;
+    const qir_requant *requant;
+    const qir_sum *sum;   /* where results are sums with other codes */
+    const uint8_t *other; /* these, as y is */
+    uint8_t *y;           /* the first result, of whatever type */
+} qir_conv_u8_panel;
+
+typedef void qir_conv_u8_results(const qir_conv_u8_panel *p);
+
 /* The room in scratch. What vectors are written to comes first: where scratch begins with a line of the cache, none of
    them lies on two. */
 typedef struct {

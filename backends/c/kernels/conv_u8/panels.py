@@ -10,6 +10,7 @@ import numpy as np
 from qir.backends.c.binding import RUNTIME
 from qir.backends.c.binding.requant import neon_stores, output_types, summed
 from qir.backends.c.binding.site import Site
+from qir.backends.c.binding.tiles import of_blocks
 from qir.backends.c.binding.weights import is_packed, plane_count
 from qir.backends.c.binding.x86 import FEW, TEMPLATES, x86_kernel
 from qir.backends.c.kernels import Bound, Variant
@@ -62,9 +63,9 @@ def panel_kernel(
     if isa in TEMPLATES:
         function = f"{name.replace('_T', '_woven_T') if woven else name}__x86"
         return x86_kernel(function, source or panel_source(isa, woven), site, isa, bits=bits, planes=planes,
-                          sparse=sparse)  # fmt: skip
+                          sparse=sparse, products=None if source else of_blocks, woven=woven)  # fmt: skip
     kind = name.replace("_T", "_sum_T") if site.added is not None else name
-    kind, stores = neon_stores(site, f"{kind}__{isa}", "store16", "store_pair")
+    kind, stores = neon_stores(site, f"{kind}__{isa}", "store16", "laid", "lay", "store_pair")
     function, types = output_types(site, kind)
     each = isa == "neon" and bits == 8 and any(_least_twice(data.array) for data in weights)
     function = function.replace("_u8s8_", "_u8s8_each_" if each else f"_u8s{bits}_")

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from qir.backends.c.kernels.conv_u8.blocks import PANEL, Blocks, panels
+from qir.backends.c.binding.tiles import PANEL
+from qir.backends.c.kernels.conv_u8.blocks import Blocks, panels
 from qir.backends.c.program import Data
 
 _DENSE = 0.9

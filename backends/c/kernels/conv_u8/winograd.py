@@ -12,10 +12,11 @@ import numpy as np
 
 from qir.backends.c.binding.requant import added, output_types, per_channel, summed, weight_sums
 from qir.backends.c.binding.site import Site
+from qir.backends.c.binding.tiles import PANEL, OfSquares
 from qir.backends.c.binding.weights import plane_count, weight_bits
-from qir.backends.c.binding.x86 import x86_kernel
+from qir.backends.c.binding.x86 import woven_parts, x86_kernel
 from qir.backends.c.kernels import Bound, Variant
-from qir.backends.c.kernels.conv_u8.blocks import PANEL, in_panels
+from qir.backends.c.kernels.conv_u8.blocks import in_panels
 from qir.backends.c.kernels.conv_u8.contract import accepts, conv_shape, conv_window
 from qir.backends.c.program import Data, Kernel, Scalar, Scratch
 
@@ -116,7 +117,8 @@ class _Vectors:
 
 
 _AVX2 = {
-    "QIR_VECTORS": "QIR_EACH_2", "QIR_SUBTRACT": "_mm256_sub_epi32", "QIR_SHORTS": "__m256i", "QIR_AT_ONCE": "16",
+    "QIR_VECTORS": "QIR_EACH_2", "QIR_TURNS": "QIR_ONE_BY_ONE", "QIR_SUBTRACT": "_mm256_sub_epi32",
+    "QIR_SHORTS": "__m256i", "QIR_AT_ONCE": "16",
     "QIR_CODES_AT": "qir_winograd_avx2_codes", "QIR_PLUS": "_mm256_add_epi16", "QIR_MINUS": "_mm256_sub_epi16",
     "QIR_SHORTS_4": "qir_winograd_avx2_shorts_4", "QIR_VECTOR_4": "qir_winograd_avx2_vector_4",
     "QIR_NINTH": "qir_winograd_avx2_ninth", "QIR_BOTH": "QIR_WINOGRAD_AVX2_BOTH",
@@ -132,9 +134,9 @@ _VECTORS = {
         "QIR_STEP_BYTES": "64", "QIR_NEXT_VECTOR": "32",
     }),
     "neon": _Vectors("neon", 8, 1, 5, 0, 0, {
-        "QIR_VECTORS": "QIR_EACH_4", "QIR_SUBTRACT": "qir_winograd_neon_subtract", "QIR_SHORTS": "int16x8_t",
-        "QIR_AT_ONCE": "8", "QIR_CODES_AT": "qir_winograd_neon_codes", "QIR_PLUS": "vaddq_s16",
-        "QIR_MINUS": "vsubq_s16", "QIR_SHORTS_4": "qir_winograd_neon_shorts_4",
+        "QIR_VECTORS": "QIR_EACH_4", "QIR_TURNS": "", "QIR_SUBTRACT": "qir_winograd_neon_subtract",
+        "QIR_SHORTS": "int16x8_t", "QIR_AT_ONCE": "8", "QIR_CODES_AT": "qir_winograd_neon_codes",
+        "QIR_PLUS": "vaddq_s16", "QIR_MINUS": "vsubq_s16", "QIR_SHORTS_4": "qir_winograd_neon_shorts_4",
         "QIR_VECTOR_4": "qir_winograd_neon_vector_4", "QIR_NINTH": "qir_winograd_neon_ninth",
         "QIR_PUT": "vst1q_s16", "QIR_PRODUCTS": "qir_winograd_neon_products", "QIR_CROSSED": "0",
         "QIR_BOTH": "QIR_WINOGRAD_NEON_BOTH", "QIR_TARGET": "", "QIR_VECTOR": "int32x4_t",
@@ -233,8 +235,12 @@ def _kernel(site: Site, tile: Tile, isa: str) -> Kernel:
              ("QIR_WINDOW", str(len(tile.cleared))))  # fmt: skip
     header = _HERE / f"conv_u8_winograd_{_VECTORS[isa].products}.h"
     if isa != "neon":
-        kernel = x86_kernel(_FUNCTION, _SOURCE, site, "avx2")
-        return replace(kernel, name=kernel.name.replace("winograd", tile.name).replace("__avx2", f"__{isa}"),
+        kernel, parts = x86_kernel(_FUNCTION, _SOURCE, site, "avx2"), None
+        if _VECTORS[isa].crossed:
+            parts = woven_parts("avx2", _VECTORS[isa].words["QIR_WOVEN_SUMS"], OfSquares(tile.side))
+            words = (*words, ("QIR_WOVEN_TAKEN", parts.macro))
+        return replace(kernel, parts=parts,
+                       name=kernel.name.replace("winograd", tile.name).replace("__avx2", f"__{isa}"),
                        substitutions=(*words, *kernel.substitutions), headers=(*kernel.headers, header))  # fmt: skip
     function = _FUNCTION.replace("vectors", isa).replace("winograd", tile.name)
     name, types = output_types(site, function.replace("_T__", "_sum_T__") if site.added is not None else function)

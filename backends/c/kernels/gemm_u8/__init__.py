@@ -15,6 +15,7 @@ from qir.backends.c.binding.integer_types import only_bytes
 from qir.backends.c.binding.orders import ROWS
 from qir.backends.c.binding.requant import added, constants_missing, per_channel, requant
 from qir.backends.c.binding.site import Site
+from qir.backends.c.binding.tiles import PANEL
 from qir.backends.c.binding.weights import (
     activation_rows,
     bias_data,
@@ -31,7 +32,6 @@ from qir.backends.c.kernels import Bound, Family, Variant
 from qir.backends.c.kernels.conv_u8.blocks import (
     ARM,
     PACKED,
-    PANEL,
     Blocks,
     blocks,
     packed,

@@ -15,6 +15,7 @@ from qir.quant.fixedpoint import FixedRow, fixed_epsilon, fixed_row, spread_frac
 
 _HERE = Path(__file__).parent
 _SOURCE, _AVX2 = _HERE / "layernorm_u8__portable.c", _HERE / "layernorm_u8__avx2.c"
+_NEON = _HERE / "layernorm_u8__neon.c"
 _FIXED = _HERE / "layernorm_fixed__portable.c"
 
 
@@ -57,6 +58,14 @@ def _accepts_vectors(site: Site) -> str | None:
     return _accepts(site) or (None if site.output.dtype.name == "uint8" else "its results are not uint8")
 
 
+def _accepts_neon(site: Site) -> str | None:
+    """Its rounding makes no low bound of what is no number, such as zero times the factor of a row without spread."""
+    reason = _accepts_vectors(site)
+    if reason is None and not float(np.float32(site.node.attr("epsilon"))) > 0:
+        return "its epsilon is not positive"
+    return reason
+
+
 def _bind(site: Site, isa: str, source: Path) -> Bound:
     x, y, node = site.input(0), site.output, site.node
     size = x.shape[-1]
@@ -77,6 +86,7 @@ FAMILY = Family(
         Variant("portable", _FIXED, _accepts_fixed, _bind_fixed),
         Variant("portable", _SOURCE, _accepts_float, lambda site: _bind(site, "portable", _SOURCE)),
         Variant("avx2", _AVX2, _accepts_vectors, lambda site: _bind(site, "avx2", _AVX2)),
+        Variant("neon", _NEON, _accepts_neon, lambda site: _bind(site, "neon", _NEON)),
     ),
     in_place=(0,),
 )  # fmt: skip

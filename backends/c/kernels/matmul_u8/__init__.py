@@ -12,6 +12,7 @@ from qir.backends.c.binding.loops import led, merged_loops, too_many_loops
 from qir.backends.c.binding.orders import Orders
 from qir.backends.c.binding.requant import requant, vector_types
 from qir.backends.c.binding.site import Operand, Site, plain
+from qir.backends.c.binding.tiles import of_rows
 from qir.backends.c.binding.x86 import x86_kernel
 from qir.backends.c.kernels import Bound, Family, Variant
 from qir.backends.c.program import Scalar, Scratch, Struct
@@ -83,7 +84,7 @@ def _arguments(site: Site) -> tuple[Struct, Scalar]:
 
 def _bind(site: Site, isa: str, source: Path) -> Bound:
     a, b = site.input(0), site.input(1)
-    parts = vector_types(site, "neon" if isa in _ARM else "avx2", "store16", "store_pair")
+    parts = vector_types(site, "neon" if isa in _ARM else "avx2", "store16", "laid", "lay", "store_pair")
     kernel = integer_kernel(site, f"qir_matmul_u8u8_T__{isa}", source, ("QIR_A", "QIR_B"), wide=_overflows(site),
                             parts=parts)  # fmt: skip
     return Bound(kernel, (*_arguments(site), a.read, b.read, *_scratch(isa, *a.shape[-2:]), site.output.write))
@@ -94,7 +95,7 @@ def _bind_vnni(site: Site, isa: str) -> Bound:
     rows, depth, columns = a.shape[-2], a.shape[-1], b.shape[-1]
     steps, filled = -(-depth // 4), -(-columns // 16) * 16
     scratch = Scratch(24 * rows + 4 * (steps * filled + filled + steps + steps * rows))
-    kernel = x86_kernel("qir_matmul_u8u8_T__vnni", _VNNI, site, isa, offsets=True)
+    kernel = x86_kernel("qir_matmul_u8u8_T__vnni", _VNNI, site, isa, offsets=True, products=of_rows)
     return Bound(kernel, (*_arguments(site), a.read, b.read, scratch, site.output.write))
 
 
@@ -109,7 +110,7 @@ def _scratch(isa: str, rows: int, depth: int) -> tuple[Scratch, ...]:
     if isa in _ARM:
         step, together = _ARM[isa]
         rows = -(-rows // together) * together
-        return (Scratch(24 * rows + -(-depth // step) * step * (16 + rows)),)
+        return (Scratch(24 * rows + -(-depth // step) * step * rows + -(-depth // 8) * 8 * 16),)
     return ()
 
 

@@ -7,7 +7,7 @@
 /* template: end */
 
 #define QIR_END(i) QIR_NEON_STORE(i, QIR_STORE16)
-QIR_DOTPROD_TILES(qir_matmul_u8u8_T_dotprod, QIR_Y, QIR_NEON_BEGIN_OFFSET, OWN, QIR_END)
+QIR_DOTPROD_TILES(qir_matmul_u8u8_T_dotprod, QIR_Y, QIR_DOTPROD_BEGIN_OFFSET, OWN, QIR_END)
 #undef QIR_END
 
 /* scratch: see qir_matmul_u8_by_panels. */

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from qir.backends.c.program import Data, Struct
 
 _HERE = Path(__file__).parent
 _SOURCE, _AVX2 = _HERE / "softmax_u8__portable.c", _HERE / "softmax_u8__avx2.c"
+_ASIMD = _HERE / "softmax_u8__asimd.c"
 
 
 def _layout(site: Site) -> Orders:
@@ -37,7 +39,7 @@ def _bind(site: Site, isa: str, source: Path) -> Bound:
         ("requant", requant(node)),
     ))  # fmt: skip
     kernel = typed(site, f"qir_softmax_u8_T__{isa}", source, ("u8", "u8"),
-                   (quotient(site), *vector_types(site, "avx2", "store16")))  # fmt: skip
+                   (quotient(site), *vector_types(site, "neon" if isa == "asimd" else "avx2", "store16")))  # fmt: skip
     table = Data(np.ascontiguousarray(site.input(1).value), "exponentials")
     return Bound(kernel, (shape, table, x.read, y.write))
 
@@ -46,8 +48,8 @@ FAMILY = Family(
     "softmax_u8", ("qir.IntSoftmax",), _layout,
     (
         Variant("portable", _SOURCE, _accepts, lambda site: _bind(site, "portable", _SOURCE)),
-        Variant("avx2", _AVX2, lambda site: _accepts(site) or only_bytes(site),
-                lambda site: _bind(site, "avx2", _AVX2)),
+        *(Variant(isa, source, lambda site: _accepts(site) or only_bytes(site), partial(_bind, isa=isa, source=source))
+          for isa, source in (("avx2", _AVX2), ("asimd", _ASIMD))),
     ),
     in_place=(0,),
 )  # fmt: skip
