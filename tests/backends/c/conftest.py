@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from qir.backends.c import build
+from qir.backends.c import module as c_module
 from qir.backends.c.binding.site import Site
 from qir.backends.c.binding.vectors import VECTORS
 from qir.backends.c.costs import Costs
@@ -38,21 +39,16 @@ def compiled_quickly() -> Iterator[None]:
     Portable C is built without optimizing, which takes half as long: optimized it runs on the boards, on ARM and in
     tests/end_to_end. Kernels on vectors are optimized as for users, after headers that are parsed once.
     """
-    usual = build._into_cache
 
-    def quickly(name: str, files: build.Files, arguments: Sequence[str], command: Sequence[str]) -> Path:
-        if "-shared" in arguments:
-            sources = [word for word in arguments if word.endswith((".c", ".S"))]
-            flags = [word for word in arguments if word not in (*sources, "-shared", "-lm")]
-            brought = precompiled.included((*command, *flags), files.values())
-            if brought and not any(word.endswith(".S") for word in sources):
-                arguments = [*arguments, *brought]
-            elif not any(word.startswith("-m") for word in flags):
-                arguments = [{"-O2": "-O0"}.get(word, word) for word in arguments]
-        return usual(name, files, arguments, command)
+    def quickly(files: build.Files, flags: Sequence[str] = ()) -> Path:
+        if not any(flag.startswith("-m") for flag in flags):
+            return build.shared_library(files, flags, ("-std=c11", "-O0"))
+        line = (*build.compiler(), "-std=c11", "-O2", *flags, "-fPIC")
+        assembly = any(name.endswith(".S") for name in files)
+        return build.shared_library(files, (*flags, *(() if assembly else precompiled.included(line, files.values()))))
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(build, "_into_cache", quickly)
+        patch.setattr(c_module, "shared_library", quickly)
         yield
 
 
