@@ -1,7 +1,7 @@
 # Needs python3 >= 3.10, make and a C compiler; everything else goes into .venv.
 
 PYTHON ?= python3
-PYTEST_FLAGS ?= -n auto
+PYTEST_FLAGS ?= -n auto --dist worksteal
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check

@@ -68,8 +68,8 @@ def test_every_kernel_file_stands_alone(compiler: str, tmp_path: Path, kind: str
         flags = C_TARGETS[target].flags if target else ()
         clang = Path(command[0]).name == "clang"
         ways = [("-std=c99", *WARNINGS, "-Os")]
-        if clang:  # gcc for other processors comes without C++
-            ways.append(("-x", "c++", "-std=c++17", *WARNINGS))
+        if clang:  # gcc for other processors comes without C++, and they without its library
+            ways.append(("-x", "c++", "-std=c++17", "-nostdinc++", *WARNINGS))
         for way in ways:
             line = (*command, *flags, *way)  # that a file includes what it needs gcc says
             header = "arm_neon.h" if target in elsewhere.MACHINES else "immintrin.h"

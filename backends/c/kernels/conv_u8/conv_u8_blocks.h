@@ -77,7 +77,7 @@ QIR_LEAST static inline void qir_conv_u8_widen(const uint8_t *from, ptrdiff_t co
 QIR_LEAST static inline void qir_conv_u8_less_128(const uint8_t *from, ptrdiff_t count, uint8_t *to) {
     ptrdiff_t i = 0;
 #if defined(__GNUC__) && defined(__aarch64__)
-    const qir_conv_u8_codes16 least = (qir_conv_u8_codes16){0} + 128;
+    const qir_conv_u8_codes16 zero = {0}, least = zero + 128;
     for (; count >= 64; count -= 64) {
         __asm__ volatile("ld1 {v0.16b-v3.16b}, [%0], #64\n\t"
                          "eor v0.16b, v0.16b, %2.16b\n\t"
