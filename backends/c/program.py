@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from math import inf, prod
+from math import inf
 from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
 
 from qir.backends.c.ports import Port
+from qir.backends.c.stored import Stored
 from qir.errors import UnsupportedError
-from qir.ir.dtype import BOOL, DType
+from qir.ir.dtype import DType
 
 CTYPES: dict[str, str] = {
     "float32": "float", "float64": "double", "bool": "uint8_t",
@@ -230,47 +231,6 @@ class Buffer:
     port: int = -1
 
 
-@dataclass(frozen=True, eq=False)
-class Stored:
-    """How a value lies in memory.
-
-    Attributes:
-        dtype, shape: of the value, as in the graph.
-        order: stored axis k is logical axis order[k], outermost first.
-        rows: element k of the stored last axis is element rows[k] of the logical one; None where they agree.
-        holds: the value of the graph whose elements these are: another one for copies that the plan put in.
-        skip: elements of its buffer before it.
-    """
-
-    dtype: DType
-    shape: tuple[int, ...]
-    order: tuple[int, ...]
-    holds: str
-    rows: np.ndarray | None = None
-    skip: int = 0
-
-    @property
-    def nbytes(self) -> int:
-        return prod(self.shape) * self.dtype.numpy.itemsize
-
-    @property
-    def start(self) -> int:
-        """Bytes of its buffer before it."""
-        return self.skip * self.dtype.numpy.itemsize
-
-    def plain(self, memory: np.ndarray) -> np.ndarray:
-        """The value in ONNX's order, as a copy.
-
-        Args:
-            memory: [nbytes] uint8, as a kernel left it.
-        """
-        stored = np.frombuffer(memory.tobytes(), np.uint8 if self.dtype == BOOL else self.dtype.numpy)
-        laid = stored.reshape([self.shape[axis] for axis in self.order]).transpose(np.argsort(self.order).tolist())
-        result = np.empty(self.shape, self.dtype.numpy)
-        result[... if self.rows is None else (..., self.rows)] = laid
-        return result
-
-
 @dataclass(frozen=True)
 class Choice:
     """Why a node is computed as it is.
@@ -364,20 +324,6 @@ class Program:
                     if isinstance(arg, Data):
                         found.setdefault(data_key(arg), arg)
         return tuple(found.values())
-
-    @property
-    def parts(self) -> Mapping[str, tuple[str, ...]]:
-        """Of templates that have parts, those that the calls of all plans need, by the macro that lists them."""
-        found: dict[str, set[str]] = {}
-        for call in (call for plan in self.plans for call in plan.emitted_calls):
-            if parts := call.kernel.parts:
-                found.setdefault(parts.macro, set()).update(*map(parts.needed, call.made))
-        return {macro: tuple(sorted(needed)) for macro, needed in sorted(found.items())}
-
-    @property
-    def kernels(self) -> tuple[Kernel, ...]:
-        """Those that the calls of all plans use, each once."""
-        return tuple(dict.fromkeys(call.kernel for plan in self.plans for call in plan.emitted_calls))
 
     @property
     def every_call(self) -> tuple[Call, ...]:

@@ -78,7 +78,7 @@ def _kernel_text(program: Program) -> tuple[list[str], str]:
     On microcontrollers kernels are no part of their caller, whose stack would hold what all of them need, and whose
     registers they would share.
     """
-    return gather(program.kernels, program.parts, apart=C_TARGETS[program.target].tools is not None)
+    return gather(program, apart=C_TARGETS[program.target].tools is not None)
 
 
 def _kernels(program: Program, names: Names) -> str:

@@ -146,8 +146,7 @@ _OPERATOR = re.compile(r'"(?:[^"\\]|\\.)*"' r"|\w+|<<|>>|&&|\|\||[-+*/%&|^<>=!?\
 def code_bytes(program: Program) -> int:
     """Of machine code: operators in functions that calls reach, arguments of calls, and instructions of assembly, each
     with its usual size."""
-    kernels = program.kernels
-    text = re.sub(r"/\*.*?\*/", " ", gather(kernels, program.parts)[1], flags=re.S).replace("\\\n", " ")
+    text = re.sub(r"/\*.*?\*/", " ", gather(program)[1], flags=re.S).replace("\\\n", " ")
     macros = dict(_DEFINE.findall(text))
     functions = {name: f"{macros[head]} {rest}" for head, name, rest in _GENERATED.findall(text) if head in macros}
     for part in re.split(r"^\}", _GENERATED.sub("", re.sub(r"^#.*$", "", text, flags=re.M)), flags=re.M):
@@ -155,7 +154,7 @@ def code_bytes(program: Program) -> int:
         if heads:
             functions[heads[-1][1]] = part[heads[-1].end() :]
     reached: set[str] = set()
-    waiting = [kernel.emitted for kernel in kernels]
+    waiting = [call.kernel.emitted for plan in program.plans for call in plan.emitted_calls]
     while waiting:
         name = waiting.pop()
         if name in functions and name not in reached:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import TypeAlias
 
-from qir.backends.c.program import Kernel
+from qir.backends.c.program import Call, Kernel, Program
 from qir.errors import BuildError
 
 Substitutions: TypeAlias = tuple[tuple[str, str], ...]
@@ -103,19 +103,17 @@ def instance(kernel: Kernel, apart: bool = False) -> str:
     return re.sub(rf"\b{re.escape(old)}(?=_(?!_)|\b)", helper, text) if old != helper else text
 
 
-def gather(
-    kernels: Sequence[Kernel], parts: Mapping[str, Sequence[str]], apart: bool = False
-) -> tuple[list[str], str]:
+def gather(program: Program, apart: bool = False) -> tuple[list[str], str]:
     """System headers that are needed, and the text of all kernels with what they include, each once.
 
     Args:
-        parts: as of a Program.
         apart: as of `instance`.
     """
+    calls = [call for plan in program.plans for call in plan.emitted_calls]
     local: dict[str, None] = {}
     instances: dict[str, str] = {}
     system: set[str] = set()
-    for kernel in kernels:
+    for kernel in dict.fromkeys(call.kernel for call in calls):
         for header in kernel.headers:
             local |= {_header(text, kernel.substitutions): None for text in _with_included(header)}
         local |= {_header(text, kernel.substitutions): None for text in _included(kernel.source)}
@@ -125,12 +123,21 @@ def gather(
             raise BuildError(f"two different kernels are called {kernel.emitted}", fix="Give one another Kernel.name")
     for text in local:
         system.update(_SYSTEM.findall(text))
-    lists = [f"#define {macro}(each) {' '.join(f'each({part})' for part in needed)}" for macro, needed in parts.items()]
-    head = "/* Of what there is in many sizes, those that the calls of this network take. */"
-    texts = ["\n".join([head, *lists])] if lists else []
-    texts += [_SYSTEM.sub("", text).strip("\n") for text in local]
+    texts = _lists(calls) + [_SYSTEM.sub("", text).strip("\n") for text in local]
     texts += [text.strip("\n") for text in instances.values()]
     return sorted(system), "\n\n".join(text for text in texts if text) + "\n"
+
+
+def _lists(calls: Sequence[Call]) -> list[str]:
+    """Macros that list the parts of templates that calls need; nothing where no template has any."""
+    found: dict[str, set[str]] = {}
+    for call in calls:
+        if parts := call.kernel.parts:
+            found.setdefault(parts.macro, set()).update(*map(parts.needed, call.made))
+    lists = [f"#define {macro}(each) {' '.join(f'each({part})' for part in sorted(needed))}"
+             for macro, needed in sorted(found.items())]  # fmt: skip
+    head = "/* Of what there is in many sizes, those that the calls of this network take. */"
+    return ["\n".join([head, *lists])] if lists else []
 
 
 def prefixed(text: str, prefix: str) -> str:

@@ -18,7 +18,8 @@ from qir.backends.c.planning.pieces import in_pieces
 from qir.backends.c.planning.schedule import scheduled
 from qir.backends.c.planning.strips import Strips, in_strips
 from qir.backends.c.ports import Port
-from qir.backends.c.program import Arg, Call, Choice, Program, Scratch, Stored, ctype
+from qir.backends.c.program import Arg, Call, Choice, Program, Scratch, ctype
+from qir.backends.c.stored import Stored
 from qir.backends.c.targets import CTarget
 from qir.errors import RecipeError
 from qir.ir.graph import Graph, Node
